@@ -1,0 +1,2 @@
+//! The `number8` command.
+fn main() {}

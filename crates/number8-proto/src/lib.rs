@@ -1,0 +1,5 @@
+//! Sans-IO HTTP/1.1: bytes in, events out; responses in, bytes out.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;

@@ -1,0 +1,1 @@
+//! A small, fast web server as a library.
