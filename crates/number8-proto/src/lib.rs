@@ -5,3 +5,5 @@
 extern crate alloc;
 
 pub mod date;
+mod decimal;
+pub mod range;
