@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod conditional;
 pub mod date;
 mod decimal;
 pub mod range;
