@@ -7,4 +7,6 @@ extern crate alloc;
 pub mod conditional;
 pub mod date;
 mod decimal;
+pub mod host;
 pub mod range;
+pub mod uri;
