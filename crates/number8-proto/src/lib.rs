@@ -8,5 +8,6 @@ pub mod conditional;
 pub mod date;
 mod decimal;
 pub mod host;
+pub mod negotiate;
 pub mod range;
 pub mod uri;
