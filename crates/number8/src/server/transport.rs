@@ -1,0 +1,161 @@
+//! The seam between a connection and what carries its bytes.
+//!
+//! A connection is generic over [`Transport`], so the same code runs over TCP, Unix sockets, TLS and the
+//! [in-memory pair](super::memory). Everything is "try, else wait for readiness": an idle connection needs no buffer,
+//! and one write can carry a whole batch of answers.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::{Context, Poll};
+
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
+
+/// A byte stream in both directions that never blocks.
+///
+/// The `try_` methods move what they can at once and return [`WouldBlock`](io::ErrorKind::WouldBlock) where that is
+/// nothing; the caller then waits with [`poll_read_ready`](Self::poll_read_ready) or
+/// [`poll_write_ready`](Self::poll_write_ready) and tries again. Readiness may be false: be prepared for another
+/// `WouldBlock`. One task at a time may wait for each direction; the last waker given is the one that is woken.
+pub trait Transport: Send + Sync + 'static {
+    /// Reads into `buf` and returns the count of bytes; 0 is the end of what the peer sends (for a non-empty `buf`).
+    ///
+    /// A count smaller than `buf` means that there was no more: wait for readiness before the next try.
+    fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes the start of `buf` and returns how many bytes were taken.
+    fn try_write(&self, buf: &[u8]) -> io::Result<usize>;
+
+    /// Like [`try_write`](Self::try_write), for the bytes of several slices in turn.
+    fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Like [`try_write`](Self::try_write), with the hint that more follows at once, so that a head and the file
+    /// after it can share a packet.
+    fn try_write_more(&self, buf: &[u8]) -> io::Result<usize> {
+        self.try_write(buf)
+    }
+
+    /// Waits until [`try_read`](Self::try_read) may succeed: there are bytes, the peer has ended, or there is an error.
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Waits until a write may succeed: there is room, or an error to report.
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Sends up to `count` bytes of `file` from `offset` without a copy through this process, and returns how many
+    /// were taken; 0 is the end of the file. The file's own position is neither used nor moved.
+    ///
+    /// `None`: this transport cannot; the caller reads the file and writes.
+    fn try_sendfile(
+        &self,
+        _file: BorrowedFd<'_>,
+        _offset: u64,
+        _count: usize,
+    ) -> Option<io::Result<usize>> {
+        None
+    }
+
+    /// Ends the sending direction: the peer reads the end after what was written. Reading goes on.
+    fn shutdown_write(&self) -> io::Result<()>;
+}
+
+/// Both kinds of socket have the same methods in tokio, but no trait that names them.
+macro_rules! socket_transport {
+    ($socket:ty) => {
+        impl Transport for $socket {
+            fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                let wanted = buf.len();
+                short_is_drained(
+                    wanted,
+                    |receive| self.try_io(Interest::READABLE, receive),
+                    || Ok(rustix::net::recv(self, &mut *buf, RecvFlags::empty())?.0),
+                )
+            }
+
+            fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+                short_is_drained(
+                    buf.len(),
+                    |send| self.try_io(Interest::WRITABLE, send),
+                    || Ok(rustix::net::send(self, buf, SendFlags::NOSIGNAL)?),
+                )
+            }
+
+            fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                // More slices than the system takes at once are left for the next try.
+                let bufs = &bufs[..bufs.len().min(SLICES_MAX)];
+                let wanted = bufs.iter().map(|buf| buf.len()).sum();
+                short_is_drained(
+                    wanted,
+                    |send| self.try_io(Interest::WRITABLE, send),
+                    || {
+                        let mut no_control = SendAncillaryBuffer::default();
+                        Ok(rustix::net::sendmsg(self, bufs, &mut no_control, SendFlags::NOSIGNAL)?)
+                    },
+                )
+            }
+
+            fn try_write_more(&self, buf: &[u8]) -> io::Result<usize> {
+                let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
+                short_is_drained(
+                    buf.len(),
+                    |send| self.try_io(Interest::WRITABLE, send),
+                    || Ok(rustix::net::send(self, buf, flags)?),
+                )
+            }
+
+            fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_read_ready(cx)
+            }
+
+            fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_write_ready(cx)
+            }
+
+            fn try_sendfile(
+                &self,
+                file: BorrowedFd<'_>,
+                mut offset: u64,
+                count: usize,
+            ) -> Option<io::Result<usize>> {
+                // A short count says nothing about room: it may be the end of the file or a page not read yet.
+                Some(self.try_io(Interest::WRITABLE, || {
+                    let send = || rustix::fs::sendfile(self, file, Some(&mut offset), count);
+                    Ok(rustix::io::retry_on_intr(send)?)
+                }))
+            }
+
+            fn shutdown_write(&self) -> io::Result<()> {
+                Ok(rustix::net::shutdown(self.as_fd(), Shutdown::Write)?)
+            }
+        }
+    };
+}
+
+socket_transport!(TcpStream);
+socket_transport!(UnixStream);
+
+/// The most slices Linux takes in one call (`UIO_MAXIOV`).
+const SLICES_MAX: usize = 1024;
+
+/// Runs `operation` inside tokio's `try_io` and forgets the readiness where it moved fewer bytes than `wanted`.
+///
+/// A short count means that the kernel's buffer is drained (or full), and with edge-triggered readiness the next change
+/// makes a new event. Without this, every request costs one more call that only says "would block". tokio does the same
+/// inside `poll_read` and `poll_write`, which need `&mut`.
+fn short_is_drained(
+    wanted: usize,
+    try_io: impl FnOnce(&mut dyn FnMut() -> io::Result<usize>) -> io::Result<usize>,
+    mut operation: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
+    let moved = Cell::new(None);
+    let result = try_io(&mut || {
+        let count = operation()?;
+        if 0 < count && count < wanted {
+            moved.set(Some(count));
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(count)
+    });
+    moved.get().map_or(result, Ok)
+}
