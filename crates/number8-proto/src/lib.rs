@@ -1,4 +1,14 @@
-//! Sans-IO HTTP/1.1: bytes in, events out; responses in, bytes out.
+//! HTTP/1.1 for servers, without I/O: bytes in, events out; answers in, bytes out.
+//!
+//! # In scope
+//! - the head, framing and body of requests, and the encoding of answers ([`http1`]);
+//! - what can be decided from fields alone: dates, ranges, preconditions, negotiation, targets.
+//!
+//! # Out of scope
+//! - sockets, files, threads, clocks and logs: the caller has them;
+//! - routing and what an answer says.
+//!
+//! This is a support crate of `number8`: it has that crate's version and makes no promise of its own.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -7,7 +17,15 @@ extern crate alloc;
 pub mod conditional;
 pub mod date;
 mod decimal;
+pub mod error;
+pub mod headers;
 pub mod host;
+pub mod http1;
+pub mod limits;
 pub mod negotiate;
 pub mod range;
+pub mod syntax;
 pub mod uri;
+
+pub use error::{CloseReason, Error};
+pub use limits::Limits;

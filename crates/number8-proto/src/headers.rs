@@ -1,0 +1,255 @@
+//! Field names that the server itself looks at, and the fields of an answer.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::syntax;
+
+macro_rules! known {
+    ($($name:ident = $text:literal,)*) => {
+        /// A field name that this server reads. Every other name is `Other`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        #[allow(missing_docs, reason = "each variant is the field of that name")]
+        pub enum Known {
+            $($name,)*
+            Other,
+        }
+
+        impl Known {
+            const ALL: &'static [(&'static str, Known)] = &[$(($text, Known::$name),)*];
+        }
+    };
+}
+
+known! {
+    Accept = "accept",
+    AcceptEncoding = "accept-encoding",
+    Authorization = "authorization",
+    Connection = "connection",
+    ContentLength = "content-length",
+    ContentType = "content-type",
+    Expect = "expect",
+    Host = "host",
+    IfMatch = "if-match",
+    IfModifiedSince = "if-modified-since",
+    IfNoneMatch = "if-none-match",
+    IfRange = "if-range",
+    IfUnmodifiedSince = "if-unmodified-since",
+    Origin = "origin",
+    Range = "range",
+    Referer = "referer",
+    TransferEncoding = "transfer-encoding",
+    Upgrade = "upgrade",
+    UserAgent = "user-agent",
+}
+
+impl Known {
+    /// The known name that `name` is, in any case; `Other` when it is none.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        // The length picks at most two candidates, so a field costs one or two comparisons.
+        let candidates: &[usize] = match CANDIDATES.get(name.len()) {
+            Some(candidates) => candidates,
+            None => return Self::Other,
+        };
+        for &at in candidates {
+            if at == usize::MAX {
+                break;
+            }
+            let (text, known) = Self::ALL[at];
+            if name.eq_ignore_ascii_case(text.as_bytes()) {
+                return known;
+            }
+        }
+        Self::Other
+    }
+
+    /// This name as one bit of a set.
+    pub(crate) fn bit(self) -> u32 {
+        1 << (self as u8)
+    }
+}
+
+/// Candidates by length: indices into `Known::ALL`, `usize::MAX` where there are no more.
+static CANDIDATES: [[usize; 3]; 20] = {
+    let mut table = [[usize::MAX; 3]; 20];
+    let mut at = 0;
+    while at < Known::ALL.len() {
+        let length = Known::ALL[at].0.len();
+        let mut slot = 0;
+        while table[length][slot] != usize::MAX {
+            slot += 1;
+        }
+        table[length][slot] = at;
+        at += 1;
+    }
+    table
+};
+
+/// A field that must not be sent: its name is no token, its value holds a control byte, or the
+/// encoder alone may write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldError {
+    /// The name is no token (RFC 9110 §5.6.2).
+    Name,
+    /// The value holds CR, LF, NUL or another control byte (RFC 9110 §5.5).
+    Value,
+    /// The field frames the message or the connection; only the encoder writes those.
+    Framing,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "a field name must be a token",
+            Self::Value => "a field value must not hold control bytes",
+            Self::Framing => "this field is written by the server itself",
+        })
+    }
+}
+
+impl core::error::Error for FieldError {}
+
+/// The fields of an answer, in order, checked as they are added and kept as they go out.
+///
+/// ```
+/// use number8_proto::headers::Fields;
+/// let mut fields = Fields::new();
+/// fields.push("Content-Type", b"text/plain")?;
+/// assert_eq!(fields.first("content-type"), Some(&b"text/plain"[..]));
+/// assert!(fields.push("X", b"a\r\nSet-Cookie: b").is_err());
+/// # Ok::<(), number8_proto::headers::FieldError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    wire: Vec<u8>,
+}
+
+impl Fields {
+    /// No fields.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { wire: Vec::new() }
+    }
+
+    /// Adds a field after those that are there.
+    ///
+    /// # Errors
+    /// The name or the value cannot be sent, or the name is one that frames the message:
+    /// Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade, Trailer, Date.
+    pub fn push(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        if !syntax::is_token(name.as_bytes()) {
+            return Err(FieldError::Name);
+        }
+        if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+            return Err(FieldError::Framing);
+        }
+        if !syntax::is_field_value(value) {
+            return Err(FieldError::Value);
+        }
+        self.wire.reserve(name.len() + value.len() + 4);
+        self.wire.extend_from_slice(name.as_bytes());
+        self.wire.extend_from_slice(b": ");
+        self.wire.extend_from_slice(syntax::trim_ows(value));
+        self.wire.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Removes every field of that name, then adds this one.
+    ///
+    /// # Errors
+    /// As for [`Fields::push`]; then nothing is changed.
+    pub fn set(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        let mut rest = Self::new();
+        for (other, value) in self.iter().filter(|(other, _)| !other.eq_ignore_ascii_case(name)) {
+            rest.push(other, value)?;
+        }
+        rest.push(name, value)?;
+        *self = rest;
+        Ok(())
+    }
+
+    /// The value of the first field of that name, in any case.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Every field in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.wire.split_inclusive(|&b| b == b'\n').filter_map(|line| {
+            let line = line.strip_suffix(b"\r\n")?;
+            let colon = line.iter().position(|&b| b == b':')?;
+            let name = core::str::from_utf8(&line[..colon]).ok()?;
+            Some((name, line.get(colon + 2..)?))
+        })
+    }
+
+    /// True when there is no field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.wire.is_empty()
+    }
+
+    /// The fields as they stand in a message: `Name: value CRLF` each.
+    pub(crate) fn wire(&self) -> &[u8] {
+        &self.wire
+    }
+}
+
+/// Fields that decide where a message or a connection ends, and Date: the encoder writes them.
+const FRAMING: [&str; 7] = [
+    "Content-Length",
+    "Transfer-Encoding",
+    "Connection",
+    "Keep-Alive",
+    "Upgrade",
+    "Trailer",
+    "Date",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case() {
+        for (text, known) in Known::ALL {
+            assert_eq!(Known::of(text.as_bytes()), *known);
+            assert_eq!(Known::of(text.to_ascii_uppercase().as_bytes()), *known);
+        }
+        for other in ["", "x", "hose", "content-lengt", "content-length-and-more-than-that"] {
+            assert_eq!(Known::of(other.as_bytes()), Known::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn fields_that_cannot_be_sent_are_refused() {
+        let mut fields = Fields::new();
+        for (name, value, error) in [
+            ("", &b"v"[..], FieldError::Name),
+            ("a b", b"v", FieldError::Name),
+            ("X", b"a\rb", FieldError::Value),
+            ("X", b"a\nb", FieldError::Value),
+            ("X", b"a\0b", FieldError::Value),
+            ("content-length", b"1", FieldError::Framing),
+            ("Transfer-Encoding", b"chunked", FieldError::Framing),
+        ] {
+            assert_eq!(fields.push(name, value), Err(error), "{name}");
+        }
+        assert!(fields.is_empty());
+    }
+
+    #[test]
+    fn set_replaces_and_keeps_the_rest_in_order() {
+        let mut fields = Fields::new();
+        for (name, value) in [("A", "1"), ("B", "2"), ("a", "3")] {
+            fields.push(name, value.as_bytes()).unwrap();
+        }
+        fields.set("A", b"4").unwrap();
+        let all: Vec<_> = fields.iter().collect();
+        assert_eq!(all, [("B", &b"2"[..]), ("A", b"4")]);
+    }
+}

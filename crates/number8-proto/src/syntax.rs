@@ -1,0 +1,192 @@
+//! The grammar of HTTP/1.1 as byte classes, each under its ABNF.
+//!
+//! One table, built at compile time, so that a check is one load and one mask.
+
+const TCHAR: u8 = 1;
+const TARGET: u8 = 2;
+const VALUE: u8 = 4;
+const HEX: u8 = 8;
+
+static CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        let mut class = 0;
+        // RFC 9110 §5.6.2: tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." /
+        // "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
+        if b.is_ascii_alphanumeric() || is_one_of(b, b"!#$%&'*+-.^_`|~") {
+            class |= TCHAR;
+        }
+        // RFC 9112 §3.2 wants only URI characters. Browsers leave `|`, `^`, `{`, `}` and others as
+        // they are in queries, and people type raw UTF-8, so every visible byte passes; a fragment
+        // never belongs in a request.
+        if (b > 0x20 && b != 0x7f && b != b'#') || b >= 0x80 {
+            class |= TARGET;
+        }
+        // RFC 9110 §5.5: field-vchar = VCHAR / obs-text; SP and HTAB may stand between them.
+        // Other controls are refused: they have no use, and proxies disagree about them.
+        if b == b'\t' || (b >= 0x20 && b != 0x7f) {
+            class |= VALUE;
+        }
+        // RFC 5234 B.1: HEXDIG, in either case.
+        if b.is_ascii_hexdigit() {
+            class |= HEX;
+        }
+        table[i] = class;
+        i += 1;
+    }
+    table
+}
+
+const fn is_one_of(b: u8, set: &[u8]) -> bool {
+    let mut i = 0;
+    while i < set.len() {
+        if set[i] == b {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// A byte that may stand in a token: methods and field names (RFC 9110 §5.6.2).
+#[inline]
+pub(crate) fn is_tchar(b: u8) -> bool {
+    CLASS[b as usize] & TCHAR != 0
+}
+
+/// A byte that may stand in a request-target (RFC 9112 §3.2, with the departure told above).
+#[inline]
+pub(crate) fn is_target(b: u8) -> bool {
+    CLASS[b as usize] & TARGET != 0
+}
+
+/// A byte that may stand in a field value (RFC 9110 §5.5).
+#[inline]
+pub(crate) fn is_value(b: u8) -> bool {
+    CLASS[b as usize] & VALUE != 0
+}
+
+/// A hexadecimal digit (RFC 5234 B.1).
+#[inline]
+pub(crate) fn is_hex(b: u8) -> bool {
+    CLASS[b as usize] & HEX != 0
+}
+
+/// Optional white space (RFC 9110 §5.6.3): SP or HTAB.
+#[inline]
+pub(crate) fn is_ows(b: u8) -> bool {
+    b == b' ' || b == b'\t'
+}
+
+/// True when `bytes` is a non-empty token (RFC 9110 §5.6.2).
+#[must_use]
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&b| is_tchar(b))
+}
+
+/// True when `bytes` may be sent or taken as a field value (RFC 9110 §5.5): no CR, LF, NUL or other
+/// control byte but HTAB.
+#[must_use]
+pub fn is_field_value(bytes: &[u8]) -> bool {
+    value_run(bytes) == bytes.len()
+}
+
+/// How many bytes at the start of `bytes` may stand in a field value.
+///
+/// Sixteen bytes are looked at together, in a form that compilers turn into vector instructions:
+/// most of a browser's request is field values.
+#[inline]
+pub(crate) fn value_run(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let mut bad = 0u8;
+        for &b in block {
+            bad |= u8::from(b < 0x20) | u8::from(b == 0x7f);
+        }
+        if bad != 0 {
+            break;
+        }
+        at += 16;
+    }
+    while at < bytes.len() && is_value(bytes[at]) {
+        at += 1;
+    }
+    at
+}
+
+/// `bytes` without white space at either end (RFC 9110 §5.6.3).
+#[must_use]
+pub fn trim_ows(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes
+        && is_ows(*first)
+    {
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes
+        && is_ows(*last)
+    {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, empty ones left out.
+///
+/// ```
+/// let all: Vec<&[u8]> = number8_proto::syntax::list(b"a , ,b").collect();
+/// assert_eq!(all, [&b"a"[..], b"b"]);
+/// ```
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&b| b == b',').map(trim_ows).filter(|element| !element.is_empty())
+}
+
+/// The number that `digits` spell: one or more ASCII digits and nothing else, within `u64`.
+#[must_use]
+pub fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |number, &b| {
+        if !b.is_ascii_digit() {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u64::from(b - b'0'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_run_stops_at_the_first_control_wherever_it_stands() {
+        for at in 0..40 {
+            let mut bytes = [b'v'; 40];
+            for (bad, stops) in
+                [(0u8, true), (b'\r', true), (0x7f, true), (b'\t', false), (0xff, false)]
+            {
+                bytes[at] = bad;
+                assert_eq!(value_run(&bytes), if stops { at } else { 40 }, "{bad:#x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn decimal_takes_digits_in_range_only() {
+        for (digits, number) in [
+            (&b"0"[..], Some(0)),
+            (b"007", Some(7)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"", None),
+            (b"+1", None),
+            (b"1 ", None),
+        ] {
+            assert_eq!(decimal(digits), number, "{digits:?}");
+        }
+    }
+}
