@@ -1,0 +1,189 @@
+//! What a line looks like: a name, or a template with nginx-like variables.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What `short` stands for: for a person who watches.
+const SHORT: &str =
+    "$time_iso8601 $remote_addr $method $target $status $bytes_sent ${duration_ms}ms";
+
+/// What `combined` stands for: the format of that name in Apache and nginx, which log analysers read.
+const COMBINED: &str = r#"$remote_addr - $user [$time_local] "$method $target $protocol" $status $bytes_sent "$referer" "$user_agent""#;
+
+/// How records are written, parsed from `short`, `combined`, `json`, `off` or a template.
+///
+/// A template is printable text in which each variable stands for a value: `$remote_addr`, `$time_iso8601`,
+/// `$time_local`, `$method`, `$target`, `$path` (the target without its query), `$protocol`, `$status`,
+/// `$bytes_sent`, `$duration_ms`, `$user`, `$host`, `$referer`, `$user_agent`, `$request_id`. `${status}` is the same
+/// as `$status`, and `$$` is a dollar sign. A value that is missing is shown as `-`. Times are UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Nothing is written.
+    Off,
+    /// One JSON object a line.
+    Json,
+    /// The template filled in.
+    Lines(Template),
+}
+
+impl FromStr for Format {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        Ok(match text {
+            "off" => Format::Off,
+            "json" => Format::Json,
+            "short" => Format::Lines(SHORT.parse()?),
+            "combined" => Format::Lines(COMBINED.parse()?),
+            template => Format::Lines(template.parse()?),
+        })
+    }
+}
+
+/// A parsed template: see [`Format`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pieces: Vec<Piece>,
+}
+
+/// A stretch of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// Copied as it is.
+    Literal(String),
+    /// Filled in from the record.
+    Variable(Variable),
+}
+
+/// What a template can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variable {
+    RemoteAddr,
+    TimeIso8601,
+    TimeLocal,
+    Method,
+    Target,
+    Path,
+    Protocol,
+    Status,
+    BytesSent,
+    DurationMs,
+    User,
+    Host,
+    Referer,
+    UserAgent,
+    RequestId,
+}
+
+const VARIABLES: [(&str, Variable); 15] = [
+    ("remote_addr", Variable::RemoteAddr),
+    ("time_iso8601", Variable::TimeIso8601),
+    ("time_local", Variable::TimeLocal),
+    ("method", Variable::Method),
+    ("target", Variable::Target),
+    ("path", Variable::Path),
+    ("protocol", Variable::Protocol),
+    ("status", Variable::Status),
+    ("bytes_sent", Variable::BytesSent),
+    ("duration_ms", Variable::DurationMs),
+    ("user", Variable::User),
+    ("host", Variable::Host),
+    ("referer", Variable::Referer),
+    ("user_agent", Variable::UserAgent),
+    ("request_id", Variable::RequestId),
+];
+
+impl Template {
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+}
+
+impl FromStr for Template {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(FormatError::NotPrintable);
+        }
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('$') {
+            literal.push_str(before);
+            if let Some(after) = after.strip_prefix('$') {
+                literal.push('$');
+                rest = after;
+                continue;
+            }
+            let (variable, after) = split_variable(after)?;
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            }
+            pieces.push(Piece::Variable(variable));
+            rest = after;
+        }
+        if pieces.is_empty() {
+            return Err(FormatError::NoVariable(text.to_owned()));
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
+        }
+        Ok(Template { pieces })
+    }
+}
+
+/// The variable named at the start of `text`, just after its dollar sign, and what follows it.
+fn split_variable(text: &str) -> Result<(Variable, &str), FormatError> {
+    let (name, after) = if let Some(text) = text.strip_prefix('{') {
+        text.split_once('}').ok_or(FormatError::LoneDollar)?
+    } else {
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        text.split_at(end)
+    };
+    if name.is_empty() {
+        return Err(FormatError::LoneDollar);
+    }
+    match VARIABLES.iter().find(|(known, _)| *known == name) {
+        Some((_, variable)) => Ok((*variable, after)),
+        None => Err(FormatError::UnknownVariable(name.to_owned())),
+    }
+}
+
+/// Why a text is no [`Format`]; its message is one line that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Neither a known name nor a template, which has at least one variable.
+    NoVariable(String),
+    /// A variable that does not exist.
+    UnknownVariable(String),
+    /// A dollar sign that no name follows.
+    LoneDollar,
+    /// A control character or a character outside ASCII: a record would not be one line of plain text.
+    NotPrintable,
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FormatError::NoVariable(text) => {
+                write!(
+                    f,
+                    "'{text}' is neither short, combined, json, off nor a template with a variable such as $status"
+                )
+            }
+            FormatError::UnknownVariable(name) => {
+                write!(f, "unknown variable ${name}; known are")?;
+                VARIABLES.iter().try_for_each(|(known, _)| write!(f, " ${known}"))
+            }
+            FormatError::LoneDollar => {
+                f.write_str("a $ needs the name of a variable; write $$ for a dollar sign")
+            }
+            FormatError::NotPrintable => f.write_str("a log template holds printable ASCII only"),
+        }
+    }
+}
+
+impl std::error::Error for FormatError {}

@@ -1,0 +1,3 @@
+//! What stands between the connection and the handler, or beside them: each layer knows values, never sockets.
+
+pub mod access_log;
