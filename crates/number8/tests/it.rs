@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is the test's answer")]
 
+// Where to listen: what is typed, what is bound, what is handed over, what is in the way.
+mod listener;
 // TCP, Unix sockets and the in-memory pair behave alike.
 mod transport;

@@ -1,4 +1,7 @@
 //! The only code that touches client sockets.
 
+pub mod bind;
+pub mod listener;
 pub mod memory;
+mod port_holder;
 pub mod transport;
