@@ -1,0 +1,244 @@
+//! Content: of an answer, to be sent; of a request, as it arrives.
+
+mod incoming;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use number8_proto::http1::BodySize;
+
+pub(crate) use incoming::{Feeder, Incoming};
+
+use crate::store::File;
+
+/// A stream of content, chunk by chunk; an error cuts the message where it is.
+pub type ChunkStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// The content of a message: nothing, bytes, parts of files, a stream, or what a client is sending.
+///
+/// ```
+/// let body = number8::Body::from("Hello, world.");
+/// assert_eq!(body.len(), Some(13));
+/// ```
+#[derive(Default)]
+pub struct Body {
+    pub(crate) kind: Kind,
+}
+
+#[derive(Default)]
+pub(crate) enum Kind {
+    #[default]
+    Empty,
+    Bytes(Bytes),
+    /// Bytes and parts of files in turn: one file, a range of it, or several ranges with their heads.
+    Parts(VecDeque<Part>),
+    Stream(ChunkStream),
+    Incoming(Incoming),
+}
+
+/// A piece of content whose length is known.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    Bytes(Bytes),
+    File(FileRange),
+}
+
+impl Part {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(range) => range.end - range.start,
+        }
+    }
+}
+
+/// A part of a file: the bytes from `start` up to and without `end`.
+#[derive(Debug, Clone)]
+pub(crate) struct FileRange {
+    pub(crate) file: File,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// The pages are known to be in memory: no need to ask.
+    pub(crate) warm: bool,
+}
+
+impl Body {
+    /// No content.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { kind: Kind::Empty }
+    }
+
+    /// Content of unknown length, sent as it comes.
+    pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+        Self { kind: Kind::Stream(Box::pin(stream)) }
+    }
+
+    pub(crate) fn parts(parts: impl Into<VecDeque<Part>>) -> Self {
+        Self { kind: Kind::Parts(parts.into()) }
+    }
+
+    pub(crate) fn incoming(incoming: Incoming) -> Self {
+        Self { kind: Kind::Incoming(incoming) }
+    }
+
+    /// The length in bytes, where it is known before the end.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Empty => Some(0),
+            Kind::Bytes(bytes) => Some(bytes.len() as u64),
+            Kind::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
+            Kind::Stream(_) | Kind::Incoming(_) => None,
+        }
+    }
+
+    /// True when there is surely no content.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    pub(crate) fn size(&self) -> BodySize {
+        self.len().map_or(BodySize::Unknown, BodySize::Known)
+    }
+
+    /// The next chunk; `None` at the end. Chunks are never empty.
+    ///
+    /// # Errors
+    /// The client's body is cut, too large or not valid ([`BodyError`] is the source), or a stream fails.
+    /// Parts of files cannot be read this way.
+    pub async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// Like [`Body::chunk`], for those who poll.
+    ///
+    /// # Errors
+    /// As for [`Body::chunk`].
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        loop {
+            let chunk = match &mut self.kind {
+                Kind::Empty => None,
+                Kind::Bytes(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
+                Kind::Parts(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+                Kind::Stream(stream) => ready!(stream.as_mut().poll_next(cx)).transpose()?,
+                Kind::Incoming(incoming) => {
+                    ready!(incoming.poll_chunk(cx)).map_err(io::Error::other)?
+                }
+            };
+            match chunk {
+                // An empty chunk of a stream is no end.
+                Some(chunk) if chunk.is_empty() => {}
+                Some(chunk) => return Poll::Ready(Ok(Some(chunk))),
+                None => {
+                    if !matches!(self.kind, Kind::Incoming(_)) {
+                        self.kind = Kind::Empty;
+                    }
+                    return Poll::Ready(Ok(None));
+                }
+            }
+        }
+    }
+
+    /// Everything that is left, as one piece.
+    ///
+    /// # Errors
+    /// As for [`Body::chunk`]. How much may come is limited by the server (`Limits::body_bytes_max`).
+    pub async fn bytes(mut self) -> io::Result<Bytes> {
+        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk().await? else { return Ok(first) };
+        let mut all = Vec::from(first);
+        all.extend_from_slice(&second);
+        while let Some(chunk) = self.chunk().await? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.into())
+    }
+
+    /// The trailer fields that followed a client's chunked body, once it has been read to its end.
+    #[must_use]
+    pub fn trailers(&self) -> Vec<(String, Vec<u8>)> {
+        match &self.kind {
+            Kind::Incoming(incoming) => incoming.trailers(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self { kind: if bytes.is_empty() { Kind::Empty } else { Kind::Bytes(bytes) } }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+/// Why the body of a request could not be read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is larger than is allowed.
+    TooLarge,
+    /// It came too slowly.
+    TimedOut,
+    /// The client left.
+    Disconnected,
+    /// Its framing is not valid.
+    Malformed(number8_proto::Error),
+}
+
+impl BodyError {
+    /// The status code that answers it.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::TooLarge => 413,
+            Self::TimedOut => 408,
+            Self::Disconnected => 400,
+            Self::Malformed(error) => error.status(),
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("the content is larger than is allowed here"),
+            Self::TimedOut => f.write_str("the content comes too slowly"),
+            Self::Disconnected => f.write_str("the client left before its content was whole"),
+            Self::Malformed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}

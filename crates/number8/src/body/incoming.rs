@@ -1,0 +1,140 @@
+//! The body of a request on its way from the connection to whoever reads it.
+//!
+//! Two ends of one small queue. The reader asks first: nothing is read from the client, and no
+//! `100 Continue` is sent, before somebody wants the body. The connection stops reading while a window's
+//! worth lies unread.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::BodyError;
+
+/// Bytes that may lie unread before the connection stops reading.
+const WINDOW_BYTES: usize = 256 * 1024;
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Bytes>,
+    queued_bytes: usize,
+    trailers: Vec<(String, Vec<u8>)>,
+    end: Option<Result<(), BodyError>>,
+    /// The reader has asked for something that is not there yet.
+    wanted: bool,
+    reader_is_gone: bool,
+    reader: Option<Waker>,
+    feeder: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Shared(Arc<Mutex<State>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nobody panics while holding the lock; if they did, the queue would still be whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reader's end.
+#[derive(Debug)]
+pub(crate) struct Incoming(Shared);
+
+/// The connection's end.
+#[derive(Debug)]
+pub(crate) struct Feeder(Shared);
+
+/// A body to come. `connection` is woken when the reader wants more.
+pub(crate) fn channel(connection: Waker) -> (Feeder, Incoming) {
+    let shared = Shared::default();
+    shared.lock().feeder = Some(connection);
+    (Feeder(shared.clone()), Incoming(shared))
+}
+
+impl Incoming {
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        let mut state = self.0.lock();
+        if let Some(chunk) = state.queue.pop_front() {
+            let was_full = state.queued_bytes >= WINDOW_BYTES;
+            state.queued_bytes -= chunk.len();
+            if was_full && state.queued_bytes < WINDOW_BYTES {
+                wake(&state.feeder);
+            }
+            return Poll::Ready(Ok(Some(chunk)));
+        }
+        if let Some(end) = state.end {
+            return Poll::Ready(end.map(|()| None));
+        }
+        state.reader = Some(cx.waker().clone());
+        if !state.wanted {
+            state.wanted = true;
+            wake(&state.feeder);
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn trailers(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.lock().trailers.clone()
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.reader_is_gone = true;
+        state.queue.clear();
+        wake(&state.feeder);
+    }
+}
+
+impl Feeder {
+    /// True while the reader wants more than it has.
+    pub(crate) fn wants_more(&self) -> bool {
+        let state = self.0.lock();
+        state.wanted
+            && !state.reader_is_gone
+            && state.end.is_none()
+            && state.queued_bytes < WINDOW_BYTES
+    }
+
+    pub(crate) fn push(&self, chunk: Bytes) {
+        let mut state = self.0.lock();
+        if !state.reader_is_gone {
+            state.queued_bytes += chunk.len();
+            state.queue.push_back(chunk);
+            wake(&state.reader);
+        }
+    }
+
+    pub(crate) fn push_trailer(&self, name: &[u8], value: &[u8]) {
+        // A field name is a token, so nothing is lost.
+        let name = String::from_utf8_lossy(name).into_owned();
+        self.0.lock().trailers.push((name, value.to_vec()));
+    }
+
+    pub(crate) fn end(&self, end: Result<(), BodyError>) {
+        let mut state = self.0.lock();
+        if state.end.is_none() {
+            state.end = Some(end);
+            wake(&state.reader);
+        }
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.end(Err(BodyError::Disconnected));
+        self.0.lock().feeder = None;
+    }
+}
+
+fn wake(waker: &Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake_by_ref();
+    }
+}

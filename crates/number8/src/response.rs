@@ -1,0 +1,174 @@
+//! Answers, and what may be turned into one.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use number8_proto::headers::{FieldError, Fields};
+use number8_proto::http1::{self, Prepared, reason};
+
+use crate::body::Body;
+
+/// An answer: a value that a handler returns, and that nobody changes behind its back.
+///
+/// ```
+/// use number8::Response;
+/// let response = Response::new(200, "Hello, world.").with("Cache-Control", "no-store")?;
+/// assert_eq!(response.status(), 200);
+/// # Ok::<(), number8::FieldError>(())
+/// ```
+#[derive(Debug)]
+pub struct Response {
+    pub(crate) head: Head,
+    pub(crate) body: Body,
+    /// The app writes the content: an error page of the user's, or its own.
+    pub(crate) explanation: Option<Cow<'static, str>>,
+    /// The connection ends after this answer.
+    pub(crate) close: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Head {
+    Fields { status: u16, fields: Fields },
+    Prepared(Arc<Prepared>),
+}
+
+impl Response {
+    /// An answer with that status and content, and no fields but those that frame it.
+    pub fn new(status: u16, body: impl Into<Body>) -> Self {
+        Self {
+            head: Head::Fields { status, fields: Fields::new() },
+            body: body.into(),
+            explanation: None,
+            close: false,
+        }
+    }
+
+    /// An answer whose head was encoded before. The size it announces must be that of `body`.
+    pub(crate) fn prepared(head: Arc<Prepared>, body: Body) -> Self {
+        Self { head: Head::Prepared(head), body, explanation: None, close: false }
+    }
+
+    /// An answer that says what is wrong: the status, and a sentence for the person at the other end. The
+    /// app turns it into an error page.
+    pub fn error(status: u16, explanation: impl Into<Cow<'static, str>>) -> Self {
+        Self { explanation: Some(explanation.into()), ..Self::new(status, Body::empty()) }
+    }
+
+    /// Adds a field.
+    ///
+    /// # Errors
+    /// The field cannot be sent ([`Fields::push`]).
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, FieldError> {
+        self.push(name, value)?;
+        Ok(self)
+    }
+
+    /// Adds a field that is known to be one, such as those the rooms write.
+    #[must_use]
+    pub(crate) fn with_known(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
+        let added = self.push(name, value);
+        debug_assert!(added.is_ok(), "{name} cannot be sent");
+        self
+    }
+
+    pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+        match &mut self.head {
+            Head::Fields { fields, .. } => fields.push(name, value.as_ref()),
+            // The few who send prepared heads put every field in before.
+            Head::Prepared(_) => Err(FieldError::Framing),
+        }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match &self.head {
+            Head::Fields { status, .. } => *status,
+            Head::Prepared(prepared) => prepared.status(),
+        }
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The same answer, after which the connection closes.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// The head for the encoder.
+    pub(crate) fn head(&self) -> http1::ResponseHead<'_> {
+        match &self.head {
+            Head::Prepared(prepared) => prepared.as_ref().into(),
+            Head::Fields { status, fields } => {
+                http1::ResponseHead::Fields { status: *status, fields, size: self.body.size() }
+            }
+        }
+    }
+}
+
+/// What a handler may return.
+pub trait IntoResponse {
+    /// The answer that this value stands for.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+/// 204 No Content.
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::new(204, Body::empty())
+    }
+}
+
+/// A status code with its reason phrase for content.
+impl IntoResponse for u16 {
+    fn into_response(self) -> Response {
+        match self {
+            400.. => Response::error(self, reason(self)),
+            _ if http1::is_without_content(self) => Response::new(self, Body::empty()),
+            _ => (self, reason(self)).into_response(),
+        }
+    }
+}
+
+macro_rules! content {
+    ($($from:ty: $mime:literal;)*) => {$(
+        impl IntoResponse for $from {
+            #[doc = concat!("200 with `Content-Type: ", $mime, "`.")]
+            fn into_response(self) -> Response {
+                Response::new(200, self).with_known("Content-Type", $mime)
+            }
+        }
+    )*};
+}
+
+content! {
+    &'static str: "text/plain; charset=utf-8";
+    String: "text/plain; charset=utf-8";
+    Vec<u8>: "application/octet-stream";
+    Bytes: "application/octet-stream";
+}
+
+/// The same content with another status.
+impl<T: IntoResponse> IntoResponse for (u16, T) {
+    fn into_response(self) -> Response {
+        let (status, content) = self;
+        let mut response = content.into_response();
+        if let Head::Fields { status: old, .. } = &mut response.head {
+            *old = status;
+        }
+        response
+    }
+}

@@ -1,0 +1,21 @@
+//! Time as a connection needs it: cheap, and in milliseconds.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Milliseconds on a clock that never goes back. Coarse: a tick of the kernel, a few milliseconds.
+pub(crate) fn monotonic_ms() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_seconds() -> i64 {
+    clock_gettime(ClockId::RealtimeCoarse).tv_sec
+}
+
+/// A duration in whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}

@@ -1,0 +1,102 @@
+//! Every deadline and limit of a server, with its default and its reason (the protocol's own limits are in
+//! `number8_proto::Limits`).
+
+use std::time::Duration;
+
+use super::lane::LaneOptions;
+
+/// How a server runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that serve connections, each with its own runtime; 0 is one per core.
+    pub workers: usize,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// How much to take of what.
+    pub limits: Limits,
+    /// The threads for work that blocks.
+    pub lane: LaneOptions,
+    /// How long requests may go on after the server was asked to stop.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            lane: LaneOptions::default(),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Deadlines. They are looked at every quarter of a second, so they may pass by that much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From connecting to the first byte; then a silent close, since browsers open spare connections.
+    pub first_byte: Duration,
+    /// From the first byte of a head to its end; then 408.
+    pub head: Duration,
+    /// Without a byte of a body that is waited for; then 408.
+    pub body: Duration,
+    /// The lowest average rate of a body, in bytes a second, once [`Timeouts::body_rate_after`] has passed;
+    /// then 408. 0 is no lowest rate.
+    pub body_rate_min: u64,
+    /// How long a body may come as slowly as it likes.
+    pub body_rate_after: Duration,
+    /// Without a byte of an answer being taken; then the connection is cut.
+    pub write: Duration,
+    /// Between requests; then a silent close.
+    pub idle: Duration,
+    /// From the end of the last answer to the client's close, while what it still sends is dropped, so
+    /// that it can read the answer (RFC 9112 §9.6).
+    pub linger: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+            body_rate_min: 500,
+            body_rate_after: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(15),
+            linger: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Counts and sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// What a request may look like.
+    pub http: number8_proto::Limits,
+    /// Bytes of content a handler is given (413). 1 MiB: forms and JSON.
+    pub body_bytes_max: u64,
+    /// Connections at once (503).
+    pub connections_max: usize,
+    /// Connections at once from one address, or from one /64 of IPv6 (503).
+    pub connections_per_client_max: usize,
+    /// Bytes held for unfinished requests and unsent answers, over all connections; above it, new
+    /// requests are answered 503.
+    pub buffered_bytes_max: usize,
+    /// Bytes that are dropped after the last answer, before the connection is cut.
+    pub linger_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            http: number8_proto::Limits::default(),
+            body_bytes_max: 1024 * 1024,
+            connections_max: 65_536,
+            connections_per_client_max: 16_384,
+            buffered_bytes_max: 256 * 1024 * 1024,
+            linger_bytes_max: 256 * 1024,
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! What the connections of one thread share: the table that deadlines are swept over, buffers that are
+//! free, and what is common to every worker of a server.
+//!
+//! Short locks, never held over a wait. Under [`Server::run`](super::Server::run) each thread has a worker
+//! of its own, so the locks are never contended.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::task::Waker;
+use std::time::{Duration, SystemTime};
+
+use number8_proto::http1::{Head, Stamp, Version};
+use tokio::sync::Notify;
+
+use super::clock;
+use super::connection::Work;
+use super::lane::Lane;
+use super::options::Options;
+use crate::app::App;
+use crate::layers::access_log::{Formatter, Record};
+
+/// What all workers of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) lane: Lane,
+    app: RwLock<Arc<App>>,
+    stop: AtomicU8,
+    /// Told when `stop` changes.
+    pub(crate) stop_changed: Notify,
+    /// Told when a connection ends while the server stops.
+    pub(crate) connection_ended: Notify,
+    connections: AtomicUsize,
+    clients: Mutex<HashMap<IpAddr, usize>>,
+    /// Bytes held by connections that wait.
+    buffered: AtomicUsize,
+    request_ids: AtomicU64,
+}
+
+/// How far a server is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stop {
+    /// It serves.
+    No,
+    /// It finishes what it has begun.
+    Gracefully,
+    /// It ends.
+    Now,
+}
+
+impl Shared {
+    pub(crate) fn new(app: App, options: Options) -> Self {
+        Self {
+            lane: Lane::new(options.lane.clone()),
+            options,
+            app: RwLock::new(Arc::new(app)),
+            stop: AtomicU8::new(Stop::No as u8),
+            stop_changed: Notify::new(),
+            connection_ended: Notify::new(),
+            connections: AtomicUsize::new(0),
+            clients: Mutex::new(HashMap::new()),
+            buffered: AtomicUsize::new(0),
+            request_ids: AtomicU64::new(1),
+        }
+    }
+
+    pub(crate) fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn replace_app(&self, app: App) {
+        *self.app.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
+    }
+
+    pub(crate) fn stop(&self) -> Stop {
+        match self.stop.load(Ordering::Acquire) {
+            0 => Stop::No,
+            1 => Stop::Gracefully,
+            _ => Stop::Now,
+        }
+    }
+
+    pub(crate) fn set_stop(&self, stop: Stop) {
+        self.stop.fetch_max(stop as u8, Ordering::AcqRel);
+        self.stop_changed.notify_waiters();
+        self.connection_ended.notify_waiters();
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Counts a connection in; false when there are too many, over all or from this client. It has to be
+    /// counted out either way.
+    pub(crate) fn admit(&self, client: Option<IpAddr>) -> bool {
+        let limits = &self.options.limits;
+        let all = self.connections.fetch_add(1, Ordering::AcqRel) + 1;
+        let Some(client) = client else { return all <= limits.connections_max };
+        let mut clients = lock(&self.clients);
+        let of_client = clients.entry(network(client)).or_default();
+        *of_client += 1;
+        all <= limits.connections_max && *of_client <= limits.connections_per_client_max
+    }
+
+    fn dismiss(&self, client: Option<IpAddr>) {
+        self.connections.fetch_sub(1, Ordering::AcqRel);
+        if let Some(client) = client.map(network) {
+            let mut clients = lock(&self.clients);
+            if let Some(of_client) = clients.get_mut(&client) {
+                *of_client -= 1;
+                if *of_client == 0 {
+                    clients.remove(&client);
+                }
+            }
+        }
+        if self.stop() != Stop::No {
+            self.connection_ended.notify_waiters();
+        }
+    }
+
+    /// True while connections hold less than they may together.
+    pub(crate) fn has_room(&self) -> bool {
+        self.buffered.load(Ordering::Relaxed) <= self.options.limits.buffered_bytes_max
+    }
+
+    /// A connection that held `before` bytes now holds `after`.
+    pub(crate) fn holds(&self, before: usize, after: usize) {
+        if after >= before {
+            self.buffered.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.buffered.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What counts as one client: an IPv4 address, or the /64 that one IPv6 host usually has to itself.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+/// One thread's share of a server.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    table: Mutex<Table>,
+    /// Told when the table is no longer empty.
+    busy: Notify,
+    free: Mutex<Vec<Box<Work>>>,
+    stamp: Mutex<CurrentStamp>,
+    log: Mutex<Log>,
+}
+
+/// Buffers kept for the next connection that has something to do; more are given back to the system.
+const FREE_MAX: usize = 16;
+
+/// How often deadlines are looked at.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// Sweeps between two flushes of the access log.
+const SWEEPS_PER_FLUSH: u32 = 4;
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: Vec<Option<Arc<Entry>>>,
+    vacant: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+struct CurrentStamp {
+    second: i64,
+    app: u64,
+    stamp: Stamp,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    /// The formatter, and the app whose format it is.
+    formatter: Option<(u64, Formatter)>,
+    line: Vec<u8>,
+}
+
+/// A connection as the sweep sees it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    index: usize,
+    client: Option<IpAddr>,
+    waker: OnceLock<Waker>,
+    /// In milliseconds of [`clock::monotonic_ms`]; `u64::MAX` is never.
+    deadline_ms: AtomicU64,
+    is_idle: AtomicBool,
+    is_evicted: AtomicBool,
+}
+
+impl Entry {
+    /// Remembers how to wake the connection; its task never changes.
+    pub(crate) fn register(&self, waker: &Waker) -> &Waker {
+        self.waker.get_or_init(|| waker.clone())
+    }
+
+    pub(crate) fn set_deadline(&self, at_ms: u64, is_idle: bool) {
+        self.deadline_ms.store(at_ms, Ordering::Relaxed);
+        self.is_idle.store(is_idle, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_passed(&self, now_ms: u64) -> bool {
+        self.deadline_ms.load(Ordering::Relaxed) <= now_ms
+    }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.is_evicted.load(Ordering::Relaxed)
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            table: Mutex::default(),
+            busy: Notify::new(),
+            free: Mutex::default(),
+            stamp: Mutex::default(),
+            log: Mutex::default(),
+        }
+    }
+
+    /// Enters a connection that was admitted.
+    pub(crate) fn enter(&self, client: Option<IpAddr>) -> Arc<Entry> {
+        let mut table = lock(&self.table);
+        let index = table.vacant.pop().unwrap_or_else(|| {
+            table.entries.push(None);
+            table.entries.len() - 1
+        });
+        let entry = Arc::new(Entry {
+            index,
+            client,
+            waker: OnceLock::new(),
+            deadline_ms: AtomicU64::new(u64::MAX),
+            is_idle: AtomicBool::new(false),
+            is_evicted: AtomicBool::new(false),
+        });
+        table.entries[index] = Some(Arc::clone(&entry));
+        drop(table);
+        self.busy.notify_one();
+        entry
+    }
+
+    pub(crate) fn leave(&self, entry: &Entry) {
+        let mut table = lock(&self.table);
+        table.entries[entry.index] = None;
+        table.vacant.push(entry.index);
+        drop(table);
+        self.shared.dismiss(entry.client);
+    }
+
+    /// Connections that this worker serves.
+    pub(crate) fn connections(&self) -> usize {
+        let table = lock(&self.table);
+        table.entries.len() - table.vacant.len()
+    }
+
+    /// Closes up to `count` connections that wait for a next request, the longest waiting first.
+    pub(crate) fn evict_idle(&self, count: usize) {
+        let table = lock(&self.table);
+        let mut idle: Vec<&Arc<Entry>> = table
+            .entries
+            .iter()
+            .flatten()
+            .filter(|entry| entry.is_idle.load(Ordering::Relaxed) && !entry.is_evicted())
+            .collect();
+        idle.sort_by_key(|entry| entry.deadline_ms.load(Ordering::Relaxed));
+        for entry in idle.into_iter().take(count) {
+            entry.is_evicted.store(true, Ordering::Relaxed);
+            entry.wake();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        lock(&self.table).entries.iter().flatten().for_each(|entry| entry.wake());
+    }
+
+    /// Wakes connections whose deadline has passed, for ever; sleeps while there are none.
+    pub(crate) async fn sweep(&self) {
+        let mut sweeps = 0;
+        loop {
+            if self.connections() == 0 {
+                self.flush_log();
+                self.busy.notified().await;
+            }
+            tokio::time::sleep(SWEEP).await;
+            let now_ms = clock::monotonic_ms();
+            for entry in lock(&self.table).entries.iter().flatten() {
+                if entry.has_passed(now_ms) {
+                    entry.wake();
+                }
+            }
+            sweeps += 1;
+            if sweeps % SWEEPS_PER_FLUSH == 0 {
+                self.flush_log();
+            }
+        }
+    }
+
+    fn flush_log(&self) {
+        let app = self.shared.app();
+        if let Some(log) = app.log() {
+            log.sink.flush();
+        }
+        if let Some(sink) = app.dump_sink() {
+            sink.flush();
+        }
+    }
+
+    /// Buffers for a connection that has something to do.
+    pub(crate) fn take_work(&self) -> Box<Work> {
+        lock(&self.free).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_back(&self, work: Box<Work>) {
+        let mut free = lock(&self.free);
+        if free.len() < FREE_MAX {
+            free.push(work);
+        }
+    }
+
+    /// Calls `with` with the Date and Server fields of this second.
+    pub(crate) fn with_stamp<R>(&self, app: &Arc<App>, with: impl FnOnce(&Stamp) -> R) -> R {
+        let mut current = lock(&self.stamp);
+        let second = clock::unix_seconds();
+        if current.second != second || current.app != app.id() {
+            let stamp = Stamp::new(second, app.server());
+            *current = CurrentStamp { second, app: app.id(), stamp };
+        }
+        with(&current.stamp)
+    }
+
+    /// Writes the line of one request.
+    pub(crate) fn log(
+        &self,
+        app: &Arc<App>,
+        client: Option<IpAddr>,
+        head: Option<&Head<'_>>,
+        status: u16,
+        bytes: u64,
+        duration: Duration,
+    ) {
+        let Some(settings) = app.log() else { return };
+        let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
+        let record = Record {
+            peer: client,
+            method: head.map_or(b"", Head::method_bytes),
+            target: head.map_or(b"", Head::target),
+            version_minor: u8::from(head.is_none_or(|head| head.version() == Version::Http11)),
+            status,
+            bytes,
+            duration,
+            time: SystemTime::UNIX_EPOCH
+                + Duration::from_secs(clock::unix_seconds().try_into().unwrap_or(0)),
+            user: None,
+            host: head.and_then(Head::host),
+            referer: head_fields.0,
+            user_agent: head_fields.1,
+            request_id: self.shared.request_ids.fetch_add(1, Ordering::Relaxed),
+        };
+        let mut log = lock(&self.log);
+        let Log { formatter, line } = &mut *log;
+        if formatter.as_ref().is_none_or(|(of, _)| *of != app.id()) {
+            *formatter = Some((app.id(), Formatter::new(settings.format.clone())));
+        }
+        if let Some((_, formatter)) = formatter {
+            line.clear();
+            formatter.write(&record, line);
+            settings.sink.push(line);
+        }
+    }
+}
+
+/// Locks; a panic of another holder is no reason to stop serving, and leaves nothing half done here.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
