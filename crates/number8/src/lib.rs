@@ -1,1 +1,3 @@
 //! A small, fast web server as a library.
+
+pub mod store;
