@@ -7,14 +7,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use number8_proto::http1::BodySize;
 
-pub(crate) use incoming::{Feeder, Incoming};
+pub(crate) use incoming::{Feeder, Incoming, channel};
 
 use crate::store::File;
 

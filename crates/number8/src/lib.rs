@@ -1,5 +1,29 @@
 //! A small, fast web server as a library.
+//!
+//! ```no_run
+//! use number8::{App, Server};
+//!
+//! let app = App::new().get("/", async || "Hello, world.");
+//! Server::bind(app, "127.0.0.1:8080")?.run()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod app;
+mod body;
+mod handler;
 pub mod layers;
+mod request;
+mod response;
 pub mod server;
+pub mod store;
+mod sync;
 mod sys;
+
+pub use app::{AccessLog, App, ErrorPage};
+pub use body::{Body, BodyError, ChunkStream};
+pub use handler::{Answer, Call, Handler, IntoHandler};
+pub use number8_proto::headers::FieldError;
+pub use number8_proto::http1::{Head, Method, Version};
+pub use request::Request;
+pub use response::{IntoResponse, Response};
+pub use server::{Handle, Options, ServeError, Server};

@@ -4,5 +4,7 @@
 
 // Where to listen: what is typed, what is bound, what is handed over, what is in the way.
 mod listener;
+// Finding, reading and listing the served files, and refusing all others.
+mod store;
 // TCP, Unix sockets and the in-memory pair behave alike.
 mod transport;

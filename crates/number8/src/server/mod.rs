@@ -200,7 +200,7 @@ impl Server {
             // A worker that panicked has said so.
             let _ = thread.join();
         }
-        shared.lane.close();
+        shared.lane.close(LANE_END);
         result
     }
 
@@ -242,6 +242,9 @@ impl Server {
 }
 
 /// A worker, and how it is sent a connection; `None` is the one in this thread.
+/// How long jobs may go on that nobody waits for any more.
+const LANE_END: Duration = Duration::from_secs(1);
+
 type Dealt = (Arc<Worker>, Option<mpsc::UnboundedSender<Accepted>>);
 
 fn new_worker(shared: &Arc<Shared>) -> Result<(Arc<Worker>, runtime::Runtime), ServeError> {
@@ -272,8 +275,8 @@ async fn work(worker: Arc<Worker>, mut connections: mpsc::UnboundedReceiver<Acce
             changed.as_mut().enable();
             match shared.stop() {
                 Stop::Now => return,
-                Stop::Gracefully => worker.wake_all(),
-                Stop::No => {}
+                // Who stops the server wakes the connections, whichever thread they are in.
+                Stop::Gracefully | Stop::No => {}
             }
             changed.await;
         }

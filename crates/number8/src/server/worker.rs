@@ -199,8 +199,13 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Remembers how to wake the connection; its task never changes.
-    pub(crate) fn register(&self, waker: &Waker) -> &Waker {
-        self.waker.get_or_init(|| waker.clone())
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.get_or_init(|| waker.clone());
+    }
+
+    /// Wakes the connection's task; there once the task has run.
+    pub(crate) fn waker(&self) -> Option<&Waker> {
+        self.waker.get()
     }
 
     pub(crate) fn set_deadline(&self, at_ms: u64, is_idle: bool) {

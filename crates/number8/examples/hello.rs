@@ -1,0 +1,21 @@
+//! The smallest service: `cargo run --release --example hello [PORT]`, then open the printed address.
+
+use std::error::Error;
+
+use number8::{App, Server};
+
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let port = std::env::args().nth(1).unwrap_or_else(|| "8080".to_owned());
+    let app = App::new().get("/", hello);
+    let options = number8::Options { workers: 1, ..number8::Options::default() };
+    let listeners = number8::server::bind(&[format!("127.0.0.1:{port}").parse()?], 8080)?;
+    let server = Server::new(app, options, listeners);
+    for address in server.local_addrs() {
+        eprintln!("http://{address}/");
+    }
+    Ok(server.run()?)
+}
+
+async fn hello() -> &'static str {
+    "Hello, world."
+}

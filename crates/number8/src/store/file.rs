@@ -1,0 +1,95 @@
+//! Reading an open file.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::{Meta, sys};
+
+/// A regular file, open for reading. A clone shares the descriptor, which no function moves: offsets are arguments.
+#[derive(Clone, Debug)]
+pub struct File {
+    fd: Arc<OwnedFd>,
+    meta: Meta,
+}
+
+impl File {
+    pub(super) fn new(fd: OwnedFd, meta: Meta) -> Self {
+        Self { fd: Arc::new(fd), meta }
+    }
+
+    /// What the file was like when it was opened.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Reads at `offset` bytes what is in memory, without waiting. Returns how many bytes, which may be fewer than `buf`
+    /// holds; 0 only at the end of the file.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the disk is needed first, and always on a file system that cannot tell (preadv2's RWF_NOWAIT;
+    /// vfat and NFS, not ext4, xfs, btrfs, f2fs or tmpfs); others as read(2).
+    pub fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(sys::read_now(&self.fd, buf, offset)?)
+    }
+
+    /// As [`try_read_at`](Self::try_read_at), but waits for the disk.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(sys::read(&self.fd, buf, offset)?)
+    }
+
+    /// Reads the `len` bytes at `offset`; may wait for the disk.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the file has become shorter than that; others as read(2).
+    pub fn read_range(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            match self.read_at(&mut bytes[filled..], offset + filled as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Whether sending the `len` bytes at `offset` would most likely not wait for the disk: their first and last page are
+    /// in memory, and the kernel reads in long runs.
+    pub fn is_cached(&self, offset: u64, len: u64) -> bool {
+        let here = |offset| sys::read_now(&self.fd, &mut [0], offset) != Err(Errno::AGAIN);
+        len == 0 || (here(offset) && here(offset.saturating_add(len - 1)))
+    }
+
+    /// Brings the `len` bytes at `offset` into memory, waiting for the disk, so that sending them does not.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn fill(&self, offset: u64, len: u64) -> io::Result<()> {
+        let end = offset.saturating_add(len);
+        let mut scratch = vec![0; FILL_STEP_BYTES];
+        let mut at = offset;
+        while at < end {
+            let step = usize::try_from(end - at).unwrap_or(usize::MAX).min(FILL_STEP_BYTES);
+            match self.read_at(&mut scratch[..step], at)? {
+                0 => break,
+                count => at += count as u64,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Big enough to make system calls rare, small enough for the processor's cache.
+const FILL_STEP_BYTES: usize = 64 * 1024;
