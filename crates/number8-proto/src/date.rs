@@ -60,32 +60,10 @@ pub fn parse(value: &[u8], now: i64) -> Option<i64> {
 
 /// IMF-fixdate = day-name "," SP 2DIGIT SP month SP 4DIGIT SP time-of-day SP "GMT"
 fn imf_fixdate(value: &[u8]) -> Option<Civil> {
-    let &[
-        n1,
-        n2,
-        n3,
-        b',',
-        b' ',
-        d1,
-        d2,
-        b' ',
-        m1,
-        m2,
-        m3,
-        b' ',
-        y1,
-        y2,
-        y3,
-        y4,
-        b' ',
-        ref time @ ..,
-    ] = value
-    else {
+    let rest = after_day_name(value)?.strip_prefix(b", ")?;
+    let &[d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', ref time @ ..] = rest else {
         return None;
     };
-    if !DAY_NAMES.contains(&[n1, n2, n3]) {
-        return None;
-    }
     let year = number(y1, y2)? * 100 + number(y3, y4)?;
     let second = second_of_day(time.strip_suffix(b" GMT")?)?;
     Civil::new(year, month([m1, m2, m3])?, number(d1, d2)?, second)
@@ -114,17 +92,19 @@ fn rfc850(value: &[u8], now: Civil) -> Option<Civil> {
 
 /// asctime-date = day-name SP month SP ( 2DIGIT / ( SP 1DIGIT ) ) SP time-of-day SP 4DIGIT
 fn asctime(value: &[u8]) -> Option<Civil> {
-    let &[n1, n2, n3, b' ', m1, m2, m3, b' ', d1, d2, b' ', ref time @ .., b' ', y1, y2, y3, y4] =
-        value
-    else {
+    let rest = after_day_name(value)?.strip_prefix(b" ")?;
+    let &[m1, m2, m3, b' ', d1, d2, b' ', ref time @ .., b' ', y1, y2, y3, y4] = rest else {
         return None;
     };
-    if !DAY_NAMES.contains(&[n1, n2, n3]) {
-        return None;
-    }
     let day = number(if d1 == b' ' { b'0' } else { d1 }, d2)?;
     let year = number(y1, y2)? * 100 + number(y3, y4)?;
     Civil::new(year, month([m1, m2, m3])?, day, second_of_day(time)?)
+}
+
+/// What follows the three letters of a day's name.
+fn after_day_name(value: &[u8]) -> Option<&[u8]> {
+    let (name, rest) = value.split_first_chunk()?;
+    DAY_NAMES.contains(name).then_some(rest)
 }
 
 /// time-of-day = 2DIGIT ":" 2DIGIT ":" 2DIGIT

@@ -1,0 +1,4 @@
+//! Integration tests of the protocol crate, in one binary.
+
+// Properties of what fields mean: dates, ranges, preconditions, targets, hosts, negotiation.
+mod semantics;
