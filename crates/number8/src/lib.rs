@@ -1,3 +1,4 @@
 //! A small, fast web server as a library.
 
+mod rooms;
 pub mod store;
