@@ -230,7 +230,8 @@ impl App {
         let name = name.strip_suffix(b".").unwrap_or(name);
         name.starts_with(b"[")
             || name.eq_ignore_ascii_case(b"localhost")
-            || std::str::from_utf8(name).is_ok_and(|name| name.parse::<std::net::Ipv4Addr>().is_ok())
+            || std::str::from_utf8(name)
+                .is_ok_and(|name| name.parse::<std::net::Ipv4Addr>().is_ok())
             || self.hosts.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
     }
 }
@@ -248,7 +249,8 @@ impl fmt::Debug for App {
 fn routed(methods: &[(Method, Box<dyn Handler>)], call: Call<'_>) -> Answer {
     let find = |wanted| methods.iter().find(|(method, _)| *method == wanted);
     let method = call.head.method();
-    let found = find(method).or_else(|| if method == Method::Head { find(Method::Get) } else { None });
+    let found =
+        find(method).or_else(|| if method == Method::Head { find(Method::Get) } else { None });
     if let Some((_, handler)) = found {
         return handler.handle(call);
     }

@@ -14,6 +14,7 @@ mod handler;
 pub mod layers;
 mod request;
 mod response;
+mod rooms;
 pub mod server;
 pub mod store;
 mod sync;

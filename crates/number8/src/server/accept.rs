@@ -3,7 +3,16 @@ use super::listener::Incoming;
 use std::{io, time::Duration};
 pub(super) struct Acceptor;
 impl Acceptor {
-    pub(super) fn new(_: fn(&str)) -> Self { Self }
+    pub(super) fn new(_: fn(&str)) -> Self {
+        Self
+    }
     pub(super) fn accepted(&mut self) {}
-    pub(super) fn failed(&mut self, _: &io::Error, _: &Incoming, _: impl FnOnce(usize)) -> Option<Duration> { None }
+    pub(super) fn failed(
+        &mut self,
+        _: &io::Error,
+        _: &Incoming,
+        _: impl FnOnce(usize),
+    ) -> Option<Duration> {
+        None
+    }
 }

@@ -119,21 +119,19 @@ impl<T: Transport + Unpin> Connection<T> {
                         return Ok(self.answer(work, &app, since, response, feed));
                     }
                 }
-                Making::Content { body, bytes, .. } => {
-                    match self.pull(work, body, bytes, cx)? {
-                        Pulled::Some => continue,
-                        Pulled::Waits => {}
-                        Pulled::Full => {
-                            self.phase = Phase::Exchange(exchange);
-                            return Ok(Flow::Wait);
-                        }
-                        Pulled::End => {
-                            self.wait_for_nothing();
-                            self.end_content(work, *exchange);
-                            return Ok(Flow::Again);
-                        }
+                Making::Content { body, bytes, .. } => match self.pull(work, body, bytes, cx)? {
+                    Pulled::Some => continue,
+                    Pulled::Waits => {}
+                    Pulled::Full => {
+                        self.phase = Phase::Exchange(exchange);
+                        return Ok(Flow::Wait);
                     }
-                }
+                    Pulled::End => {
+                        self.wait_for_nothing();
+                        self.end_content(work, *exchange);
+                        return Ok(Flow::Again);
+                    }
+                },
             }
             // Neither answer nor content is ready. What is there already goes out, and the client may
             // be what is waited for.
@@ -352,7 +350,13 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// Answers in place of a handler and ends the connection; only ends it if an answer has begun.
-    pub(super) fn refuse(&mut self, work: &mut Work, app: &Arc<App>, status: u16, why: &'static str) {
+    pub(super) fn refuse(
+        &mut self,
+        work: &mut Work,
+        app: &Arc<App>,
+        status: u16,
+        why: &'static str,
+    ) {
         self.wait_for_nothing();
         self.conn.close_after();
         if !self.conn.may_respond() {

@@ -117,7 +117,12 @@ struct Unlogged {
 
 impl<T: Transport + Unpin> Connection<T> {
     /// A connection that was admitted and entered in the worker's table.
-    pub(crate) fn new(io: T, worker: Arc<Worker>, entry: Arc<Entry>, peer: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(
+        io: T,
+        worker: Arc<Worker>,
+        entry: Arc<Entry>,
+        peer: Option<SocketAddr>,
+    ) -> Self {
         let mut connection = Self {
             io,
             worker,
@@ -430,7 +435,10 @@ impl<T: Transport + Unpin> Connection<T> {
                     Read::Nothing => {
                         if self.wait != Wait::Linger {
                             let linger = worker.shared.options.timeouts.linger;
-                            self.wait_for(Wait::Linger, clock::monotonic_ms() + clock::millis(linger));
+                            self.wait_for(
+                                Wait::Linger,
+                                clock::monotonic_ms() + clock::millis(linger),
+                            );
                         }
                         return Ok(Flow::Wait);
                     }

@@ -102,7 +102,13 @@ impl Output {
                         continue;
                     }
                     if !range.warm && range.start >= self.warm_until {
-                        ready!(poll_warm(range, &mut self.warm_until, &mut self.filling, lane, cx))?;
+                        ready!(poll_warm(
+                            range,
+                            &mut self.warm_until,
+                            &mut self.filling,
+                            lane,
+                            cx
+                        ))?;
                     }
                     let until = if range.warm { range.end } else { self.warm_until.min(range.end) };
                     let count = (until - range.start).min(TURN_BYTES);
@@ -224,5 +230,3 @@ fn poll_warm(
         }
     }
 }
-
-

@@ -1,0 +1,197 @@
+//! The HTML page: one table, no script, nothing loaded from anywhere.
+
+use std::fmt::{self, Write};
+
+use super::{PAGE_ENTRIES, Utc, View, chunks, href, pages, sort_key};
+use crate::store::{Entry, Kind, Listing, Sort};
+
+/// Makes the page for the folder at the decoded URL path `path`, which begins and ends with `/`; at `/` it has no link to
+/// a parent folder.
+pub(crate) fn page(
+    path: &[u8],
+    view: View,
+    listing: Listing,
+) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
+    let path = String::from_utf8_lossy(path);
+    let mut head = format!(
+        r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Files in {}</title>
+<style>
+{STYLE}</style>
+</head>
+<body>
+"#,
+        Escaped(&path)
+    );
+    crumbs(&mut head, &path);
+    head += "<main>\n<table>\n";
+    head += &format!("<caption>{}</caption>\n<thead>\n<tr>", summary(&view, &listing));
+    for (sort, heading) in COLUMNS {
+        column(&mut head, &view, sort, heading);
+    }
+    head += "</tr>\n</thead>\n<tbody>\n";
+    if path != "/" {
+        head += "<tr><td colspan=\"3\"><a href=\"../\">.. <small>(parent folder)</small></a></td></tr>\n";
+    }
+
+    let mut foot = "</tbody>\n</table>\n".to_owned();
+    if listing.total == 0 {
+        foot += "<p>This folder is empty.</p>\n";
+    }
+    if listing.truncated {
+        foot += "<p>This folder holds more than that. The rest is not shown.</p>\n";
+    }
+    pager(&mut foot, &view, &listing);
+    foot += "</main>\n</body>\n</html>\n";
+    chunks(head, listing.entries, row, foot)
+}
+
+fn crumbs(out: &mut String, path: &str) {
+    *out += "<nav aria-label=\"Folders above\">\n<ol>";
+    let names: Vec<_> = path.split('/').filter(|name| !name.is_empty()).collect();
+    let mut above = names.len();
+    for name in std::iter::once("Home").chain(names) {
+        let name = Escaped(name);
+        *out += &match above {
+            0 => format!("<li><h1><bdi>{name}</bdi></h1></li>"),
+            _ => format!("<li><a href=\"{}\"><bdi>{name}</bdi></a></li>", "../".repeat(above)),
+        };
+        above = above.saturating_sub(1);
+    }
+    *out += "</ol>\n</nav>\n";
+}
+
+fn summary(view: &View, listing: &Listing) -> String {
+    let total = Grouped(listing.total as u64);
+    match listing.total {
+        0 => "No entries".to_owned(),
+        1 => "1 entry".to_owned(),
+        2..=PAGE_ENTRIES => format!("{total} entries"),
+        _ if view.page > pages(listing) => format!("{total} entries, none on this page"),
+        _ => {
+            let first = listing.offset as u64 + 1;
+            let last = (listing.offset + PAGE_ENTRIES).min(listing.total) as u64;
+            format!("Entries {} to {} of {total}", Grouped(first), Grouped(last))
+        }
+    }
+}
+
+/// A heading that sorts; the one that is sorted by turns the order round.
+fn column(out: &mut String, view: &View, sort: Sort, heading: &str) {
+    let is_current = view.sort == sort;
+    // Who sorts by size or date wants the largest or the newest.
+    let descending = if is_current { !view.descending } else { sort != Sort::Name };
+    let aria = match (is_current, view.descending) {
+        (false, _) => "",
+        (true, false) => " aria-sort=\"ascending\"",
+        (true, true) => " aria-sort=\"descending\"",
+    };
+    let link = Escaped(&View { sort, descending, ..view.at_page(1) }.href()).to_string();
+    *out += &format!(
+        "<th scope=\"col\" class=\"{}\"{aria}><a href=\"{link}\" rel=\"nofollow\">{heading}</a></th>",
+        sort_key(sort)
+    );
+}
+
+fn row(out: &mut String, entry: &Entry) {
+    let name = String::from_utf8_lossy(&entry.name);
+    let name = Escaped(&name);
+    let (slash, size) = match entry.kind {
+        Kind::Directory => ("/", "folder".to_owned()),
+        Kind::File => {
+            let size = size(entry.size);
+            ("", format!("<span title=\"{} bytes\">{size}</span>", Grouped(entry.size)))
+        }
+    };
+    let time = Utc::from_ns(entry.modified_ns);
+    let (day, clock) = (time.day(), time.clock());
+    *out += &format!(
+        "<tr><td class=\"name\"><a href=\"{}\"><bdi>{name}</bdi>{slash}</a></td>\
+         <td class=\"size\">{size}</td>\
+         <td class=\"modified\"><time datetime=\"{time}\" title=\"{day} {clock} UTC\">\
+         {day}<span> {}</span></time></td></tr>\n",
+        href(entry),
+        &clock[..5],
+    );
+}
+
+fn pager(out: &mut String, view: &View, listing: &Listing) {
+    let pages = pages(listing);
+    if pages == 1 && view.page == 1 {
+        return;
+    }
+    let link = |page, rel, text| {
+        let href = view.at_page(page).href();
+        format!("<a href=\"{}\" rel=\"{rel}\">{text}</a>\n", Escaped(&href))
+    };
+    *out += "<nav aria-label=\"Pages\" class=\"pages\">\n";
+    if view.page > 1 {
+        *out += &link((view.page - 1).min(pages), "prev", "Previous");
+    }
+    *out +=
+        &format!("<span>Page {} of {}</span>\n", Grouped(view.page as u64), Grouped(pages as u64));
+    if view.page < pages {
+        *out += &link(view.page + 1, "next", "Next");
+    }
+    *out += "</nav>\n";
+}
+
+/// A length for people: `42 bytes`, `1.5 KiB`, `640 MiB`. Cut, not rounded, so that it never claims more than there is.
+fn size(bytes: u64) -> String {
+    if bytes < 1024 {
+        let unit = if bytes == 1 { "byte" } else { "bytes" };
+        return format!("{bytes} {unit}");
+    }
+    let power = bytes.ilog2() / 10;
+    let unit = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][power as usize - 1];
+    let scale = 1u64 << (10 * power);
+    let (whole, rest) = (bytes / scale, bytes % scale);
+    match whole {
+        0..10 => format!("{whole}.{} {unit}", rest * 10 / scale),
+        _ => format!("{whole} {unit}"),
+    }
+}
+
+/// Text for between tags and inside quoted attributes.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in self.0.chars() {
+            match char {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                // SECURITY: what turns the writing direction makes `x<U+202E>gpj.exe` look like a picture.
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => f.write_str("\u{fffd}")?,
+                char if char.is_control() => f.write_str("\u{fffd}")?,
+                char => f.write_char(char)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number with commas: `1,234,567`.
+struct Grouped(u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1000 {
+            return self.0.fmt(f);
+        }
+        write!(f, "{},{:03}", Grouped(self.0 / 1000), self.0 % 1000)
+    }
+}
+
+const COLUMNS: [(Sort, &str); 3] =
+    [(Sort::Name, "Name"), (Sort::Size, "Size"), (Sort::Modified, "Modified <span>(UTC)</span>")];
+
+const STYLE: &str = include_str!("listing.css");

@@ -1,0 +1,53 @@
+//! The JSON document: what uhttpd sends for a folder, with more keys.
+
+use serde_json::Value;
+
+use super::{Utc, View, chunks, href, pages};
+use crate::store::{Entry, Kind, Listing};
+
+/// Makes the document for the folder at the decoded URL path `path`, which begins and ends with `/`.
+///
+/// `path` and `list` with `path`, `type` and `size` are uhttpd's, `..` in front included. Of ours: `total` and `offset`
+/// count the entries without `..`; `next` links to the next page, if there is one; `truncated` is there, and true, if the
+/// folder holds more than was looked at; an entry has `modified` (RFC 3339, UTC) and `href`, which also holds for names
+/// that are not UTF-8.
+pub(crate) fn document(
+    path: &[u8],
+    view: View,
+    listing: Listing,
+) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
+    let mut head = format!(
+        r#"{{"path":{},"total":{},"offset":{}"#,
+        string(path),
+        listing.total,
+        listing.offset
+    );
+    if view.page < pages(&listing) {
+        let next = View { json: true, ..view.at_page(view.page + 1) };
+        head += &format!(r#","next":{}"#, Value::from(next.href()));
+    }
+    if listing.truncated {
+        head += r#","truncated":true"#;
+    }
+    head += r#","list":[{"path":"..","type":"directory","size":0}"#;
+    chunks(head, listing.entries, row, "]}\n".to_owned())
+}
+
+fn row(out: &mut String, entry: &Entry) {
+    let kind = match entry.kind {
+        Kind::Directory => "directory",
+        Kind::File => "file",
+    };
+    *out += &format!(
+        r#",{{"path":{},"type":"{kind}","size":{},"modified":"{}","href":{}}}"#,
+        string(&entry.name),
+        entry.size,
+        Utc::from_ns(entry.modified_ns),
+        Value::from(href(entry)),
+    );
+}
+
+/// A JSON string; bytes that are not UTF-8 become U+FFFD.
+fn string(bytes: &[u8]) -> Value {
+    Value::from(String::from_utf8_lossy(bytes))
+}

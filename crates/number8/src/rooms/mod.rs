@@ -1,0 +1,4 @@
+//! What a server can offer, one room each. A room imports the core and never another room.
+
+#[cfg(feature = "files")]
+pub(crate) mod files;
