@@ -1,0 +1,88 @@
+//! The media type of a file: by its extension, never by its content (row B8).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Types given by the user, by extension in lower case; others are those of the IANA registry.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Types {
+    own: HashMap<String, String>,
+}
+
+impl Types {
+    pub(super) fn insert(&mut self, extension: &str, mime: &str) {
+        let extension = extension.trim_start_matches('.').to_ascii_lowercase();
+        self.own.insert(extension, mime.to_owned());
+    }
+
+    /// The value of Content-Type for a file of that name.
+    pub(super) fn of(&self, name: &[u8]) -> Cow<'_, str> {
+        let name = String::from_utf8_lossy(name);
+        let extension = match name.rsplit_once('.') {
+            Some((_, extension)) => extension.to_ascii_lowercase(),
+            None => String::new(),
+        };
+        if let Some(own) = self.own.get(&extension) {
+            return own.into();
+        }
+        let known = mime_guess::from_ext(&extension).first_raw().unwrap_or(UNKNOWN);
+        match known {
+            // RFC 9239: the one name that is left for JavaScript.
+            "application/javascript" => "text/javascript; charset=utf-8".into(),
+            text if text.starts_with("text/") => format!("{text}; charset=utf-8").into(),
+            other => other.into(),
+        }
+    }
+}
+
+const UNKNOWN: &str = "application/octet-stream";
+
+/// True when content of that type is worth compressing: text of all kinds, and fonts and images that are
+/// not compressed already.
+pub(super) fn is_compressible(mime: &str) -> bool {
+    let essence = mime.split(';').next().unwrap_or_default().trim_end();
+    essence.starts_with("text/")
+        || essence.ends_with("+json")
+        || essence.ends_with("+xml")
+        || COMPRESSIBLE.contains(&essence)
+}
+
+const COMPRESSIBLE: [&str; 10] = [
+    "application/javascript",
+    "application/json",
+    "application/manifest+json",
+    "application/wasm",
+    "application/xml",
+    "application/x-ndjson",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+    "image/vnd.microsoft.icon",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b8_type_by_extension_only() {
+        let mut types = Types::default();
+        types.insert(".LOG", "text/x-log");
+        for (name, mime) in [
+            ("index.html", "text/html; charset=utf-8"),
+            ("a.b.CSS", "text/css; charset=utf-8"),
+            ("app.js", "text/javascript; charset=utf-8"),
+            ("app.mjs", "text/javascript; charset=utf-8"),
+            ("notes.txt", "text/plain; charset=utf-8"),
+            ("data.json", "application/json"),
+            ("logo.svg", "image/svg+xml"),
+            ("photo.jpg", "image/jpeg"),
+            ("song.mp3", "audio/mpeg"),
+            ("server.log", "text/x-log"),
+            ("README", "application/octet-stream"),
+            ("odd.\u{fffd}", "application/octet-stream"),
+        ] {
+            assert_eq!(types.of(name.as_bytes()), mime, "{name}");
+        }
+    }
+}
