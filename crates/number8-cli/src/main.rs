@@ -1,2 +1,7 @@
 //! The `number8` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    number8_cli::run(std::env::args_os(), |_, _| ExitCode::SUCCESS)
+}

@@ -1,0 +1,232 @@
+//! The command line as typed. Nothing is checked here but its shape: values stay text until all sources are known.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use clap_complete::Shell;
+
+use crate::config::Config;
+use crate::file;
+use crate::options::{self, Kind, Opt, SECTIONS};
+use crate::problem::Problem;
+use crate::settings::{Origin, Setting, Settings};
+
+const ABOUT: &str = "Serve a folder over HTTP, fast and safely";
+
+const EXAMPLES: &str = "\
+Examples:
+  number8                              serve ./public, or the current folder
+  number8 ~/Music --qr                 share a folder and show its address as a QR code
+  number8 report.pdf -p 0              share one file on any free port
+  number8 site --spa --log combined    serve a single-page application
+  number8 -b 127.0.0.1 -b unix:/run/number8.sock site
+
+Every option is also an environment variable (NUMBER8_PORT is --port) and a key of the configuration file \
+(port = 9000). A flag wins over the environment, which wins over the file. The first of these files that exists is \
+read: the one of --config or NUMBER8_CONFIG, $XDG_CONFIG_HOME/number8/number8.toml (~/.config when that is not set), \
+/etc/number8/number8.toml. PORT is read where NUMBER8_PORT is not set.
+
+Exit codes: 0 stopped as asked, 1 failure, 2 wrong command line, 78 wrong configuration.";
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Action {
+    /// Print this and end.
+    Print(Vec<u8>),
+    /// Check this configuration file and end.
+    Check(PathBuf),
+    /// Print the settings that would be served with and end.
+    PrintConfig(Invocation),
+    /// Serve.
+    Serve(Invocation),
+}
+
+/// Why there is nothing to do.
+#[derive(Debug)]
+pub enum Stop {
+    /// Help or version was asked for, and printed with this success.
+    Shown(io::Result<()>),
+    /// The command line is wrong.
+    Problem(Problem),
+}
+
+/// How number8 was called. Loading again reads the environment and the file anew, as a reload does.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    flags: Settings,
+    file: Option<PathBuf>,
+}
+
+impl Invocation {
+    /// Reads all sources and checks the whole.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn load(&self) -> Result<(Settings, Config), Problem> {
+        let (environment, warnings) = Settings::from_environment();
+        let file = match file::find(self.file.as_deref()) {
+            Some(path) => file::read(&path)?,
+            None => Settings::default(),
+        };
+        let settings =
+            self.flags.clone().over(environment).over(file).with_default_path()?.completed()?;
+        let config = Config { warnings, ..Config::check(&settings)? };
+        Ok((settings, config))
+    }
+}
+
+/// Reads the command line, whose first item is the name of the program.
+///
+/// # Errors
+/// Help or version was asked for, or the arguments are wrong.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, Stop> {
+    let matches = command().try_get_matches_from(arguments).map_err(|error| stop(&error))?;
+    if let Some((_, config)) = matches.subcommand()
+        && let Some((_, check)) = config.subcommand()
+        && let Some(path) = check.get_one::<PathBuf>("file")
+    {
+        return Ok(Action::Check(path.clone()));
+    }
+    if let Some(shell) = matches.get_one::<Shell>("print-completions") {
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut command(), "number8", &mut script);
+        return Ok(Action::Print(script));
+    }
+    if matches.get_flag("print-manpage") {
+        let mut page = Vec::new();
+        let rendered = clap_mangen::Man::new(command()).render(&mut page);
+        rendered.map_err(|error| {
+            Stop::Problem(Problem::failure(format!("the manual page: {error}")))
+        })?;
+        return Ok(Action::Print(page));
+    }
+    let invocation =
+        Invocation { flags: flags(&matches), file: matches.get_one::<PathBuf>("config").cloned() };
+    Ok(if matches.get_flag("print-config") {
+        Action::PrintConfig(invocation)
+    } else {
+        Action::Serve(invocation)
+    })
+}
+
+/// The command as clap knows it.
+pub fn command() -> Command {
+    let check = Command::new("check")
+        .about("Say whether a configuration file is right, and if not, which line is wrong and why")
+        .arg(
+            Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf)),
+        );
+    let config = Command::new("config")
+        .about("Check a configuration file (a folder of this name is served as ./config)")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(check);
+    let mut command = Command::new("number8")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(EXAMPLES)
+        .disable_help_subcommand(true)
+        .args_conflicts_with_subcommands(true)
+        .args_override_self(true)
+        .subcommand(config);
+    for section in SECTIONS {
+        for option in section.options {
+            let heading = (!option.is_positional).then_some(section.heading);
+            command = command.arg(arg(option).help_heading(heading));
+        }
+    }
+    command.next_help_heading("Configuration and more").args([
+        Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_hint(ValueHint::FilePath)
+            .value_parser(value_parser!(PathBuf))
+            .help("Read this configuration file and no other"),
+        Arg::new("print-config")
+            .long("print-config")
+            .action(ArgAction::SetTrue)
+            .help("Print what would be served with as a configuration file"),
+        Arg::new("print-completions")
+            .long("print-completions")
+            .value_name("SHELL")
+            .value_parser(value_parser!(Shell))
+            .help("Print the completions for a shell"),
+        Arg::new("print-manpage")
+            .long("print-manpage")
+            .action(ArgAction::SetTrue)
+            .help("Print the manual page"),
+    ])
+}
+
+fn arg(option: &Opt) -> Arg {
+    let mut arg = Arg::new(option.name).help(option.help_with_default());
+    if option.is_positional {
+        return arg.value_name(option.value).value_hint(ValueHint::AnyPath);
+    }
+    arg = arg.long(option.name);
+    if let Some(short) = option.short {
+        arg = arg.short(short);
+    }
+    if option.name == "path-prefix" {
+        arg = arg.visible_alias("route-prefix");
+    }
+    arg = match option.kind {
+        Kind::Switch => return arg.action(ArgAction::SetTrue),
+        Kind::Number | Kind::Size | Kind::Text => arg.action(ArgAction::Set),
+        Kind::OptionalText => {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+        }
+        Kind::List | Kind::Names | Kind::Pairs(_) => arg.action(ArgAction::Append),
+    };
+    let hint = match option.value {
+        "FILE" | "CODE=FILE" => ValueHint::FilePath,
+        "/URL=DIR" => ValueHint::DirPath,
+        _ => ValueHint::Other,
+    };
+    arg.value_name(option.value).value_hint(hint)
+}
+
+/// The settings that were typed.
+fn flags(matches: &ArgMatches) -> Settings {
+    let mut settings = Settings::default();
+    for option in options::all() {
+        let values = match option.kind {
+            Kind::Switch if matches.get_flag(option.name) => vec!["true".to_owned()],
+            Kind::Switch => continue,
+            _ => match matches.get_many::<String>(option.name) {
+                Some(values) => values.cloned().collect(),
+                None => continue,
+            },
+        };
+        settings.set(option, Setting { origin: Origin::Flag, values });
+    }
+    settings
+}
+
+/// Clap's message of several lines as one.
+fn stop(error: &clap::Error) -> Stop {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Stop::Shown(error.print());
+    }
+    if error.kind() == ErrorKind::ArgumentConflict
+        && let Some(ContextValue::String(extra)) = error.get(ContextKind::InvalidSubcommand)
+    {
+        let advice = "PATH is one folder or file; use --mount /URL=DIR to serve another beside it";
+        return Stop::Problem(Problem::usage(format!("one argument too many, {extra}: {advice}")));
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let mut message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    for line in
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+    {
+        message.push_str(if line.starts_with("tip:") { "; " } else { " " });
+        message.push_str(line);
+    }
+    message.push_str("; see number8 --help");
+    Stop::Problem(Problem::usage(message))
+}

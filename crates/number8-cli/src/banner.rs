@@ -1,0 +1,240 @@
+//! The first thing the command says: every address at which it can be reached, and what is allowed there.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use if_addrs::IfOperStatus;
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+
+use crate::config::Config;
+use crate::problem::one_line;
+
+/// Beginnings of the names of interfaces that lead to containers and virtual machines, not to other people.
+const VIRTUAL: [&str; 7] = ["br-", "cni", "docker", "lxc", "podman", "veth", "virbr"];
+
+/// A place that is listened at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An address with the port that was really bound.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// An address of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The name of the interface, such as `eth0`.
+    pub name: String,
+    /// One of its addresses.
+    pub address: IpAddr,
+}
+
+/// The addresses of all interfaces that are up; none where the system does not tell.
+pub fn interfaces() -> Vec<Interface> {
+    let found = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    found
+        .filter(|interface| {
+            matches!(interface.oper_status, IfOperStatus::Up | IfOperStatus::Unknown)
+        })
+        .map(|interface| Interface { address: interface.ip(), name: interface.name })
+        .collect()
+}
+
+/// What to print once `places` are bound.
+///
+/// `in_colour` draws the QR code black on white, which every camera reads; without, it relies on a dark terminal.
+pub fn text(
+    config: &Config,
+    places: &[Place],
+    interfaces: &[Interface],
+    in_colour: bool,
+) -> String {
+    let urls = urls(places, interfaces, &config.listen.path_prefix);
+    let width = urls.iter().map(|url| url.text.len()).max().unwrap_or_default();
+
+    let mut text = String::new();
+    for mount in &config.files.mounts {
+        let path = one_line(&mount.path.to_string_lossy());
+        let place = if mount.url == "/" { String::new() } else { format!(" under {}", mount.url) };
+        text.push_str(&format!("Serving {path}{place}, read only\n"));
+    }
+    for url in &urls {
+        text.push_str(&format!("  {:width$}  {}\n", url.text, url.reach));
+    }
+    if config.listen.qr {
+        match urls.iter().find(|url| url.is_for_others).and_then(|url| qr(&url.text, in_colour)) {
+            Some(code) => text.push_str(&code),
+            None => {
+                text.push_str("No QR code: no other machine can reach this address; see --bind\n");
+            }
+        }
+    }
+    text
+}
+
+struct Url {
+    text: String,
+    /// Who can use it.
+    reach: String,
+    is_for_others: bool,
+}
+
+/// Loopback first, then the network, then Unix sockets.
+fn urls(places: &[Place], interfaces: &[Interface], prefix: &str) -> Vec<Url> {
+    let mut urls: Vec<(u8, Url)> = Vec::new();
+    for place in places {
+        match place {
+            Place::Unix(path) => {
+                let text = format!("unix:{}", one_line(&path.to_string_lossy()));
+                urls.push((
+                    u8::MAX,
+                    Url { text, reach: "this machine".to_owned(), is_for_others: false },
+                ));
+            }
+            Place::Tcp(bound) => {
+                for interface in reached_by(*bound, interfaces) {
+                    urls.push((rank(&interface), url(&interface, bound.port(), prefix)));
+                }
+            }
+        }
+    }
+    urls.sort_by_key(|(rank, _)| *rank);
+    urls.dedup_by(|(_, one), (_, other)| one.text == other.text);
+    urls.into_iter().map(|(_, url)| url).collect()
+}
+
+/// The addresses that lead to this one: itself, or all of its family.
+fn reached_by(bound: SocketAddr, interfaces: &[Interface]) -> Vec<Interface> {
+    let address = bound.ip();
+    if !address.is_unspecified() {
+        let name = interfaces
+            .iter()
+            .find(|interface| interface.address == address)
+            .map(|interface| interface.name.clone());
+        return vec![Interface { name: name.unwrap_or_default(), address }];
+    }
+    let of_family =
+        interfaces.iter().filter(|interface| interface.address.is_ipv4() == address.is_ipv4());
+    // A link-local IPv6 address needs the name of an interface beside it, which browsers refuse.
+    of_family.filter(|interface| !is_link_local_v6(interface.address)).cloned().collect()
+}
+
+fn is_link_local_v6(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+fn rank(interface: &Interface) -> u8 {
+    let is_virtual = VIRTUAL.iter().any(|start| interface.name.starts_with(start));
+    match (interface.address.is_loopback(), is_virtual, interface.address.is_ipv4()) {
+        (true, _, true) => 0,
+        (true, _, false) => 1,
+        (_, false, true) => 2,
+        (_, false, false) => 3,
+        (_, true, _) => 4,
+    }
+}
+
+fn url(interface: &Interface, port: u16, prefix: &str) -> Url {
+    let host = match interface.address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    let port = if port == 80 { String::new() } else { format!(":{port}") };
+    let is_for_others = !interface.address.is_loopback();
+    let reach = match (is_for_others, interface.name.as_str()) {
+        (false, _) => "this machine".to_owned(),
+        (true, "") => "network".to_owned(),
+        (true, name) => format!("network ({name})"),
+    };
+    Url { text: format!("http://{host}{port}{prefix}/"), reach, is_for_others }
+}
+
+/// The text as a QR code of block characters, two rows in each line.
+fn qr(text: &str, in_colour: bool) -> Option<String> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    let mut renderer = code.render::<Dense1x2>();
+    if in_colour {
+        let drawn = renderer.build();
+        return Some(drawn.lines().map(|line| format!("\x1b[30;107m{line}\x1b[0m\n")).collect());
+    }
+    Some(renderer.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build() + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Vec<Interface> {
+        [
+            ("lo", "127.0.0.1"),
+            ("docker0", "172.17.0.1"),
+            ("eth0", "192.168.1.20"),
+            ("lo", "::1"),
+            ("eth0", "2001:db8::20"),
+            ("eth0", "fe80::1"),
+        ]
+        .map(|(name, address)| Interface {
+            name: name.to_owned(),
+            address: address.parse().unwrap(),
+        })
+        .to_vec()
+    }
+
+    #[test]
+    fn l7_every_address_is_shown_with_who_can_use_it() {
+        let cases: &[(&[&str], &str, &[&str])] = &[
+            (
+                &["[::]:8080", "0.0.0.0:8080"],
+                "",
+                &[
+                    "http://127.0.0.1:8080/ this machine",
+                    "http://[::1]:8080/ this machine",
+                    "http://192.168.1.20:8080/ network (eth0)",
+                    "http://[2001:db8::20]:8080/ network (eth0)",
+                    "http://172.17.0.1:8080/ network (docker0)",
+                ],
+            ),
+            (&["127.0.0.1:9000"], "/x", &["http://127.0.0.1:9000/x/ this machine"]),
+            (&["192.168.1.20:80"], "", &["http://192.168.1.20/ network (eth0)"]),
+            (&["203.0.113.9:80"], "", &["http://203.0.113.9/ network"]),
+            (
+                &["127.0.0.1:1", "unix:/run/n8.sock"],
+                "",
+                &["http://127.0.0.1:1/ this machine", "unix:/run/n8.sock this machine"],
+            ),
+        ];
+        for (bound, prefix, want) in cases {
+            let place = |text: &&str| match text.strip_prefix("unix:") {
+                Some(path) => Place::Unix(path.into()),
+                None => Place::Tcp(text.parse().unwrap()),
+            };
+            let places: Vec<_> = bound.iter().map(place).collect();
+            let shown: Vec<_> = urls(&places, &machine(), prefix)
+                .iter()
+                .map(|url| format!("{} {}", url.text, url.reach))
+                .collect();
+            assert_eq!(shown, *want, "{bound:?}");
+        }
+    }
+
+    #[test]
+    fn every_machine_has_a_loopback_address() {
+        assert!(interfaces().iter().any(|interface| interface.address.is_loopback()));
+    }
+
+    #[test]
+    fn a_qr_code_is_a_square_of_blocks() {
+        for in_colour in [true, false] {
+            let drawn = qr("http://192.168.1.20:8080/", in_colour).unwrap();
+            let widths: Vec<_> = drawn
+                .lines()
+                .map(|line| line.chars().filter(|c| " ▀▄█".contains(*c)).count())
+                .collect();
+            // 25 modules and a quiet zone of 4 on each side; two rows in a line.
+            assert!(widths.iter().all(|&width| width == 33), "{drawn}");
+            assert_eq!(widths.len(), 17);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The checked configuration. What can be known to be wrong before serving is found here, once; what serves takes
+//! these values as they are.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use number8::layers::access_log::Format;
+
+use crate::problem::Problem;
+use crate::settings::{Origin, Settings};
+use crate::syntax;
+use crate::units::{parse_duration, parse_size};
+
+/// Everything that serving needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What is served.
+    pub files: Files,
+    /// Where it is served.
+    pub listen: Listen,
+    /// What every answer has.
+    pub answers: Answers,
+    /// What is told to the person who runs it.
+    pub log: Log,
+    /// Threads and stopping.
+    pub workers: Workers,
+    /// How long to wait for a client.
+    pub timeouts: Timeouts,
+    /// How much to take from clients.
+    pub limits: Limits,
+    /// What is odd but no mistake, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// What is served.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Folders or files with the paths they are served under, the one of PATH (under `/`) first.
+    pub mounts: Vec<Mount>,
+    /// Names of the files that stand for their folder, the first found is taken.
+    pub index: Vec<String>,
+    /// File below the root of `/` that answers paths that do not exist.
+    pub spa: Option<String>,
+    /// Files sent with these status codes.
+    pub error_pages: Vec<(u16, PathBuf)>,
+    /// Whether folders are listed.
+    pub listing: bool,
+    /// Entries on one page of a listing.
+    pub listing_entries_max: usize,
+    /// Whether names that begin with a dot are listed and served.
+    pub hidden: bool,
+    /// Whether links out of the folder are followed.
+    pub follow_symlinks: bool,
+    /// Extensions in lower case without their dot, with their media types.
+    pub mime: Vec<(String, String)>,
+    /// Bytes of memory for small files.
+    pub cache_bytes: u64,
+}
+
+/// A folder or file and the path it is served under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// `/`, or a path without a slash at its end.
+    pub url: String,
+    /// The folder or regular file, which exists and can be read.
+    pub path: PathBuf,
+}
+
+/// Where it is served.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Addresses as typed; empty for every address of the machine, IPv4 and IPv6, whichever it has.
+    pub binds: Vec<String>,
+    /// The port of addresses that name none; 0 for any free one.
+    pub port: u16,
+    /// Host names that are answered, in lower case; empty for all.
+    pub hosts: Vec<String>,
+    /// Empty, or a path without a slash at its end that everything is under.
+    pub path_prefix: String,
+    /// Whether to draw the address as a QR code.
+    pub qr: bool,
+}
+
+/// What every answer has.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// Fields to add.
+    pub headers: Vec<(String, String)>,
+    /// Cache-Control of files.
+    pub cache_control: Option<String>,
+    /// Whether there is a Server field.
+    pub server_header: bool,
+    /// The path that answers that all is well.
+    pub health: Option<String>,
+    /// Whether bare line feeds are accepted in a request head.
+    pub lenient: bool,
+}
+
+/// What is told to the person who runs it.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// What a line of the access log looks like.
+    pub format: Format,
+    /// Where it goes; standard error if nowhere else.
+    pub file: Option<PathBuf>,
+    /// Whether to print the heads of requests and answers.
+    pub dump: bool,
+    /// Whether to print errors only.
+    pub quiet: bool,
+    /// Whether to say why connections were closed.
+    pub verbose: bool,
+}
+
+/// Threads and stopping.
+#[derive(Clone, Copy, Debug)]
+pub struct Workers {
+    /// Threads that serve connections.
+    pub io_threads: usize,
+    /// Threads for work that may block.
+    pub lane_threads: usize,
+    /// Work that may wait for them.
+    pub lane_queue: usize,
+    /// How long requests may go on after a signal to stop.
+    pub grace: Duration,
+}
+
+/// How long to wait for a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For the first byte on a new connection.
+    pub first: Duration,
+    /// For the head of a request, from its first byte.
+    pub head: Duration,
+    /// Between two parts of a request body.
+    pub body: Duration,
+    /// For the client to take more of an answer.
+    pub write: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// For reading on after a refused body.
+    pub linger: Duration,
+}
+
+/// How much to take from clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a request head.
+    pub head_bytes: usize,
+    /// Fields in a head.
+    pub fields: usize,
+    /// Bytes of a request target.
+    pub uri_bytes: usize,
+    /// Bytes of a request body.
+    pub body_bytes: u64,
+    /// Least bytes a second of a request body after its first 10 seconds; 0 for none.
+    pub body_bytes_per_second_min: u64,
+    /// Bytes read on after a refused body.
+    pub linger_bytes: u64,
+    /// Open connections.
+    pub connections: usize,
+    /// Open connections of one client address; `None` for no limit.
+    pub connections_per_ip: Option<usize>,
+    /// Bytes in buffers over all connections.
+    pub buffered_bytes: usize,
+}
+
+impl Config {
+    /// Checks settings that have all their defaults.
+    ///
+    /// # Errors
+    /// The first value that cannot work, with the place where it was set and what to do.
+    pub fn check(settings: &Settings) -> Result<Config, Problem> {
+        let config = Config {
+            files: files(settings)?,
+            listen: listen(settings)?,
+            answers: answers(settings)?,
+            log: log(settings)?,
+            workers: workers(settings)?,
+            timeouts: timeouts(settings)?,
+            limits: limits(settings)?,
+            warnings: Vec::new(),
+        };
+        if config.log.quiet && config.log.verbose {
+            return Err(
+                settings.problem("verbose", "this does not go with quiet: take one of the two")
+            );
+        }
+        if config.limits.uri_bytes > config.limits.head_bytes {
+            let is_set =
+                settings.get("max-uri").is_some_and(|setting| setting.origin != Origin::Default);
+            let name = if is_set { "max-uri" } else { "max-head" };
+            return Err(
+                settings.problem(name, "max-uri cannot be more than max-head, which holds it")
+            );
+        }
+        Ok(config)
+    }
+}
+
+fn files(settings: &Settings) -> Result<Files, Problem> {
+    let mut mounts = Vec::new();
+    if let Some(path) = settings.one("path", syntax::servable)? {
+        mounts.push(Mount { url: "/".to_owned(), path });
+    }
+    settings.list("mount", |value| {
+        let mount = syntax::mount(value)?;
+        if mounts.iter().any(|other| other.url == mount.url) {
+            return Err(format!("something is served under {} already", mount.url));
+        }
+        mounts.push(mount);
+        Ok(())
+    })?;
+    Ok(Files {
+        mounts,
+        index: settings.list("index", syntax::file_name)?,
+        spa: settings.one("spa", syntax::fallback)?.flatten(),
+        error_pages: settings.list("error-page", syntax::error_page)?,
+        listing: !settings.switch("no-listing")?,
+        listing_entries_max: count(settings, "max-listing", 1, 1_000_000)?,
+        hidden: settings.switch("hidden")?,
+        follow_symlinks: settings.switch("follow-symlinks")?,
+        mime: settings.list("mime", syntax::mime)?,
+        cache_bytes: size(settings, "cache-size", 0)?,
+    })
+}
+
+fn listen(settings: &Settings) -> Result<Listen, Problem> {
+    Ok(Listen {
+        binds: settings.list("bind", syntax::non_empty)?,
+        port: required(settings, "port", |value| {
+            value.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
+        })?,
+        hosts: settings.list("host", syntax::host)?,
+        path_prefix: settings.one("path-prefix", syntax::prefix)?.unwrap_or_default(),
+        qr: settings.switch("qr")?,
+    })
+}
+
+fn answers(settings: &Settings) -> Result<Answers, Problem> {
+    Ok(Answers {
+        headers: settings.list("header", syntax::header)?,
+        cache_control: settings.one("cache-control", syntax::field_value)?,
+        server_header: !settings.switch("no-server-header")?,
+        health: settings.one("health", syntax::health)?.flatten(),
+        lenient: settings.switch("lenient")?,
+    })
+}
+
+fn log(settings: &Settings) -> Result<Log, Problem> {
+    Ok(Log {
+        format: required(settings, "log", |value| {
+            value.parse::<Format>().map_err(|error| error.to_string())
+        })?,
+        file: settings.one("log-file", syntax::log_file)?,
+        dump: settings.switch("dump")?,
+        quiet: settings.switch("quiet")?,
+        verbose: settings.switch("verbose")?,
+    })
+}
+
+fn workers(settings: &Settings) -> Result<Workers, Problem> {
+    Ok(Workers {
+        io_threads: count(settings, "io-threads", 1, 1024)?,
+        lane_threads: count(settings, "lane-threads", 1, 1024)?,
+        lane_queue: count(settings, "lane-queue", 1, 1_000_000)?,
+        grace: required(settings, "grace", parse_duration)?,
+    })
+}
+
+fn timeouts(settings: &Settings) -> Result<Timeouts, Problem> {
+    let wait = |name| {
+        required(settings, name, |value| match parse_duration(value)? {
+            Duration::ZERO => Err("give clients some time".to_owned()),
+            time => Ok(time),
+        })
+    };
+    Ok(Timeouts {
+        first: wait("timeout-first")?,
+        head: wait("timeout-head")?,
+        body: wait("timeout-body")?,
+        write: wait("timeout-write")?,
+        idle: wait("timeout-idle")?,
+        linger: required(settings, "timeout-linger", parse_duration)?,
+    })
+}
+
+fn limits(settings: &Settings) -> Result<Limits, Problem> {
+    Ok(Limits {
+        head_bytes: size(settings, "max-head", 256)?,
+        fields: count(settings, "max-fields", 1, 100_000)?,
+        uri_bytes: size(settings, "max-uri", 1)?,
+        body_bytes: size(settings, "max-body", 0)?,
+        body_bytes_per_second_min: size(settings, "min-body-rate", 0)?,
+        linger_bytes: size(settings, "max-linger", 0)?,
+        connections: count(settings, "max-connections", 1, 10_000_000)?,
+        connections_per_ip: Some(count(settings, "max-connections-per-ip", 0, 10_000_000)?)
+            .filter(|&limit| limit > 0),
+        buffered_bytes: size(settings, "max-buffered", 64 << 10)?,
+    })
+}
+
+/// The value of an option that has a default.
+fn required<T>(
+    settings: &Settings,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Problem> {
+    let missing = || Problem::config(format!("{name} has no value: give it one or leave it out"));
+    settings.one(name, parse)?.ok_or_else(missing)
+}
+
+fn count(settings: &Settings, name: &str, least: usize, most: usize) -> Result<usize, Problem> {
+    let parse = |value: &str| value.parse().ok().filter(|number| (least..=most).contains(number));
+    required(settings, name, |value| {
+        parse(value).ok_or_else(|| format!("this is a number from {least} to {most}"))
+    })
+}
+
+/// A size of at least `least` bytes, as any type of integer that holds it.
+fn size<T: TryFrom<u64>>(settings: &Settings, name: &str, least: u64) -> Result<T, Problem> {
+    required(settings, name, |value| {
+        let bytes = parse_size(value)?;
+        if bytes < least {
+            return Err(format!("this is at least {least} bytes"));
+        }
+        T::try_from(bytes).map_err(|_| "this machine cannot count that far".to_owned())
+    })
+}

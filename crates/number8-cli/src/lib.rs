@@ -1,0 +1,89 @@
+//! The `number8` command, in the order in which it works: the arguments as typed ([`args`]) become settings, the
+//! environment and the configuration file add theirs ([`settings`]), the whole is checked once ([`config`]), and the
+//! checked [`Config`] is served.
+//!
+//! Every option is one row of [`options`]: its flag, its variable, its key, its default and its help come from there.
+//! Nothing here speaks HTTP.
+
+pub mod args;
+pub mod banner;
+pub mod config;
+pub mod file;
+pub mod options;
+pub mod problem;
+pub mod settings;
+mod syntax;
+pub mod units;
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use args::{Action, Invocation};
+use config::Config;
+use problem::Problem;
+use settings::Settings;
+
+/// Does what the command line asks for; `serve` is called with the checked configuration if it asks to serve, and
+/// with the [`Invocation`] that can load it again.
+///
+/// Standard output carries only what was asked for; every problem is one line on standard error.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    serve: impl FnOnce(Invocation, Config) -> ExitCode,
+) -> ExitCode {
+    let action = match args::parse(arguments) {
+        Ok(action) => action,
+        Err(args::Stop::Shown(shown)) => return exit_of(shown),
+        Err(args::Stop::Problem(problem)) => return problem.report(),
+    };
+    match action {
+        Action::Print(text) => exit_of(print(&text)),
+        Action::Check(path) => match file::read(&path)
+            .and_then(Settings::completed)
+            .and_then(|all| Config::check(&all))
+        {
+            Ok(_) => {
+                problem::say(&format!("{}: no mistake found", path.display()));
+                ExitCode::SUCCESS
+            }
+            Err(problem) => problem.report(),
+        },
+        Action::PrintConfig(invocation) => match invocation.load() {
+            Ok((settings, config)) => {
+                warn(&config);
+                exit_of(print(settings.to_toml().as_bytes()))
+            }
+            Err(problem) => problem.report(),
+        },
+        Action::Serve(invocation) => match invocation.load() {
+            Ok((_, config)) => {
+                warn(&config);
+                serve(invocation, config)
+            }
+            Err(problem) => problem.report(),
+        },
+    }
+}
+
+fn warn(config: &Config) {
+    if !config.log.quiet {
+        config.warnings.iter().for_each(|warning| problem::say(warning));
+    }
+}
+
+fn print(text: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text)?;
+    stdout.flush()
+}
+
+/// A reader that closed its end, as `head` does, has what it wanted.
+fn exit_of(printed: io::Result<()>) -> ExitCode {
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Problem::failure(format!("standard output: {error}")).report()
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,310 @@
+//! Every option, one row each. A row is the flag, the environment variable, the key of the configuration file and the
+//! help at once, so that the four cannot drift apart.
+
+/// What an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: it is on or off.
+    Switch,
+    /// A whole number.
+    Number,
+    /// Bytes, such as `64K`.
+    Size,
+    /// Any text, which includes durations.
+    Text,
+    /// A text that may be left out: `--spa` or `--spa=app.html`.
+    OptionalText,
+    /// Any number of texts.
+    List,
+    /// Any number of names, which may also be given in one text with commas between.
+    Names,
+    /// Any number of pairs, each a text with this between its halves; the file may give them as a table.
+    Pairs(&'static str),
+}
+
+/// What holds where nothing is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// The option has no value.
+    Unset,
+    /// This value.
+    Fixed(&'static str),
+    /// A value that depends on the machine or on another option; the text says how.
+    Computed(&'static str),
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug)]
+pub struct Opt {
+    /// The long flag without its dashes, which is also the key of the configuration file.
+    pub name: &'static str,
+    /// The short flag.
+    pub short: Option<char>,
+    /// Given by its place on the command line and not by a flag.
+    pub is_positional: bool,
+    /// What it takes.
+    pub kind: Kind,
+    /// The name of its value in the help.
+    pub value: &'static str,
+    /// What holds where nothing is set.
+    pub default: Default,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+impl Opt {
+    const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
+        Opt { name, short: None, is_positional: false, kind, value, default: Default::Unset, help }
+    }
+
+    const fn switch(name: &'static str, help: &'static str) -> Self {
+        Opt::new(name, Kind::Switch, "", help)
+    }
+
+    const fn short(mut self, short: char) -> Self {
+        self.short = Some(short);
+        self
+    }
+
+    const fn default(mut self, value: &'static str) -> Self {
+        self.default = Default::Fixed(value);
+        self
+    }
+
+    const fn computed(mut self, how: &'static str) -> Self {
+        self.default = Default::Computed(how);
+        self
+    }
+
+    /// The environment variable: `NUMBER8_` and the name in capitals.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    /// How the option is written on the command line, for messages: `--port`, or `PATH`.
+    pub fn flag(&self) -> String {
+        if self.is_positional { self.value.to_owned() } else { format!("--{}", self.name) }
+    }
+
+    /// Its help with its default.
+    pub fn help_with_default(&self) -> String {
+        match self.default {
+            Default::Unset => self.help.to_owned(),
+            Default::Fixed(value) => format!("{} [default: {value}]", self.help),
+            Default::Computed(how) => format!("{} [default: {how}]", self.help),
+        }
+    }
+}
+
+/// What every environment variable of number8 starts with.
+pub const VARIABLE_PREFIX: &str = "NUMBER8_";
+
+/// Options that belong together, under one heading of the help.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// The heading.
+    pub heading: &'static str,
+    /// Its options, in the order of the help.
+    pub options: &'static [Opt],
+}
+
+/// All options in the order of the help.
+pub fn all() -> impl Iterator<Item = &'static Opt> {
+    SECTIONS.iter().flat_map(|section| section.options)
+}
+
+/// The option of this name.
+pub fn find(name: &str) -> Option<&'static Opt> {
+    all().find(|option| option.name == name)
+}
+
+/// The name most like `name`, if any is much like it.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let (likeness, option) = all()
+        .map(|option| (strsim::jaro_winkler(name, option.name), option))
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (likeness > 0.8).then_some(option.name)
+}
+
+use Kind::{List, Names, Number, OptionalText, Pairs, Size, Text};
+
+const PATH: Opt = Opt {
+    is_positional: true,
+    ..Opt::new("path", Text, "PATH", "The folder or the one file to serve")
+        .computed("./public if there is one, else the current folder if a person typed the command")
+};
+
+/// The sections of the help.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        heading: "What is served",
+        options: &[
+            PATH,
+            Opt::new(
+                "mount",
+                Pairs("="),
+                "/URL=DIR",
+                "Serve another folder under a path; can be repeated",
+            ),
+            Opt::new(
+                "index",
+                Names,
+                "NAME",
+                "File that stands for its folder; can be repeated, the first found is taken",
+            )
+            .default("index.html"),
+            Opt::new(
+                "spa",
+                OptionalText,
+                "FILE",
+                "Answer a path that does not exist with this file of PATH (index.html)",
+            ),
+            Opt::new(
+                "error-page",
+                Pairs("="),
+                "CODE=FILE",
+                "Send this file with this status (400 to 599); can be repeated",
+            ),
+            Opt::switch("no-listing", "Do not list folders"),
+            Opt::new("max-listing", Number, "COUNT", "Entries on one page of a listing")
+                .default("1000"),
+            Opt::switch("hidden", "Also list and serve names that begin with a dot"),
+            Opt::switch("follow-symlinks", "Follow links that lead out of the folder"),
+            Opt::new("mime", Pairs("="), "EXT=TYPE", "Media type of an extension; can be repeated"),
+            Opt::new("cache-size", Size, "SIZE", "Memory for small files; 0 keeps none")
+                .computed("64MiB, at most 1/16 of the RAM"),
+        ],
+    },
+    Section {
+        heading: "Where",
+        options: &[
+            Opt::new(
+                "bind",
+                List,
+                "ADDR",
+                "IP, IP:PORT, :PORT, unix:/path[,mode=660] or fd:N to listen on; can be repeated",
+            )
+            .short('b')
+            .computed("every address, IPv4 and IPv6"),
+            Opt::new("port", Number, "PORT", "Port where ADDR names none; 0 takes any free one")
+                .short('p')
+                .default("8080"),
+            Opt::new(
+                "host",
+                List,
+                "NAME",
+                "Answer only to this host name (and to IP addresses); can be repeated",
+            ),
+            Opt::new("path-prefix", Text, "/PREFIX", "Serve everything under this path"),
+            Opt::switch("qr", "Draw the address for the local network as a QR code"),
+        ],
+    },
+    Section {
+        heading: "Answers",
+        options: &[
+            Opt::new(
+                "header",
+                Pairs(": "),
+                "NAME: VALUE",
+                "Add a field to every answer; can be repeated",
+            ),
+            Opt::new("cache-control", Text, "VALUE", "Cache-Control of files"),
+            Opt::switch("no-server-header", "Leave out the Server field"),
+            Opt::new("health", Text, "/PATH", "Answer 200 here and do not log it; off for none")
+                .default("/.number8/health"),
+            Opt::switch(
+                "lenient",
+                "Accept bare line feeds in a request head, for requests typed by hand",
+            ),
+        ],
+    },
+    Section {
+        heading: "Log",
+        options: &[
+            Opt::new(
+                "log",
+                Text,
+                "FORMAT",
+                "short, combined, json, off or a template such as '$remote_addr $status'",
+            )
+            .computed("short; off with --quiet"),
+            Opt::new(
+                "log-file",
+                Text,
+                "FILE",
+                "Append the log to this file and not to standard error",
+            ),
+            Opt::switch("dump", "Print the heads of requests (<) and of answers (>)"),
+            Opt::switch("quiet", "Print errors only").short('q'),
+            Opt::switch("verbose", "Also print why connections were closed").short('v'),
+        ],
+    },
+    Section {
+        heading: "Workers",
+        options: &[
+            Opt::new("io-threads", Number, "COUNT", "Threads that serve connections")
+                .computed("one per core"),
+            Opt::new("lane-threads", Number, "COUNT", "Threads for work that may block")
+                .computed("one per core, at least 2"),
+            Opt::new(
+                "lane-queue",
+                Number,
+                "COUNT",
+                "Work that may wait for them; more is answered 503",
+            )
+            .default("1024"),
+            Opt::new("grace", Text, "TIME", "How long requests may go on after a signal to stop")
+                .default("10s"),
+        ],
+    },
+    Section {
+        heading: "Time-outs",
+        options: &[
+            Opt::new("timeout-first", Text, "TIME", "For the first byte on a new connection")
+                .default("10s"),
+            Opt::new(
+                "timeout-head",
+                Text,
+                "TIME",
+                "For the head of a request, from its first byte",
+            )
+            .computed("30s; 120s with --lenient"),
+            Opt::new("timeout-body", Text, "TIME", "Between two parts of a request body")
+                .default("30s"),
+            Opt::new(
+                "min-body-rate",
+                Size,
+                "SIZE",
+                "Least bytes a second of a request body after its first 10 s; 0 for none",
+            )
+            .default("500"),
+            Opt::new("timeout-write", Text, "TIME", "For the client to take more of an answer")
+                .default("30s"),
+            Opt::new("timeout-idle", Text, "TIME", "Between two requests on a connection")
+                .default("15s"),
+            Opt::new("timeout-linger", Text, "TIME", "For reading on after a refused body")
+                .default("2s"),
+        ],
+    },
+    Section {
+        heading: "Limits",
+        options: &[
+            Opt::new("max-head", Size, "SIZE", "The head of a request").default("32KiB"),
+            Opt::new("max-fields", Number, "COUNT", "Fields in a head").default("100"),
+            Opt::new("max-uri", Size, "SIZE", "The target of a request").default("8KiB"),
+            Opt::new("max-body", Size, "SIZE", "The body of a request").default("1MiB"),
+            Opt::new("max-linger", Size, "SIZE", "Bytes read on after a refused body")
+                .default("256KiB"),
+            Opt::new("max-connections", Number, "COUNT", "Open connections").default("20000"),
+            Opt::new(
+                "max-connections-per-ip",
+                Number,
+                "COUNT",
+                "Open connections of one client address; 0 for no limit",
+            )
+            .default("0"),
+            Opt::new("max-buffered", Size, "SIZE", "Bytes in buffers over all connections")
+                .computed("256MiB, at most 1/8 of the RAM"),
+        ],
+    },
+];

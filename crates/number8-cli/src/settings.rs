@@ -1,0 +1,295 @@
+//! What is set, where, and as which text: the flags, the environment, the file and the defaults laid over each other.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use crate::options::{self, Default as Fallback, Kind, Opt};
+use crate::problem::{Problem, one_line};
+use crate::units;
+
+/// What `short` is in the journal of systemd, which has its own time and reads a level in front.
+const JOURNAL_LOG: &str = "<6>$remote_addr $method $target $status $bytes_sent ${duration_ms}ms";
+
+/// Where a value comes from; whoever wrote it there is told when it is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// This environment variable.
+    Variable(String),
+    /// A line of the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// Nobody set it.
+    Default,
+}
+
+/// The text of one option; several if the option takes several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Where it was set.
+    pub origin: Origin,
+    /// Its values as typed; never empty except for an empty list in the file.
+    pub values: Vec<String>,
+}
+
+/// The options that are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    by_name: BTreeMap<&'static str, Setting>,
+}
+
+impl Settings {
+    /// Sets an option; names with commas between become several.
+    pub fn set(&mut self, option: &Opt, mut setting: Setting) {
+        if option.kind == Kind::Names {
+            let names = setting
+                .values
+                .iter()
+                .flat_map(|value| value.split(','))
+                .map(|name| name.trim().to_owned());
+            setting.values = names.collect();
+        }
+        self.by_name.insert(option.name, setting);
+    }
+
+    /// The setting of this name.
+    pub fn get(&self, name: &str) -> Option<&Setting> {
+        self.by_name.get(name)
+    }
+
+    /// The `NUMBER8_…` variables, and a warning for each that is no option. Lists are one value a line; an empty
+    /// variable is as good as none.
+    pub fn from_environment() -> (Settings, Vec<String>) {
+        let mut settings = Settings::default();
+        for option in options::all() {
+            let mut names = vec![option.variable()];
+            if option.name == "port" {
+                // What hosting platforms set.
+                names.push("PORT".to_owned());
+            }
+            let found = names.into_iter().find_map(|name| {
+                let value = env::var_os(&name).filter(|value| !value.is_empty())?;
+                Some((name, value.to_string_lossy().into_owned()))
+            });
+            let Some((name, value)) = found else { continue };
+            let values = match option.kind {
+                Kind::List | Kind::Names | Kind::Pairs(_) => {
+                    value.lines().map(str::to_owned).collect()
+                }
+                _ => vec![value],
+            };
+            settings.set(option, Setting { origin: Origin::Variable(name), values });
+        }
+        (settings, unknown_variables())
+    }
+
+    /// These settings and, for what they leave open, those of `lower`.
+    #[must_use]
+    pub fn over(mut self, lower: Settings) -> Settings {
+        for (name, setting) in lower.by_name {
+            self.by_name.entry(name).or_insert(setting);
+        }
+        self
+    }
+
+    /// Settles what is served if nothing says so.
+    ///
+    /// # Errors
+    /// There is nothing that could safely be meant: started by a service, the current folder may be anything.
+    pub fn with_default_path(mut self) -> Result<Settings, Problem> {
+        if self.by_name.contains_key("path") || self.by_name.contains_key("mount") {
+            return Ok(self);
+        }
+        let path = if Path::new("public").is_dir() {
+            "./public"
+        } else if io::stdin().is_terminal() {
+            "."
+        } else {
+            return Err(Problem::usage(
+                "say which folder to serve: number8 PATH (there is no ./public here)",
+            ));
+        };
+        self.fall_back("path", path);
+        Ok(self)
+    }
+
+    /// These settings with the default of every option that has one.
+    ///
+    /// # Errors
+    /// A switch that decides about a default is neither on nor off.
+    pub fn completed(mut self) -> Result<Settings, Problem> {
+        for option in options::all() {
+            if let Fallback::Fixed(value) = option.default {
+                self.fall_back(option.name, value);
+            }
+        }
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        self.fall_back("io-threads", &cores.to_string());
+        self.fall_back("lane-threads", &cores.max(2).to_string());
+
+        let ram = memory_bytes();
+        self.fall_back("cache-size", &units::size_text((ram / 16).min(64 << 20)));
+        self.fall_back("max-buffered", &units::size_text((ram / 8).min(256 << 20)));
+
+        let is_patient = self.switch("lenient")?;
+        self.fall_back("timeout-head", if is_patient { "120s" } else { "30s" });
+        let is_silent = self.switch("quiet")? && !self.by_name.contains_key("log-file");
+        let log = match (is_silent, self.by_name.contains_key("log-file") || !stderr_is_journal()) {
+            (true, _) => "off",
+            (false, true) => "short",
+            (false, false) => JOURNAL_LOG,
+        };
+        self.fall_back("log", log);
+        Ok(self)
+    }
+
+    fn fall_back(&mut self, name: &'static str, value: &str) {
+        let default = || Setting { origin: Origin::Default, values: vec![value.to_owned()] };
+        self.by_name.entry(name).or_insert_with(default);
+    }
+
+    /// Whether a switch is on; off where it is not set.
+    ///
+    /// # Errors
+    /// Its value is neither.
+    pub fn switch(&self, name: &str) -> Result<bool, Problem> {
+        let parsed = self.one(name, |value| match value {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err("use true or false".to_owned()),
+        })?;
+        Ok(parsed.unwrap_or(false))
+    }
+
+    /// The value of an option as `parse` reads it; none where it is not set.
+    ///
+    /// # Errors
+    /// What `parse` says, with the place where the value was set.
+    pub fn one<T>(
+        &self,
+        name: &str,
+        parse: impl FnMut(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Problem> {
+        Ok(self.list(name, parse)?.pop())
+    }
+
+    /// The values of an option as `parse` reads them.
+    ///
+    /// # Errors
+    /// What `parse` says of the first wrong one, with the place where it was set.
+    pub fn list<T>(
+        &self,
+        name: &str,
+        mut parse: impl FnMut(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, Problem> {
+        let Some(setting) = self.by_name.get(name) else { return Ok(Vec::new()) };
+        let parsed = setting
+            .values
+            .iter()
+            .map(|value| parse(value).map_err(|why| setting.origin.problem(name, value, &why)));
+        parsed.collect()
+    }
+
+    /// What to say of an option whose value is wrong beside others.
+    pub fn problem(&self, name: &str, why: &str) -> Problem {
+        match self.by_name.get(name) {
+            Some(setting) => {
+                setting.origin.problem(name, setting.values.last().map_or("", String::as_str), why)
+            }
+            None => Problem::usage(format!("{name}: {why}")),
+        }
+    }
+
+    /// The settings as a configuration file; a comment says where each comes from that is not a default.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for option in options::all() {
+            let Some(setting) = self.by_name.get(option.name) else { continue };
+            let value = to_toml(option.kind, &setting.values);
+            text.push_str(&format!("{} = {value}", option.name));
+            if setting.origin != Origin::Default {
+                text.push_str(&format!(" # from {}", one_line(&setting.origin.place(option))));
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn to_toml(kind: Kind, values: &[String]) -> toml::Value {
+    let last = values.last().map_or("", String::as_str);
+    let text = || toml::Value::String(last.to_owned());
+    match kind {
+        Kind::List | Kind::Names | Kind::Pairs(_) => toml::Value::from(values.to_vec()),
+        Kind::Switch => toml::Value::Boolean(matches!(last, "true" | "1" | "yes" | "on")),
+        Kind::Number | Kind::Size => last.parse().map_or_else(|_| text(), toml::Value::Integer),
+        Kind::OptionalText => last.parse().map_or_else(|_| text(), toml::Value::Boolean),
+        Kind::Text => text(),
+    }
+}
+
+impl Origin {
+    /// What to say of a value that was set here and is wrong.
+    fn problem(&self, name: &str, value: &str, why: &str) -> Problem {
+        let option = options::find(name);
+        let flag = option.map_or_else(|| name.to_owned(), Opt::flag);
+        match self {
+            Origin::Flag if option.is_some_and(|option| option.kind == Kind::Switch) => {
+                Problem::usage(format!("{flag}: {why}"))
+            }
+            Origin::Flag => Problem::usage(format!("{flag} {value}: {why}")),
+            Origin::Variable(variable) => Problem::config(format!("{variable}={value}: {why}")),
+            Origin::File { path, line } => {
+                Problem::config(format!("{}:{line}: {name} = {value}: {why}", path.display()))
+            }
+            Origin::Default => Problem::usage(format!("{flag} {value} (the default): {why}")),
+        }
+    }
+
+    fn place(&self, option: &Opt) -> String {
+        match self {
+            Origin::Flag => option.flag(),
+            Origin::Variable(name) => name.clone(),
+            Origin::File { path, line } => format!("{}:{line}", path.display()),
+            Origin::Default => "the defaults".to_owned(),
+        }
+    }
+}
+
+/// Variables that look like ours and are not. Only a warning: an orchestrator sets `NUMBER8_SERVICE_HOST` and the
+/// like beside a service of our name.
+fn unknown_variables() -> Vec<String> {
+    let is_known = |name: &str| {
+        name == "NUMBER8_CONFIG" || options::all().any(|option| option.variable() == name)
+    };
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let unknown =
+        names.filter(|name| name.starts_with(options::VARIABLE_PREFIX) && !is_known(name));
+    unknown.map(|name| format!("{name} is ignored: there is no such option")).collect()
+}
+
+/// The machine's memory, or a guess at a small board where the kernel does not say.
+fn memory_bytes() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| {
+        line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    });
+    total.unwrap_or(512 << 10) << 10
+}
+
+/// Whether standard error is the journal itself and not redirected since; see `JOURNAL_STREAM` in systemd.exec(5).
+fn stderr_is_journal() -> bool {
+    let Ok(stream) = env::var("JOURNAL_STREAM") else { return false };
+    fs::metadata("/proc/self/fd/2")
+        .is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+}
