@@ -28,7 +28,7 @@ def shade(x, y):
         ring = 60 + 115 * height - 45 * facing * across / WIRE
         grey += (max(0, min(255, ring)) - grey) * (cover if alpha else 1)
         alpha += (1 - alpha) * cover
-    # Steps of 4 cannot be seen and compress twice as well.
+    # Steps of 4 cannot be seen and compress far better.
     return int(grey) // 4 * 4, int(31 * alpha) * 255 // 31
 
 
