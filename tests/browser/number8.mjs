@@ -59,18 +59,25 @@ export function openBrowser() {
   });
 }
 
-/** A new page, and what went wrong on it: failed requests, errors, dialogs. */
+/**
+ * A new page, and what went wrong on it: failed requests, errors, dialogs. That
+ * a folder has no favicon, for which the browser asks unbidden, is no trouble.
+ */
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   const troubles = [];
+  const isFavicon = (url) => new URL(url).pathname === "/favicon.ico";
   page.on("response", (response) => {
-    if (response.status() >= 400) troubles.push(`${response.status()} ${response.url()}`);
+    if (response.status() >= 400 && !isFavicon(response.url())) {
+      troubles.push(`${response.status()} ${response.url()}`);
+    }
   });
   page.on("requestfailed", (request) => troubles.push(`failed ${request.url()}`));
   page.on("pageerror", (error) => troubles.push(String(error)));
   page.on("console", (message) => {
-    if (message.type() === "error") troubles.push(message.text());
+    const { url } = message.location();
+    if (message.type() === "error" && !(url && isFavicon(url))) troubles.push(message.text());
   });
   page.on("dialog", (dialog) => {
     troubles.push(`dialog: ${dialog.message()}`);
