@@ -12,6 +12,7 @@ const START_MS = 10_000;
 /** Serves `folder` until `stop()`, which checks that the server ends cleanly. */
 export async function serve(folder, ...options) {
   const child = spawn(BINARY, ["--bind", "127.0.0.1", "--port", "0", ...options, folder], {
+    env: environment(),
     stdio: ["ignore", "ignore", "pipe"],
   });
   const ended = once(child, "exit");
@@ -24,6 +25,12 @@ export async function serve(folder, ...options) {
       if (code !== 0) throw new Error(`number8 ended with ${code ?? signal}`);
     },
   };
+}
+
+/** Ours, without what would configure the server. */
+function environment() {
+  const kept = Object.entries(process.env).filter(([key]) => !key.startsWith("NUMBER8_") && key !== "PORT");
+  return { ...Object.fromEntries(kept), XDG_CONFIG_HOME: "/dev/null" };
 }
 
 /** The first URL on stderr: the one a person would copy into a browser. */

@@ -27,7 +27,12 @@ class Number8:
     def __init__(self, folder):
         command = [BINARY, "--bind", "127.0.0.1", "--port", "0", folder]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         late = threading.Timer(START_SECONDS, self.process.kill)
         late.start()
@@ -62,6 +67,12 @@ class Number8:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+def environment():
+    """Ours, without what would configure the server."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBER8_") and key != "PORT"}
+    return kept | {"XDG_CONFIG_HOME": os.devnull}
 
 
 def folder():
