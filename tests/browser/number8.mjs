@@ -1,0 +1,94 @@
+// Starts the built command on a free port, and the browser that visits it.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const BINARY = process.env.NUMBER8_BIN ?? fileURLToPath(new URL("../../target/debug/number8", import.meta.url));
+const BROWSER = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
+const START_MS = 10_000;
+
+/** Serves `folder` until `stop()`, which checks that the server ends cleanly. */
+export async function serve(folder, ...options) {
+  const child = spawn(BINARY, ["--bind", "127.0.0.1", "--port", "0", ...options, folder], {
+    env: environment(),
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = once(child, "exit");
+  const url = await printedUrl(child);
+  return {
+    url,
+    async stop() {
+      child.kill("SIGTERM");
+      const [code, signal] = await ended;
+      if (code !== 0) throw new Error(`number8 ended with ${code ?? signal}`);
+    },
+  };
+}
+
+/** Ours, without what would configure the server. */
+function environment() {
+  const kept = Object.entries(process.env).filter(([key]) => !key.startsWith("NUMBER8_") && key !== "PORT");
+  return { ...Object.fromEntries(kept), XDG_CONFIG_HOME: "/dev/null" };
+}
+
+/** The first URL on stderr: the one a person would copy into a browser. */
+async function printedUrl(child) {
+  let seen = "";
+  const late = setTimeout(() => child.kill("SIGKILL"), START_MS);
+  try {
+    for await (const text of child.stderr.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
+      seen += text;
+      const url = seen.match(/http:\/\/127\.0\.0\.1:\d+\/?(?=\s)/);
+      if (url) return url[0].replace(/\/?$/, "/");
+    }
+  } finally {
+    clearTimeout(late);
+    child.stderr.resume();
+  }
+  throw new Error(`number8 printed no URL but: ${seen}`);
+}
+
+/** A browser of our own: a new profile, no sandbox (CI runs as root), no calls home. */
+export function openBrowser() {
+  return chromium.launch({
+    executablePath: BROWSER,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/**
+ * A new page, and what went wrong on it: failed requests, errors, dialogs. That
+ * a folder has no favicon, for which the browser asks unbidden, is no trouble.
+ */
+export async function openPage(browser, options = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const troubles = [];
+  const isFavicon = (url) => new URL(url).pathname === "/favicon.ico";
+  page.on("response", (response) => {
+    if (response.status() >= 400 && !isFavicon(response.url())) {
+      troubles.push(`${response.status()} ${response.url()}`);
+    }
+  });
+  page.on("requestfailed", (request) => troubles.push(`failed ${request.url()}`));
+  page.on("pageerror", (error) => troubles.push(String(error)));
+  page.on("console", (message) => {
+    const { url } = message.location();
+    if (message.type() === "error" && !(url && isFavicon(url))) troubles.push(message.text());
+  });
+  page.on("dialog", (dialog) => {
+    troubles.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  return { page, troubles, close: () => context.close() };
+}

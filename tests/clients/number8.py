@@ -1,0 +1,97 @@
+"""Starts the built command on a free port, and a folder for it to serve."""
+
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("NUMBER8_BIN", REPOSITORY / "target/debug/number8")
+START_SECONDS = 10
+STOP_SECONDS = 15
+LONG_AGO = 1_600_000_000  # so that every file is old enough for a strong ETag
+
+HELLO = b"hello, world\n"
+BIG = random.Random(8).randbytes(3 << 20)
+TEXT = b"".join(b"<p>Line %d of a text that compresses well.</p>\n" % n for n in range(2000))
+
+
+class Number8:
+    """One running server. Leaving the `with` block stops it and checks that it ends cleanly."""
+
+    def __init__(self, folder):
+        command = [BINARY, "--bind", "127.0.0.1", "--port", "0", folder]
+        self.process = subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        late = threading.Timer(START_SECONDS, self.process.kill)
+        late.start()
+        self.url = self._printed_url()
+        late.cancel()
+        self.port = int(self.url.rsplit(":", 1)[1])
+        # Nobody reads the log, and a full pipe would stop the server.
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def _printed_url(self):
+        seen = []
+        for line in self.process.stderr:
+            seen.append(line)
+            if url := re.search(r"http://127\.0\.0\.1:\d+", line):
+                return url[0]
+        raise AssertionError(f"number8 printed no URL but: {''.join(seen)}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        assert code == 0, f"number8 ended with {code}"
+
+    def connect(self, seconds=10):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+def environment():
+    """Ours, without what would configure the server."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("NUMBER8_") and key != "PORT"}
+    return kept | {"XDG_CONFIG_HOME": os.devnull}
+
+
+def folder():
+    """A temporary folder with `root/`, which is served, and what lies beside it."""
+    temporary = tempfile.TemporaryDirectory(prefix="number8-")
+    root = pathlib.Path(temporary.name) / "root"
+    (root / "sub").mkdir(parents=True)
+    (root / "plain").mkdir()
+    files = {
+        "index.html": b'<a href="hello.txt">hello</a> <a href="sub/">sub</a> <a href="big.bin">big</a>\n',
+        "hello.txt": HELLO,
+        "big.bin": BIG,
+        "text.html": TEXT,
+        "sub/index.html": b'<a href="page.html">page</a> <a href="../hello.txt">up</a>\n',
+        "sub/page.html": b'<a href="./">back</a>\n',
+        "plain/one.txt": b"one",
+        "plain/two.txt": b"two two",
+    }
+    for name, content in files.items():
+        (root / name).write_bytes(content)
+        os.utime(root / name, (LONG_AGO, LONG_AGO))
+    return temporary, root, files
