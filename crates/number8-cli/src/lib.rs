@@ -11,6 +11,7 @@ pub mod config;
 pub mod file;
 pub mod options;
 pub mod problem;
+pub mod serve;
 pub mod settings;
 mod syntax;
 pub mod units;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    number8_cli::run(std::env::args_os(), |_, _| ExitCode::SUCCESS)
+    number8_cli::run(std::env::args_os(), number8_cli::serve::serve)
 }

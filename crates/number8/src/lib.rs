@@ -28,5 +28,5 @@ pub use number8_proto::http1::{Head, Method, Version};
 pub use request::Request;
 pub use response::{IntoResponse, Response};
 #[cfg(feature = "files")]
-pub use rooms::files::{Files, Reach};
+pub use rooms::files::{Files, Reach, media_type};
 pub use server::{Handle, Options, ServeError, Server};

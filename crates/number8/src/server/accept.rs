@@ -1,6 +1,10 @@
 //! placeholder until the real policy is merged
 use super::listener::Incoming;
 use std::{io, time::Duration};
+/// x
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    Ok(0)
+}
 pub(super) struct Acceptor;
 impl Acceptor {
     pub(super) fn new(_: fn(&str)) -> Self {

@@ -32,10 +32,12 @@ use tokio::sync::mpsc;
 pub use bind::{Bind, BindError, bind, inherited};
 pub use lane::LaneOptions;
 pub use listener::{Listener, LocalAddr};
+pub use number8_proto::Limits as HttpLimits;
 pub use options::{Limits, Options, Timeouts};
 
 use crate::app::App;
 use accept::Acceptor;
+pub use accept::raise_descriptor_limit;
 use connection::Connection;
 use listener::Accepted;
 use tokio::net::{TcpStream, UnixStream};

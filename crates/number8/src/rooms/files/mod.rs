@@ -77,6 +77,7 @@ struct Settings {
     index: Vec<String>,
     spa: Option<String>,
     listing: bool,
+    page_entries: usize,
     types: Types,
 }
 
@@ -123,6 +124,7 @@ impl Files {
                     index: vec!["index.html".to_owned()],
                     spa: None,
                     listing: true,
+                    page_entries: listing::PAGE_ENTRIES,
                     types: Types::default(),
                 },
                 common: Common { fields: Vec::new(), compress: cfg!(feature = "compression") },
@@ -148,6 +150,12 @@ impl Files {
     #[must_use]
     pub fn listing(self, listing: bool) -> Self {
         self.change(|inner| inner.settings.listing = listing)
+    }
+
+    /// Entries on one page of a listing. Default 1,000.
+    #[must_use]
+    pub fn listing_page(self, entries: usize) -> Self {
+        self.change(|inner| inner.settings.page_entries = entries.max(1))
     }
 
     /// The media type of files with this extension.
@@ -180,6 +188,12 @@ impl Files {
     }
 }
 
+/// The media type of a file of that name, by its extension: the value of its Content-Type.
+#[must_use]
+pub fn media_type(name: &[u8]) -> String {
+    Types::default().of(name).into_owned()
+}
+
 /// Bytes of the cache unless said otherwise.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -203,7 +217,7 @@ impl Handler for Files {
             }
             self.inner.cache.remove(call.path, &entry);
         }
-        let (view, wish) = asked(call.head);
+        let (view, wish) = asked(call.head, self.inner.settings.page_entries);
         match self.inner.find(call.path, wish, Patience::Never) {
             Err(Missing::Open(OpenError::WouldBlock)) => self.find_on_lane(&call, view, wish),
             Ok(Found::Folder { dir, path }) => list_on_lane(call.lane, dir, path, view),
@@ -329,9 +343,9 @@ impl Inner {
 }
 
 /// What the query and the Accept field ask for.
-fn asked(head: &Head<'_>) -> (View, Wish) {
+fn asked(head: &Head<'_>, page_entries: usize) -> (View, Wish) {
     let query = String::from_utf8_lossy(head.query().unwrap_or_default());
-    let mut view = View::parse(&query);
+    let mut view = View::parse(&query, page_entries);
     let accept = head.joined(Known::Accept);
     let is_page = accept.as_deref().is_some_and(|accept| {
         accept.windows(b"text/html".len()).any(|part| part.eq_ignore_ascii_case(b"text/html"))

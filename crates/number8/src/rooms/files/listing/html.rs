@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{PAGE_ENTRIES, Utc, View, chunks, href, pages, sort_key};
+use super::{Utc, View, chunks, href, pages, sort_key};
 use crate::store::{Entry, Kind, Listing, Sort};
 
 /// Makes the page for the folder at the decoded URL path `path`, which begins and ends with `/`; at `/` it has no link to
@@ -71,11 +71,11 @@ fn summary(view: &View, listing: &Listing) -> String {
     match listing.total {
         0 => "No entries".to_owned(),
         1 => "1 entry".to_owned(),
-        2..=PAGE_ENTRIES => format!("{total} entries"),
-        _ if view.page > pages(listing) => format!("{total} entries, none on this page"),
+        count if count <= view.page_entries => format!("{total} entries"),
+        _ if view.page > pages(view, listing) => format!("{total} entries, none on this page"),
         _ => {
             let first = listing.offset as u64 + 1;
-            let last = (listing.offset + PAGE_ENTRIES).min(listing.total) as u64;
+            let last = (listing.offset + view.page_entries).min(listing.total) as u64;
             format!("Entries {} to {} of {total}", Grouped(first), Grouped(last))
         }
     }
@@ -121,7 +121,7 @@ fn row(out: &mut String, entry: &Entry) {
 }
 
 fn pager(out: &mut String, view: &View, listing: &Listing) {
-    let pages = pages(listing);
+    let pages = pages(view, listing);
     if pages == 1 && view.page == 1 {
         return;
     }

@@ -22,7 +22,7 @@ pub(crate) fn document(
         listing.total,
         listing.offset
     );
-    if view.page < pages(&listing) {
+    if view.page < pages(&view, &listing) {
         let next = View { json: true, ..view.at_page(view.page + 1) };
         head += &format!(r#","next":{}"#, Value::from(next.href()));
     }

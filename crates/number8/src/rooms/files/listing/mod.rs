@@ -25,12 +25,15 @@ pub(crate) struct View {
     pub(crate) descending: bool,
     /// `page=1` and up.
     pub(crate) page: usize,
+    /// Entries on a page.
+    pub(crate) page_entries: usize,
 }
 
 impl View {
     /// Reads the query, without its `?`. What we do not know is left out: somebody else's parameter is no error.
-    pub(crate) fn parse(query: &str) -> Self {
-        let mut view = Self { json: false, sort: Sort::Name, descending: false, page: 1 };
+    pub(crate) fn parse(query: &str, page_entries: usize) -> Self {
+        let mut view =
+            Self { json: false, sort: Sort::Name, descending: false, page: 1, page_entries };
         for pair in query.split('&') {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("json", _) => view.json = true,
@@ -50,8 +53,8 @@ impl View {
         ListOptions {
             sort: self.sort,
             descending: self.descending,
-            offset: (self.page - 1).saturating_mul(PAGE_ENTRIES),
-            limit: PAGE_ENTRIES,
+            offset: (self.page - 1).saturating_mul(self.page_entries),
+            limit: self.page_entries,
             ..Default::default()
         }
     }
@@ -85,8 +88,8 @@ fn sort_key(sort: Sort) -> &'static str {
     }
 }
 
-fn pages(listing: &Listing) -> usize {
-    listing.total.div_ceil(PAGE_ENTRIES).max(1)
+fn pages(view: &View, listing: &Listing) -> usize {
+    listing.total.div_ceil(view.page_entries).max(1)
 }
 
 /// Puts `head`, the rows and `foot` together, some rows to a chunk.
@@ -162,7 +165,7 @@ impl fmt::Display for Utc {
 }
 
 /// How many entries a page has: enough for nearly every folder, and a page that a phone can still show.
-const PAGE_ENTRIES: usize = 1000;
+pub(crate) const PAGE_ENTRIES: usize = 1000;
 
 /// About 16 KiB of HTML.
 const CHUNK_ENTRIES: usize = 64;

@@ -1,0 +1,287 @@
+//! From the checked configuration to a server that runs, and what signals do to it.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use number8::layers::access_log::{Format, Sink};
+use number8::server::{self, Bind, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts};
+use number8::{AccessLog, App, ErrorPage, Files, Handle, Reach, ServeError, Server};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::Invocation;
+use crate::banner::{self, Place};
+use crate::config::Config;
+use crate::problem::{Problem, say};
+
+/// How long the last lines of the log may take.
+const LOG_END: Duration = Duration::from_secs(1);
+
+/// Serves until a signal ends it.
+pub fn serve(invocation: Invocation, config: Config) -> ExitCode {
+    match try_serve(invocation, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => problem.report(),
+    }
+}
+
+fn try_serve(invocation: Invocation, config: Config) -> Result<(), Problem> {
+    let _ = server::raise_descriptor_limit();
+    let logs = Logs::open(&config)?;
+    let listeners = listen(&config)?;
+    let server = Server::new(app(&config, &logs)?, options(&config), listeners).on_warning(say);
+    if !config.log.quiet {
+        greet(&config, &server);
+    }
+    let mut steering = Steering { handle: server.handle(), invocation, logs, is_stopping: false };
+    let access = steering.logs.clone();
+    let result = server.run_with(async move {
+        if let Err(error) = steering.run().await {
+            say(&format!("signals cannot be watched: {error}"));
+        }
+    });
+    access.finish();
+    match result {
+        Ok(()) => Ok(()),
+        // The grace is over: what was asked for has happened, if less gently.
+        Err(ServeError::Cut(_)) => {
+            if let Err(error) = &result {
+                say(&error.to_string());
+            }
+            Ok(())
+        }
+        Err(error) => Err(Problem::failure(error.to_string())),
+    }
+}
+
+/// Where logs go. The same sinks stay in use when the configuration is loaded again.
+#[derive(Clone)]
+struct Logs {
+    path: Option<PathBuf>,
+    access: Option<Arc<Sink>>,
+    dump: Option<Arc<Sink>>,
+}
+
+impl Logs {
+    fn open(config: &Config) -> Result<Self, Problem> {
+        let path = config.log.file.clone();
+        let access = match &path {
+            _ if config.log.format == Format::Off => None,
+            Some(path) => Some(Sink::file(path).map_err(|error| {
+                Problem::failure(format!("log file {}: {error}", path.display()))
+            })?),
+            None => Some(stderr()?),
+        };
+        let dump = if config.log.dump { Some(Arc::new(stderr()?)) } else { None };
+        Ok(Self { path, access: access.map(Arc::new), dump })
+    }
+
+    fn reopen(&self) {
+        if let (Some(path), Some(sink)) = (&self.path, &self.access)
+            && let Err(error) = sink.reopen()
+        {
+            say(&format!("log file {}: {error}; the old one stays in use", path.display()));
+        }
+    }
+
+    fn finish(&self) {
+        for sink in [&self.access, &self.dump].into_iter().flatten() {
+            sink.finish(LOG_END);
+        }
+    }
+}
+
+fn stderr() -> Result<Sink, Problem> {
+    Sink::stderr().map_err(|error| Problem::failure(format!("standard error: {error}")))
+}
+
+/// The app that the configuration describes.
+fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
+    let mut app = App::new().health(config.answers.health.clone()).dump(logs.dump.clone());
+    if !config.answers.server_header {
+        app = app.server_name(None);
+    }
+    if let Some(sink) = &logs.access {
+        let log = AccessLog { format: config.log.format.clone(), sink: Arc::clone(sink) };
+        app = app.access_log(log);
+    }
+    if !config.listen.hosts.is_empty() {
+        app = app.hosts(config.listen.hosts.iter().cloned());
+    }
+    for (status, path) in &config.files.error_pages {
+        let content = fs::read(path)
+            .map_err(|error| Problem::failure(format!("error page {}: {error}", path.display())))?;
+        let content_type = number8::media_type(path.as_os_str().as_encoded_bytes());
+        app = app.error_page(*status, ErrorPage { content_type, content: Bytes::from(content) });
+    }
+    for mount in &config.files.mounts {
+        let url = format!("{}{}", config.listen.path_prefix, mount.url);
+        app = app.mount(&url, files(config, &mount.path)?);
+    }
+    Ok(app)
+}
+
+fn files(config: &Config, path: &Path) -> Result<Files, Problem> {
+    let reach = Reach { hidden: config.files.hidden, follow_links: config.files.follow_symlinks };
+    let mut files = Files::with_reach(path, reach)
+        .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?
+        .index(config.files.index.iter().cloned())
+        .listing(config.files.listing)
+        .listing_page(config.files.listing_entries_max)
+        .cache_bytes(usize::try_from(config.files.cache_bytes).unwrap_or(usize::MAX));
+    if let Some(page) = &config.files.spa {
+        files = files.single_page(page);
+    }
+    for (extension, mime) in &config.files.mime {
+        files = files.mime(extension, mime);
+    }
+    let cache_control = config.answers.cache_control.iter().map(|value| ("Cache-Control", value));
+    let others = config.answers.headers.iter().map(|(name, value)| (name.as_str(), value));
+    for (name, value) in cache_control.chain(others) {
+        files = files
+            .header(name, value)
+            .map_err(|error| Problem::config(format!("header {name}: {error}")))?;
+    }
+    Ok(files)
+}
+
+fn options(config: &Config) -> Options {
+    let (timeouts, limits) = (&config.timeouts, &config.limits);
+    Options {
+        workers: config.workers.io_threads,
+        grace: config.workers.grace,
+        lane: LaneOptions {
+            threads_max: config.workers.lane_threads,
+            queue_max: config.workers.lane_queue,
+            ..LaneOptions::default()
+        },
+        timeouts: Timeouts {
+            first_byte: timeouts.first,
+            head: timeouts.head,
+            body: timeouts.body,
+            body_rate_min: limits.body_bytes_per_second_min,
+            write: timeouts.write,
+            idle: timeouts.idle,
+            linger: timeouts.linger,
+            ..Timeouts::default()
+        },
+        limits: Limits {
+            http: number8::server::HttpLimits {
+                head_bytes_max: limits.head_bytes,
+                fields_max: limits.fields,
+                uri_bytes_max: limits.uri_bytes,
+                drain_bytes_max: limits.linger_bytes,
+                lenient: config.answers.lenient,
+                ..Default::default()
+            },
+            body_bytes_max: limits.body_bytes,
+            connections_max: limits.connections,
+            connections_per_client_max: limits.connections_per_ip.unwrap_or(usize::MAX),
+            buffered_bytes_max: limits.buffered_bytes,
+            linger_bytes_max: limits.linger_bytes,
+        },
+    }
+}
+
+/// Listens where the configuration says, or where whoever started us listens already, or everywhere.
+fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
+    let failure = |error: server::BindError| Problem::failure(error.to_string());
+    let inherited = server::inherited().map_err(failure)?;
+    if config.listen.binds.is_empty() && !inherited.is_empty() {
+        return Ok(inherited.into_iter().map(|(_, listener)| listener).collect());
+    }
+    let mut binds = Vec::new();
+    for bind in &config.listen.binds {
+        let parsed = bind.parse::<Bind>();
+        binds.push(parsed.map_err(|error| Problem::usage(format!("bind {bind}: {error}")))?);
+    }
+    if binds.is_empty() {
+        binds.push(Bind::Every { port: config.listen.port });
+    }
+    server::bind(&binds, config.listen.port).map_err(failure)
+}
+
+fn greet(config: &Config, server: &Server) {
+    let places: Vec<Place> = server
+        .local_addrs()
+        .map(|address| match address {
+            LocalAddr::Ip(address) => Place::Tcp(*address),
+            LocalAddr::Unix(path) => Place::Unix(path.clone()),
+            LocalAddr::Abstract(name) => Place::Unix(PathBuf::from(format!("@{name}"))),
+        })
+        .collect();
+    let stderr = io::stderr();
+    let text = banner::text(config, &places, &banner::interfaces(), stderr.is_terminal());
+    // Nobody there to read it is no reason not to serve.
+    let _ = stderr.lock().write_all(text.as_bytes());
+}
+
+/// What signals do.
+struct Steering {
+    handle: Handle,
+    invocation: Invocation,
+    logs: Logs,
+    is_stopping: bool,
+}
+
+impl Steering {
+    async fn run(&mut self) -> io::Result<()> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut user1 = signal(SignalKind::user_defined1())?;
+        let mut child = signal(SignalKind::child())?;
+        loop {
+            tokio::select! {
+                () = next(&mut interrupt) => self.stop(),
+                () = next(&mut terminate) => self.stop(),
+                () = next(&mut hang_up) => self.reload(),
+                () = next(&mut user1) => self.logs.reopen(),
+                () = next(&mut child) => reap(),
+            }
+        }
+    }
+
+    /// The first time gracefully, the second time now.
+    fn stop(&mut self) {
+        if self.is_stopping {
+            self.handle.shutdown_now();
+        } else {
+            self.is_stopping = true;
+            self.handle.shutdown();
+        }
+    }
+
+    /// Reads the configuration again. What cannot change while serving (where to listen, threads, time-outs)
+    /// stays as it is.
+    fn reload(&self) {
+        self.logs.reopen();
+        let loaded = self.invocation.load().and_then(|(_, config)| app(&config, &self.logs));
+        match loaded {
+            Ok(app) => {
+                self.handle.replace(app);
+                say("the configuration has been loaded again");
+            }
+            Err(problem) => say(&format!("{problem}; the old configuration stays in use")),
+        }
+    }
+}
+
+async fn next(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// As the first process of a container, we inherit the children of others: signals are not queued, so all
+/// that have ended are collected (row W12).
+fn reap() {
+    if std::process::id() != 1 {
+        return;
+    }
+    while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
+}
