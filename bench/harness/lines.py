@@ -62,7 +62,17 @@ class Series:
     work: str
     head: str
     server: str
+    unit: str
     samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def scale(self) -> float:
+        """From CPU seconds for one piece of work to the unit."""
+        return {"µs": 1e6, "s/GiB": 1}[self.unit]
+
+    def cost(self) -> float:
+        """The median of the rounds, in the unit."""
+        return self.scale * self.median(lambda sample: sample.cost)
 
     def median(self, of: Callable[[Sample], float]) -> float:
         return statistics.median(of(sample) for sample in self.samples)
@@ -82,6 +92,7 @@ class Bench:
     peers: Path
     rows: list[Row] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def start(self, program: Program) -> Server:
         return Server(program, self.folder, self.runs, self.server_core)
@@ -90,29 +101,30 @@ class Bench:
         return servers.hello(name, self.peers / f"{name}-hello")
 
     def in_turns(
-        self, work: str, head: str, running: list[Server], measure: Callable[[Server], Sample]
+        self, work: str, head: str, unit: str, running: list[Server],
+        measure: Callable[[Server], Sample],
     ) -> list[Series]:
         """Measures the servers one after the other, round after round."""
-        measured = [Series(work, head, server.name) for server in running]
+        measured = [Series(work, head, server.name, unit) for server in running]
         self.series += measured
         for number in range(1, self.rounds + 1):
             for server, series in zip(running, measured):
                 series.samples.append(measure(server))
                 server.empty_log()
-            costs = " · ".join(f"{s.server} {s.samples[-1].cost * 1e6:.2f}" for s in measured)
+            costs = " · ".join(
+                f"{series.server} {series.scale * series.samples[-1].cost:.3f}"
+                for series in measured
+            )
             say(f"{work}, {head}: round {number} of {self.rounds}: {costs}")
         return measured
 
-    def compare(self, measured: list[Series], unit: str, targets: dict[str, Target]):
+    def compare(self, measured: list[Series], targets: dict[str, Target]):
         """Adds a row for each peer: the first series is ours."""
         ours, *peers = measured
-        scale = {"µs": 1e6, "s/GiB": 1}[unit]
         for theirs in peers:
             ratios = [a.cost / b.cost for a, b in zip(ours.samples, theirs.samples)]
             self.rows.append(Row(
-                ours.work, ours.head, theirs.server, unit,
-                scale * ours.median(lambda sample: sample.cost),
-                scale * theirs.median(lambda sample: sample.cost),
+                ours.work, ours.head, theirs.server, ours.unit, ours.cost(), theirs.cost(),
                 statistics.median(ratios), min(ratios), max(ratios), targets.get(theirs.server),
             ))
 
@@ -155,12 +167,12 @@ def huge_file(bench: Bench):
             _check_file(bench, server, sample_folder.HUGE, ())
         times = _DOWNLOADS_PER_SECOND * bench.seconds
         measured = bench.in_turns(
-            f"100 MiB file, {DOWNLOADERS} clients", "curl", running,
+            f"100 MiB file, {DOWNLOADERS} clients", "curl", "s/GiB", running,
             lambda server: load.curls(
                 server, bench.server_core, sample_folder.HUGE, DOWNLOADERS, times
             ),
         )
-        bench.compare(measured, "s/GiB", {"nginx": Target(1.2, 1.0)})
+        bench.compare(measured, {"nginx": Target(1.2, 1.0)})
 
 
 def hello(bench: Bench):
@@ -227,13 +239,22 @@ def system_calls(bench: Bench):
                 requests = [request(server.port, path)]
                 expect = _answer_bytes(sample_folder.SIZES[path])
                 load.wrk(server, bench.server_core, requests, _WARM_UP_S, expect)
-                total, parts = load.system_calls(
-                    server, bench.server_core, requests, bench.seconds, expect
+                runs = (
+                    load.system_calls(server, bench.server_core, requests, seconds, expect)
+                    for seconds in (bench.seconds + _WARM_UP_S, _WARM_UP_S)
                 )
-            figures[server.name] = total
-            named = sorted(parts.items(), key=lambda part: -part[1])
-            shown = ", ".join(f"{name} {count:.2f}" for name, count in named if count >= 0.005)
-            say(f"{work}: {server.name} {total:.2f}: {shown}")
+                (many, many_calls), (few, few_calls) = runs
+            # What is called once for each connection is in both, and so not in the difference.
+            each = {
+                name: (calls - few_calls.get(name, 0)) / (many - few)
+                for name, calls in many_calls.most_common()
+            }
+            figures[server.name] = sum(each.values())
+            shown = ", ".join(
+                f"{name} {calls:.2f}" for name, calls in each.items() if calls >= 0.005
+            )
+            bench.notes.append(f"{work}: {server.name}: {shown}")
+            say(bench.notes[-1])
         bench.compare_figures(work, "calls", figures, target)
 
 
@@ -265,7 +286,7 @@ def _files(bench: Bench, work: str, paths: list[str], target: Target, conditiona
                     _expect_status(server, requests[server.name][0], 304)
             expect = _answer_bytes(0 if conditional else size)
             measured = _under_wrk(bench, work, head, running, requests, expect)
-            bench.compare(measured, "µs", {"nginx": target})
+            bench.compare(measured, {"nginx": target})
 
 
 def _greetings(bench: Bench, work: str, depth: int, targets: dict[str, Target]):
@@ -281,7 +302,7 @@ def _greetings(bench: Bench, work: str, depth: int, targets: dict[str, Target]):
                 requests[server.name] = [one * depth]
             expect = _answer_bytes(len(GREETING))
             measured = _under_wrk(bench, work, head, running, requests, expect)
-            bench.compare(measured, "µs", targets)
+            bench.compare(measured, targets)
 
 
 def _under_wrk(bench, work, head, running, requests, expect) -> list[Series]:
@@ -290,8 +311,10 @@ def _under_wrk(bench, work, head, running, requests, expect) -> list[Series]:
 
     for server in running:
         measure(server, _WARM_UP_S)
+        if server.logs and server.logged_bytes() == 0:
+            raise LoadError(f"{server.name} does not log")
         server.empty_log()
-    return bench.in_turns(work, head, running, measure)
+    return bench.in_turns(work, head, "µs", running, measure)
 
 
 def _started(bench: Bench, stack: ExitStack, *programs: Program) -> list[Server]:

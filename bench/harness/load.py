@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,8 +117,10 @@ def curls(server: Server, core: int, path: str, clients: int, times: int) -> Sam
     return meter.sample(sum(int(size) for _, size, _ in downloads) / (1 << 30), seconds)
 
 
-def system_calls(server: Server, core: int, requests: list[bytes], seconds: int, expect: range):
-    """System calls per request under load: a total, and its parts by name.
+def system_calls(
+    server: Server, core: int, requests: list[bytes], seconds: int, expect: range
+) -> tuple[int, Counter[str]]:
+    """The requests that wrk had answered in `seconds`, and the server's system calls by name.
 
     Raises LoadError when strace may not attach.
     """
@@ -135,9 +138,9 @@ def system_calls(server: Server, core: int, requests: list[bytes], seconds: int,
     finally:
         tracer.terminate()
         tracer.communicate()
-    counts = {}
+    counts = Counter()
     for line in report.read_text().splitlines():
         match line.split():
             case [name, calls] if calls.isdigit() and name != "total":
-                counts[name] = int(calls) / sample.work
-    return sum(counts.values()), counts
+                counts[name] = int(calls)
+    return sample.work, counts

@@ -20,6 +20,8 @@ def markdown(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> s
              "met"),
             map(_row, bench.rows),
         ))
+    if bench.notes:
+        parts.append("\n".join(f"- {note}" for note in bench.notes))
     if bench.series:
         parts += ["## Each server", _table(
             ("work", "head", "server", "CPU", "of it user", "a second", "p50 µs", "p99 µs",
@@ -40,6 +42,7 @@ def as_json(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> st
         "seconds": bench.seconds,
         "failures": failures,
         "rows": [dataclasses.asdict(row) | {"met": row.met} for row in bench.rows],
+        "notes": bench.notes,
         "series": [dataclasses.asdict(series) for series in bench.series],
     }, indent=1)
 
@@ -69,8 +72,7 @@ def _goal(row: Row, value: float) -> str:
 
 
 def _series(series: Series) -> tuple[str, ...]:
-    downloads = series.samples[0].p50_us is None
-    unit, scale = ("s/GiB", 1) if downloads else ("µs", 1e6)
+    downloads = series.unit == "s/GiB"
     rate = series.median(lambda sample: sample.work / sample.seconds)
     p50, p99 = (
         None if downloads else series.median(percentile)
@@ -79,8 +81,10 @@ def _series(series: Series) -> tuple[str, ...]:
     lost = max(sample.foreign + sample.stolen for sample in series.samples)
     return (
         series.work, series.head, series.server,
-        _figure(scale * series.median(lambda sample: sample.cost), unit),
-        _figure(scale * series.median(lambda sample: sample.cpu.user / sample.work), unit),
+        _figure(series.cost(), series.unit),
+        _figure(
+            series.scale * series.median(lambda sample: sample.cpu.user / sample.work), series.unit
+        ),
         f"{rate:.1f} GiB" if downloads else f"{rate:,.0f}",
         # wrk has no latency for most pipelined answers, and says 0.
         f"{p50:.0f}" if p99 else "–", f"{p99:.0f}" if p99 else "–", f"{lost:.0%}",

@@ -19,6 +19,7 @@ _START_LIMIT_S = 20
 _STOP_LIMIT_S = 20
 _SYSTEM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 _DESCRIPTORS = 20_000
+_LOG = "access.log"
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Program:
     """A server that can be started.
 
     `arguments` takes the port, a folder of the server's own and the folder to serve; it may
-    write a configuration into the former. `probe` is the path of the first request.
+    write a configuration into the former. `probe` is the path of the first request. Those that
+    serve files log each request.
     """
 
     name: str
     binary: str
     arguments: Callable[[int, Path, Path], list[str]]
     probe: str
+    logs: bool = True
 
 
 def find(binary: str) -> str | None:
@@ -44,7 +47,7 @@ def number8(binary: Path) -> Program:
     def arguments(port, own, folder):
         return [
             *("--port", str(port), "--bind", "127.0.0.1", "--io-threads", "1"),
-            *("--log", "combined", "--log-file", str(own / "access.log"), str(folder)),
+            *("--log", "combined", "--log-file", str(own / _LOG), str(folder)),
         ]
 
     return Program("number8", str(binary), arguments, sample_folder.SMALL)
@@ -52,17 +55,20 @@ def number8(binary: Path) -> Program:
 
 def hello(name: str, binary: Path) -> Program:
     """A program that says hello on the port it is given."""
-    return Program(name, str(binary), lambda port, _own, _folder: [str(port)], "")
+    return Program(name, str(binary), lambda port, _own, _folder: [str(port)], "", logs=False)
 
 
 def nginx() -> Program:
+    """nginx with what costs it least: copying for small files, sendfile for large ones."""
+
     def arguments(port, own, folder):
         config = own / "nginx.conf"
         config.write_text(_NGINX.format(
             # Started by root, a worker changes to a user who may not see the folder.
             user="user root;" if os.geteuid() == 0 else "",
             connections=_DESCRIPTORS, cached_files=2 * sample_folder.MANY_COUNT,
-            own=own, port=port, folder=folder,
+            own=own, log=_LOG, port=port, folder=folder,
+            large=sample_folder.LARGE, huge=sample_folder.HUGE,
         ))
         return ["-e", str(own / "error.log"), "-p", str(own), "-c", str(config)]
 
@@ -74,7 +80,7 @@ def lighttpd() -> Program:
         config = own / "lighttpd.conf"
         config.write_text(_LIGHTTPD.format(
             descriptors=_DESCRIPTORS, connections=_DESCRIPTORS - 1000,
-            own=own, port=port, folder=folder,
+            own=own, log=_LOG, port=port, folder=folder,
         ))
         return ["-D", "-f", str(config)]
 
@@ -85,15 +91,15 @@ class Server:
     """A running server; leave its `with` block and it is gone."""
 
     def __init__(self, program: Program, folder: Path, runs: Path, core: int):
-        self.name = program.name
+        self.name, self.logs = program.name, program.logs
         self.port = _free_port()
         self._own = runs / program.name
         shutil.rmtree(self._own, ignore_errors=True)
         self._own.mkdir(parents=True)
-        self._output = self._own / "output.log"
+        self._log, self._output = self._own / _LOG, self._own / "output.log"
         binary = find(program.binary)
         if binary is None:
-            raise FileNotFoundError(f"there is no {program.binary}")
+            raise FileNotFoundError(f"{program.name}: no {Path(program.binary).name} to start")
         exec_time = mmap.mmap(-1, 8)  # Shared with the child.
 
         def before_exec():
@@ -140,9 +146,11 @@ class Server:
 
     def empty_log(self):
         """Drops what was logged, so that the disk never has to take it."""
-        log = self._own / "access.log"
-        if log.exists():
-            os.truncate(log, 0)
+        if self.logs:
+            os.truncate(self._log, 0)
+
+    def logged_bytes(self) -> int:
+        return self._log.stat().st_size
 
     def check_alive(self):
         """Raises RuntimeError, with its last words, when the server has ended by itself."""
@@ -183,9 +191,8 @@ events {{
 }}
 http {{
     default_type application/octet-stream;
-    access_log {own}/access.log combined buffer=64k flush=1s;
-    sendfile on;
-    tcp_nopush on;
+    access_log {own}/{log} combined buffer=64k flush=1s;
+    sendfile off;
     tcp_nodelay on;
     keepalive_requests 1000000000;
     keepalive_timeout 300s;
@@ -198,6 +205,12 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {folder};
+        location = /{large} {{
+            sendfile on;
+        }}
+        location = /{huge} {{
+            sendfile on;
+        }}
     }}
 }}
 """
@@ -213,5 +226,5 @@ server.max-connections = {connections}
 server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = 300
 mimetype.assign = (".bin" => "application/octet-stream")
-accesslog.filename = "{own}/access.log"
+accesslog.filename = "{own}/{log}"
 """
