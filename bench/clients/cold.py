@@ -16,6 +16,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -67,22 +68,21 @@ def main() -> int:
             # It is hot when it has been asked for.
             exchange(options.port, request(options.port, hot))
             alone = visit(options.port, hot, options.seconds / 4)
-            received, beside = beside_downloads(options, hot, cold)
+            rates, beside = beside_downloads(options, hot, cold)
     finally:
         shutil.rmtree(own)
 
     print(f"limit: control group, version {limit.version}, {options.rate:g} MB/s")
     print(f"{hot} alone: {alone}")
-    per_s = sum(received) / options.seconds
-    shares = ", ".join(f"{count / options.seconds / 1e6:.1f}" for count in received)
-    print(f"{len(cold)} cold downloads: {per_s / 1e6:.1f} MB/s together ({shares})")
+    shares = ", ".join(f"{each / 1e6:.1f}" for each in rates)
+    print(f"{len(cold)} cold downloads: {sum(rates) / 1e6:.1f} MB/s together ({shares})")
     print(f"{hot} beside them: {beside}")
     failures = []
     if beside.p99_ms > options.limit_ms:
         failures.append(f"p99 is over {options.limit_ms:g} ms")
     if beside.failed:
         failures.append(f"{beside.failed} requests failed")
-    if not 0 < per_s < rate * RATE_SLACK:
+    if not 0 < sum(rates) < rate * RATE_SLACK:
         failures.append("the downloads were not limited by the disk")
     for failure in failures:
         print(f"FAILED: {failure}")
@@ -105,7 +105,7 @@ def write_files(own: Path, downloads: int, size: int) -> tuple[str, list[str]]:
 
 
 def beside_downloads(options: argparse.Namespace, hot: str, cold: list[str]):
-    """Bytes that each download got, and the latencies of `hot` meanwhile.
+    """Bytes a second that each download got, and the latencies of `hot` meanwhile.
 
     The downloads are processes: as threads they would hold up the one that measures.
     """
@@ -117,13 +117,16 @@ def beside_downloads(options: argparse.Namespace, hot: str, cold: list[str]):
     for process in running:
         process.start()
     try:
+        # A visit ends with its last answer, which may be late.
+        started = time.monotonic()
         latencies = visit(options.port, hot, options.seconds)
-        received = [counter.value for counter in counters]
+        seconds = time.monotonic() - started
+        rates = [counter.value / seconds for counter in counters]
     finally:
         for process in running:
             process.terminate()
             process.join()
-    return received, latencies
+    return rates, latencies
 
 
 def download(port: int, path: str, received):
