@@ -1,0 +1,1 @@
+"""Starts servers, loads them, and counts what they cost."""

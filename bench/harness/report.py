@@ -1,0 +1,100 @@
+"""The table as Markdown, and everything behind it as JSON."""
+
+import dataclasses
+import json
+
+from harness.lines import Bench, Row, Series
+
+_UNITS = {"µs": "{:.2f} µs", "s/GiB": "{:.3f} s/GiB", "KiB": "{:.2f} KiB", "calls": "{:.2f}"}
+_UNIT_ELSE = "{:.1f} {}"
+
+
+def markdown(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> str:
+    parts = ["# number8 beside its peers", _setting(bench, facts)]
+    if failures:
+        failed = (f"- `{line}`: {reason}" for line, reason in failures.items())
+        parts.append("**Lines that could not be measured:**\n\n" + "\n".join(failed))
+    if bench.rows:
+        parts.append(_table(
+            ("work", "head", "number8", "peer", "ratio, median (min–max)", "to reach", "aim",
+             "met"),
+            map(_row, bench.rows),
+        ))
+    if bench.notes:
+        parts.append("\n".join(f"- {note}" for note in bench.notes))
+    if bench.series:
+        parts += ["## Each server", _table(
+            ("work", "head", "server", "CPU", "of it user", "a second", "p50 µs", "p99 µs",
+             "core lost"),
+            map(_series, bench.series),
+        )]
+        parts.append(
+            "Medians of the rounds. `core lost` is the worst round's share of the server's core "
+            "that other programs or the hypervisor took: distrust a line where it is high."
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def as_json(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> str:
+    return json.dumps({
+        "facts": facts,
+        "rounds": bench.rounds,
+        "seconds": bench.seconds,
+        "failures": failures,
+        "rows": [dataclasses.asdict(row) | {"met": row.met} for row in bench.rows],
+        "notes": bench.notes,
+        "series": [dataclasses.asdict(series) for series in bench.series],
+    }, indent=1)
+
+
+def _setting(bench: Bench, facts: dict[str, str]) -> str:
+    lines = [f"- {name}: {value}" for name, value in facts.items()]
+    lines.append(
+        f"- rounds: {bench.rounds} of {bench.seconds} s for each server, in turns; server on one "
+        "core, load on another; 64 keep-alive connections; access log buffered to a file"
+    )
+    return "\n".join(lines)
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    spread = f" ({row.ratio_min:.2f}–{row.ratio_max:.2f})" if row.ratio_min < row.ratio_max else ""
+    return (
+        row.work, row.head, _figure(row.ours, row.unit),
+        f"{row.peer} {_figure(row.theirs, row.unit)}", f"{row.ratio:.2f}{spread}",
+        f"≤ {_goal(row, row.target.reach)}" if row.target else "–",
+        _goal(row, row.target.aim) if row.target else "–",
+        {True: "yes", False: "**no**", None: "–"}[row.met],
+    )
+
+
+def _goal(row: Row, value: float) -> str:
+    return _UNIT_ELSE.format(value, row.unit) if row.absolute else f"{value:.2f} × {row.peer}"
+
+
+def _series(series: Series) -> tuple[str, ...]:
+    downloads = series.unit == "s/GiB"
+    rate = series.median(lambda sample: sample.work / sample.seconds)
+    p50, p99 = (
+        None if downloads else series.median(percentile)
+        for percentile in (lambda sample: sample.p50_us, lambda sample: sample.p99_us)
+    )
+    lost = max(sample.foreign + sample.stolen for sample in series.samples)
+    return (
+        series.work, series.head, series.server,
+        _figure(series.cost(), series.unit),
+        _figure(
+            series.scale * series.median(lambda sample: sample.cpu.user / sample.work), series.unit
+        ),
+        f"{rate:.1f} GiB" if downloads else f"{rate:,.0f}",
+        # wrk has no latency for most pipelined answers, and says 0.
+        f"{p50:.0f}" if p99 else "–", f"{p99:.0f}" if p99 else "–", f"{lost:.0%}",
+    )
+
+
+def _figure(value: float, unit: str) -> str:
+    return _UNITS.get(unit, _UNIT_ELSE).format(value, unit)
+
+
+def _table(head, rows) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,230 @@
+"""How each server is started: one worker, pinned to one core, its log buffered to a file."""
+
+import mmap
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import processes, sample_folder
+from harness.requests import exchange, request
+
+_START_LIMIT_S = 20
+_STOP_LIMIT_S = 20
+_SYSTEM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+_DESCRIPTORS = 20_000
+_LOG = "access.log"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server that can be started.
+
+    `arguments` takes the port, a folder of the server's own and the folder to serve; it may
+    write a configuration into the former. `probe` is the path of the first request. Those that
+    serve files log each request.
+    """
+
+    name: str
+    binary: str
+    arguments: Callable[[int, Path, Path], list[str]]
+    probe: str
+    logs: bool = True
+
+
+def find(binary: str) -> str | None:
+    """The path of a program; daemons live where a user's PATH does not look."""
+    return shutil.which(binary, path=_SYSTEM_PATH)
+
+
+def number8(binary: Path) -> Program:
+    def arguments(port, own, folder):
+        return [
+            *("--port", str(port), "--bind", "127.0.0.1", "--io-threads", "1"),
+            *("--log", "combined", "--log-file", str(own / _LOG), str(folder)),
+        ]
+
+    return Program("number8", str(binary), arguments, sample_folder.SMALL)
+
+
+def hello(name: str, binary: Path) -> Program:
+    """A program that says hello on the port it is given."""
+    return Program(name, str(binary), lambda port, _own, _folder: [str(port)], "", logs=False)
+
+
+def nginx() -> Program:
+    """nginx with what costs it least: copying for small files, sendfile for large ones."""
+
+    def arguments(port, own, folder):
+        config = own / "nginx.conf"
+        config.write_text(_NGINX.format(
+            # Started by root, a worker changes to a user who may not see the folder.
+            user="user root;" if os.geteuid() == 0 else "",
+            connections=_DESCRIPTORS, cached_files=2 * sample_folder.MANY_COUNT,
+            own=own, log=_LOG, port=port, folder=folder,
+            large=sample_folder.LARGE, huge=sample_folder.HUGE,
+        ))
+        return ["-e", str(own / "error.log"), "-p", str(own), "-c", str(config)]
+
+    return Program("nginx", "nginx", arguments, sample_folder.SMALL)
+
+
+def lighttpd() -> Program:
+    def arguments(port, own, folder):
+        config = own / "lighttpd.conf"
+        config.write_text(_LIGHTTPD.format(
+            descriptors=_DESCRIPTORS, connections=_DESCRIPTORS - 1000,
+            own=own, log=_LOG, port=port, folder=folder,
+        ))
+        return ["-D", "-f", str(config)]
+
+    return Program("lighttpd", "lighttpd", arguments, sample_folder.SMALL)
+
+
+class Server:
+    """A running server; leave its `with` block and it is gone."""
+
+    def __init__(self, program: Program, folder: Path, runs: Path, core: int):
+        self.name, self.logs = program.name, program.logs
+        self.port = _free_port()
+        self._own = runs / program.name
+        shutil.rmtree(self._own, ignore_errors=True)
+        self._own.mkdir(parents=True)
+        self._log, self._output = self._own / _LOG, self._own / "output.log"
+        binary = find(program.binary)
+        if binary is None:
+            raise FileNotFoundError(f"{program.name}: no {Path(program.binary).name} to start")
+        exec_time = mmap.mmap(-1, 8)  # Shared with the child.
+
+        def before_exec():
+            os.sched_setaffinity(0, {core})
+            struct.pack_into("q", exec_time, 0, time.monotonic_ns())
+
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [binary, *program.arguments(self.port, self._own, folder)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=before_exec,
+            )
+        try:
+            self._await_answer(request(self.port, program.probe))
+        except BaseException:
+            self.stop()
+            raise
+        self.start_ms = (time.monotonic_ns() - struct.unpack_from("q", exec_time)[0]) / 1e6
+        """From exec to the end of the first answer."""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Asks it to end, and makes it end when it does not."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            for pid in processes.tree(self.pid):
+                os.kill(pid, signal.SIGKILL)
+            self._process.wait()
+
+    def scratch(self, name: str) -> Path:
+        """A file beside the server's own, for whoever measures it."""
+        return self._own / name
+
+    def empty_log(self):
+        """Drops what was logged, so that the disk never has to take it."""
+        if self.logs:
+            os.truncate(self._log, 0)
+
+    def logged_bytes(self) -> int:
+        return self._log.stat().st_size
+
+    def check_alive(self):
+        """Raises RuntimeError, with its last words, when the server has ended by itself."""
+        if self._process.poll() is not None:
+            words = self._output.read_text(errors="replace").strip()[-500:]
+            raise RuntimeError(f"{self.name} ended with {self._process.returncode}: {words}")
+
+    def _await_answer(self, head: bytes):
+        deadline = time.monotonic() + _START_LIMIT_S
+        while True:
+            self.check_alive()
+            try:
+                status = exchange(self.port, head).status
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.name} does not listen on {self.port}") from None
+                time.sleep(50e-6)
+                continue
+            if status != 200:
+                raise RuntimeError(f"{self.name} answers its first request with {status}")
+            return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+_NGINX = """\
+{user}
+daemon off;
+worker_processes 1;
+pid {own}/nginx.pid;
+error_log {own}/error.log warn;
+events {{
+    worker_connections {connections};
+}}
+http {{
+    default_type application/octet-stream;
+    access_log {own}/{log} combined buffer=64k flush=1s;
+    sendfile off;
+    tcp_nodelay on;
+    keepalive_requests 1000000000;
+    keepalive_timeout 300s;
+    open_file_cache max={cached_files} inactive=300s;
+    client_body_temp_path {own}/body;
+    proxy_temp_path {own}/proxy;
+    fastcgi_temp_path {own}/fastcgi;
+    uwsgi_temp_path {own}/uwsgi;
+    scgi_temp_path {own}/scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {folder};
+        location = /{large} {{
+            sendfile on;
+        }}
+        location = /{huge} {{
+            sendfile on;
+        }}
+    }}
+}}
+"""
+
+_LIGHTTPD = """\
+server.modules = ("mod_accesslog")
+server.bind = "127.0.0.1"
+server.port = {port}
+server.listen-backlog = 4096
+server.document-root = "{folder}"
+server.max-fds = {descriptors}
+server.max-connections = {connections}
+server.max-keep-alive-requests = 65535
+server.max-keep-alive-idle = 300
+mimetype.assign = (".bin" => "application/octet-stream")
+accesslog.filename = "{own}/{log}"
+"""
