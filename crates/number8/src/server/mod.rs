@@ -1,6 +1,7 @@
 //! The only code that touches client sockets.
 
 pub mod bind;
+pub mod lane;
 pub mod listener;
 pub mod memory;
 mod port_holder;

@@ -1,0 +1,415 @@
+//! The lane: where everything that may block runs, so that no connection ever waits for another one's call.
+//!
+//! A bounded queue and a few threads under one lock. Waking a thread costs more than most jobs, so:
+//!
+//! - A job wakes a thread only if none is at work. A thread at work drains the queue.
+//! - While a thread is at work and jobs wait, one other thread *watches*: it sleeps until the oldest job has waited for
+//!   [`LaneOptions::patience`], and only then takes it. So quick jobs stay on one thread, and a slow one holds up
+//!   nobody for longer than that. When it starts to work it leaves the watch to the next one.
+//! - Finished jobs are reported together when the queue is empty, after some dozens, or after the same patience,
+//!   which the watching thread sees to where the working one is inside a slow job.
+//!
+//! `tests/loom.rs` checks all interleavings of small cases: no job and no wake-up is lost, and `close` ends.
+
+mod job;
+mod mailbox;
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use crate::sync::{self, Condvar, Instant, Mutex, MutexGuard, thread};
+
+use self::job::Run;
+pub use self::job::{Job, JobPanicked};
+pub use self::mailbox::batch_wakes;
+use self::mailbox::{Mailbox, Wake};
+
+/// The sizes and times of a [`Lane`].
+#[derive(Clone, Debug)]
+pub struct LaneOptions {
+    /// The most threads (at least 1). Default 16: enough to keep a disk busy.
+    pub threads_max: usize,
+    /// The most jobs that wait. Default 1,024.
+    pub queue_max: usize,
+    /// How long a thread stays without work; one stays for ever. Default 10 s.
+    pub idle: Duration,
+    /// How long a job may wait before another thread is woken for it. Default 1 ms.
+    pub patience: Duration,
+}
+
+impl Default for LaneOptions {
+    fn default() -> Self {
+        Self {
+            threads_max: 16,
+            queue_max: 1024,
+            idle: Duration::from_secs(10),
+            patience: Duration::from_millis(1),
+        }
+    }
+}
+
+/// A handle to the lane; clones share it. It closes when the last one is dropped.
+#[derive(Clone)]
+pub struct Lane(Arc<Handle>);
+
+impl Lane {
+    /// Makes a lane. It has no thread before the first job.
+    pub fn new(mut options: LaneOptions) -> Self {
+        options.threads_max = options.threads_max.max(1);
+        let state = Mutex::new(State::default());
+        Self(Arc::new(Handle(Arc::new(Shared { options, state, ended: Condvar::new() }))))
+    }
+
+    /// Has a lane thread call `function`.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneFull`] where [`LaneOptions::queue_max`] jobs wait, the lane is closed, or the system gives no first thread.
+    pub fn submit<F, T>(&self, function: F) -> Result<Job<T>, LaneFull>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let shared = &self.0.0;
+        let (job, task) = Job::new(function);
+        let mut state = shared.lock();
+        if state.closed || state.queue.len() >= shared.options.queue_max {
+            drop(state);
+            return Err(LaneFull);
+        }
+        state.queue.push_back(Entry { task, since: Instant::now() });
+        state.submitted = state.submitted.wrapping_add(1);
+        let called = match shared.call_thread(&mut state) {
+            Ok(called) => called,
+            // The threads that there are will come to it.
+            Err(_) if state.threads > 0 => None,
+            Err(_) => {
+                state.queue.pop_back();
+                drop(state);
+                return Err(LaneFull);
+            }
+        };
+        drop(state);
+        if let Some(thread) = called {
+            match Mailbox::of_this_thread() {
+                Some(mailbox) => mailbox.call(thread),
+                None => thread.notify_one(),
+            }
+        }
+        Ok(job)
+    }
+
+    /// Refuses new jobs, lets those accepted before run, and blocks until all threads have ended or `deadline` is over.
+    /// Returns whether they have; those that have not end after their jobs.
+    pub fn close(&self, deadline: Duration) -> bool {
+        let shared = &self.0.0;
+        shared.refuse();
+        let begun = Instant::now();
+        let mut state = shared.lock();
+        while state.threads > 0 {
+            let left = deadline.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            state = shared.wait(&shared.ended, state, left);
+        }
+        true
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lane").field(&self.0.0.options).finish()
+    }
+}
+
+/// The lane takes no more jobs now; a server answers 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneFull;
+
+impl fmt::Display for LaneFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many calls are waiting")
+    }
+}
+
+impl Error for LaneFull {}
+
+/// What the clones of a [`Lane`] share, apart from what the threads keep alive.
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.refuse();
+    }
+}
+
+struct Shared {
+    options: LaneOptions,
+    state: Mutex<State>,
+    /// Signals that the last thread has ended.
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Entry>,
+    /// Jobs done whose tasks are not woken yet, since when. While there are any, a thread is watching or on its way.
+    finished: Vec<Wake>,
+    finished_since: Option<Instant>,
+    /// Counts up with each job, to tell a quiet lane from a busy one.
+    submitted: u64,
+    threads: usize,
+    started: usize,
+    /// Threads inside jobs.
+    working: usize,
+    /// Threads that are called (or started) and have not looked at this state since.
+    called: usize,
+    /// Threads at rest, the latest last: it is called first, and the others reach their idle time.
+    idle: Vec<Arc<Condvar>>,
+    watcher: Option<Arc<Condvar>>,
+    closed: bool,
+}
+
+struct Entry {
+    task: Arc<dyn Run>,
+    since: Instant,
+}
+
+/// What a thread does next.
+enum Duty {
+    Work,
+    Watch,
+    Rest,
+    End,
+}
+
+impl State {
+    fn duty(&self, patience: Duration) -> Duty {
+        let waiting = !self.queue.is_empty();
+        if waiting && (self.working == 0 || self.oldest_is_due(patience)) {
+            Duty::Work
+        } else if (waiting || !self.finished.is_empty()) && self.watcher.is_none() {
+            Duty::Watch
+        } else if self.closed {
+            Duty::End
+        } else {
+            Duty::Rest
+        }
+    }
+
+    fn oldest_is_due(&self, patience: Duration) -> bool {
+        self.queue.front().is_some_and(|oldest| oldest.since.elapsed() >= patience)
+    }
+
+    fn report_is_due(&self, patience: Duration) -> bool {
+        self.finished_since.is_some_and(|since| since.elapsed() >= patience)
+    }
+
+    /// When there is something to do for the watcher, at the latest.
+    fn next_look(&self, patience: Duration) -> Duration {
+        let oldest = self.queue.front().map(|entry| entry.since);
+        let first = oldest.into_iter().chain(self.finished_since).min();
+        patience.saturating_sub(first.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    fn is_watched_by(&self, thread: &Arc<Condvar>) -> bool {
+        self.watcher.as_ref().is_some_and(|watcher| Arc::ptr_eq(watcher, thread))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No user code runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(
+        &'a self,
+        condvar: &Condvar,
+        state: MutexGuard<'a, State>,
+        time: Duration,
+    ) -> MutexGuard<'a, State> {
+        sync::wait_timeout(condvar, &self.state, state, time)
+    }
+
+    /// Finds a thread for what waits, if one is needed: to work where none does, else to watch. The caller notifies it
+    /// after unlocking.
+    fn call_thread(self: &Arc<Self>, state: &mut State) -> io::Result<Option<Arc<Condvar>>> {
+        let needed = state.working == 0 || state.watcher.is_none();
+        if !needed || state.called > 0 || state.queue.is_empty() {
+            return Ok(None);
+        }
+        let thread = state.idle.pop().or_else(|| state.watcher.take());
+        if thread.is_some() {
+            state.called += 1;
+        } else if state.threads < self.options.threads_max {
+            let shared = self.clone();
+            let name = format!("number8-lane-{}", state.started);
+            thread::Builder::new().name(name).spawn(move || shared.run())?;
+            state.started += 1;
+            state.threads += 1;
+            state.called += 1;
+        }
+        // Else all threads are at work, and look at the queue before they rest.
+        Ok(thread)
+    }
+
+    /// The life of a thread.
+    fn run(self: Arc<Self>) {
+        let me = Arc::new(Condvar::new());
+        let mut state = self.lock();
+        state.called -= 1;
+        loop {
+            state = match state.duty(self.options.patience) {
+                Duty::Work => self.work(state),
+                Duty::Watch => self.watch(state, &me),
+                Duty::Rest => match self.rest(state, &me) {
+                    Ok(state) => state,
+                    Err(ended) => break state = ended,
+                },
+                Duty::End => break,
+            };
+        }
+        state.threads -= 1;
+        if state.threads == 0 {
+            self.ended.notify_all();
+        }
+        if state.closed
+            && let Some(watcher) = state.watcher.take()
+        {
+            // Perhaps nothing is left to watch.
+            state.called += 1;
+            watcher.notify_one();
+        }
+    }
+
+    /// Runs jobs until none waits.
+    fn work<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.working += 1;
+        loop {
+            let observed = state.watcher.is_some() || state.called > 0;
+            if !state.finished.is_empty()
+                && (state.queue.is_empty()
+                    || !observed
+                    || state.finished.len() >= REPORT_JOBS_MAX
+                    || state.report_is_due(self.options.patience))
+            {
+                state = self.report(state);
+                continue;
+            }
+            let Some(entry) = state.queue.pop_front() else { break };
+            // This job may be slow. Without a new thread the others have to wait.
+            let called = self.call_thread(&mut state).unwrap_or(None);
+            drop(state);
+            if let Some(thread) = called {
+                thread.notify_one();
+            }
+            let wake = entry.task.run();
+            drop(entry);
+            state = self.lock();
+            if let Some(wake) = wake {
+                state.finished.push(wake);
+                state.finished_since.get_or_insert_with(Instant::now);
+            }
+        }
+        state.working -= 1;
+        state
+    }
+
+    /// Waits beside threads at work, until a job is due or there is nothing to watch.
+    fn watch<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        me: &Arc<Condvar>,
+    ) -> MutexGuard<'a, State> {
+        let patience = self.options.patience;
+        let (mut seen, mut quiet) = (state.submitted, 0);
+        state.watcher = Some(me.clone());
+        loop {
+            if state.report_is_due(patience) {
+                state = self.report(state);
+            } else if state.oldest_is_due(patience) {
+                break;
+            } else {
+                if state.submitted != seen || !state.queue.is_empty() || !state.finished.is_empty()
+                {
+                    (seen, quiet) = (state.submitted, 0);
+                } else if quiet == QUIET_LOOKS || state.closed {
+                    break;
+                }
+                quiet += 1;
+                let left = state.next_look(patience);
+                state = self.wait(me, state, left);
+            }
+            if !state.is_watched_by(me) {
+                state.called -= 1;
+                return state;
+            }
+        }
+        state.watcher = None;
+        state
+    }
+
+    /// Waits to be called: `Ok`. `Err` is the end of the thread, after its idle time.
+    fn rest<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        me: &Arc<Condvar>,
+    ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
+        let since = Instant::now();
+        state.idle.push(me.clone());
+        loop {
+            let left = match state.threads {
+                1 => Duration::MAX,
+                _ => self.options.idle.saturating_sub(since.elapsed()),
+            };
+            state = self.wait(me, state, left);
+            let Some(place) = state.idle.iter().position(|thread| Arc::ptr_eq(thread, me)) else {
+                state.called -= 1;
+                return Ok(state);
+            };
+            if since.elapsed() >= self.options.idle && state.threads > 1 {
+                state.idle.remove(place);
+                return Err(state);
+            }
+        }
+    }
+
+    /// Wakes the tasks of all finished jobs.
+    fn report<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let mut batch = std::mem::take(&mut state.finished);
+        state.finished_since = None;
+        drop(state);
+        Wake::all(&mut batch);
+        let mut state = self.lock();
+        if state.finished.is_empty() {
+            // Its memory serves again.
+            state.finished = batch;
+        }
+        state
+    }
+
+    /// Closes the queue and has every thread look at it.
+    fn refuse(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let mut threads = std::mem::take(&mut state.idle);
+        threads.extend(state.watcher.take());
+        state.called += threads.len();
+        drop(state);
+        for thread in threads {
+            thread.notify_one();
+        }
+    }
+}
+
+/// After how many finished jobs their tasks are woken, although more jobs wait.
+const REPORT_JOBS_MAX: usize = 64;
+
+/// How often a watcher finds nothing new before it rests. Under steady load none has to be called anew for each batch.
+const QUIET_LOOKS: u32 = 4;
