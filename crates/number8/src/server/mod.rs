@@ -184,6 +184,7 @@ impl Server {
             threads.push(thread);
         }
         let result = runtime.block_on(async {
+            tokio::spawn(lane::batch_wakes());
             let serving = self.accept_and_finish(workers);
             tokio::pin!(serving, beside);
             tokio::select! {
@@ -263,6 +264,7 @@ fn new_worker(shared: &Arc<Shared>) -> Result<(Arc<Worker>, runtime::Runtime), S
 /// What the thread of a further worker does.
 async fn work(worker: Arc<Worker>, mut connections: mpsc::UnboundedReceiver<Accepted>) {
     let shared = Arc::clone(&worker.shared);
+    tokio::spawn(lane::batch_wakes());
     let serving = async {
         while let Some(accepted) = connections.recv().await {
             serve_connection(accepted, &worker);

@@ -69,13 +69,13 @@ impl<T: Transport + Unpin> Connection<T> {
         let limit = worker.shared.options.limits.body_bytes_max;
         let (feed, body) = match self.conn.body() {
             BodyLength::None => (None, Body::empty()),
-            BodyLength::Known(length) if length > limit => {
-                let response = Response::error(413, BodyError::TooLarge.to_string()).closing();
-                return self.answer(work, &app, since, response, None);
-            }
-            BodyLength::Known(_) | BodyLength::Chunked => {
+            length @ (BodyLength::Known(_) | BodyLength::Chunked) => {
                 let Some(waker) = self.entry.waker() else { return Flow::End };
                 let (feeder, incoming) = channel(waker.clone());
+                if matches!(length, BodyLength::Known(length) if length > limit) {
+                    // Whoever wants to read it learns so; whoever does not may have a better answer.
+                    feeder.end(Err(BodyError::TooLarge));
+                }
                 let feed = Feed { feeder, received: 0, limit, since_ms: None, last_ms: 0 };
                 (Some(feed), Body::incoming(incoming))
             }
