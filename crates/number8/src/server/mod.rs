@@ -1,5 +1,6 @@
 //! The only code that touches client sockets.
 
+pub mod accept;
 pub mod bind;
 pub mod lane;
 pub mod listener;
