@@ -7,7 +7,7 @@
 //!                                           lane: a few threads, for all workers
 //! ```
 
-mod accept;
+pub mod accept;
 pub mod bind;
 mod clock;
 pub(crate) mod connection;
@@ -20,9 +20,10 @@ pub mod transport;
 mod worker;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,8 +37,8 @@ pub use number8_proto::Limits as HttpLimits;
 pub use options::{Limits, Options, Timeouts};
 
 use crate::app::App;
-use accept::Acceptor;
-pub use accept::raise_descriptor_limit;
+use accept::Host;
+pub use accept::raise_nofile_limit;
 use connection::Connection;
 use listener::Accepted;
 use tokio::net::{TcpStream, UnixStream};
@@ -294,12 +295,12 @@ async fn work(worker: Arc<Worker>, mut connections: mpsc::UnboundedReceiver<Acce
 
 /// Accepts from one listener until the server stops, then takes what is waiting already.
 async fn accept_from(
-    incoming: listener::Incoming,
+    mut incoming: listener::Incoming,
     workers: Arc<Vec<Dealt>>,
     shared: Arc<Shared>,
     warn: fn(&str),
 ) {
-    let mut acceptor = Acceptor::new(warn);
+    let mut host = Dealer { workers, warn };
     loop {
         let changed = shared.stop_changed.notified();
         tokio::pin!(changed);
@@ -307,31 +308,42 @@ async fn accept_from(
         if shared.stop() != Stop::No {
             break;
         }
-        let accepted = tokio::select! {
-            accepted = incoming.accept() => accepted,
-            () = &mut changed => continue,
-        };
-        match accepted {
-            Ok(accepted) => {
-                acceptor.accepted();
-                deal(accepted, &workers);
-            }
-            Err(error) => {
-                let pause = acceptor.failed(&error, &incoming, |count| {
-                    workers.iter().for_each(|(worker, _)| worker.evict_idle(count));
-                });
-                if let Some(pause) = pause {
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = changed => {}
-                    }
-                }
-            }
+        tokio::select! {
+            never = accept::accept_forever(&mut incoming, &mut host) => match never {},
+            () = changed => {}
         }
     }
     // The system has accepted these for us already: closing the listener would reset them.
-    while let Ok(accepted) = incoming.try_accept() {
-        deal(accepted, &workers);
+    poll_fn(|cx| {
+        while let Poll::Ready(Ok(accepted)) = incoming.poll_accept(cx) {
+            host.accepted(accepted);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// What the acceptor does with connections.
+struct Dealer {
+    workers: Arc<Vec<Dealt>>,
+    warn: fn(&str),
+}
+
+/// Idle connections that are closed at once where descriptors run out.
+const EVICTED_AT_ONCE: usize = 16;
+
+impl Host<Accepted> for Dealer {
+    fn accepted(&mut self, connection: Accepted) {
+        deal(connection, &self.workers);
+    }
+
+    fn make_room(&mut self) -> usize {
+        let share = EVICTED_AT_ONCE.div_ceil(self.workers.len().max(1));
+        self.workers.iter().map(|(worker, _)| worker.evict_idle(share)).sum()
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        (self.warn)(&format!("new connections have to wait: {error}"));
     }
 }
 

@@ -275,8 +275,9 @@ impl Worker {
         table.entries.len() - table.vacant.len()
     }
 
-    /// Closes up to `count` connections that wait for a next request, the longest waiting first.
-    pub(crate) fn evict_idle(&self, count: usize) {
+    /// Closes up to `count` connections that wait for a next request, the longest waiting first; returns
+    /// how many.
+    pub(crate) fn evict_idle(&self, count: usize) -> usize {
         let table = lock(&self.table);
         let mut idle: Vec<&Arc<Entry>> = table
             .entries
@@ -285,10 +286,12 @@ impl Worker {
             .filter(|entry| entry.is_idle.load(Ordering::Relaxed) && !entry.is_evicted())
             .collect();
         idle.sort_by_key(|entry| entry.deadline_ms.load(Ordering::Relaxed));
-        for entry in idle.into_iter().take(count) {
+        idle.truncate(count);
+        for entry in &idle {
             entry.is_evicted.store(true, Ordering::Relaxed);
             entry.wake();
         }
+        idle.len()
     }
 
     pub(crate) fn wake_all(&self) {
