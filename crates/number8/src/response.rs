@@ -149,7 +149,11 @@ macro_rules! content {
         impl IntoResponse for $from {
             #[doc = concat!("200 with `Content-Type: ", $mime, "`.")]
             fn into_response(self) -> Response {
-                Response::new(200, self).with_known("Content-Type", $mime)
+                const FIELDS: Fields = Fields::fixed(concat!("Content-Type: ", $mime, "\r\n"));
+                Response {
+                    head: Head::Fields { status: 200, fields: FIELDS },
+                    ..Response::new(200, self)
+                }
             }
         }
     )*};

@@ -9,7 +9,7 @@
 
 pub mod accept;
 pub mod bind;
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod connection;
 pub mod lane;
 pub mod listener;
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime;
 use tokio::sync::mpsc;
 
-pub use bind::{Bind, BindError, bind, inherited};
+pub use bind::{Bind, BindError, ParseBindError, bind, inherited};
 pub use lane::LaneOptions;
 pub use listener::{Listener, LocalAddr};
 pub use number8_proto::Limits as HttpLimits;
@@ -96,6 +96,36 @@ impl Handle {
     }
 }
 
+/// The port of an address that names none.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Why a server does not listen at an address.
+#[derive(Debug)]
+pub enum ListenError {
+    /// It is no address.
+    Address(ParseBindError),
+    /// It cannot be had.
+    Bind(BindError),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Bind(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(match self {
+            Self::Address(error) => error,
+            Self::Bind(error) => error,
+        })
+    }
+}
+
 /// A server that could not start, or could not go on.
 #[derive(Debug)]
 pub enum ServeError {
@@ -123,8 +153,9 @@ impl Server {
     ///
     /// # Errors
     /// The text is no address, or the address cannot be had.
-    pub fn bind(app: App, address: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let listeners = bind(&[address.parse::<Bind>()?], 8080)?;
+    pub fn bind(app: App, address: &str) -> Result<Self, ListenError> {
+        let address = address.parse::<Bind>().map_err(ListenError::Address)?;
+        let listeners = bind(&[address], DEFAULT_PORT).map_err(ListenError::Bind)?;
         Ok(Self::new(app, Options::default(), listeners))
     }
 
