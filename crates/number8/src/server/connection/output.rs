@@ -138,7 +138,7 @@ impl Output {
         let bytes = &self.bytes[self.sent..];
         let count = match self.parts.front() {
             None => io.try_write(bytes)?,
-            Some(Part::File(_)) => io.try_write_more(bytes)?,
+            Some(Part::File(_)) => io.try_write(bytes)?,
             Some(Part::Bytes(_)) => {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 slices[0] = IoSlice::new(bytes);
