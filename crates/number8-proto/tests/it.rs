@@ -2,3 +2,5 @@
 
 // Properties of what fields mean: dates, ranges, preconditions, targets, hosts, negotiation.
 mod semantics;
+// Requests and answers as pages, played in every cut.
+mod wire;
