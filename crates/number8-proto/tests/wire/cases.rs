@@ -29,11 +29,10 @@ struct Page<'t> {
     rows: Vec<Vec<&'t str>>,
 }
 
-/// Every case of every page.
-pub(crate) fn all() -> Vec<Case> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire");
+/// Every case of every page in that folder.
+pub(crate) fn all(folder: &str) -> Vec<Case> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
-        .expect("the pages lie beside the test")
+        .expect("a folder of pages")
         .map(|entry| entry.expect("a readable folder").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();

@@ -3,8 +3,9 @@
 //!
 //! Keys of the query: `status`, `content` (may be repeated), `unknown` (no length is announced),
 //! `length` (announced instead of the true one), `past` (the content is sent past the codec),
-//! `prepared` (the head was encoded before), `field` and `trailer` (`Name:value`), `early` (answers
-//! before the body is read), `continue` (sends 100), `close` (the server wants to close).
+//! `prepared` (the head was encoded before), `field`, `set` and `trailer` (`Name:value`), `stamp` (a Date
+//! and this Server), `early` (answers before the body is read), `continue` (sends 100), `close` (the server
+//! wants to close).
 
 use number8_proto::headers::Fields;
 use number8_proto::http1::{
@@ -22,11 +23,12 @@ struct Answer {
     length: Option<u64>,
     fields: Fields,
     trailers: Fields,
+    stamp: Stamp,
     flags: Vec<Vec<u8>>,
 }
 
 impl Answer {
-    fn asked_by(head: &Head<'_>) -> Self {
+    fn asked_by(head: &Head<'_>, log: &mut Vec<String>) -> Self {
         let mut answer = Self { status: 200, ..Self::default() };
         for pair in Query::new(head.query().unwrap_or_default()) {
             let (key, value) = (&*pair.key, pair.value.unwrap_or_default());
@@ -36,9 +38,16 @@ impl Answer {
                 b"status" => answer.status = text.parse().unwrap_or(0),
                 b"content" => answer.contents.push(value.into_owned()),
                 b"length" => answer.length = text.parse().ok(),
-                // A field that cannot be sent is one more thing that a case can show: it is absent.
-                b"field" => drop(answer.fields.push(name, rest.as_bytes())),
-                b"trailer" => drop(answer.trailers.push(name, rest.as_bytes())),
+                b"stamp" => answer.stamp = Stamp::new(784_111_777, Some(&text)),
+                b"field" | b"set" | b"trailer" => {
+                    let value = rest.as_bytes();
+                    let added = match key {
+                        b"field" => answer.fields.push(name, value),
+                        b"set" => answer.fields.set(name, value),
+                        _ => answer.trailers.push(name, value),
+                    };
+                    log.extend(added.err().map(|error| format!("unsent: {error}")));
+                }
                 flag => answer.flags.push(flag.to_vec()),
             }
         }
@@ -120,15 +129,16 @@ impl Server {
                 return false;
             }
         };
-        if let Step::Answer(_) = next {
-            self.heads.push((self.taken, unread[..used].to_vec()));
+        if let Step::Answer(_, head) = &next {
+            assert_eq!(head[..], unread[..used], "a head is all that was taken");
+            self.heads.push((self.taken, head.clone()));
         }
         self.taken += used;
         self.unread = unread[used..].to_vec();
         match next {
             Step::NeedMore => return false,
             Step::GoOn => {}
-            Step::Answer(answer) => {
+            Step::Answer(answer, _) => {
                 match self.conn.body() {
                     BodyLength::None => {}
                     BodyLength::Known(length) => self.log.push(format!("body {length}")),
@@ -171,9 +181,12 @@ impl Server {
             true => (&prepared).into(),
             false => ResponseHead::Fields { status, fields, size },
         };
-        let send = self.conn.respond(head, &Stamp::default(), &self.limits, &mut self.out);
+        let send = self.conn.respond(head, &answer.stamp, &self.limits, &mut self.out);
         for content in &answer.contents {
-            if send == SendBody::Plain && answer.has("past") {
+            if send == SendBody::Plain
+                && answer.has("past")
+                && total <= answer.length.unwrap_or(total)
+            {
                 self.out.extend_from_slice(content);
                 self.conn.sent(content.len() as u64);
             } else {
@@ -217,7 +230,8 @@ impl Server {
 enum Step {
     NeedMore,
     GoOn,
-    Answer(Answer),
+    /// A head to be answered so, and its bytes.
+    Answer(Answer, Vec<u8>),
     End,
 }
 
@@ -232,17 +246,20 @@ fn note(event: Event<'_>, show: &[String], log: &mut Vec<String>) -> Step {
             assert!(!data.is_empty(), "a piece of a body is never empty");
             // Where the pieces are cut says nothing; their sum does.
             match log.last_mut().filter(|line| line.starts_with("data ")) {
-                Some(line) => *line += &data.escape_ascii().to_string(),
-                None => log.push(format!("data {}", data.escape_ascii())),
+                Some(line) => *line += &shown(data),
+                None => log.push(format!("data {}", shown(data))),
             }
         }
         Event::Trailer { name, value } => {
-            log.push(format!("trailer {}: {}", name.escape_ascii(), value.escape_ascii()));
+            log.push(format!("trailer {}: {}", shown(name), shown(value)));
         }
         Event::Head(head) => {
-            let host = head.host().map_or("-".into(), |host| host.escape_ascii().to_string());
+            // A server that logs keeps the head longer than its bytes.
+            let kept = head.to_owned();
+            let head = kept.head();
+            let host = head.host().map_or("-".into(), shown);
             let (method, target) = (head.method_bytes(), head.target());
-            let (method, target) = (method.escape_ascii(), target.escape_ascii());
+            let (method, target) = (shown(method), shown(target));
             let version = match head.version() {
                 Version::Http10 => "1.0",
                 Version::Http11 => "1.1",
@@ -254,11 +271,16 @@ fn note(event: Event<'_>, show: &[String], log: &mut Vec<String>) -> Step {
                     "query" => head.query(),
                     name => head.named(name),
                 };
-                let value = value.map_or("-".into(), |value| format!("[{}]", value.escape_ascii()));
+                let value = value.map_or("-".into(), |value| format!("[{}]", shown(value)));
                 log.push(format!("  {name} {value}"));
             }
-            return Step::Answer(Answer::asked_by(&head));
+            return Step::Answer(Answer::asked_by(&head, log), head.bytes().to_vec());
         }
     }
     Step::GoOn
+}
+
+/// Bytes as a log shows them: what is no ASCII text is escaped, and so is a backslash.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string().replace("\\\"", "\"").replace("\\'", "'")
 }
