@@ -30,6 +30,8 @@ macro_rules! errors {
 errors! {
     /// RFC 9112 §3: method, one space, target, one space, version.
     RequestLine = 400, "the request line is not a method, a target and a version with one space between";
+    /// RFC 9112 §3: longer than any method that exists.
+    MethodTooLong = 501, "the method is not known here";
     /// RFC 9112 §3.2: no known form, or a form that this method cannot have.
     Target = 400, "the request target is not valid";
     /// RFC 9112 §2.3: the version is not `HTTP/` DIGIT `.` DIGIT.
@@ -76,8 +78,8 @@ errors! {
     Connect = 501, "this server is no proxy";
     /// RFC 9112 §7.1: a chunk's size line or its end is not valid.
     Chunk = 400, "a chunk of the body is not framed as it must be";
-    /// Chunk extensions longer than `Limits::chunk_extension_bytes_max`.
-    ChunkExtension = 400, "a chunk extension is too long";
+    /// The chunk extensions of a body are longer than `Limits::chunk_extension_bytes_max`.
+    ChunkExtension = 400, "the chunk extensions are too long";
     /// The trailer section is longer than `Limits::trailer_bytes_max`.
     TrailersTooLarge = 400, "the trailer section is too large";
     /// RFC 9110 §6.5.1: a trailer field that frames, routes or authenticates.

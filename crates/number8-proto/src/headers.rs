@@ -48,7 +48,7 @@ impl Known {
     /// The known name that `name` is, in any case; `Other` when it is none.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        // The length picks at most two candidates, so a field costs one or two comparisons.
+        // The length picks at most three candidates, so a field costs few comparisons.
         let candidates: &[usize] = match CANDIDATES.get(name.len()) {
             Some(candidates) => candidates,
             None => return Self::Other,

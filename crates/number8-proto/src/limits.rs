@@ -9,11 +9,13 @@ pub struct Limits {
     pub fields_max: usize,
     /// Bytes of the request-target (414). 8 KiB: RFC 9110 §4.1 asks for 8,000 at least.
     pub uri_bytes_max: usize,
-    /// Bytes of extensions in one chunk's size line (400). Nobody uses them; they must not be free.
+    /// Bytes of chunk extensions in one body (400). Nobody uses them; a chunk must not cost a hundred
+    /// times its data.
     pub chunk_extension_bytes_max: usize,
     /// Bytes of the trailer section (400).
     pub trailer_bytes_max: usize,
-    /// Bytes of an unread body that are read and dropped to keep a connection (else it closes).
+    /// Bytes that are read after an answer, and dropped, to reach the end of the request's body; when it
+    /// is not reached, the connection closes.
     pub drain_bytes_max: u64,
     /// Take a bare LF as the end of a line in a head, for requests typed by hand. Nothing else.
     pub lenient: bool,
@@ -25,7 +27,7 @@ impl Default for Limits {
             head_bytes_max: 32 * 1024,
             fields_max: 100,
             uri_bytes_max: 8 * 1024,
-            chunk_extension_bytes_max: 256,
+            chunk_extension_bytes_max: 4 * 1024,
             trailer_bytes_max: 8 * 1024,
             drain_bytes_max: 256 * 1024,
             lenient: false,

@@ -33,11 +33,22 @@ pub enum Decoder {
     /// So many bytes are still to come.
     Length(u64),
     /// At a chunk's size line.
-    ChunkSize,
-    /// Inside a chunk: so many bytes are still to come.
-    ChunkData(u64),
+    ChunkSize {
+        /// Bytes of chunk extensions so far.
+        extensions: u32,
+    },
+    /// Inside a chunk.
+    ChunkData {
+        /// So many bytes are still to come.
+        left: u64,
+        /// Bytes of chunk extensions so far.
+        extensions: u32,
+    },
     /// At the CRLF after a chunk's data.
-    ChunkEnd,
+    ChunkEnd {
+        /// Bytes of chunk extensions so far.
+        extensions: u32,
+    },
     /// In the trailer section, of which so many bytes have been read.
     Trailers(usize),
     /// Everything has been read.
@@ -49,9 +60,9 @@ impl Decoder {
     #[must_use]
     pub fn new(body: BodyLength) -> Self {
         match body {
-            BodyLength::None => Self::Done,
+            BodyLength::None | BodyLength::Known(0) => Self::Done,
             BodyLength::Known(length) => Self::Length(length),
-            BodyLength::Chunked => Self::ChunkSize,
+            BodyLength::Chunked => Self::ChunkSize { extensions: 0 },
         }
     }
 
@@ -69,26 +80,21 @@ impl Decoder {
             let rest = &input[used..];
             let took = match *self {
                 Self::Done => return Ok((used, Piece::End)),
-                Self::Length(left) | Self::ChunkData(left) => {
-                    let (data, left) = take(rest, left);
-                    *self = match self {
-                        Self::Length(_) if left == 0 => Self::Done,
-                        Self::Length(_) => Self::Length(left),
-                        _ if left == 0 => Self::ChunkEnd,
-                        _ => Self::ChunkData(left),
-                    };
+                Self::Length(left) | Self::ChunkData { left, .. } => {
+                    let data = at_most(rest, left);
                     if data.is_empty() {
                         return Ok((used, Piece::NeedMore));
                     }
+                    self.took_data(data.len() as u64);
                     return Ok((used + data.len(), Piece::Data(data)));
                 }
-                Self::ChunkSize => self.chunk_size(rest, limits)?,
-                Self::ChunkEnd => self.chunk_end(rest)?,
+                Self::ChunkSize { extensions } => self.chunk_size(rest, extensions, limits)?,
+                Self::ChunkEnd { extensions } => self.chunk_end(rest, extensions)?,
                 Self::Trailers(read) => {
-                    if let Some((took, piece)) = self.trailer(rest, read, limits)? {
-                        return Ok((used + took, piece));
-                    }
-                    0
+                    return Ok(match self.trailer(rest, read, limits)? {
+                        Some((took, piece)) => (used + took, piece),
+                        None => (used, Piece::NeedMore),
+                    });
                 }
             };
             if took == 0 {
@@ -114,11 +120,28 @@ impl Decoder {
         }
     }
 
-    /// `1*HEXDIG [ chunk-ext ] CRLF` (RFC 9112 §7.1).
+    fn took_data(&mut self, count: u64) {
+        *self = match *self {
+            Self::Length(left) if left == count => Self::Done,
+            Self::Length(left) => Self::Length(left - count),
+            Self::ChunkData { left, extensions } if left == count => Self::ChunkEnd { extensions },
+            Self::ChunkData { left, extensions } => {
+                Self::ChunkData { left: left - count, extensions }
+            }
+            other => other,
+        };
+    }
+
+    /// `1*HEXDIG [ chunk-ext ] CRLF` (RFC 9112 §7.1); returns how long the line is, 0 if it is not whole.
     ///
     /// SECURITY: digits only, CRLF only, and no white space before the extension: every looser reading
     /// has been used to make two servers see two different bodies.
-    fn chunk_size(&mut self, input: &[u8], limits: &Limits) -> Result<usize, Error> {
+    fn chunk_size(
+        &mut self,
+        input: &[u8],
+        extensions: u32,
+        limits: &Limits,
+    ) -> Result<usize, Error> {
         let digits = input.iter().take_while(|&&b| syntax::is_hex(b)).count();
         if digits > CHUNK_DIGITS_MAX {
             return Err(Error::Chunk);
@@ -130,25 +153,27 @@ impl Decoder {
         let mut end = digits;
         if after == b';' {
             end += syntax::value_run(&input[digits..]);
-            if end - digits > limits.chunk_extension_bytes_max {
-                return Err(Error::ChunkExtension);
-            }
+        }
+        let extensions = extensions as usize + end - digits;
+        if extensions > limits.chunk_extension_bytes_max {
+            return Err(Error::ChunkExtension);
         }
         match (input.get(end), input.get(end + 1)) {
             (Some(b'\r'), Some(b'\n')) => {}
             (None, _) | (Some(b'\r'), None) => return Ok(0),
             _ => return Err(Error::Chunk),
         }
-        let size = input[..digits].iter().fold(0u64, |size, &b| size << 4 | hex_value(b));
-        *self = if size == 0 { Self::Trailers(0) } else { Self::ChunkData(size) };
+        let left = input[..digits].iter().fold(0u64, |size, &b| size << 4 | hex_value(b));
+        let extensions = u32::try_from(extensions).map_err(|_| Error::ChunkExtension)?;
+        *self = if left == 0 { Self::Trailers(0) } else { Self::ChunkData { left, extensions } };
         Ok(end + 2)
     }
 
     /// The CRLF after a chunk's data.
-    fn chunk_end(&mut self, input: &[u8]) -> Result<usize, Error> {
+    fn chunk_end(&mut self, input: &[u8], extensions: u32) -> Result<usize, Error> {
         match (input.first(), input.get(1)) {
             (Some(b'\r'), Some(b'\n')) => {
-                *self = Self::ChunkSize;
+                *self = Self::ChunkSize { extensions };
                 Ok(2)
             }
             (None, _) | (Some(b'\r'), None) => Ok(0),
@@ -172,23 +197,18 @@ impl Decoder {
             (None, _) | (Some(b'\r'), None) => return Ok(None),
             _ => {}
         }
-        // A trailer's lines end with CRLF whatever was allowed in the head.
-        let Some(line) = field_line(Lines { input, lenient: false }, 0)? else {
-            return if read + input.len() > limits.trailer_bytes_max {
-                Err(Error::TrailersTooLarge)
-            } else {
-                Ok(None)
-            };
+        // A trailer's lines end with CRLF whatever was allowed in the head. As in a head, nothing past the
+        // limit is looked at.
+        let left = limits.trailer_bytes_max.saturating_sub(read);
+        let within = &input[..input.len().min(left)];
+        let Some(line) = field_line(Lines { input: within, lenient: false }, 0)? else {
+            return if input.len() < left { Ok(None) } else { Err(Error::TrailersTooLarge) };
         };
-        let read = read + line.next;
-        if read > limits.trailer_bytes_max {
-            return Err(Error::TrailersTooLarge);
-        }
         let name = &input[line.name];
         if is_forbidden_in_trailers(name) {
             return Err(Error::TrailerForbidden);
         }
-        *self = Self::Trailers(read);
+        *self = Self::Trailers(read + line.next);
         Ok(Some((line.next, Piece::Trailer { name, value: &input[line.value] })))
     }
 }
@@ -203,15 +223,16 @@ fn hex_value(digit: u8) -> u64 {
     })
 }
 
-/// At most `left` bytes from the start of `input`, and what is left after them.
-fn take(input: &[u8], left: u64) -> (&[u8], u64) {
+/// The start of `input`, at most `left` bytes of it.
+pub(super) fn at_most(input: &[u8], left: u64) -> &[u8] {
     let length = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
-    (&input[..length], left - length as u64)
+    &input[..length]
 }
 
-/// RFC 9110 §6.5.1: fields that frame, route, authenticate or change how the content is understood.
+/// RFC 9110 §6.5.1: fields that frame, route, authenticate, make the request depend on something or
+/// change how the content is understood.
 fn is_forbidden_in_trailers(name: &[u8]) -> bool {
-    const FORBIDDEN: [&str; 18] = [
+    const FORBIDDEN: [&str; 22] = [
         "authorization",
         "cache-control",
         "connection",
@@ -223,13 +244,22 @@ fn is_forbidden_in_trailers(name: &[u8]) -> bool {
         "expect",
         "forwarded",
         "host",
+        "keep-alive",
         "max-forwards",
+        "pragma",
         "proxy-authorization",
+        "proxy-connection",
         "range",
         "te",
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "x-real-ip",
     ];
-    FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+    const FORBIDDEN_BEGINNINGS: [&str; 2] = ["if-", "x-forwarded-"];
+    let is = |name: &[u8], forbidden: &str| name.eq_ignore_ascii_case(forbidden.as_bytes());
+    FORBIDDEN.iter().any(|forbidden| is(name, forbidden))
+        || FORBIDDEN_BEGINNINGS
+            .iter()
+            .any(|begin| name.get(..begin.len()).is_some_and(|name| is(name, begin)))
 }

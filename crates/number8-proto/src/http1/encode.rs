@@ -25,11 +25,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Encodes the head of an answer with that status (100 to 999, as RFC 9110 §15 counts them; any
-    /// other number becomes 500).
+    /// Encodes the head of an answer with that status: 200 to 999. Any other number becomes 500: after
+    /// an interim 1xx the client would take the next answer for this one.
     ///
-    /// A status that has no content (1xx, 204, 304) says nothing about its length, whatever `size` is;
-    /// but a 304 tells the length that a 200 would have had (RFC 9110 §8.6).
+    /// A 204 says nothing about a length, whatever `size` is; a 304 tells the length that a 200 would have
+    /// had (RFC 9110 §8.6).
     #[must_use]
     pub fn new(status: u16, fields: &Fields, size: BodySize) -> Self {
         let mut wire = Vec::with_capacity(128 + fields.wire_len());
@@ -131,12 +131,12 @@ impl Stamp {
 
 /// Writes status line, fields and Content-Length or Transfer-Encoding; returns the status written.
 fn put_head(out: &mut Vec<u8>, status: u16, fields: &Fields, size: BodySize) -> u16 {
-    let status = if (100..1000).contains(&status) { status } else { 500 };
+    let status = if (200..1000).contains(&status) { status } else { 500 };
     put_status_line(out, status);
     fields.put(out);
     match size {
-        // RFC 9110 §8.6: no Content-Length in 1xx and 204.
-        _ if status < 200 || status == 204 => {}
+        // RFC 9110 §8.6: no Content-Length in 204.
+        _ if status == 204 => {}
         BodySize::Known(length) => {
             out.extend_from_slice(b"Content-Length: ");
             decimal::push(length, out);

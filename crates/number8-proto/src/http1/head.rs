@@ -23,7 +23,7 @@ struct Span {
 
 impl Span {
     fn new(start: usize, end: usize) -> Self {
-        // A head is at most `head_bytes_max` long; `HeadParser::parse` never looks past `u32::MAX`.
+        // `HeadParser::parse` looks at no byte past `u32::MAX`.
         Self { start: start as u32, end: end as u32 }
     }
 
@@ -137,12 +137,19 @@ impl HeadParser {
 
     /// Reads on in `input`, which begins where the head begins and has grown since the last call.
     ///
-    /// Returns the length of the head when it is complete, `None` when more bytes are needed.
+    /// Returns the length of the head when it is complete, `None` when more bytes are needed. After a
+    /// complete head the next call begins another.
     ///
     /// # Errors
     /// The head is not valid or larger than `limits` allow.
     pub fn parse(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
-        let lines = Lines { input, lenient: limits.lenient };
+        if self.stage == Stage::Complete {
+            self.reset();
+        }
+        // Nothing past the largest head is looked at: what is said of a head must not depend on how much
+        // of what follows has come with it. The offsets of a `Span` fit for the same reason.
+        let max = limits.head_bytes_max.min(u32::MAX as usize);
+        let lines = Lines { input: &input[..input.len().min(max)], lenient: limits.lenient };
         loop {
             let next = match self.stage {
                 Stage::RequestLine => self.request_line(lines, limits)?,
@@ -150,15 +157,10 @@ impl HeadParser {
                 Stage::Complete => return Ok(Some(self.line)),
             };
             match next {
-                Some(line) if line > limits.head_bytes_max => return Err(Error::HeadTooLarge),
                 Some(line) => self.line = line,
-                None if input.len() >= limits.head_bytes_max => {
-                    return Err(match self.stage {
-                        Stage::RequestLine => Error::UriTooLong,
-                        _ => Error::HeadTooLarge,
-                    });
-                }
-                None => return Ok(None),
+                None if input.len() < max => return Ok(None),
+                None if self.stage == Stage::RequestLine => return Err(Error::UriTooLong),
+                None => return Err(Error::HeadTooLarge),
             }
         }
     }
@@ -191,7 +193,7 @@ impl HeadParser {
         }
         let method = start..at;
         match input.get(at) {
-            _ if method.len() > METHOD_BYTES_MAX => return Err(Error::RequestLine),
+            _ if method.len() > METHOD_BYTES_MAX => return Err(Error::MethodTooLong),
             None => return Ok(None),
             Some(b' ') if !method.is_empty() => at += 1,
             Some(_) => return Err(Error::RequestLine),

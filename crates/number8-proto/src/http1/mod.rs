@@ -124,6 +124,8 @@ pub struct Conn {
     awaits_continue: bool,
     /// HTTP/1.0 with keep-alive: the answer has to say that it is granted.
     says_keep_alive: bool,
+    /// Bytes of the body that were taken after the answer.
+    drained: u64,
 }
 
 impl Default for Conn {
@@ -145,6 +147,7 @@ impl Conn {
             is_head: false,
             awaits_continue: false,
             says_keep_alive: false,
+            drained: 0,
         }
     }
 
@@ -152,9 +155,12 @@ impl Conn {
     ///
     /// `parser` holds the head between calls: the same one has to come until the head is whole.
     ///
+    /// After an answer at most `drain_bytes_max` bytes are taken to reach the end of the request's body;
+    /// when that does not reach it, the event is [`Event::End`] too, and [`Conn::advance`] closes.
+    ///
     /// # Errors
-    /// The peer is at fault. From now on nothing is received; [`Conn::refuse`] answers, if an answer
-    /// is still due, and the connection has to close.
+    /// The peer is at fault. From now on nothing is received, and [`Conn::advance`] closes. If
+    /// [`Conn::may_respond`], one answer with [`Error::status`] is due before that.
     pub fn receive<'b>(
         &mut self,
         parser: &'b mut HeadParser,
@@ -208,7 +214,20 @@ impl Conn {
         limits: &Limits,
     ) -> Result<(usize, Event<'b>), Error> {
         let Receive::Body(mut decoder) = self.receive else { return Ok((0, Event::End)) };
-        let (used, piece) = decoder.decode(input, limits)?;
+        let is_draining = self.send == Send::Done;
+        let left = match is_draining {
+            true => limits.drain_bytes_max.saturating_sub(self.drained),
+            false => u64::MAX,
+        };
+        let (used, piece) = decoder.decode(body::at_most(input, left), limits)?;
+        if is_draining {
+            self.drained += used as u64;
+            if piece == Piece::NeedMore && input.len() as u64 >= left {
+                self.close = self.close.or(Some(CloseReason::BodyUnread));
+                self.receive = Receive::Done;
+                return Ok((used, Event::End));
+            }
+        }
         if used > 0 {
             // A client that sends its body without being asked no longer waits for 100.
             self.awaits_continue = false;
@@ -336,7 +355,8 @@ impl Conn {
     }
 
     /// A client that waits for 100 may or may not send its body after a final answer, so the next bytes
-    /// could be either: the connection ends. A long or unknown rest is not worth reading.
+    /// could be either: the connection ends. A long rest is not worth reading; of a rest of unknown
+    /// length as much is read as of a short one.
     fn is_worth_draining(&self, limits: &Limits) -> bool {
         match self.receive {
             Receive::Body(decoder) => {
