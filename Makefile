@@ -21,13 +21,11 @@ check:
 
 # Measures number8 beside its peers. Takes the machine for itself.
 bench:
-	bench/run
+	bench/run --out bench/RESULTS.md
 
 # Every fuzz target for MINUTES each. Needs a nightly toolchain and cargo-fuzz.
 fuzz:
-	for target in $$(cargo +nightly fuzz list); do \
-		cargo +nightly fuzz run $$target -- -max_total_time=$$((60 * $(MINUTES))) || exit 1; \
-	done
+	fuzz/run $$((60 * $(MINUTES)))
 
 clean:
 	cargo clean
