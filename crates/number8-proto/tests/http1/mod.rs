@@ -7,8 +7,8 @@ mod anything;
 mod heads;
 // What is encoded decodes to itself.
 mod bodies;
-// Clients that should wait for 100 and do not.
-mod expect;
+// The order of reading and answering.
+mod order;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -30,3 +30,21 @@ fn a_client_that_waits_is_answered_and_the_connection_closed() {
     assert!(matches!(next, Next::Close(_)));
     assert!(out.contains("Connection: close\r\n") && !out.contains("100"), "{out}");
 }
+
+#[test]
+fn a_body_is_whole_for_who_reads_it_until_the_answer_is_finished() {
+    let limits = Limits { drain_bytes_max: 4, ..Limits::default() };
+    for size in [BodySize::Known(0), BodySize::Known(2), BodySize::Unknown] {
+        let (mut conn, mut parser, mut out) = (Conn::new(), HeadParser::new(), Vec::new());
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
+        conn.receive(&mut parser, head, &limits).expect("a head");
+        let answer = Prepared::new(200, &Fields::new(), size);
+        conn.respond((&answer).into(), &Stamp::default(), &limits, &mut out);
+        conn.send_body(b"ok", &mut out);
+        let (_, event) = conn.receive(&mut parser, b"0123456789", &limits).expect("the body");
+        assert!(matches!(event, Event::Data(b"0123456789")), "{size:?} {event:?}");
+        conn.finish(&Fields::new(), &mut out);
+        let next = conn.advance();
+        assert!(matches!(next, Next::Close(_)), "{next:?}");
+    }
+}
