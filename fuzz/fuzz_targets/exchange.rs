@@ -6,7 +6,7 @@ use crate::reference::{Read, chunked, field, line};
 
 /// Checks that `out` is one well-formed answer after another, given the heads they answer; returns how
 /// many there are, interim ones not counted. The last may be cut short, or end with the connection.
-pub fn answers(mut out: &[u8], heads: &[&[u8]]) -> usize {
+pub fn answers(mut out: &[u8], heads: &[(usize, Vec<u8>)]) -> usize {
     let mut count = 0;
     while !out.is_empty() {
         let end = out.windows(4).position(|end| end == b"\r\n\r\n").expect("a whole head") + 4;
@@ -21,7 +21,7 @@ pub fn answers(mut out: &[u8], heads: &[&[u8]]) -> usize {
             (all.next().map(|(_, value)| *value), assert!(all.next().is_none(), "{wanted} twice")).0
         };
         let (length, coding) = (find("Content-Length"), find("Transfer-Encoding"));
-        let asked = heads.get(count).copied();
+        let asked = heads.get(count).map(|(_, head)| head);
         let is_to_head = asked.is_some_and(|head| head.trim_ascii_start().starts_with(b"HEAD "));
         let is_to_1_0 = asked.is_some_and(|head| {
             line(head.trim_ascii_start()).is_some_and(|line| line.ends_with(b"1.0"))
@@ -47,18 +47,21 @@ pub fn answers(mut out: &[u8], heads: &[&[u8]]) -> usize {
     count
 }
 
-/// How long the body is that belongs to a head that was accepted; `None` if it is not all there.
+/// How long the body is that belongs to a head that was accepted; `None` if it is not all there. Checks
+/// that there are no two ways to read that from the head.
 pub fn body_length(head: &[u8], rest: &[u8], limits: &Limits) -> Option<usize> {
     let fields = head.split(|&b| b == b'\n').filter_map(|line| field(line.trim_ascii_end()));
-    for (name, value) in fields {
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => return str::from_utf8(value).ok()?.parse().ok(),
-            "transfer-encoding" => match chunked(rest, limits, &mut Vec::new()) {
-                Read::Whole(length) => return Some(length),
-                _ => return None,
-            },
-            _ => {}
-        }
+    let framing = ["content-length", "transfer-encoding"];
+    let mut framing = fields.filter(|(name, _)| framing.contains(&&*name.to_ascii_lowercase()));
+    let Some((name, value)) = framing.next() else { return Some(0) };
+    assert_eq!(framing.next(), None, "two lengths");
+    if name.len() == "content-length".len() {
+        assert!(!value.is_empty() && value.iter().all(u8::is_ascii_digit), "no number");
+        return str::from_utf8(value).ok()?.parse().ok();
     }
-    Some(0)
+    assert!(value.eq_ignore_ascii_case(b"chunked"), "another coding");
+    match chunked(rest, limits, &mut Vec::new()) {
+        Read::Whole(length) => Some(length),
+        _ => None,
+    }
 }

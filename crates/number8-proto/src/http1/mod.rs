@@ -104,10 +104,11 @@ enum Receive {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Send {
     Idle,
-    /// So many bytes are announced and not yet sent.
+    /// So many bytes are announced and not yet sent; 0 too for an answer without content.
     Length(u64),
     Chunks,
     UntilClose,
+    /// Finished; all that is read of the request's body from now on is dropped.
     Done,
 }
 
@@ -330,7 +331,7 @@ impl Conn {
         out.extend_from_slice(b"\r\n");
         match self.send {
             Send::Chunks => SendBody::Chunked,
-            Send::Done => SendBody::Omit,
+            Send::Length(0) => SendBody::Omit,
             _ => SendBody::Plain,
         }
     }
@@ -338,8 +339,7 @@ impl Conn {
     /// Decides how the content goes out and whether the connection goes on.
     fn plan(&mut self, size: BodySize, omit: bool, limits: &Limits) {
         self.send = match size {
-            _ if omit => Send::Done,
-            BodySize::Known(0) => Send::Done,
+            _ if omit => Send::Length(0),
             BodySize::Known(length) => Send::Length(length),
             BodySize::Unknown if self.version == Version::Http11 => Send::Chunks,
             BodySize::Unknown => Send::UntilClose,
@@ -388,10 +388,7 @@ impl Conn {
     /// Counts content that the caller sends itself ([`SendBody::Plain`]).
     pub fn sent(&mut self, length: u64) {
         if let Send::Length(left) = self.send {
-            self.send = match left.saturating_sub(length) {
-                0 => Send::Done,
-                left => Send::Length(left),
-            };
+            self.send = Send::Length(left.saturating_sub(length));
         }
     }
 
@@ -404,8 +401,8 @@ impl Conn {
                 trailers.put(out);
                 out.extend_from_slice(b"\r\n");
             }
-            Send::Length(_) => self.close = Some(CloseReason::ServerAsked),
-            Send::Idle | Send::UntilClose | Send::Done => {}
+            Send::Length(1..) => self.close = Some(CloseReason::ServerAsked),
+            Send::Idle | Send::Length(0) | Send::UntilClose | Send::Done => {}
         }
         self.send = Send::Done;
     }

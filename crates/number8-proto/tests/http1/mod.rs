@@ -1,4 +1,5 @@
-//! Each property holds for any bytes, and for bytes that are made to get far.
+//! Each property holds for any bytes, and for bytes that are made to get far. What depends on the moment
+//! of a call, and so is no page in `wire`, is here too.
 
 // Whatever comes, however it is cut: the same events, and nothing after a fault.
 mod anything;
@@ -6,6 +7,8 @@ mod anything;
 mod heads;
 // What is encoded decodes to itself.
 mod bodies;
+// The order of reading and answering.
+mod order;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
