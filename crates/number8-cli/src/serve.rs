@@ -30,7 +30,7 @@ pub fn serve(invocation: Invocation, config: Config) -> ExitCode {
 }
 
 fn try_serve(invocation: Invocation, config: Config) -> Result<(), Problem> {
-    let _ = server::raise_descriptor_limit();
+    server::raise_nofile_limit();
     let logs = Logs::open(&config)?;
     let listeners = listen(&config)?;
     let server = Server::new(app(&config, &logs)?, options(&config), listeners).on_warning(say);

@@ -29,13 +29,13 @@ macro_rules! errors {
 
 errors! {
     /// RFC 9112 §3: method, one space, target, one space, version.
-    RequestLine = 400, "the request line is not METHOD SP TARGET SP HTTP/1.1";
+    RequestLine = 400, "the request line is not a method, a target and a version with one space between";
     /// RFC 9112 §3.2: no known form, or a form that this method cannot have.
     Target = 400, "the request target is not valid";
     /// RFC 9112 §2.3: the version is not `HTTP/` DIGIT `.` DIGIT.
     Version = 400, "the HTTP version is not valid";
     /// RFC 9110 §15.6.6: a major version other than 1.
-    VersionNotSupported = 505, "only HTTP/1.0 and HTTP/1.1 are spoken here";
+    VersionNotSupported = 505, "only versions 1.0 and 1.1 of HTTP are spoken here";
     /// The target is longer than `Limits::uri_bytes_max`.
     UriTooLong = 414, "the request target is too long";
     /// The head is longer than `Limits::head_bytes_max`.
@@ -65,7 +65,7 @@ errors! {
     /// RFC 9112 §6.3: both Content-Length and Transfer-Encoding.
     LengthAndCoding = 400, "Content-Length and Transfer-Encoding stand together";
     /// RFC 9112 §6.1: Transfer-Encoding in HTTP/1.0.
-    CodingInOldVersion = 400, "Transfer-Encoding does not exist in HTTP/1.0";
+    CodingInOldVersion = 400, "version 1.0 of HTTP has no Transfer-Encoding";
     /// RFC 9112 §6.1: `chunked` is not there exactly once and last.
     Coding = 400, "Transfer-Encoding is not one final chunked";
     /// RFC 9112 §6.1: a transfer coding other than `chunked`.

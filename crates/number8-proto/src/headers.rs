@@ -124,6 +124,8 @@ impl core::error::Error for FieldError {}
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
+    /// Those known when the program was built; they come first.
+    fixed: &'static [u8],
     wire: Vec<u8>,
 }
 
@@ -131,7 +133,46 @@ impl Fields {
     /// No fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self { wire: Vec::new() }
+        Self { fixed: &[], wire: Vec::new() }
+    }
+
+    /// One field that is known when the program is built, without the cost of checking it again.
+    ///
+    /// # Panics
+    /// `line` is not `Name: value` and CRLF, or a field that [`Fields::push`] would refuse. In a constant,
+    /// the compiler finds out.
+    ///
+    /// ```
+    /// use number8_proto::headers::Fields;
+    /// const TEXT: Fields = Fields::fixed("Content-Type: text/plain\r\n");
+    /// assert_eq!(TEXT.first("content-type"), Some(&b"text/plain"[..]));
+    /// ```
+    #[must_use]
+    pub const fn fixed(line: &'static str) -> Self {
+        let bytes = line.as_bytes();
+        let mut colon = 0;
+        while bytes[colon] != b':' {
+            assert!(syntax::is_tchar(bytes[colon]), "the name must be a token");
+            colon += 1;
+        }
+        assert!(colon > 0 && bytes[colon + 1] == b' ', "a name, a colon and a space");
+        let end = bytes.len() - 2;
+        assert!(bytes[end] == b'\r' && bytes[end + 1] == b'\n', "the line must end with CRLF");
+        let mut at = colon + 2;
+        while at < end {
+            assert!(syntax::is_value(bytes[at]), "the value must not hold control bytes");
+            at += 1;
+        }
+        let mut framing = 0;
+        while framing < FRAMING.len() {
+            let name = FRAMING[framing].as_bytes();
+            assert!(
+                name.len() != colon || !starts_with_ignore_case(bytes, name),
+                "the encoder writes this field"
+            );
+            framing += 1;
+        }
+        Self { fixed: bytes, wire: Vec::new() }
     }
 
     /// Adds a field after those that are there.
@@ -179,7 +220,8 @@ impl Fields {
 
     /// Every field in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.wire.split_inclusive(|&b| b == b'\n').filter_map(|line| {
+        let lines = |wire| <[u8]>::split_inclusive(wire, |&b| b == b'\n');
+        lines(self.fixed).chain(lines(&self.wire)).filter_map(|line| {
             let line = line.strip_suffix(b"\r\n")?;
             let colon = line.iter().position(|&b| b == b':')?;
             let name = core::str::from_utf8(&line[..colon]).ok()?;
@@ -190,13 +232,29 @@ impl Fields {
     /// True when there is no field.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.wire.is_empty()
+        self.fixed.is_empty() && self.wire.is_empty()
     }
 
-    /// The fields as they stand in a message: `Name: value CRLF` each.
-    pub(crate) fn wire(&self) -> &[u8] {
-        &self.wire
+    /// Writes the fields as they stand in a message: `Name: value CRLF` each.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.fixed);
+        out.extend_from_slice(&self.wire);
     }
+
+    pub(crate) fn wire_len(&self) -> usize {
+        self.fixed.len() + self.wire.len()
+    }
+}
+
+const fn starts_with_ignore_case(bytes: &[u8], start: &[u8]) -> bool {
+    let mut at = 0;
+    while at < start.len() {
+        if !bytes[at].eq_ignore_ascii_case(&start[at]) {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// Fields that decide where a message or a connection ends, and Date: the encoder writes them.

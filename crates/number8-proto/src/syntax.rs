@@ -54,7 +54,7 @@ const fn is_one_of(b: u8, set: &[u8]) -> bool {
 
 /// A byte that may stand in a token: methods and field names (RFC 9110 §5.6.2).
 #[inline]
-pub(crate) fn is_tchar(b: u8) -> bool {
+pub(crate) const fn is_tchar(b: u8) -> bool {
     CLASS[b as usize] & TCHAR != 0
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn is_target(b: u8) -> bool {
 
 /// A byte that may stand in a field value (RFC 9110 §5.5).
 #[inline]
-pub(crate) fn is_value(b: u8) -> bool {
+pub(crate) const fn is_value(b: u8) -> bool {
     CLASS[b as usize] & VALUE != 0
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use number8::{App, Server};
 
-fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "8080".to_owned());
     let app = App::new().get("/", hello);
     let options = number8::Options { workers: 1, ..number8::Options::default() };

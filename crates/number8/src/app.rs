@@ -165,6 +165,11 @@ impl App {
         self.access_log.as_ref()
     }
 
+    /// True when the log tells how long requests take.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.access_log.as_ref().is_some_and(|log| log.format.tells_duration())
+    }
+
     pub(crate) fn dump_sink(&self) -> Option<&Sink> {
         self.dump.as_deref()
     }

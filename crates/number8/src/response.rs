@@ -1,13 +1,14 @@
 //! Answers, and what may be turned into one.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{self, Prepared, reason};
 
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 
 /// An answer: a value that a handler returns, and that nobody changes behind its back.
 ///
@@ -148,7 +149,11 @@ macro_rules! content {
         impl IntoResponse for $from {
             #[doc = concat!("200 with `Content-Type: ", $mime, "`.")]
             fn into_response(self) -> Response {
-                Response::new(200, self).with_known("Content-Type", $mime)
+                const FIELDS: Fields = Fields::fixed(concat!("Content-Type: ", $mime, "\r\n"));
+                Response {
+                    head: Head::Fields { status: 200, fields: FIELDS },
+                    ..Response::new(200, self)
+                }
             }
         }
     )*};
@@ -159,6 +164,21 @@ content! {
     String: "text/plain; charset=utf-8";
     Vec<u8>: "application/octet-stream";
     Bytes: "application/octet-stream";
+}
+
+/// The value; or 413, 408 or 400 where the body of the request is at fault ([`BodyError`]), else 500. What
+/// went wrong inside the server is not told to the client.
+impl<T: IntoResponse> IntoResponse for io::Result<T> {
+    fn into_response(self) -> Response {
+        let error = match self {
+            Ok(value) => return value.into_response(),
+            Err(error) => error,
+        };
+        match error.get_ref().and_then(|source| source.downcast_ref::<BodyError>()) {
+            Some(body) => Response::error(body.status(), body.to_string()),
+            None => Response::error(500, "the handler failed"),
+        }
+    }
 }
 
 /// The same content with another status.

@@ -32,7 +32,7 @@ impl Prepared {
     /// but a 304 tells the length that a 200 would have had (RFC 9110 §8.6).
     #[must_use]
     pub fn new(status: u16, fields: &Fields, size: BodySize) -> Self {
-        let mut wire = Vec::with_capacity(128 + fields.wire().len());
+        let mut wire = Vec::with_capacity(128 + fields.wire_len());
         let status = put_head(&mut wire, status, fields, size);
         Self { status, size, wire }
     }
@@ -133,7 +133,7 @@ impl Stamp {
 fn put_head(out: &mut Vec<u8>, status: u16, fields: &Fields, size: BodySize) -> u16 {
     let status = if (100..1000).contains(&status) { status } else { 500 };
     put_status_line(out, status);
-    out.extend_from_slice(fields.wire());
+    fields.put(out);
     match size {
         // RFC 9110 §8.6: no Content-Length in 1xx and 204.
         _ if status < 200 || status == 204 => {}

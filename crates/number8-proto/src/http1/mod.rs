@@ -381,7 +381,7 @@ impl Conn {
         match self.send {
             Send::Chunks => {
                 out.extend_from_slice(b"0\r\n");
-                out.extend_from_slice(trailers.wire());
+                trailers.put(out);
                 out.extend_from_slice(b"\r\n");
             }
             Send::Length(_) => self.close = Some(CloseReason::ServerAsked),

@@ -8,10 +8,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
 
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::sys;
@@ -165,27 +165,24 @@ impl Incoming {
         sys::watch(listener).map(Self)
     }
 
-    /// Takes a connection that is waiting already: [`Listener::try_accept`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Listener::try_accept`].
-    pub fn try_accept(&self) -> io::Result<Accepted> {
-        self.0.get_ref().try_accept()
-    }
-
     /// Where this listens.
     pub fn local_addr(&self) -> &LocalAddr {
         self.0.get_ref().local_addr()
     }
 
-    /// Waits for a connection. Nothing is lost if the future is dropped.
+    /// Waits for a connection. The last waker given is the one that is woken.
     ///
     /// # Errors
     ///
     /// Those of [`Listener::try_accept`], but never `WouldBlock`.
-    pub async fn accept(&self) -> io::Result<Accepted> {
-        self.0.async_io(Interest::READABLE, Listener::try_accept).await
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        loop {
+            let mut ready = ready!(self.0.poll_read_ready(cx))?;
+            // An error here is "would block", which has the next turn wait.
+            if let Ok(result) = ready.try_io(|listener| listener.get_ref().try_accept()) {
+                return Poll::Ready(result);
+            }
+        }
     }
 }
 

@@ -7,9 +7,9 @@
 //!                                           lane: a few threads, for all workers
 //! ```
 
-mod accept;
+pub mod accept;
 pub mod bind;
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod connection;
 pub mod lane;
 pub mod listener;
@@ -20,24 +20,25 @@ pub mod transport;
 mod worker;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime;
 use tokio::sync::mpsc;
 
-pub use bind::{Bind, BindError, bind, inherited};
+pub use bind::{Bind, BindError, ParseBindError, bind, inherited};
 pub use lane::LaneOptions;
 pub use listener::{Listener, LocalAddr};
 pub use number8_proto::Limits as HttpLimits;
 pub use options::{Limits, Options, Timeouts};
 
 use crate::app::App;
-use accept::Acceptor;
-pub use accept::raise_descriptor_limit;
+use accept::Host;
+pub use accept::raise_nofile_limit;
 use connection::Connection;
 use listener::Accepted;
 use tokio::net::{TcpStream, UnixStream};
@@ -95,6 +96,36 @@ impl Handle {
     }
 }
 
+/// The port of an address that names none.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Why a server does not listen at an address.
+#[derive(Debug)]
+pub enum ListenError {
+    /// It is no address.
+    Address(ParseBindError),
+    /// It cannot be had.
+    Bind(BindError),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Bind(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(match self {
+            Self::Address(error) => error,
+            Self::Bind(error) => error,
+        })
+    }
+}
+
 /// A server that could not start, or could not go on.
 #[derive(Debug)]
 pub enum ServeError {
@@ -122,8 +153,9 @@ impl Server {
     ///
     /// # Errors
     /// The text is no address, or the address cannot be had.
-    pub fn bind(app: App, address: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let listeners = bind(&[address.parse::<Bind>()?], 8080)?;
+    pub fn bind(app: App, address: &str) -> Result<Self, ListenError> {
+        let address = address.parse::<Bind>().map_err(ListenError::Address)?;
+        let listeners = bind(&[address], DEFAULT_PORT).map_err(ListenError::Bind)?;
         Ok(Self::new(app, Options::default(), listeners))
     }
 
@@ -184,6 +216,7 @@ impl Server {
             threads.push(thread);
         }
         let result = runtime.block_on(async {
+            tokio::spawn(lane::batch_wakes());
             let serving = self.accept_and_finish(workers);
             tokio::pin!(serving, beside);
             tokio::select! {
@@ -263,6 +296,7 @@ fn new_worker(shared: &Arc<Shared>) -> Result<(Arc<Worker>, runtime::Runtime), S
 /// What the thread of a further worker does.
 async fn work(worker: Arc<Worker>, mut connections: mpsc::UnboundedReceiver<Accepted>) {
     let shared = Arc::clone(&worker.shared);
+    tokio::spawn(lane::batch_wakes());
     let serving = async {
         while let Some(accepted) = connections.recv().await {
             serve_connection(accepted, &worker);
@@ -292,12 +326,12 @@ async fn work(worker: Arc<Worker>, mut connections: mpsc::UnboundedReceiver<Acce
 
 /// Accepts from one listener until the server stops, then takes what is waiting already.
 async fn accept_from(
-    incoming: listener::Incoming,
+    mut incoming: listener::Incoming,
     workers: Arc<Vec<Dealt>>,
     shared: Arc<Shared>,
     warn: fn(&str),
 ) {
-    let mut acceptor = Acceptor::new(warn);
+    let mut host = Dealer { workers, warn };
     loop {
         let changed = shared.stop_changed.notified();
         tokio::pin!(changed);
@@ -305,31 +339,42 @@ async fn accept_from(
         if shared.stop() != Stop::No {
             break;
         }
-        let accepted = tokio::select! {
-            accepted = incoming.accept() => accepted,
-            () = &mut changed => continue,
-        };
-        match accepted {
-            Ok(accepted) => {
-                acceptor.accepted();
-                deal(accepted, &workers);
-            }
-            Err(error) => {
-                let pause = acceptor.failed(&error, &incoming, |count| {
-                    workers.iter().for_each(|(worker, _)| worker.evict_idle(count));
-                });
-                if let Some(pause) = pause {
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = changed => {}
-                    }
-                }
-            }
+        tokio::select! {
+            never = accept::accept_forever(&mut incoming, &mut host) => match never {},
+            () = changed => {}
         }
     }
     // The system has accepted these for us already: closing the listener would reset them.
-    while let Ok(accepted) = incoming.try_accept() {
-        deal(accepted, &workers);
+    poll_fn(|cx| {
+        while let Poll::Ready(Ok(accepted)) = incoming.poll_accept(cx) {
+            host.accepted(accepted);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// What the acceptor does with connections.
+struct Dealer {
+    workers: Arc<Vec<Dealt>>,
+    warn: fn(&str),
+}
+
+/// Idle connections that are closed at once where descriptors run out.
+const EVICTED_AT_ONCE: usize = 16;
+
+impl Host<Accepted> for Dealer {
+    fn accepted(&mut self, connection: Accepted) {
+        deal(connection, &self.workers);
+    }
+
+    fn make_room(&mut self) -> usize {
+        let share = EVICTED_AT_ONCE.div_ceil(self.workers.len().max(1));
+        self.workers.iter().map(|(worker, _)| worker.evict_idle(share)).sum()
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        (self.warn)(&format!("new connections have to wait: {error}"));
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) lane: Lane,
     app: RwLock<Arc<App>>,
+    /// The id of `app`, to see a change without the lock.
+    app_id: AtomicU64,
     stop: AtomicU8,
     /// Told when `stop` changes.
     pub(crate) stop_changed: Notify,
@@ -56,6 +58,7 @@ impl Shared {
         Self {
             lane: Lane::new(options.lane.clone()),
             options,
+            app_id: AtomicU64::new(app.id()),
             app: RwLock::new(Arc::new(app)),
             stop: AtomicU8::new(Stop::No as u8),
             stop_changed: Notify::new(),
@@ -71,8 +74,14 @@ impl Shared {
         Arc::clone(&self.app.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    pub(crate) fn app_id(&self) -> u64 {
+        self.app_id.load(Ordering::Acquire)
+    }
+
     pub(crate) fn replace_app(&self, app: App) {
+        let id = app.id();
         *self.app.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
+        self.app_id.store(id, Ordering::Release);
     }
 
     pub(crate) fn stop(&self) -> Stop {
@@ -152,7 +161,7 @@ pub(crate) struct Worker {
     /// Told when the table is no longer empty.
     busy: Notify,
     free: Mutex<Vec<Box<Work>>>,
-    stamp: Mutex<CurrentStamp>,
+    current: Mutex<Option<Arc<Current>>>,
     log: Mutex<Log>,
 }
 
@@ -171,11 +180,14 @@ struct Table {
     vacant: Vec<usize>,
 }
 
-#[derive(Debug, Default)]
-struct CurrentStamp {
-    second: i64,
-    app: u64,
-    stamp: Stamp,
+/// What is the same for every request of one second.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) app: Arc<App>,
+    /// Seconds since 1970.
+    pub(crate) unix: i64,
+    /// Date and Server.
+    pub(crate) stamp: Stamp,
 }
 
 #[derive(Debug, Default)]
@@ -201,11 +213,6 @@ impl Entry {
     /// Remembers how to wake the connection; its task never changes.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.get_or_init(|| waker.clone());
-    }
-
-    /// Wakes the connection's task; there once the task has run.
-    pub(crate) fn waker(&self) -> Option<&Waker> {
-        self.waker.get()
     }
 
     pub(crate) fn set_deadline(&self, at_ms: u64, is_idle: bool) {
@@ -235,7 +242,7 @@ impl Worker {
             table: Mutex::default(),
             busy: Notify::new(),
             free: Mutex::default(),
-            stamp: Mutex::default(),
+            current: Mutex::default(),
             log: Mutex::default(),
         }
     }
@@ -275,8 +282,9 @@ impl Worker {
         table.entries.len() - table.vacant.len()
     }
 
-    /// Closes up to `count` connections that wait for a next request, the longest waiting first.
-    pub(crate) fn evict_idle(&self, count: usize) {
+    /// Closes up to `count` connections that wait for a next request, the longest waiting first; returns
+    /// how many.
+    pub(crate) fn evict_idle(&self, count: usize) -> usize {
         let table = lock(&self.table);
         let mut idle: Vec<&Arc<Entry>> = table
             .entries
@@ -285,10 +293,12 @@ impl Worker {
             .filter(|entry| entry.is_idle.load(Ordering::Relaxed) && !entry.is_evicted())
             .collect();
         idle.sort_by_key(|entry| entry.deadline_ms.load(Ordering::Relaxed));
-        for entry in idle.into_iter().take(count) {
+        idle.truncate(count);
+        for entry in &idle {
             entry.is_evicted.store(true, Ordering::Relaxed);
             entry.wake();
         }
+        idle.len()
     }
 
     pub(crate) fn wake_all(&self) {
@@ -339,15 +349,21 @@ impl Worker {
         }
     }
 
-    /// Calls `with` with the Date and Server fields of this second.
-    pub(crate) fn with_stamp<R>(&self, app: &Arc<App>, with: impl FnOnce(&Stamp) -> R) -> R {
-        let mut current = lock(&self.stamp);
-        let second = clock::unix_seconds();
-        if current.second != second || current.app != app.id() {
-            let stamp = Stamp::new(second, app.server());
-            *current = CurrentStamp { second, app: app.id(), stamp };
+    /// The app that is served, with the fields of this second.
+    pub(crate) fn current(&self) -> Arc<Current> {
+        let unix = clock::unix_seconds();
+        let app_id = self.shared.app_id();
+        let mut current = lock(&self.current);
+        match &*current {
+            Some(current) if current.unix == unix && current.app.id() == app_id => {
+                Arc::clone(current)
+            }
+            _ => {
+                let app = self.shared.app();
+                let stamp = Stamp::new(unix, app.server());
+                Arc::clone(current.insert(Arc::new(Current { app, unix, stamp })))
+            }
         }
-        with(&current.stamp)
     }
 
     /// Writes the line of one request.
@@ -359,6 +375,7 @@ impl Worker {
         status: u16,
         bytes: u64,
         duration: Duration,
+        unix: i64,
     ) {
         let Some(settings) = app.log() else { return };
         let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
@@ -370,8 +387,7 @@ impl Worker {
             status,
             bytes,
             duration,
-            time: SystemTime::UNIX_EPOCH
-                + Duration::from_secs(clock::unix_seconds().try_into().unwrap_or(0)),
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(unix.try_into().unwrap_or(0)),
             user: None,
             host: head.and_then(Head::host),
             referer: head_fields.0,

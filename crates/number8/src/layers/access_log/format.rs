@@ -26,6 +26,19 @@ pub enum Format {
     Lines(Template),
 }
 
+impl Format {
+    /// True when a line tells how long its request took: only then somebody has to look at the clock.
+    pub fn tells_duration(&self) -> bool {
+        match self {
+            Format::Off => false,
+            Format::Json => true,
+            Format::Lines(template) => {
+                template.pieces.contains(&Piece::Variable(Variable::DurationMs))
+            }
+        }
+    }
+}
+
 impl FromStr for Format {
     type Err = FormatError;
 

@@ -42,7 +42,8 @@ pub(super) struct Entry {
     is_young: bool,
     loaded_ms: u64,
     checked_ms: AtomicU64,
-    warm_ms: AtomicU64,
+    /// Until when the pages are taken to be in memory.
+    warm_until_ms: AtomicU64,
 }
 
 /// A file in one coding (RFC 9110 §8.4).
@@ -121,7 +122,7 @@ impl Entry {
             is_young: now_ns - meta.modified_ns < YOUNG_NS,
             loaded_ms: now_ms,
             checked_ms: AtomicU64::new(now_ms),
-            warm_ms: AtomicU64::new(0),
+            warm_until_ms: AtomicU64::new(0),
         })
     }
 
@@ -193,12 +194,12 @@ impl Entry {
         if size > WARM_BYTES_MAX {
             return false;
         }
-        if now_ms < self.warm_ms.load(Ordering::Relaxed) + FRESH_MS {
+        if now_ms < self.warm_until_ms.load(Ordering::Relaxed) {
             return true;
         }
         let is_warm = file.is_cached(0, size);
         if is_warm {
-            self.warm_ms.store(now_ms, Ordering::Relaxed);
+            self.warm_until_ms.store(now_ms + FRESH_MS, Ordering::Relaxed);
         }
         is_warm
     }

@@ -12,6 +12,7 @@ use number8_proto::uri;
 
 use super::Inner;
 use super::entry::{Content, Entry, Source};
+use crate::handler::Now;
 use crate::store::{Dir, File, OpenError, Opened, PathError, SafePath};
 
 /// Files up to this size are served from memory.
@@ -199,7 +200,7 @@ impl Inner {
             siblings,
             &content_type,
             &self.common,
-            super::now_ms(),
+            Now::read().monotonic_ms,
             now_ns,
         );
         entry.map(Arc::new).map_err(|_| Missing::Unsendable)

@@ -27,7 +27,6 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -37,7 +36,7 @@ use number8_proto::negotiate::prefers_json;
 
 use crate::app::{not_allowed, options};
 use crate::body::Body;
-use crate::handler::{Answer, Call, Handler};
+use crate::handler::{Answer, Call, Handler, Now};
 use crate::response::Response;
 use crate::server::lane::Lane;
 use crate::store::{Dir, Hidden, OpenError, PathError, Root, RootOptions, SafePath};
@@ -204,16 +203,16 @@ impl Handler for Files {
             Method::Options => return options(ALLOW).into(),
             _ => return not_allowed(ALLOW).into(),
         }
-        let now_ms = now_ms();
+        let now = call.now;
         if let Some(entry) = self.inner.cache.get(call.path) {
-            if entry.is_fresh(now_ms) {
-                return self.inner.respond(&entry, &call, now_ms).into();
+            if entry.is_fresh(now.monotonic_ms) {
+                return self.inner.respond(&entry, &call).into();
             }
-            if !entry.is_old(now_ms)
+            if !entry.is_old(now.monotonic_ms)
                 && let Ok(true) = self.inner.is_unchanged(&entry, Patience::Never)
             {
-                entry.checked(now_ms);
-                return self.inner.respond(&entry, &call, now_ms).into();
+                entry.checked(now.monotonic_ms);
+                return self.inner.respond(&entry, &call).into();
             }
             self.inner.cache.remove(call.path, &entry);
         }
@@ -266,7 +265,7 @@ impl Inner {
                         self.compress(&entry, head, path, lane);
                     }
                 }
-                respond::respond(&entry, head, now_ms(), unix_seconds())
+                respond::respond(&entry, head, Now::read())
             }
             Ok(Found::NeedsSlash) => needs_slash(head),
             // Listings are made by the lane: see `list_on_lane`.
@@ -276,11 +275,11 @@ impl Inner {
     }
 
     /// The answer from an entry of the cache.
-    fn respond(self: &Arc<Self>, entry: &Arc<Entry>, call: &Call<'_>, now_ms: u64) -> Response {
+    fn respond(self: &Arc<Self>, entry: &Arc<Entry>, call: &Call<'_>) -> Response {
         if entry.is_compressible {
             self.compress(entry, call.head, call.path, call.lane);
         }
-        respond::respond(entry, call.head, now_ms, unix_seconds())
+        respond::respond(entry, call.head, call.now)
     }
 
     /// Has a compressed copy made of a kept file, once, if the client would take it.
@@ -443,20 +442,6 @@ fn busy() -> Response {
 
 fn failed() -> Response {
     Response::error(500, "the file cannot be read")
-}
-
-/// Milliseconds since the process first asked.
-fn now_ms() -> u64 {
-    use std::sync::OnceLock;
-    static START: OnceLock<Instant> = OnceLock::new();
-    // Begins at an hour: "never" is 0 and lies further back than every freshness.
-    const HOUR_MS: u64 = 3_600_000;
-    let since = START.get_or_init(Instant::now).elapsed();
-    HOUR_MS + u64::try_from(since.as_millis()).unwrap_or(u64::MAX / 2)
-}
-
-fn unix_seconds() -> i64 {
-    i64::try_from(load::unix_ns() / 1_000_000_000).unwrap_or(0)
 }
 
 impl fmt::Display for Missing {

@@ -14,13 +14,15 @@ use number8_proto::range::{self, Multipart, RangeOutcome, Span, Spans};
 
 use super::entry::{Entry, Representation};
 use crate::body::{Body, Part};
+use crate::handler::Now;
 use crate::response::Response;
 
 /// Parts of one file that one request may ask for; more of them are answered with the whole.
 const RANGES_MAX: usize = 16;
 
 /// Answers GET or HEAD with a file.
-pub(super) fn respond(entry: &Entry, head: &Head<'_>, now_ms: u64, now: i64) -> Response {
+pub(super) fn respond(entry: &Entry, head: &Head<'_>, now: Now) -> Response {
+    let (now_ms, now) = (now.monotonic_ms, now.unix_seconds);
     let chosen = choose(entry, head);
     let file = chosen.as_deref().unwrap_or(&entry.identity);
     match evaluate(file, head, now) {

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -15,8 +14,7 @@ use number8_proto::http1::{BodyLength, Event, SendBody};
 use super::super::clock;
 use super::super::transport::Transport;
 use super::super::worker::Stop;
-use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Unlogged, Wait, Work};
-use crate::app::App;
+use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Wait, Work};
 use crate::body::{Body, BodyError, Feeder, Kind, Part, channel};
 use crate::handler::{Answer, Call};
 use crate::layers::access_log::Sink;
@@ -27,8 +25,7 @@ const COPY_MAX: usize = 16 * 1024;
 
 /// A request whose answer is not complete.
 pub(super) struct Exchange {
-    app: Arc<App>,
-    since: Instant,
+    since: Option<Instant>,
     making: Making,
     feed: Option<Feed>,
 }
@@ -54,28 +51,26 @@ struct Feed {
 
 impl<T: Transport + Unpin> Connection<T> {
     /// A head is complete: finds out who answers, and begins.
-    pub(super) fn dispatch(&mut self, work: &mut Work) -> Flow {
-        let since = Instant::now();
-        let worker = Arc::clone(&self.worker);
-        let app = worker.shared.app();
-        let head = work.parser.head(work.input.head());
+    pub(super) fn dispatch(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> Flow {
+        let since = turn.begun;
+        let (shared, app) = (&turn.worker.shared, &turn.current.app);
         if let Some(sink) = app.dump_sink() {
             dump(sink, b"< ", work.input.head());
         }
-        if !worker.shared.has_room() {
+        if !shared.has_room() {
             let busy = busy("the server holds as much as it may");
-            return self.answer(work, &app, since, busy, None);
+            return self.answer(turn, work, since, busy, None);
         }
-        let limit = worker.shared.options.limits.body_bytes_max;
+        let head = work.parser.head(work.input.head());
         let (feed, body) = match self.conn.body() {
             BodyLength::None => (None, Body::empty()),
-            BodyLength::Known(length) if length > limit => {
-                let response = Response::error(413, BodyError::TooLarge.to_string()).closing();
-                return self.answer(work, &app, since, response, None);
-            }
-            BodyLength::Known(_) | BodyLength::Chunked => {
-                let Some(waker) = self.entry.waker() else { return Flow::End };
-                let (feeder, incoming) = channel(waker.clone());
+            length @ (BodyLength::Known(_) | BodyLength::Chunked) => {
+                let limit = shared.options.limits.body_bytes_max;
+                let (feeder, incoming) = channel(cx.waker().clone());
+                if matches!(length, BodyLength::Known(length) if length > limit) {
+                    // Whoever wants to read it learns so; whoever does not may have a better answer.
+                    feeder.end(Err(BodyError::TooLarge));
+                }
                 let feed = Feed { feeder, received: 0, limit, since_ms: None, last_ms: 0 };
                 (Some(feed), Body::incoming(incoming))
             }
@@ -85,21 +80,35 @@ impl<T: Transport + Unpin> Connection<T> {
             path: head.path(),
             peer: self.peer,
             body,
-            lane: &worker.shared.lane,
+            lane: &shared.lane,
+            now: turn.now(),
         };
-        match catch_unwind(AssertUnwindSafe(|| app.handle(call))) {
-            Ok(Answer::Ready(response)) => self.answer(work, &app, since, response, feed),
+        // An answer that needs no waiting after all is common enough to be spared the trouble.
+        let answer = catch_unwind(AssertUnwindSafe(|| match app.handle(call) {
+            Answer::Ready(response) => Answer::Ready(response),
+            Answer::Later(mut future) => match future.as_mut().poll(cx) {
+                Poll::Ready(response) => Answer::Ready(response),
+                Poll::Pending => Answer::Later(future),
+            },
+        }));
+        match answer {
+            Ok(Answer::Ready(response)) => self.answer(turn, work, since, response, feed),
             Ok(Answer::Later(future)) => {
                 let making = Making::Answer(future);
-                self.phase = Phase::Exchange(Box::new(Exchange { app, since, making, feed }));
+                self.phase = Phase::Exchange(Box::new(Exchange { since, making, feed }));
                 Flow::Again
             }
-            Err(_) => self.answer(work, &app, since, panicked(), feed),
+            Err(_) => self.answer(turn, work, since, panicked(), feed),
         }
     }
 
     /// Goes on with an answer that is not complete.
-    pub(super) fn exchange(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
+    pub(super) fn exchange(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Flow> {
         let Phase::Exchange(mut exchange) = std::mem::replace(&mut self.phase, Phase::Flush) else {
             return Ok(Flow::Again);
         };
@@ -114,30 +123,32 @@ impl<T: Transport + Unpin> Connection<T> {
                     };
                     if let Some(response) = response {
                         self.wait_for_nothing();
-                        let Exchange { app, since, making, feed } = *exchange;
+                        let Exchange { since, making, feed } = *exchange;
                         drop(making);
-                        return Ok(self.answer(work, &app, since, response, feed));
+                        return Ok(self.answer(turn, work, since, response, feed));
                     }
                 }
-                Making::Content { body, bytes, .. } => match self.pull(work, body, bytes, cx)? {
-                    Pulled::Some => continue,
-                    Pulled::Waits => {}
-                    Pulled::Full => {
-                        self.phase = Phase::Exchange(exchange);
-                        return Ok(Flow::Wait);
+                Making::Content { body, bytes, .. } => {
+                    match self.pull(turn, work, body, bytes, cx)? {
+                        Pulled::Some => continue,
+                        Pulled::Waits => {}
+                        Pulled::Full => {
+                            self.phase = Phase::Exchange(exchange);
+                            return Ok(Flow::Wait);
+                        }
+                        Pulled::End => {
+                            self.wait_for_nothing();
+                            self.end_content(work, *exchange);
+                            return Ok(Flow::Again);
+                        }
                     }
-                    Pulled::End => {
-                        self.wait_for_nothing();
-                        self.end_content(work, *exchange);
-                        return Ok(Flow::Again);
-                    }
-                },
+                }
             }
             // Neither answer nor content is ready. What is there already goes out, and the client may
             // be what is waited for.
-            let sent = work.output.is_empty() || self.poll_send(work, cx)?.is_ready();
+            let sent = work.output.is_empty() || self.poll_send(turn, work, cx)?.is_ready();
             if let Some(feed) = &mut exchange.feed
-                && self.feed(work, feed, cx)?
+                && self.feed(turn, work, feed, cx)?
             {
                 continue;
             }
@@ -152,12 +163,13 @@ impl<T: Transport + Unpin> Connection<T> {
     /// Takes chunks of content until a batch is full.
     fn pull(
         &mut self,
+        turn: &Turn,
         work: &mut Work,
         body: &mut Body,
         bytes: &mut u64,
         cx: &mut Context<'_>,
     ) -> io::Result<Pulled> {
-        if work.output.queued() >= BATCH_BYTES && self.poll_send(work, cx)?.is_pending() {
+        if work.output.queued() >= BATCH_BYTES && self.poll_send(turn, work, cx)?.is_pending() {
             return Ok(Pulled::Full);
         }
         match catch_unwind(AssertUnwindSafe(|| body.poll_chunk(cx))) {
@@ -178,15 +190,19 @@ impl<T: Transport + Unpin> Connection<T> {
         let Making::Content { body, status, bytes } = exchange.making else { return };
         drop(body);
         self.conn.finish(&Fields::new(), &mut work.output.bytes);
-        let Exchange { app, since, .. } = exchange;
-        self.unlogged = Some(Box::new(Unlogged { app, status, bytes, since }));
+        self.unlogged = Some(Box::new(Unlogged { status, bytes, since: exchange.since }));
         self.phase = Phase::Flush;
     }
 
     /// Reads the body of the request for whoever wants it; true when there is something new for them.
-    fn feed(&mut self, work: &mut Work, feed: &mut Feed, cx: &mut Context<'_>) -> io::Result<bool> {
-        let worker = Arc::clone(&self.worker);
-        let options = &worker.shared.options;
+    fn feed(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        feed: &mut Feed,
+        cx: &mut Context<'_>,
+    ) -> io::Result<bool> {
+        let options = &turn.worker.shared.options;
         if !feed.feeder.wants_more() {
             // Whoever reads takes its time: the client is not to blame.
             feed.since_ms = None;
@@ -235,13 +251,13 @@ impl<T: Transport + Unpin> Connection<T> {
             if !needs_more {
                 continue;
             }
-            if work.output.queued() > 0 && self.poll_send(work, cx)?.is_pending() {
+            if work.output.queued() > 0 && self.poll_send(turn, work, cx)?.is_pending() {
                 return Ok(false);
             }
             match self.read(work, cx)? {
-                Read::Bytes => feed.last_ms = clock::monotonic_ms(),
+                Read::Bytes => feed.last_ms = turn.ms,
                 Read::Nothing => {
-                    let now_ms = clock::monotonic_ms();
+                    let now_ms = turn.ms;
                     let since_ms = *feed.since_ms.get_or_insert_with(|| {
                         feed.last_ms = now_ms;
                         now_ms
@@ -270,7 +286,7 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// The body did not come in time; false when that ends the connection at once.
-    pub(super) fn body_timed_out(&mut self, work: &mut Work) -> bool {
+    pub(super) fn body_timed_out(&mut self, turn: &Turn, work: &mut Work) -> bool {
         let Phase::Exchange(exchange) = std::mem::replace(&mut self.phase, Phase::Flush) else {
             return false;
         };
@@ -281,32 +297,29 @@ impl<T: Transport + Unpin> Connection<T> {
         if !self.conn.may_respond() {
             return false;
         }
-        let Exchange { app, since, .. } = *exchange;
         let response = Response::error(408, BodyError::TimedOut.to_string()).closing();
-        self.answer(work, &app, since, response, None);
+        self.answer(turn, work, exchange.since, response, None);
         true
     }
 
     /// Encodes an answer, or as much of it as is there.
     fn answer(
         &mut self,
+        turn: &Turn,
         work: &mut Work,
-        app: &Arc<App>,
-        since: Instant,
+        since: Option<Instant>,
         response: Response,
         feed: Option<Feed>,
     ) -> Flow {
-        let worker = Arc::clone(&self.worker);
-        let shared = &worker.shared;
+        let (shared, app) = (&turn.worker.shared, &turn.current.app);
         let response = app.finish(response);
         if response.close || shared.stop() != Stop::No {
             self.conn.close_after();
         }
         let start = work.output.bytes.len();
         let limits = &shared.options.limits.http;
-        let send = worker.with_stamp(app, |stamp| {
-            self.conn.respond(response.head(), stamp, limits, &mut work.output.bytes)
-        });
+        let send =
+            self.conn.respond(response.head(), &turn.current.stamp, limits, &mut work.output.bytes);
         if let Some(sink) = app.dump_sink() {
             dump(sink, b"> ", &work.output.bytes[start..]);
         }
@@ -330,8 +343,7 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             (_, kind @ (Kind::Stream(_) | Kind::Incoming(_))) => {
                 let making = Making::Content { body: Body { kind }, status, bytes };
-                let app = Arc::clone(app);
-                self.phase = Phase::Exchange(Box::new(Exchange { app, since, making, feed }));
+                self.phase = Phase::Exchange(Box::new(Exchange { since, making, feed }));
                 return Flow::Again;
             }
         }
@@ -340,23 +352,16 @@ impl<T: Transport + Unpin> Connection<T> {
         self.unlogged = None;
         if work.output.parts.is_empty() && work.output.queued() < BATCH_BYTES {
             // The common case: the whole answer is encoded, and the next request may share its write.
-            self.log_answer(work, app, status, bytes, since);
-            return self.after_answer(work);
+            self.log_answer(turn, work, status, bytes, since);
+            return self.after_answer(turn, work);
         }
-        let app = Arc::clone(app);
-        self.unlogged = Some(Box::new(Unlogged { app, status, bytes, since }));
+        self.unlogged = Some(Box::new(Unlogged { status, bytes, since }));
         self.phase = Phase::Flush;
         Flow::Again
     }
 
     /// Answers in place of a handler and ends the connection; only ends it if an answer has begun.
-    pub(super) fn refuse(
-        &mut self,
-        work: &mut Work,
-        app: &Arc<App>,
-        status: u16,
-        why: &'static str,
-    ) {
+    pub(super) fn refuse(&mut self, turn: &Turn, work: &mut Work, status: u16, why: &'static str) {
         self.wait_for_nothing();
         self.conn.close_after();
         if !self.conn.may_respond() {
@@ -368,18 +373,26 @@ impl<T: Transport + Unpin> Connection<T> {
             _ => Response::error(status, why),
         };
         self.phase = Phase::Flush;
-        self.answer(work, app, Instant::now(), response.closing(), None);
+        self.answer(turn, work, turn.begun, response.closing(), None);
     }
 
     /// Logs the answer that has just been sent.
-    pub(super) fn log_sent(&mut self, work: &Work) {
+    pub(super) fn log_sent(&mut self, turn: &Turn, work: &Work) {
         if let Some(unlogged) = self.unlogged.take() {
-            let Unlogged { app, status, bytes, since } = *unlogged;
-            self.log_answer(work, &app, status, bytes, since);
+            let Unlogged { status, bytes, since } = *unlogged;
+            self.log_answer(turn, work, status, bytes, since);
         }
     }
 
-    fn log_answer(&self, work: &Work, app: &Arc<App>, status: u16, bytes: u64, since: Instant) {
+    fn log_answer(
+        &self,
+        turn: &Turn,
+        work: &Work,
+        status: u16,
+        bytes: u64,
+        since: Option<Instant>,
+    ) {
+        let app = &turn.current.app;
         if app.log().is_none() {
             return;
         }
@@ -389,7 +402,9 @@ impl<T: Transport + Unpin> Connection<T> {
             return;
         }
         let client = self.peer.map(|peer| peer.ip());
-        self.worker.log(app, client, head.as_ref(), status, bytes, since.elapsed());
+        let duration = since.map(|since| since.elapsed()).unwrap_or_default();
+        let unix = turn.current.unix;
+        turn.worker.log(app, client, head.as_ref(), status, bytes, duration, unix);
     }
 }
 

@@ -29,8 +29,8 @@ use number8_proto::http1::{Conn, Event, HeadParser, Next};
 
 use super::clock;
 use super::transport::Transport;
-use super::worker::{Entry, Stop, Worker};
-use crate::app::App;
+use super::worker::{Current, Entry, Stop, Worker};
+use crate::handler::Now;
 use exchange::Exchange;
 use input::Input;
 use output::Output;
@@ -83,6 +83,34 @@ enum Wait {
     Linger,
 }
 
+/// What stays the same while a connection runs until it has to wait: found out once, however many
+/// requests came together.
+struct Turn {
+    worker: Arc<Worker>,
+    /// The app, and what every answer of this second has.
+    current: Arc<Current>,
+    /// Milliseconds on the clock of deadlines.
+    ms: u64,
+    /// When it began, where the log tells how long requests take.
+    begun: Option<Instant>,
+}
+
+impl Turn {
+    fn new(worker: &Arc<Worker>) -> Self {
+        let current = worker.current();
+        Self {
+            ms: clock::monotonic_ms(),
+            begun: current.app.is_timed().then(Instant::now),
+            worker: Arc::clone(worker),
+            current,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { monotonic_ms: self.ms, unix_seconds: self.current.unix }
+    }
+}
+
 /// Whether a step leads on.
 enum Flow {
     Again,
@@ -108,11 +136,10 @@ pub(crate) struct Connection<T: Transport> {
 
 /// An answer that is being sent.
 struct Unlogged {
-    app: Arc<App>,
     status: u16,
     /// Bytes of content.
     bytes: u64,
-    since: Instant,
+    since: Option<Instant>,
 }
 
 impl<T: Transport + Unpin> Connection<T> {
@@ -149,8 +176,8 @@ impl<T: Transport + Unpin> Connection<T> {
     ) -> Self {
         let mut connection = Self::new(io, worker, entry, peer);
         let mut work = connection.worker.take_work();
-        let app = connection.worker.shared.app();
-        connection.refuse(&mut work, &app, 503, "too many connections");
+        let turn = Turn::new(&connection.worker);
+        connection.refuse(&turn, &mut work, 503, "too many connections");
         connection.held = Held::Work(work);
         connection
     }
@@ -167,16 +194,14 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut work = match self.begin() {
-            Some(work) => work,
-            None => return Poll::Ready(()),
-        };
+        let turn = &Turn::new(&self.worker);
+        let Some(mut work) = self.begin(turn) else { return Poll::Ready(()) };
         let flow = loop {
             let flow = match self.phase {
-                Phase::Receive => self.receive(&mut work, cx),
-                Phase::Exchange(_) => self.exchange(&mut work, cx),
-                Phase::Flush => self.flush(&mut work, cx),
-                Phase::Drain => self.drain(&mut work, cx),
+                Phase::Receive => self.receive(turn, &mut work, cx),
+                Phase::Exchange(_) => self.exchange(turn, &mut work, cx),
+                Phase::Flush => self.flush(turn, &mut work, cx),
+                Phase::Drain => self.drain(turn, &mut work, cx),
                 Phase::Linger(left) => self.linger(&mut work, left, cx),
             };
             match flow {
@@ -191,8 +216,8 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// Looks at what others want of this connection; `None` when that is its end. Else takes buffers.
-    fn begin(&mut self) -> Option<Box<Work>> {
-        let shared = &self.worker.shared;
+    fn begin(&mut self, turn: &Turn) -> Option<Box<Work>> {
+        let shared = &turn.worker.shared;
         let is_between = matches!(self.phase, Phase::Receive) && matches!(self.held, Held::Nothing);
         match shared.stop() {
             Stop::Now => return None,
@@ -211,8 +236,8 @@ impl<T: Transport + Unpin> Connection<T> {
             }
         };
         if self.wait != Wait::Nothing
-            && self.entry.has_passed(clock::monotonic_ms())
-            && !self.deadline_passed(&mut work)
+            && self.entry.has_passed(turn.ms)
+            && !self.deadline_passed(turn, &mut work)
         {
             self.worker.give_back(work);
             return None;
@@ -221,16 +246,15 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// A deadline has passed; false when that is the end of the connection.
-    fn deadline_passed(&mut self, work: &mut Work) -> bool {
-        let shared = Arc::clone(&self.worker.shared);
+    fn deadline_passed(&mut self, turn: &Turn, work: &mut Work) -> bool {
         match self.wait {
             Wait::Nothing => true,
             Wait::FirstByte | Wait::Idle | Wait::Write | Wait::Linger => false,
             Wait::Head => {
-                self.refuse(work, &shared.app(), 408, "the request head came too slowly");
+                self.refuse(turn, work, 408, "the request head came too slowly");
                 true
             }
-            Wait::Body => self.body_timed_out(work),
+            Wait::Body => self.body_timed_out(turn, work),
         }
     }
 
@@ -267,19 +291,19 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// Takes requests from the input, answers them, and reads when there is none.
-    fn receive(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let worker = Arc::clone(&self.worker);
+    fn receive(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let worker = &turn.worker;
         let limits = &worker.shared.options.limits.http;
         if !work.input.unread().is_empty() {
             match self.conn.receive(&mut work.parser, work.input.unread(), limits) {
                 Ok((length, Event::Head(_))) => {
                     work.input.keep_head(length);
                     self.wait_for_nothing();
-                    return Ok(self.dispatch(work));
+                    return Ok(self.dispatch(turn, work, cx));
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    self.fault(work, error);
+                    self.fault(turn, work, error);
                     return Ok(Flow::Again);
                 }
             }
@@ -293,7 +317,7 @@ impl<T: Transport + Unpin> Connection<T> {
             Read::Bytes => {
                 if is_first_byte {
                     let head = worker.shared.options.timeouts.head;
-                    self.wait_for(Wait::Head, clock::monotonic_ms() + clock::millis(head));
+                    self.wait_for(Wait::Head, turn.ms + clock::millis(head));
                 }
                 Ok(Flow::Again)
             }
@@ -303,13 +327,13 @@ impl<T: Transport + Unpin> Connection<T> {
                 }
                 if is_first_byte && self.wait != Wait::FirstByte && self.wait != Wait::Idle {
                     let idle = worker.shared.options.timeouts.idle;
-                    self.wait_for(Wait::Idle, clock::monotonic_ms() + clock::millis(idle));
+                    self.wait_for(Wait::Idle, turn.ms + clock::millis(idle));
                 }
                 Ok(Flow::Wait)
             }
             Read::End => Ok(match self.conn.receive_eof(!is_first_byte) {
                 Some(error) => {
-                    self.fault(work, error);
+                    self.fault(turn, work, error);
                     Flow::Again
                 }
                 None => Flow::End,
@@ -341,18 +365,23 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// Sends what is there; then the answer is over.
-    fn flush(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if self.poll_send(work, cx)?.is_pending() {
+    fn flush(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if self.poll_send(turn, work, cx)?.is_pending() {
             return Ok(Flow::Wait);
         }
-        self.log_sent(work);
-        Ok(self.after_answer(work))
+        self.log_sent(turn, work);
+        Ok(self.after_answer(turn, work))
     }
 
     /// Sends what can be sent; sets the deadline for the rest.
-    fn poll_send(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+    fn poll_send(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Poll<()>> {
         let mut moved = 0;
-        let lane = &self.worker.shared.lane;
+        let lane = &turn.worker.shared.lane;
         let result = work.output.poll_send(&self.io, lane, cx, &mut moved);
         match result {
             Poll::Ready(result) => {
@@ -364,8 +393,8 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             Poll::Pending => {
                 if moved > 0 || self.wait != Wait::Write {
-                    let write = self.worker.shared.options.timeouts.write;
-                    self.wait_for(Wait::Write, clock::monotonic_ms() + clock::millis(write));
+                    let write = turn.worker.shared.options.timeouts.write;
+                    self.wait_for(Wait::Write, turn.ms + clock::millis(write));
                 }
                 Ok(Poll::Pending)
             }
@@ -373,7 +402,7 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// Asks the protocol how to go on.
-    fn after_answer(&mut self, work: &mut Work) -> Flow {
+    fn after_answer(&mut self, turn: &Turn, work: &mut Work) -> Flow {
         if self.conn.may_respond() {
             // Nothing was being answered: the batch before the next request has been sent.
             self.phase = Phase::Receive;
@@ -399,20 +428,20 @@ impl<T: Transport + Unpin> Connection<T> {
                     return Flow::End;
                 }
                 work.input.clear();
-                let linger = self.worker.shared.options.timeouts.linger;
-                self.wait_for(Wait::Linger, clock::monotonic_ms() + clock::millis(linger));
-                self.phase = Phase::Linger(self.worker.shared.options.limits.linger_bytes_max);
+                let linger = turn.worker.shared.options.timeouts.linger;
+                self.wait_for(Wait::Linger, turn.ms + clock::millis(linger));
+                self.phase = Phase::Linger(turn.worker.shared.options.limits.linger_bytes_max);
                 Flow::Again
             }
         }
     }
 
     /// Drops the rest of a body that nobody read, so that the connection can go on.
-    fn drain(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if !work.output.is_empty() && self.poll_send(work, cx)?.is_pending() {
+    fn drain(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if !work.output.is_empty() && self.poll_send(turn, work, cx)?.is_pending() {
             return Ok(Flow::Wait);
         }
-        let worker = Arc::clone(&self.worker);
+        let worker = &turn.worker;
         loop {
             let received = self.conn.receive(
                 &mut work.parser,
@@ -426,7 +455,7 @@ impl<T: Transport + Unpin> Connection<T> {
             work.input.used(used);
             if is_end {
                 self.wait_for_nothing();
-                return Ok(self.after_answer(work));
+                return Ok(self.after_answer(turn, work));
             }
             if needs_more {
                 match self.read(work, cx)? {
@@ -435,10 +464,7 @@ impl<T: Transport + Unpin> Connection<T> {
                     Read::Nothing => {
                         if self.wait != Wait::Linger {
                             let linger = worker.shared.options.timeouts.linger;
-                            self.wait_for(
-                                Wait::Linger,
-                                clock::monotonic_ms() + clock::millis(linger),
-                            );
+                            self.wait_for(Wait::Linger, turn.ms + clock::millis(linger));
                         }
                         return Ok(Flow::Wait);
                     }
@@ -470,9 +496,8 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// The client is at fault: one answer, if none has begun, and the end.
-    fn fault(&mut self, work: &mut Work, error: Error) {
-        let app = self.worker.shared.app();
-        self.refuse(work, &app, error.status(), error.text());
+    fn fault(&mut self, turn: &Turn, work: &mut Work, error: Error) {
+        self.refuse(turn, work, error.status(), error.text());
     }
 }
 

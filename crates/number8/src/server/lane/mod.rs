@@ -19,9 +19,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::sync::{Condvar, Mutex, MutexGuard, thread};
+use crate::sync::{self, Condvar, Instant, Mutex, MutexGuard, thread};
 
 use self::job::Run;
 pub use self::job::{Job, JobPanicked};
@@ -108,14 +108,14 @@ impl Lane {
     pub fn close(&self, deadline: Duration) -> bool {
         let shared = &self.0.0;
         shared.refuse();
-        let end = Instant::now() + deadline;
+        let begun = Instant::now();
         let mut state = shared.lock();
         while state.threads > 0 {
-            let left = end.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return false;
             }
-            state = wait(&shared.ended, state, left);
+            state = shared.wait(&shared.ended, state, left);
         }
         true
     }
@@ -228,6 +228,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait<'a>(
+        &'a self,
+        condvar: &Condvar,
+        state: MutexGuard<'a, State>,
+        time: Duration,
+    ) -> MutexGuard<'a, State> {
+        sync::wait_timeout(condvar, &self.state, state, time)
+    }
+
     /// Finds a thread for what waits, if one is needed: to work where none does, else to watch. The caller notifies it
     /// after unlocking.
     fn call_thread(self: &Arc<Self>, state: &mut State) -> io::Result<Option<Arc<Condvar>>> {
@@ -269,6 +278,13 @@ impl Shared {
         state.threads -= 1;
         if state.threads == 0 {
             self.ended.notify_all();
+        }
+        if state.closed
+            && let Some(watcher) = state.watcher.take()
+        {
+            // Perhaps nothing is left to watch.
+            state.called += 1;
+            watcher.notify_one();
         }
     }
 
@@ -328,7 +344,7 @@ impl Shared {
                 }
                 quiet += 1;
                 let left = state.next_look(patience);
-                state = wait(me, state, left);
+                state = self.wait(me, state, left);
             }
             if !state.is_watched_by(me) {
                 state.called -= 1;
@@ -345,19 +361,19 @@ impl Shared {
         mut state: MutexGuard<'a, State>,
         me: &Arc<Condvar>,
     ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
-        let end = Instant::now() + self.options.idle;
+        let since = Instant::now();
         state.idle.push(me.clone());
         loop {
             let left = match state.threads {
                 1 => Duration::MAX,
-                _ => end.saturating_duration_since(Instant::now()),
+                _ => self.options.idle.saturating_sub(since.elapsed()),
             };
-            state = wait(me, state, left);
+            state = self.wait(me, state, left);
             let Some(place) = state.idle.iter().position(|thread| Arc::ptr_eq(thread, me)) else {
                 state.called -= 1;
                 return Ok(state);
             };
-            if end <= Instant::now() && state.threads > 1 {
+            if since.elapsed() >= self.options.idle && state.threads > 1 {
                 state.idle.remove(place);
                 return Err(state);
             }
@@ -397,11 +413,3 @@ const REPORT_JOBS_MAX: usize = 64;
 
 /// How often a watcher finds nothing new before it rests. Under steady load none has to be called anew for each batch.
 const QUIET_LOOKS: u32 = 4;
-
-fn wait<'a>(
-    condvar: &Condvar,
-    state: MutexGuard<'a, State>,
-    time: Duration,
-) -> MutexGuard<'a, State> {
-    condvar.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
-}
