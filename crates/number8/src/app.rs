@@ -25,7 +25,7 @@ pub struct App {
     /// Tells this app from any other of this process.
     id: u64,
     /// By exact path.
-    routes: HashMap<Vec<u8>, Vec<(Method, Box<dyn Handler>)>>,
+    routes: HashMap<Vec<u8>, Methods>,
     /// By prefix; the longest first.
     mounts: Vec<(Vec<u8>, Box<dyn Handler>)>,
     error_pages: HashMap<u16, ErrorPage>,
@@ -35,6 +35,8 @@ pub struct App {
     access_log: Option<AccessLog>,
     dump: Option<Arc<Sink>>,
 }
+
+type Methods = Vec<(Method, Box<dyn Handler>)>;
 
 /// Where a line for each request goes, and what it looks like.
 #[derive(Debug, Clone)]

@@ -8,6 +8,16 @@ mod accept;
 mod lane;
 // Where to listen: what is typed, what is bound, what is handed over, what is in the way.
 mod listener;
+// A running server and its clients, for the modules below.
+mod serving;
+// Requests and answers on one connection, and connections beside one another.
+mod connection;
+// How long the server waits for what.
+mod deadlines;
+// How much it takes of what.
+mod limits;
+// How it ends.
+mod stopping;
 // Finding, reading and listing the served files, and refusing all others.
 mod store;
 // TCP, Unix sockets and the in-memory pair behave alike.

@@ -88,6 +88,7 @@ impl Drop for Incoming {
         let mut state = self.0.lock();
         state.reader_is_gone = true;
         state.queue.clear();
+        state.queued_bytes = 0;
         wake(&state.feeder);
     }
 }
@@ -100,6 +101,11 @@ impl Feeder {
             && !state.reader_is_gone
             && state.end.is_none()
             && state.queued_bytes < WINDOW_BYTES
+    }
+
+    /// Bytes that the reader has not taken yet.
+    pub(crate) fn queued(&self) -> usize {
+        self.0.lock().queued_bytes
     }
 
     pub(crate) fn push(&self, chunk: Bytes) {

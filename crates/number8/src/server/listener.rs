@@ -165,6 +165,15 @@ impl Incoming {
         sys::watch(listener).map(Self)
     }
 
+    /// Takes a connection that is waiting already, whether or not the runtime knows of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Listener::try_accept`].
+    pub fn try_accept(&self) -> io::Result<Accepted> {
+        self.0.get_ref().try_accept()
+    }
+
     /// Where this listens.
     pub fn local_addr(&self) -> &LocalAddr {
         self.0.get_ref().local_addr()

@@ -20,15 +20,17 @@ pub mod transport;
 mod worker;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 pub use bind::{Bind, BindError, ParseBindError, bind, inherited};
 pub use lane::LaneOptions;
@@ -39,10 +41,10 @@ pub use options::{Limits, Options, Timeouts};
 use crate::app::App;
 use accept::Host;
 pub use accept::raise_nofile_limit;
+pub use connection::Closed;
 use connection::Connection;
 use listener::Accepted;
-use tokio::net::{TcpStream, UnixStream};
-use worker::{Shared, Stop, Worker};
+use worker::{Place, Shared, Stop, Worker};
 
 /// An app, listening.
 ///
@@ -78,7 +80,7 @@ impl Handle {
         self.shared.set_stop(Stop::Now);
     }
 
-    /// Serves another app from the next request on; answers that have begun are finished by the old one.
+    /// Serves another app from the next request on; handlers that have begun go on.
     pub fn replace(&self, app: App) {
         self.shared.replace_app(app);
     }
@@ -93,6 +95,13 @@ impl Handle {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections()
+    }
+
+    /// Bytes that connections hold while they wait: parts of requests, and answers that clients have not
+    /// taken yet ([`Limits::buffered_bytes_max`]).
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.shared.buffered()
     }
 }
 
@@ -173,6 +182,15 @@ impl Server {
         self
     }
 
+    /// Calls a function with each connection that has ended, and why; it runs where connections are served,
+    /// so it must not wait.
+    #[must_use]
+    pub fn on_closed(self, report: fn(Option<SocketAddr>, Closed)) -> Self {
+        // Set once at most by this, since a second call finds it taken.
+        let _ = self.shared.on_closed.set(report);
+        self
+    }
+
     /// Where this server listens.
     pub fn local_addrs(&self) -> impl Iterator<Item = &LocalAddr> {
         self.listeners.iter().map(Listener::local_addr)
@@ -205,32 +223,35 @@ impl Server {
         let (worker, runtime) = new_worker(&shared)?;
         let mut workers = vec![(Arc::clone(&worker), None)];
         let mut threads = Vec::new();
+        let mut result = Ok(());
         for number in 1..count {
-            let (worker, runtime) = new_worker(&shared)?;
-            let (sender, receiver) = mpsc::unbounded_channel();
-            workers.push((Arc::clone(&worker), Some(sender)));
-            let thread = thread::Builder::new()
-                .name(format!("number8-worker-{number}"))
-                .spawn(move || runtime.block_on(work(worker, receiver)))
-                .map_err(ServeError::Start)?;
-            threads.push(thread);
+            match start_thread(&shared, number) {
+                Ok((dealt, thread)) => {
+                    workers.push(dealt);
+                    threads.push(thread);
+                }
+                Err(error) => result = Err(error),
+            }
         }
-        let result = runtime.block_on(async {
-            tokio::spawn(lane::batch_wakes());
-            let serving = self.accept_and_finish(workers);
-            tokio::pin!(serving, beside);
-            tokio::select! {
-                result = &mut serving => return result,
-                () = worker.sweep() => {}
-                () = &mut beside => {}
-            }
-            tokio::select! {
-                result = serving => result,
-                () = worker.sweep() => Ok(()),
-            }
-        });
+        if result.is_ok() {
+            result = runtime.block_on(async {
+                tokio::spawn(lane::batch_wakes());
+                let serving = self.accept_and_finish(workers);
+                tokio::pin!(serving, beside);
+                tokio::select! {
+                    result = &mut serving => return result,
+                    () = worker.sweep() => {}
+                    () = &mut beside => {}
+                }
+                tokio::select! {
+                    result = serving => result,
+                    () = worker.sweep() => Ok(()),
+                }
+            });
+        }
         // Whatever the workers still have is cut now.
         shared.set_stop(Stop::Now);
+        drop(runtime);
         for thread in threads {
             // A worker that panicked has said so.
             let _ = thread.join();
@@ -239,7 +260,8 @@ impl Server {
         result
     }
 
-    /// Serves inside the tokio runtime that calls it, with one worker, until it is stopped.
+    /// Serves inside the tokio runtime that calls it, with one worker, until it is stopped. Dropping the
+    /// future stops it at once.
     ///
     /// # Errors
     /// A listener cannot be registered, or connections had to be cut at the end.
@@ -258,69 +280,86 @@ impl Server {
     /// Accepts until asked to stop, then waits until everything is answered or the grace is over.
     async fn accept_and_finish(self, workers: Vec<Dealt>) -> Result<(), ServeError> {
         let Self { shared, listeners, on_warning } = self;
-        let mut acceptors = Vec::new();
-        for listener in listeners {
-            acceptors.push(listener::Incoming::new(listener).map_err(ServeError::Start)?);
-        }
         let workers = Arc::new(workers);
-        let mut tasks = Vec::new();
-        for incoming in acceptors {
+        let _end = CutRest { shared: &shared, workers: &workers };
+        // All of them, before any is accepted from.
+        let listeners: Result<Vec<_>, _> =
+            listeners.into_iter().map(listener::Incoming::new).collect();
+        let mut acceptors = JoinSet::new();
+        for incoming in listeners.map_err(ServeError::Start)? {
             let (workers, shared) = (Arc::clone(&workers), Arc::clone(&shared));
-            tasks.push(tokio::spawn(accept_from(incoming, workers, shared, on_warning)));
+            acceptors.spawn(accept_from(incoming, workers, shared, on_warning));
         }
-        for task in tasks {
+        if acceptors.is_empty() {
+            shared.stopped(Stop::Gracefully).await;
+        }
+        while let Some(ended) = acceptors.join_next().await {
             // An acceptor ends when the server stops; a panic in it must not look like one that serves.
-            task.await.map_err(|error| ServeError::Start(io::Error::other(error)))?;
+            ended.map_err(|error| ServeError::Start(io::Error::other(error)))?;
         }
         finish(&shared, &workers).await
     }
 }
 
-/// A worker, and how it is sent a connection; `None` is the one in this thread.
+/// Cuts the connections that are left when serving ends, however it ends: nothing looks at their deadlines
+/// any more.
+struct CutRest<'a> {
+    shared: &'a Shared,
+    workers: &'a [Dealt],
+}
+
+impl Drop for CutRest<'_> {
+    fn drop(&mut self) {
+        self.shared.set_stop(Stop::Now);
+        self.workers.iter().for_each(|(worker, _)| worker.wake_all());
+    }
+}
+
 /// How long jobs may go on that nobody waits for any more.
 const LANE_END: Duration = Duration::from_secs(1);
 
-type Dealt = (Arc<Worker>, Option<mpsc::UnboundedSender<Accepted>>);
+/// A worker, and how it is sent a connection; `None` is the one in this thread.
+type Dealt = (Arc<Worker>, Option<mpsc::UnboundedSender<(Accepted, Place)>>);
+
+/// Starts the thread of a further worker.
+fn start_thread(
+    shared: &Arc<Shared>,
+    number: usize,
+) -> Result<(Dealt, JoinHandle<()>), ServeError> {
+    let (worker, runtime) = new_worker(shared)?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let dealt = (Arc::clone(&worker), Some(sender));
+    let thread = thread::Builder::new()
+        .name(format!("number8-worker-{number}"))
+        .spawn(move || runtime.block_on(work(&worker, receiver)))
+        .map_err(ServeError::Start)?;
+    Ok((dealt, thread))
+}
 
 fn new_worker(shared: &Arc<Shared>) -> Result<(Arc<Worker>, runtime::Runtime), ServeError> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        // Look for new events after every few dozen polls: a batch of connections shares one wait.
-        .event_interval(61)
         .build()
         .map_err(ServeError::Start)?;
     Ok((Arc::new(Worker::new(Arc::clone(shared))), runtime))
 }
 
-/// What the thread of a further worker does.
-async fn work(worker: Arc<Worker>, mut connections: mpsc::UnboundedReceiver<Accepted>) {
-    let shared = Arc::clone(&worker.shared);
+/// What the thread of a further worker does, until the server ends. Who stops the server wakes the
+/// connections, whichever thread they are in.
+async fn work(worker: &Worker, mut connections: mpsc::UnboundedReceiver<(Accepted, Place)>) {
     tokio::spawn(lane::batch_wakes());
     let serving = async {
-        while let Some(accepted) = connections.recv().await {
-            serve_connection(accepted, &worker);
+        while let Some((accepted, place)) = connections.recv().await {
+            serve_connection(accepted, place);
         }
         // The acceptors are gone: the rest is up to the connections.
         std::future::pending::<()>().await;
     };
-    let ended = async {
-        loop {
-            let changed = shared.stop_changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            match shared.stop() {
-                Stop::Now => return,
-                // Who stops the server wakes the connections, whichever thread they are in.
-                Stop::Gracefully | Stop::No => {}
-            }
-            changed.await;
-        }
-    };
     tokio::select! {
         () = serving => {}
         () = worker.sweep() => {}
-        () = ended => {}
+        () = worker.shared.stopped(Stop::Now) => {}
     }
 }
 
@@ -332,26 +371,20 @@ async fn accept_from(
     warn: fn(&str),
 ) {
     let mut host = Dealer { workers, warn };
-    loop {
-        let changed = shared.stop_changed.notified();
-        tokio::pin!(changed);
-        changed.as_mut().enable();
-        if shared.stop() != Stop::No {
-            break;
-        }
-        tokio::select! {
-            never = accept::accept_forever(&mut incoming, &mut host) => match never {},
-            () = changed => {}
-        }
+    tokio::select! {
+        never = accept::accept_forever(&mut incoming, &mut host) => match never {},
+        () = shared.stopped(Stop::Gracefully) => {}
     }
     // The system has accepted these for us already: closing the listener would reset them.
-    poll_fn(|cx| {
-        while let Poll::Ready(Ok(accepted)) = incoming.poll_accept(cx) {
-            host.accepted(accepted);
+    // Not by readiness, which the runtime may not have noticed yet.
+    loop {
+        match incoming.try_accept() {
+            Ok(accepted) => host.accepted(accepted),
+            // This one client has gone.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => break,
         }
-        Poll::Ready(())
-    })
-    .await;
+    }
 }
 
 /// What the acceptor does with connections.
@@ -378,50 +411,46 @@ impl Host<Accepted> for Dealer {
     }
 }
 
-/// Gives a connection to the worker with the fewest.
+/// Gives a connection to the worker with the fewest. It counts from here on, so that the next one goes
+/// elsewhere, and the end waits for it.
 fn deal(accepted: Accepted, workers: &[Dealt]) {
-    let fewest = workers.iter().min_by_key(|(worker, _)| worker.connections());
-    match fewest {
-        Some((worker, None)) => serve_connection(accepted, worker),
+    let client = match &accepted {
+        Accepted::Tcp(_, peer) => Some(peer.ip()),
+        Accepted::Unix(_) => None,
+    };
+    let Some((worker, thread)) = workers.iter().min_by_key(|(worker, _)| worker.connections())
+    else {
+        return;
+    };
+    let Some(place) = worker.enter(client) else { return };
+    match thread {
+        None => serve_connection(accepted, place),
         // A worker that is gone serves nobody: the connection closes.
-        Some((_, Some(sender))) => drop(sender.send(accepted)),
-        None => {}
+        Some(thread) => drop(thread.send((accepted, place))),
     }
 }
 
-/// Starts the task of one connection, in the runtime of the worker.
-fn serve_connection(accepted: Accepted, worker: &Arc<Worker>) {
-    let peer = match &accepted {
-        Accepted::Tcp(_, peer) => Some(*peer),
-        Accepted::Unix(_) => None,
-    };
-    let client = peer.map(|peer| peer.ip());
-    let is_admitted = worker.shared.admit(client);
-    let entry = worker.enter(client);
-    macro_rules! start {
-        ($socket:expr) => {
-            match $socket {
-                Ok(socket) if is_admitted => {
-                    tokio::spawn(Connection::new(socket, Arc::clone(worker), entry, peer));
-                }
-                Ok(socket) => {
-                    tokio::spawn(Connection::refused(socket, Arc::clone(worker), entry, peer));
-                }
-                // The system cannot watch one more socket: it closes.
-                Err(_) => worker.leave(&entry),
-            }
-        };
-    }
+/// Starts the task of one connection, in the runtime of its worker.
+fn serve_connection(accepted: Accepted, place: Place) {
+    // A socket that the system cannot watch closes.
     match accepted {
-        Accepted::Tcp(socket, _) => start!(TcpStream::from_std(socket)),
-        Accepted::Unix(socket) => start!(UnixStream::from_std(socket)),
+        Accepted::Tcp(socket, peer) => {
+            if let Ok(socket) = TcpStream::from_std(socket) {
+                tokio::spawn(Connection::new(socket, place, Some(peer)));
+            }
+        }
+        Accepted::Unix(socket) => {
+            if let Ok(socket) = UnixStream::from_std(socket) {
+                tokio::spawn(Connection::new(socket, place, None));
+            }
+        }
     }
 }
 
 /// Waits until no connection is left, the grace is over, or the server is told to end at once.
 async fn finish(shared: &Shared, workers: &[Dealt]) -> Result<(), ServeError> {
     let deadline = Instant::now() + shared.options.grace;
-    // Those of other threads wake their own connections.
+    // Those that wait for a request have to look.
     workers.iter().for_each(|(worker, _)| worker.wake_all());
     loop {
         let ended = shared.connection_ended.notified();

@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -58,6 +59,10 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Ends the sending direction: the peer reads the end after what was written. Reading goes on.
     fn shutdown_write(&self) -> io::Result<()>;
+
+    /// Has the end of this transport, when it is dropped, look like a fault to the peer and not like an end, where
+    /// there is a way; what was written and not yet sent is forgotten.
+    fn reset_on_drop(&self) {}
 }
 
 /// Both kinds of socket have the same methods in tokio, but no trait that names them.
@@ -127,6 +132,11 @@ macro_rules! socket_transport {
 
             fn shutdown_write(&self) -> io::Result<()> {
                 Ok(rustix::net::shutdown(self.as_fd(), Shutdown::Write)?)
+            }
+
+            fn reset_on_drop(&self) {
+                // A socket that cannot is closed as any other.
+                let _ = sockopt::set_socket_linger(self, Some(Duration::ZERO));
             }
         }
     };

@@ -5,7 +5,7 @@
 //! of its own, so the locks are never contended.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::task::Waker;
@@ -15,7 +15,7 @@ use number8_proto::http1::{Head, Stamp, Version};
 use tokio::sync::Notify;
 
 use super::clock;
-use super::connection::Work;
+use super::connection::{Closed, Work};
 use super::lane::Lane;
 use super::options::Options;
 use crate::app::App;
@@ -31,15 +31,23 @@ pub(crate) struct Shared {
     app_id: AtomicU64,
     stop: AtomicU8,
     /// Told when `stop` changes.
-    pub(crate) stop_changed: Notify,
+    stop_changed: Notify,
     /// Told when a connection ends while the server stops.
     pub(crate) connection_ended: Notify,
+    /// All that are open.
     connections: AtomicUsize,
+    /// Those of them that are served, not turned away.
+    admitted: AtomicUsize,
+    /// Of those, how many each client has.
     clients: Mutex<HashMap<IpAddr, usize>>,
     /// Bytes held by connections that wait.
     buffered: AtomicUsize,
     request_ids: AtomicU64,
+    pub(crate) on_closed: OnceLock<fn(Option<SocketAddr>, Closed)>,
 }
+
+/// Connections that are told at once that there are too many; further ones are closed without a word.
+const REFUSED_MAX: usize = 256;
 
 /// How far a server is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,9 +72,11 @@ impl Shared {
             stop_changed: Notify::new(),
             connection_ended: Notify::new(),
             connections: AtomicUsize::new(0),
+            admitted: AtomicUsize::new(0),
             clients: Mutex::new(HashMap::new()),
             buffered: AtomicUsize::new(0),
             request_ids: AtomicU64::new(1),
+            on_closed: OnceLock::new(),
         }
     }
 
@@ -92,6 +102,19 @@ impl Shared {
         }
     }
 
+    /// Waits until the server is at least that far on its way out.
+    pub(crate) async fn stopped(&self, stop: Stop) {
+        loop {
+            let changed = self.stop_changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.stop() >= stop {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     pub(crate) fn set_stop(&self, stop: Stop) {
         self.stop.fetch_max(stop as u8, Ordering::AcqRel);
         self.stop_changed.notify_waiters();
@@ -102,37 +125,44 @@ impl Shared {
         self.connections.load(Ordering::Acquire)
     }
 
-    /// Counts a connection in; false when there are too many, over all or from this client. It has to be
-    /// counted out either way.
-    pub(crate) fn admit(&self, client: Option<IpAddr>) -> bool {
+    /// Whether one more connection is served, of all and of this client's; then it is counted in.
+    fn admit(&self, client: Option<IpAddr>) -> bool {
         let limits = &self.options.limits;
-        let all = self.connections.fetch_add(1, Ordering::AcqRel) + 1;
-        let Some(client) = client else { return all <= limits.connections_max };
+        if self.admitted.fetch_add(1, Ordering::AcqRel) >= limits.connections_max {
+            self.admitted.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
+        let Some(client) = client else { return true };
         let mut clients = lock(&self.clients);
         let of_client = clients.entry(network(client)).or_default();
+        if *of_client >= limits.connections_per_client_max {
+            self.admitted.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
         *of_client += 1;
-        all <= limits.connections_max && *of_client <= limits.connections_per_client_max
+        true
     }
 
     fn dismiss(&self, client: Option<IpAddr>) {
-        self.connections.fetch_sub(1, Ordering::AcqRel);
-        if let Some(client) = client.map(network) {
-            let mut clients = lock(&self.clients);
-            if let Some(of_client) = clients.get_mut(&client) {
-                *of_client -= 1;
-                if *of_client == 0 {
-                    clients.remove(&client);
-                }
+        self.admitted.fetch_sub(1, Ordering::AcqRel);
+        let Some(client) = client.map(network) else { return };
+        let mut clients = lock(&self.clients);
+        if let Some(of_client) = clients.get_mut(&client) {
+            *of_client -= 1;
+            if *of_client == 0 {
+                clients.remove(&client);
             }
         }
-        if self.stop() != Stop::No {
-            self.connection_ended.notify_waiters();
-        }
+    }
+
+    /// Bytes that connections hold while they wait.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffered.load(Ordering::Relaxed)
     }
 
     /// True while connections hold less than they may together.
     pub(crate) fn has_room(&self) -> bool {
-        self.buffered.load(Ordering::Relaxed) <= self.options.limits.buffered_bytes_max
+        self.buffered() <= self.options.limits.buffered_bytes_max
     }
 
     /// A connection that held `before` bytes now holds `after`.
@@ -160,6 +190,7 @@ pub(crate) struct Worker {
     table: Mutex<Table>,
     /// Told when the table is no longer empty.
     busy: Notify,
+    #[allow(clippy::vec_box, reason = "they go from here to connections and back as they are")]
     free: Mutex<Vec<Box<Work>>>,
     current: Mutex<Option<Arc<Current>>>,
     log: Mutex<Log>,
@@ -202,11 +233,33 @@ struct Log {
 pub(crate) struct Entry {
     index: usize,
     client: Option<IpAddr>,
+    is_admitted: bool,
     waker: OnceLock<Waker>,
     /// In milliseconds of [`clock::monotonic_ms`]; `u64::MAX` is never.
     deadline_ms: AtomicU64,
     is_idle: AtomicBool,
     is_evicted: AtomicBool,
+}
+
+/// A connection's place in a worker, from when it is dealt out until it ends. Whatever becomes of it, dropping
+/// this counts it out.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) entry: Arc<Entry>,
+}
+
+impl Place {
+    /// False: the connection is only told that there are too many.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.entry.is_admitted
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.leave(&self.entry);
+    }
 }
 
 impl Entry {
@@ -247,8 +300,18 @@ impl Worker {
         }
     }
 
-    /// Enters a connection that was admitted.
-    pub(crate) fn enter(&self, client: Option<IpAddr>) -> Arc<Entry> {
+    /// A place for a new connection; `None` where there are so many that it cannot even be told so.
+    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Place> {
+        let shared = &self.shared;
+        let is_admitted = shared.admit(client);
+        if !is_admitted {
+            let refused =
+                shared.connections().saturating_sub(shared.admitted.load(Ordering::Acquire));
+            if refused >= REFUSED_MAX {
+                return None;
+            }
+        }
+        shared.connections.fetch_add(1, Ordering::AcqRel);
         let mut table = lock(&self.table);
         let index = table.vacant.pop().unwrap_or_else(|| {
             table.entries.push(None);
@@ -257,6 +320,7 @@ impl Worker {
         let entry = Arc::new(Entry {
             index,
             client,
+            is_admitted,
             waker: OnceLock::new(),
             deadline_ms: AtomicU64::new(u64::MAX),
             is_idle: AtomicBool::new(false),
@@ -265,15 +329,21 @@ impl Worker {
         table.entries[index] = Some(Arc::clone(&entry));
         drop(table);
         self.busy.notify_one();
-        entry
+        Some(Place { worker: Arc::clone(self), entry })
     }
 
-    pub(crate) fn leave(&self, entry: &Entry) {
+    fn leave(&self, entry: &Entry) {
         let mut table = lock(&self.table);
         table.entries[entry.index] = None;
         table.vacant.push(entry.index);
         drop(table);
-        self.shared.dismiss(entry.client);
+        if entry.is_admitted {
+            self.shared.dismiss(entry.client);
+        }
+        self.shared.connections.fetch_sub(1, Ordering::AcqRel);
+        if self.shared.stop() != Stop::No {
+            self.shared.connection_ended.notify_waiters();
+        }
     }
 
     /// Connections that this worker serves.
@@ -369,14 +439,14 @@ impl Worker {
     /// Writes the line of one request.
     pub(crate) fn log(
         &self,
-        app: &Arc<App>,
+        current: &Current,
         client: Option<IpAddr>,
         head: Option<&Head<'_>>,
         status: u16,
         bytes: u64,
         duration: Duration,
-        unix: i64,
     ) {
+        let Current { app, unix, .. } = current;
         let Some(settings) = app.log() else { return };
         let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
         let record = Record {
@@ -387,7 +457,7 @@ impl Worker {
             status,
             bytes,
             duration,
-            time: SystemTime::UNIX_EPOCH + Duration::from_secs(unix.try_into().unwrap_or(0)),
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs((*unix).try_into().unwrap_or(0)),
             user: None,
             host: head.and_then(Head::host),
             referer: head_fields.0,

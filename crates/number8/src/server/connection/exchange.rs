@@ -7,15 +7,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
 use number8_proto::headers::Fields;
-use number8_proto::http1::{BodyLength, Event, SendBody};
+use number8_proto::http1::{BodyLength, SendBody};
 
-use super::super::clock;
 use super::super::transport::Transport;
 use super::super::worker::Stop;
-use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Wait, Work};
-use crate::body::{Body, BodyError, Feeder, Kind, Part, channel};
+use super::feed::Feed;
+use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
+use crate::body::{Body, BodyError, Kind, Part, channel};
 use crate::handler::{Answer, Call};
 use crate::layers::access_log::Sink;
 use crate::response::Response;
@@ -28,6 +27,8 @@ pub(super) struct Exchange {
     since: Option<Instant>,
     making: Making,
     feed: Option<Feed>,
+    /// The client has closed its half: nothing more is read.
+    input_ended: bool,
 }
 
 /// What is being made.
@@ -35,18 +36,23 @@ enum Making {
     /// The answer.
     Answer(Pin<Box<dyn Future<Output = Response> + Send>>),
     /// Its content.
-    Content { body: Body, status: u16, bytes: u64 },
+    Content {
+        body: Body,
+        status: u16,
+        bytes: u64,
+        /// The end of the connection is all that tells the client where the content ends.
+        until_close: bool,
+    },
 }
 
-/// The body of the request on its way to the handler.
-struct Feed {
-    feeder: Feeder,
-    received: u64,
-    limit: u64,
-    /// When the client was first waited for.
-    since_ms: Option<u64>,
-    /// When its last bytes came.
-    last_ms: u64,
+/// Where an exchange has got to.
+enum Step {
+    /// The answer is here.
+    Answer(Response),
+    /// All content has been encoded.
+    End,
+    /// Neither of the two.
+    Not(Flow),
 }
 
 impl<T: Transport + Unpin> Connection<T> {
@@ -71,7 +77,7 @@ impl<T: Transport + Unpin> Connection<T> {
                     // Whoever wants to read it learns so; whoever does not may have a better answer.
                     feeder.end(Err(BodyError::TooLarge));
                 }
-                let feed = Feed { feeder, received: 0, limit, since_ms: None, last_ms: 0 };
+                let feed = Feed::new(feeder, limit);
                 (Some(feed), Body::incoming(incoming))
             }
         };
@@ -95,11 +101,15 @@ impl<T: Transport + Unpin> Connection<T> {
             Ok(Answer::Ready(response)) => self.answer(turn, work, since, response, feed),
             Ok(Answer::Later(future)) => {
                 let making = Making::Answer(future);
-                self.phase = Phase::Exchange(Box::new(Exchange { since, making, feed }));
-                Flow::Again
+                self.begin(Exchange { since, making, feed, input_ended: false })
             }
             Err(_) => self.answer(turn, work, since, panicked(), feed),
         }
+    }
+
+    fn begin(&mut self, exchange: Exchange) -> Flow {
+        self.phase = Phase::Exchange(Box::new(exchange));
+        Flow::Again
     }
 
     /// Goes on with an answer that is not complete.
@@ -112,52 +122,89 @@ impl<T: Transport + Unpin> Connection<T> {
         let Phase::Exchange(mut exchange) = std::mem::replace(&mut self.phase, Phase::Flush) else {
             return Ok(Flow::Again);
         };
-        loop {
-            match &mut exchange.making {
-                Making::Answer(future) => {
-                    let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-                    let response = match polled {
-                        Ok(Poll::Ready(response)) => Some(response),
-                        Ok(Poll::Pending) => None,
-                        Err(_) => Some(panicked()),
-                    };
-                    if let Some(response) = response {
-                        self.wait_for_nothing();
-                        let Exchange { since, making, feed } = *exchange;
-                        drop(making);
-                        return Ok(self.answer(turn, work, since, response, feed));
-                    }
-                }
-                Making::Content { body, bytes, .. } => {
-                    match self.pull(turn, work, body, bytes, cx)? {
-                        Pulled::Some => continue,
-                        Pulled::Waits => {}
-                        Pulled::Full => {
-                            self.phase = Phase::Exchange(exchange);
-                            return Ok(Flow::Wait);
-                        }
-                        Pulled::End => {
-                            self.wait_for_nothing();
-                            self.end_content(work, *exchange);
-                            return Ok(Flow::Again);
-                        }
-                    }
-                }
-            }
-            // Neither answer nor content is ready. What is there already goes out, and the client may
-            // be what is waited for.
-            let sent = work.output.is_empty() || self.poll_send(turn, work, cx)?.is_ready();
-            if let Some(feed) = &mut exchange.feed
-                && self.feed(turn, work, feed, cx)?
-            {
-                continue;
-            }
-            if sent && exchange.feed.is_none() {
+        match self.step(turn, work, &mut exchange, cx) {
+            Ok(Step::Answer(response)) => {
                 self.wait_for_nothing();
+                let Exchange { since, making, feed, .. } = *exchange;
+                drop(making);
+                Ok(self.answer(turn, work, since, response, feed))
             }
-            self.phase = Phase::Exchange(exchange);
-            return Ok(Flow::Wait);
+            Ok(Step::End) => {
+                self.wait_for_nothing();
+                self.phase = Phase::Exchange(exchange);
+                self.conn.finish(&Fields::new(), &mut work.output.bytes);
+                self.end_content();
+                Ok(Flow::Again)
+            }
+            Ok(Step::Not(flow)) => {
+                self.phase = Phase::Exchange(exchange);
+                Ok(flow)
+            }
+            Err(error) => {
+                self.phase = Phase::Exchange(exchange);
+                Err(error)
+            }
         }
+    }
+
+    fn step(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Step> {
+        match &mut exchange.making {
+            Making::Answer(future) => {
+                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                    Ok(Poll::Ready(response)) => return Ok(Step::Answer(response)),
+                    Ok(Poll::Pending) => {}
+                    Err(_) => return Ok(Step::Answer(panicked())),
+                }
+            }
+            Making::Content { body, bytes, .. } => {
+                match self.pull(turn, work, body, bytes, cx) {
+                    Ok(Pulled::Some) => return Ok(Step::Not(Flow::Again)),
+                    Ok(Pulled::Waits) => {}
+                    Ok(Pulled::Full) => return Ok(Step::Not(Flow::Wait)),
+                    Ok(Pulled::End) => return Ok(Step::End),
+                    // The head has gone out: the client sees the fault as an answer that is cut, after what
+                    // came before it.
+                    Err(error) => {
+                        let _ = self.poll_send(turn, work, cx);
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        // Neither answer nor content is ready. What is there already goes out, and the client may be what is
+        // waited for.
+        let sent = work.output.is_empty() || self.poll_send(turn, work, cx)?.is_ready();
+        if let Some(feed) = &mut exchange.feed
+            && self.feed(turn, work, feed, cx)?
+        {
+            return Ok(Step::Not(Flow::Again));
+        }
+        if sent && exchange.feed.is_none() {
+            self.wait_for_nothing();
+        }
+        self.watch(work, exchange, cx)?;
+        Ok(Step::Not(Flow::Wait))
+    }
+
+    /// Notices a client that is gone, which fails here. One that has only closed its half still gets its
+    /// answer; the start of a next request is kept.
+    fn watch(
+        &mut self,
+        work: &mut Work,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        if exchange.input_ended || self.conn.is_receiving() || !work.input.unread().is_empty() {
+            return Ok(());
+        }
+        exchange.input_ended = matches!(self.read(work, cx)?, Read::End);
+        Ok(())
     }
 
     /// Takes chunks of content until a batch is full.
@@ -180,122 +227,54 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             Ok(Poll::Ready(Ok(None))) => Ok(Pulled::End),
             Ok(Poll::Pending) => Ok(Pulled::Waits),
-            // The head has gone out: the client sees the fault as an answer that is cut.
             Ok(Poll::Ready(Err(error))) => Err(error),
             Err(_) => Err(io::Error::other("the content panicked")),
         }
     }
 
-    fn end_content(&mut self, work: &mut Work, exchange: Exchange) {
-        let Making::Content { body, status, bytes } = exchange.making else { return };
-        drop(body);
-        self.conn.finish(&Fields::new(), &mut work.output.bytes);
-        self.unlogged = Some(Box::new(Unlogged { status, bytes, since: exchange.since }));
-        self.phase = Phase::Flush;
+    /// No more content comes: what is encoded is to be sent, then the answer is logged.
+    fn end_content(&mut self) {
+        if let Phase::Exchange(exchange) = std::mem::replace(&mut self.phase, Phase::Flush)
+            && let Exchange { since, making, .. } = *exchange
+            && let Making::Content { status, bytes, until_close, .. } = making
+        {
+            self.unlogged = Some(Box::new(Unlogged { status, bytes, since, until_close }));
+        }
     }
 
-    /// Reads the body of the request for whoever wants it; true when there is something new for them.
-    fn feed(
-        &mut self,
-        turn: &Turn,
-        work: &mut Work,
-        feed: &mut Feed,
-        cx: &mut Context<'_>,
-    ) -> io::Result<bool> {
-        let options = &turn.worker.shared.options;
-        if !feed.feeder.wants_more() {
-            // Whoever reads takes its time: the client is not to blame.
-            feed.since_ms = None;
-            if self.wait == Wait::Body {
-                self.wait_for_nothing();
+    /// The connection ends: an answer that is cut is logged too, with what of it was sent.
+    pub(super) fn ended(&mut self, turn: &Turn, work: &Work) {
+        let is_cut = matches!(self.phase, Phase::Exchange(_)) || !work.output.is_empty();
+        self.end_content();
+        if let Some(unlogged) = &mut self.unlogged {
+            unlogged.bytes = unlogged.bytes.saturating_sub(work.output.unsent());
+            if is_cut && unlogged.until_close {
+                // A plain end would look like the end of the content.
+                self.io.reset_on_drop();
             }
-            return Ok(false);
         }
-        self.conn.send_continue(&mut work.output.bytes);
-        loop {
-            let received =
-                self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http);
-            let (used, event) = match received {
-                Ok(received) => received,
-                Err(error) => {
-                    feed.feeder.end(Err(BodyError::Malformed(error)));
-                    return Ok(true);
-                }
-            };
-            let (has_news, needs_more) = match event {
-                Event::Data(data) => {
-                    feed.received += data.len() as u64;
-                    if feed.received > feed.limit {
-                        feed.feeder.end(Err(BodyError::TooLarge));
-                        self.conn.close_after();
-                    } else {
-                        feed.feeder.push(Bytes::copy_from_slice(data));
-                    }
-                    (true, false)
-                }
-                Event::Trailer { name, value } => {
-                    feed.feeder.push_trailer(name, value);
-                    (false, false)
-                }
-                Event::End => {
-                    feed.feeder.end(Ok(()));
-                    (true, false)
-                }
-                Event::NeedMore | Event::Head(_) => (false, true),
-            };
-            work.input.used(used);
-            if has_news {
-                self.wait_for_nothing();
-                return Ok(true);
-            }
-            if !needs_more {
-                continue;
-            }
-            if work.output.queued() > 0 && self.poll_send(turn, work, cx)?.is_pending() {
-                return Ok(false);
-            }
-            match self.read(work, cx)? {
-                Read::Bytes => feed.last_ms = turn.ms,
-                Read::Nothing => {
-                    let now_ms = turn.ms;
-                    let since_ms = *feed.since_ms.get_or_insert_with(|| {
-                        feed.last_ms = now_ms;
-                        now_ms
-                    });
-                    let silent = feed.last_ms + clock::millis(options.timeouts.body);
-                    let slow = match options.timeouts.body_rate_min {
-                        0 => u64::MAX,
-                        // Later than this, the average would be below the lowest rate.
-                        rate => {
-                            since_ms
-                                + clock::millis(options.timeouts.body_rate_after)
-                                + feed.received.saturating_mul(1000) / rate
-                        }
-                    };
-                    self.wait_for(Wait::Body, silent.min(slow));
-                    return Ok(false);
-                }
-                Read::End => {
-                    // The client will not hear an answer to what it left unfinished.
-                    let _ = self.conn.receive_eof(true);
-                    feed.feeder.end(Err(BodyError::Disconnected));
-                    return Ok(true);
-                }
-            }
+        self.log_sent(turn, work);
+    }
+
+    /// Bytes of a body that wait for their reader.
+    pub(super) fn held_for_reader(&self) -> usize {
+        match &self.phase {
+            Phase::Exchange(exchange) => exchange.feed.as_ref().map_or(0, Feed::queued),
+            _ => 0,
         }
     }
 
     /// The body did not come in time; false when that ends the connection at once.
     pub(super) fn body_timed_out(&mut self, turn: &Turn, work: &mut Work) -> bool {
+        if !self.conn.may_respond() {
+            return false;
+        }
         let Phase::Exchange(exchange) = std::mem::replace(&mut self.phase, Phase::Flush) else {
             return false;
         };
         self.wait_for_nothing();
         if let Some(feed) = &exchange.feed {
-            feed.feeder.end(Err(BodyError::TimedOut));
-        }
-        if !self.conn.may_respond() {
-            return false;
+            feed.fail(BodyError::TimedOut);
         }
         let response = Response::error(408, BodyError::TimedOut.to_string()).closing();
         self.answer(turn, work, exchange.since, response, None);
@@ -313,7 +292,7 @@ impl<T: Transport + Unpin> Connection<T> {
     ) -> Flow {
         let (shared, app) = (&turn.worker.shared, &turn.current.app);
         let response = app.finish(response);
-        if response.close || shared.stop() != Stop::No {
+        if response.close || shared.stop() != Stop::No || self.place.entry.is_evicted() {
             self.conn.close_after();
         }
         let start = work.output.bytes.len();
@@ -342,9 +321,9 @@ impl<T: Transport + Unpin> Connection<T> {
                 work.output.parts = parts;
             }
             (_, kind @ (Kind::Stream(_) | Kind::Incoming(_))) => {
-                let making = Making::Content { body: Body { kind }, status, bytes };
-                self.phase = Phase::Exchange(Box::new(Exchange { since, making, feed }));
-                return Flow::Again;
+                let until_close = send == SendBody::Plain;
+                let making = Making::Content { body: Body { kind }, status, bytes, until_close };
+                return self.begin(Exchange { since, making, feed, input_ended: false });
             }
         }
         drop(feed);
@@ -355,7 +334,7 @@ impl<T: Transport + Unpin> Connection<T> {
             self.log_answer(turn, work, status, bytes, since);
             return self.after_answer(turn, work);
         }
-        self.unlogged = Some(Box::new(Unlogged { status, bytes, since }));
+        self.unlogged = Some(Box::new(Unlogged { status, bytes, since, until_close: false }));
         self.phase = Phase::Flush;
         Flow::Again
     }
@@ -379,7 +358,7 @@ impl<T: Transport + Unpin> Connection<T> {
     /// Logs the answer that has just been sent.
     pub(super) fn log_sent(&mut self, turn: &Turn, work: &Work) {
         if let Some(unlogged) = self.unlogged.take() {
-            let Unlogged { status, bytes, since } = *unlogged;
+            let Unlogged { status, bytes, since, .. } = *unlogged;
             self.log_answer(turn, work, status, bytes, since);
         }
     }
@@ -403,8 +382,7 @@ impl<T: Transport + Unpin> Connection<T> {
         }
         let client = self.peer.map(|peer| peer.ip());
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();
-        let unix = turn.current.unix;
-        turn.worker.log(app, client, head.as_ref(), status, bytes, duration, unix);
+        turn.worker.log(&turn.current, client, head.as_ref(), status, bytes, duration);
     }
 }
 

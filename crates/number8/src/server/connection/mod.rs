@@ -12,7 +12,10 @@
 //! holds no buffer and no allocation of its own. What a client sends is read into a buffer borrowed from
 //! the worker; every complete request in it is answered; then everything is written with one call.
 
+mod closed;
+mod closing;
 mod exchange;
+mod feed;
 mod input;
 mod output;
 
@@ -24,19 +27,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use number8_proto::Error;
-use number8_proto::http1::{Conn, Event, HeadParser, Next};
+use number8_proto::http1::{Conn, Event, HeadParser};
+use number8_proto::{CloseReason, Error};
 
 use super::clock;
 use super::transport::Transport;
-use super::worker::{Current, Entry, Stop, Worker};
+use super::worker::{Current, Place, Stop, Worker};
 use crate::handler::Now;
+pub use closed::Closed;
 use exchange::Exchange;
 use input::Input;
 use output::Output;
 
 /// Answers are gathered up to this size before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// Bytes moved in one turn before other connections get theirs.
+const TURN_BYTES: u64 = 1024 * 1024;
 
 /// What a connection holds while it has something to do.
 #[derive(Debug, Default)]
@@ -65,8 +72,8 @@ enum Phase {
     Exchange(Box<Exchange>),
     /// Send what is there, then go on as the protocol says.
     Flush,
-    /// Drop the rest of a body.
-    Drain,
+    /// Drop the rest of a body, so many more bytes at most.
+    Drain(u64),
     /// Everything is sent and the sending side closed: drop so many more bytes, until the client closes.
     Linger(u64),
 }
@@ -121,17 +128,21 @@ enum Flow {
 /// One connection; a future that ends when the connection does.
 pub(crate) struct Connection<T: Transport> {
     io: T,
-    worker: Arc<Worker>,
-    entry: Arc<Entry>,
     peer: Option<SocketAddr>,
     conn: Conn,
     held: Held,
     phase: Phase,
     wait: Wait,
+    /// Why it ends, once that is known.
+    closed: Option<Closed>,
+    /// Bytes that may still be moved in this turn.
+    budget: u64,
     /// Bytes counted in `Shared::buffered`.
     counted: usize,
     /// What is to be logged when everything has been sent.
     unlogged: Option<Box<Unlogged>>,
+    /// The last field, so that the connection counts until its socket is closed.
+    place: Place,
 }
 
 /// An answer that is being sent.
@@ -140,51 +151,47 @@ struct Unlogged {
     /// Bytes of content.
     bytes: u64,
     since: Option<Instant>,
+    /// The end of the connection is all that tells the client where the content ends.
+    until_close: bool,
 }
 
 impl<T: Transport + Unpin> Connection<T> {
-    /// A connection that was admitted and entered in the worker's table.
-    pub(crate) fn new(
-        io: T,
-        worker: Arc<Worker>,
-        entry: Arc<Entry>,
-        peer: Option<SocketAddr>,
-    ) -> Self {
+    /// A new connection. One that is not admitted is told so and closed.
+    pub(crate) fn new(io: T, place: Place, peer: Option<SocketAddr>) -> Self {
         let mut connection = Self {
             io,
-            worker,
-            entry,
             peer,
             conn: Conn::new(),
             held: Held::Nothing,
             phase: Phase::Receive,
             wait: Wait::Nothing,
+            closed: None,
+            budget: 0,
             counted: 0,
             unlogged: None,
+            place,
         };
-        let first_byte = connection.worker.shared.options.timeouts.first_byte;
-        connection.wait_for(Wait::FirstByte, clock::monotonic_ms() + clock::millis(first_byte));
+        if connection.place.is_admitted() {
+            let first_byte = connection.place.worker.shared.options.timeouts.first_byte;
+            connection.wait_for(Wait::FirstByte, clock::monotonic_ms() + clock::millis(first_byte));
+        } else {
+            let turn = Turn::new(&connection.place.worker);
+            let mut work = turn.worker.take_work();
+            connection.closed = Some(Closed::TooMany);
+            connection.refuse(&turn, &mut work, 503, "too many connections");
+            connection.held = Held::Work(work);
+        }
         connection
     }
 
-    /// A connection beyond a limit: it is told so and closed.
-    pub(crate) fn refused(
-        io: T,
-        worker: Arc<Worker>,
-        entry: Arc<Entry>,
-        peer: Option<SocketAddr>,
-    ) -> Self {
-        let mut connection = Self::new(io, worker, entry, peer);
-        let mut work = connection.worker.take_work();
-        let turn = Turn::new(&connection.worker);
-        connection.refuse(&turn, &mut work, 503, "too many connections");
-        connection.held = Held::Work(work);
-        connection
+    /// The first reason to close is the one.
+    fn note(&mut self, closed: Closed) {
+        self.closed.get_or_insert(closed);
     }
 
     fn wait_for(&mut self, wait: Wait, until_ms: u64) {
         self.wait = wait;
-        self.entry.set_deadline(until_ms, matches!(wait, Wait::Idle | Wait::FirstByte));
+        self.place.entry.set_deadline(until_ms, matches!(wait, Wait::Idle | Wait::FirstByte));
     }
 
     fn wait_for_nothing(&mut self) {
@@ -194,73 +201,100 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let turn = &Turn::new(&self.worker);
-        let Some(mut work) = self.begin(turn) else { return Poll::Ready(()) };
-        let flow = loop {
+        let turn = &Turn::new(&self.place.worker);
+        self.budget = TURN_BYTES;
+        let mut work = self.take_up();
+        let end = if turn.worker.shared.stop() == Stop::Now {
+            self.note(Closed::Cut);
+            Poll::Ready(())
+        } else if self.is_overdue(turn) && !self.deadline_passed(turn, &mut work) {
+            Poll::Ready(())
+        } else {
+            self.steps(turn, &mut work, cx)
+        };
+        if end.is_ready() {
+            self.ended(turn, &work);
+        }
+        self.put_away(work, end.is_ready());
+        end
+    }
+
+    fn steps(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.budget == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let flow = match self.phase {
-                Phase::Receive => self.receive(turn, &mut work, cx),
-                Phase::Exchange(_) => self.exchange(turn, &mut work, cx),
-                Phase::Flush => self.flush(turn, &mut work, cx),
-                Phase::Drain => self.drain(turn, &mut work, cx),
-                Phase::Linger(left) => self.linger(&mut work, left, cx),
+                Phase::Receive => self.receive(turn, work, cx),
+                Phase::Exchange(_) => self.exchange(turn, work, cx),
+                Phase::Flush => self.flush(turn, work, cx),
+                Phase::Drain(left) => self.drain(turn, work, left, cx),
+                Phase::Linger(left) => self.linger(work, left, cx),
             };
             match flow {
                 Ok(Flow::Again) => {}
-                Ok(Flow::Wait) => break Poll::Pending,
+                Ok(Flow::Wait) => return Poll::Pending,
+                Ok(Flow::End) => return Poll::Ready(()),
                 // A broken connection has nobody to tell.
-                Ok(Flow::End) | Err(_) => break Poll::Ready(()),
+                Err(error) => {
+                    self.note(Closed::Broken(error.kind()));
+                    return Poll::Ready(());
+                }
             }
-        };
-        self.put_away(work, flow.is_ready());
-        flow
+        }
     }
 
-    /// Looks at what others want of this connection; `None` when that is its end. Else takes buffers.
-    fn begin(&mut self, turn: &Turn) -> Option<Box<Work>> {
-        let shared = &turn.worker.shared;
-        let is_between = matches!(self.phase, Phase::Receive) && matches!(self.held, Held::Nothing);
-        match shared.stop() {
-            Stop::Now => return None,
-            _ if is_between && self.entry.is_evicted() => return None,
-            _ => {}
-        }
-        let mut work = match std::mem::replace(&mut self.held, Held::Nothing) {
+    /// Takes buffers, with what was put away.
+    fn take_up(&mut self) -> Box<Work> {
+        match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Work(work) => work,
-            Held::Nothing => self.worker.take_work(),
+            Held::Nothing => self.place.worker.take_work(),
             Held::Partial(partial) => {
                 let (bytes, parser) = *partial;
-                let mut work = self.worker.take_work();
+                let mut work = self.place.worker.take_work();
                 work.input.restore(&bytes);
                 work.parser = parser;
                 work
             }
-        };
-        if self.wait != Wait::Nothing
-            && self.entry.has_passed(turn.ms)
-            && !self.deadline_passed(turn, &mut work)
-        {
-            self.worker.give_back(work);
-            return None;
         }
-        Some(work)
+    }
+
+    fn is_overdue(&self, turn: &Turn) -> bool {
+        self.wait != Wait::Nothing && self.place.entry.has_passed(turn.ms)
     }
 
     /// A deadline has passed; false when that is the end of the connection.
     fn deadline_passed(&mut self, turn: &Turn, work: &mut Work) -> bool {
         match self.wait {
-            Wait::Nothing => true,
-            Wait::FirstByte | Wait::Idle | Wait::Write | Wait::Linger => false,
+            // Whether a request has come in the meantime is seen when reading.
+            Wait::Nothing | Wait::FirstByte | Wait::Idle => true,
+            Wait::Linger => {
+                self.note(Closed::Answered(CloseReason::BodyUnread));
+                false
+            }
+            Wait::Write => {
+                self.note(Closed::WriteTimeout);
+                // What the system still holds for the client would stay until it gives up by itself.
+                self.io.reset_on_drop();
+                false
+            }
             Wait::Head => {
+                self.note(Closed::HeadTimeout);
                 self.refuse(turn, work, 408, "the request head came too slowly");
                 true
             }
-            Wait::Body => self.body_timed_out(turn, work),
+            Wait::Body => {
+                self.note(Closed::BodyTimeout);
+                self.body_timed_out(turn, work)
+            }
         }
     }
 
     /// Gives buffers back or keeps what of them is needed.
     fn put_away(&mut self, mut work: Box<Work>, is_end: bool) {
-        let is_receiving = matches!(self.phase, Phase::Receive | Phase::Linger(_) | Phase::Drain);
+        let is_receiving =
+            matches!(self.phase, Phase::Receive | Phase::Linger(_) | Phase::Drain(_));
         if is_end || (is_receiving && work.output.is_empty()) {
             let unread = work.input.unread();
             if !is_end && !unread.is_empty() {
@@ -268,6 +302,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 let parser = std::mem::take(&mut work.parser);
                 self.held = Held::Partial(Box::new((bytes, parser)));
             }
+            // SECURITY: the next to use these buffers is another client.
             work.parser.reset();
             work.output.clear();
             if work.input.is_large() {
@@ -275,33 +310,38 @@ impl<T: Transport + Unpin> Connection<T> {
             } else {
                 work.input.clear();
             }
-            self.worker.give_back(work);
+            self.place.worker.give_back(work);
         } else {
             self.held = Held::Work(work);
         }
         let holds = match &self.held {
             Held::Nothing => 0,
             Held::Partial(partial) => partial.0.len(),
-            Held::Work(work) => work.input.unread().len() + work.output.held(),
+            Held::Work(work) => {
+                work.input.unread().len() + work.output.held() + self.held_for_reader()
+            }
         };
         if holds != self.counted {
-            self.worker.shared.holds(self.counted, holds);
+            self.place.worker.shared.holds(self.counted, holds);
             self.counted = holds;
         }
     }
 
     /// Takes requests from the input, answers them, and reads when there is none.
     fn receive(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let worker = &turn.worker;
-        let limits = &worker.shared.options.limits.http;
+        let options = &turn.worker.shared.options;
         if !work.input.unread().is_empty() {
-            match self.conn.receive(&mut work.parser, work.input.unread(), limits) {
+            match self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http) {
                 Ok((length, Event::Head(_))) => {
                     work.input.keep_head(length);
                     self.wait_for_nothing();
                     return Ok(self.dispatch(turn, work, cx));
                 }
-                Ok(_) => {}
+                Ok(_) => {
+                    if self.wait != Wait::Head {
+                        self.wait_for(Wait::Head, turn.ms + clock::millis(options.timeouts.head));
+                    }
+                }
                 Err(error) => {
                     self.fault(turn, work, error);
                     return Ok(Flow::Again);
@@ -312,32 +352,59 @@ impl<T: Transport + Unpin> Connection<T> {
             self.phase = Phase::Flush;
             return Ok(Flow::Again);
         }
-        let is_first_byte = work.input.unread().is_empty();
-        match self.read(work, cx)? {
-            Read::Bytes => {
-                if is_first_byte {
-                    let head = worker.shared.options.timeouts.head;
-                    self.wait_for(Wait::Head, turn.ms + clock::millis(head));
-                }
-                Ok(Flow::Again)
-            }
-            Read::Nothing => {
-                if worker.shared.stop() != Stop::No && is_first_byte {
-                    return Ok(Flow::End);
-                }
-                if is_first_byte && self.wait != Wait::FirstByte && self.wait != Wait::Idle {
-                    let idle = worker.shared.options.timeouts.idle;
-                    self.wait_for(Wait::Idle, turn.ms + clock::millis(idle));
-                }
-                Ok(Flow::Wait)
-            }
-            Read::End => Ok(match self.conn.receive_eof(!is_first_byte) {
+        let is_between = work.input.unread().is_empty();
+        Ok(match self.read(work, cx)? {
+            Read::Bytes => Flow::Again,
+            Read::Nothing if is_between => self.between(turn, work),
+            Read::Nothing => Flow::Wait,
+            Read::End => match self.conn.receive_eof(!is_between) {
                 Some(error) => {
                     self.fault(turn, work, error);
                     Flow::Again
                 }
-                None => Flow::End,
-            }),
+                None => {
+                    self.note(Closed::ByClient);
+                    Flow::End
+                }
+            },
+        })
+    }
+
+    /// There is no request, and not a part of one: waits for it, unless that has gone on for too long or the
+    /// server wants to end.
+    fn between(&mut self, turn: &Turn, work: &mut Work) -> Flow {
+        let shared = &turn.worker.shared;
+        let timeouts = &shared.options.timeouts;
+        if self.place.entry.is_evicted() {
+            self.note(Closed::Evicted);
+            return Flow::End;
+        }
+        match (shared.stop(), self.wait) {
+            (Stop::No, Wait::FirstByte) if self.is_overdue(turn) => {
+                self.note(Closed::FirstByteTimeout);
+                Flow::End
+            }
+            (Stop::No, Wait::Idle) if self.is_overdue(turn) => {
+                self.note(Closed::Idle);
+                self.close(turn, work)
+            }
+            (Stop::No, Wait::FirstByte | Wait::Idle) => Flow::Wait,
+            (Stop::No, _) => {
+                self.wait_for(Wait::Idle, turn.ms + clock::millis(timeouts.idle));
+                Flow::Wait
+            }
+            // The first request of a new connection is on its way, most likely, and its client would not try
+            // again as it would on a connection that had worked before.
+            (_, Wait::FirstByte) => {
+                self.note(Closed::Stopping);
+                self.wait_for(Wait::Linger, turn.ms + clock::millis(timeouts.linger));
+                Flow::Wait
+            }
+            (_, Wait::Linger) => Flow::Wait,
+            (_, _) => {
+                self.note(Closed::Stopping);
+                self.close(turn, work)
+            }
         }
     }
 
@@ -352,6 +419,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 Ok(0) => return Ok(Read::End),
                 Ok(count) => {
                     work.input.filled(count);
+                    self.budget = self.budget.saturating_sub(count as u64);
                     return Ok(Read::Bytes);
                 }
                 Err(error)
@@ -364,139 +432,9 @@ impl<T: Transport + Unpin> Connection<T> {
         }
     }
 
-    /// Sends what is there; then the answer is over.
-    fn flush(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if self.poll_send(turn, work, cx)?.is_pending() {
-            return Ok(Flow::Wait);
-        }
-        self.log_sent(turn, work);
-        Ok(self.after_answer(turn, work))
-    }
-
-    /// Sends what can be sent; sets the deadline for the rest.
-    fn poll_send(
-        &mut self,
-        turn: &Turn,
-        work: &mut Work,
-        cx: &mut Context<'_>,
-    ) -> io::Result<Poll<()>> {
-        let mut moved = 0;
-        let lane = &turn.worker.shared.lane;
-        let result = work.output.poll_send(&self.io, lane, cx, &mut moved);
-        match result {
-            Poll::Ready(result) => {
-                result?;
-                if self.wait == Wait::Write {
-                    self.wait_for_nothing();
-                }
-                Ok(Poll::Ready(()))
-            }
-            Poll::Pending => {
-                if moved > 0 || self.wait != Wait::Write {
-                    let write = turn.worker.shared.options.timeouts.write;
-                    self.wait_for(Wait::Write, turn.ms + clock::millis(write));
-                }
-                Ok(Poll::Pending)
-            }
-        }
-    }
-
-    /// Asks the protocol how to go on.
-    fn after_answer(&mut self, turn: &Turn, work: &mut Work) -> Flow {
-        if self.conn.may_respond() {
-            // Nothing was being answered: the batch before the next request has been sent.
-            self.phase = Phase::Receive;
-            return Flow::Again;
-        }
-        match self.conn.advance() {
-            Next::Request => {
-                work.input.forget_head();
-                work.parser.reset();
-                self.phase = Phase::Receive;
-                Flow::Again
-            }
-            Next::Drain => {
-                self.phase = Phase::Drain;
-                Flow::Again
-            }
-            Next::Close(_) if !work.output.is_empty() => {
-                self.phase = Phase::Flush;
-                Flow::Again
-            }
-            Next::Close(_) => {
-                if self.io.shutdown_write().is_err() {
-                    return Flow::End;
-                }
-                work.input.clear();
-                let linger = turn.worker.shared.options.timeouts.linger;
-                self.wait_for(Wait::Linger, turn.ms + clock::millis(linger));
-                self.phase = Phase::Linger(turn.worker.shared.options.limits.linger_bytes_max);
-                Flow::Again
-            }
-        }
-    }
-
-    /// Drops the rest of a body that nobody read, so that the connection can go on.
-    fn drain(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if !work.output.is_empty() && self.poll_send(turn, work, cx)?.is_pending() {
-            return Ok(Flow::Wait);
-        }
-        let worker = &turn.worker;
-        loop {
-            let received = self.conn.receive(
-                &mut work.parser,
-                work.input.unread(),
-                &worker.shared.options.limits.http,
-            );
-            // An answer has been sent: a fault ends the connection without another.
-            let Ok((used, event)) = received else { return Ok(Flow::End) };
-            let (is_end, needs_more) =
-                (matches!(event, Event::End), matches!(event, Event::NeedMore));
-            work.input.used(used);
-            if is_end {
-                self.wait_for_nothing();
-                return Ok(self.after_answer(turn, work));
-            }
-            if needs_more {
-                match self.read(work, cx)? {
-                    Read::Bytes => {}
-                    Read::End => return Ok(Flow::End),
-                    Read::Nothing => {
-                        if self.wait != Wait::Linger {
-                            let linger = worker.shared.options.timeouts.linger;
-                            self.wait_for(Wait::Linger, turn.ms + clock::millis(linger));
-                        }
-                        return Ok(Flow::Wait);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads and drops until the client closes (RFC 9112 §9.6): closing with unread bytes would make the
-    /// system reset the connection, and the client might lose the answer.
-    fn linger(&mut self, work: &mut Work, mut left: u64, cx: &mut Context<'_>) -> io::Result<Flow> {
-        loop {
-            match self.read(work, cx)? {
-                Read::End => return Ok(Flow::End),
-                Read::Nothing => {
-                    self.phase = Phase::Linger(left);
-                    return Ok(Flow::Wait);
-                }
-                Read::Bytes => {
-                    let count = work.input.unread().len();
-                    work.input.clear();
-                    left = left.saturating_sub(count as u64);
-                    if left == 0 {
-                        return Ok(Flow::End);
-                    }
-                }
-            }
-        }
-    }
-
     /// The client is at fault: one answer, if none has begun, and the end.
     fn fault(&mut self, turn: &Turn, work: &mut Work, error: Error) {
+        self.note(Closed::Fault(error));
         self.refuse(turn, work, error.status(), error.text());
     }
 }
@@ -512,14 +450,18 @@ impl<T: Transport + Unpin> Future for Connection<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.entry.register(cx.waker());
+        this.place.entry.register(cx.waker());
         this.run(cx)
     }
 }
 
 impl<T: Transport> Drop for Connection<T> {
     fn drop(&mut self) {
-        self.worker.shared.holds(self.counted, 0);
-        self.worker.leave(&self.entry);
+        let shared = &self.place.worker.shared;
+        shared.holds(self.counted, 0);
+        if let Some(report) = shared.on_closed.get() {
+            // Dropped while at work: the runtime ends.
+            report(self.peer, self.closed.unwrap_or(Closed::Cut));
+        }
     }
 }

@@ -11,10 +11,8 @@ use bytes::Bytes;
 
 use super::super::lane::{Job, Lane};
 use super::super::transport::Transport;
+use super::TURN_BYTES;
 use crate::body::{FileRange, Part};
-
-/// Bytes sent in one turn before other connections get theirs.
-const TURN_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of a file that are asked about at once: are they in memory?
 const PROBE_BYTES: u64 = 1024 * 1024;
@@ -61,6 +59,16 @@ impl Output {
     /// Bytes not yet sent that are encoded already.
     pub(crate) fn queued(&self) -> usize {
         self.bytes.len() - self.sent
+    }
+
+    /// Bytes not yet sent, of files too.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.queued() as u64 + self.parts.iter().map(Part::len).sum::<u64>()
+    }
+
+    /// True while a file is being brought into memory: then it is not the client that is waited for.
+    pub(crate) fn waits_for_file(&self) -> bool {
+        self.filling.is_some()
     }
 
     /// Gets ready for the next batch; everything has been sent.

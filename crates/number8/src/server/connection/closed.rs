@@ -1,0 +1,62 @@
+//! Why connections end, for whoever runs the server.
+
+use std::fmt;
+use std::io::ErrorKind;
+
+use number8_proto::{CloseReason, Error};
+
+/// Why a connection ended. As text: what stands after "closed:" in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Closed {
+    /// The client closed it between two requests, or with its request unfinished.
+    ByClient,
+    /// An answer was the last one, for this reason.
+    Answered(CloseReason),
+    /// The request was at fault.
+    Fault(Error),
+    /// There were too many connections; it was told so.
+    TooMany,
+    /// Nothing came ([`Timeouts::first_byte`](crate::server::Timeouts::first_byte)).
+    FirstByteTimeout,
+    /// No next request came ([`Timeouts::idle`](crate::server::Timeouts::idle)).
+    Idle,
+    /// The head came too slowly ([`Timeouts::head`](crate::server::Timeouts::head)).
+    HeadTimeout,
+    /// The content came too slowly ([`Timeouts::body`](crate::server::Timeouts::body)).
+    BodyTimeout,
+    /// The client took no more of an answer ([`Timeouts::write`](crate::server::Timeouts::write)).
+    WriteTimeout,
+    /// It was idle, and descriptors were short.
+    Evicted,
+    /// The server stops, and nothing was being answered.
+    Stopping,
+    /// The server ended while an answer was not complete.
+    Cut,
+    /// Reading, writing or the content of an answer failed.
+    Broken(ErrorKind),
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByClient => "the client closed it",
+            Self::Answered(CloseReason::ClientAsked) => "the client asked for it",
+            Self::Answered(CloseReason::ServerAsked) => "the answer was the last one",
+            Self::Answered(CloseReason::LengthUnknown) => "the end marks the end of the answer",
+            Self::Answered(CloseReason::BodyUnread) => "the content was not worth reading",
+            Self::Answered(CloseReason::Fault) => "the request was at fault",
+            Self::Fault(error) => return write!(f, "the request was at fault: {error}"),
+            Self::TooMany => "there are too many connections",
+            Self::FirstByteTimeout => "nothing came",
+            Self::Idle => "no next request came",
+            Self::HeadTimeout => "the request head came too slowly",
+            Self::BodyTimeout => "the content came too slowly",
+            Self::WriteTimeout => "the client took no more of the answer",
+            Self::Evicted => "it was idle, and descriptors are short",
+            Self::Stopping => "the server stops",
+            Self::Cut => "the server ended before the answer did",
+            Self::Broken(kind) => return write!(f, "it broke: {kind}"),
+        })
+    }
+}

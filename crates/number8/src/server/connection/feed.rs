@@ -1,0 +1,137 @@
+//! The body of a request: read from the client for whoever wants it, and when they want it.
+
+use std::io;
+use std::task::Context;
+
+use bytes::Bytes;
+use number8_proto::http1::Event;
+
+use super::super::clock;
+use super::super::transport::Transport;
+use super::{Closed, Connection, Read, Turn, Wait, Work};
+use crate::body::{BodyError, Feeder};
+
+/// The body of the request on its way to the handler.
+pub(super) struct Feed {
+    feeder: Feeder,
+    received: u64,
+    limit: u64,
+    /// When the client was first waited for.
+    since_ms: Option<u64>,
+    /// When its last bytes came.
+    last_ms: u64,
+}
+
+impl Feed {
+    /// For the other end of `feeder`, which may read so many bytes.
+    pub(super) fn new(feeder: Feeder, limit: u64) -> Self {
+        Self { feeder, received: 0, limit, since_ms: None, last_ms: 0 }
+    }
+
+    /// Bytes that wait for their reader.
+    pub(super) fn queued(&self) -> usize {
+        self.feeder.queued()
+    }
+
+    /// The body is over before its end.
+    pub(super) fn fail(&self, error: BodyError) {
+        self.feeder.end(Err(error));
+    }
+}
+
+impl<T: Transport + Unpin> Connection<T> {
+    /// Reads the body of the request for whoever wants it; true when there is something new for them.
+    pub(super) fn feed(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        feed: &mut Feed,
+        cx: &mut Context<'_>,
+    ) -> io::Result<bool> {
+        let options = &turn.worker.shared.options;
+        if !feed.feeder.wants_more() {
+            // Whoever reads takes its time: the client is not to blame.
+            feed.since_ms = None;
+            if self.wait == Wait::Body {
+                self.wait_for_nothing();
+            }
+            return Ok(false);
+        }
+        if work.input.unread().is_empty() {
+            self.conn.send_continue(&mut work.output.bytes);
+        }
+        loop {
+            let received =
+                self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http);
+            let (used, event) = match received {
+                Ok(received) => received,
+                Err(error) => {
+                    self.note(Closed::Fault(error));
+                    feed.feeder.end(Err(BodyError::Malformed(error)));
+                    return Ok(true);
+                }
+            };
+            let (has_news, needs_more) = match event {
+                Event::Data(data) => {
+                    feed.received += data.len() as u64;
+                    if feed.received > feed.limit {
+                        feed.feeder.end(Err(BodyError::TooLarge));
+                        self.conn.close_after();
+                    } else {
+                        feed.feeder.push(Bytes::copy_from_slice(data));
+                    }
+                    (true, false)
+                }
+                Event::Trailer { name, value } => {
+                    feed.feeder.push_trailer(name, value);
+                    (false, false)
+                }
+                Event::End => {
+                    feed.feeder.end(Ok(()));
+                    (true, false)
+                }
+                Event::NeedMore | Event::Head(_) => (false, true),
+            };
+            work.input.used(used);
+            if has_news {
+                self.wait_for_nothing();
+                return Ok(true);
+            }
+            if !needs_more {
+                continue;
+            }
+            if work.output.queued() > 0 && self.poll_send(turn, work, cx)?.is_pending() {
+                return Ok(false);
+            }
+            match self.read(work, cx)? {
+                Read::Bytes => feed.last_ms = turn.ms,
+                Read::Nothing => {
+                    let now_ms = turn.ms;
+                    let since_ms = *feed.since_ms.get_or_insert_with(|| {
+                        feed.last_ms = now_ms;
+                        now_ms
+                    });
+                    let silent = feed.last_ms + clock::millis(options.timeouts.body);
+                    let slow = match options.timeouts.body_rate_min {
+                        0 => u64::MAX,
+                        // Later than this, the average would be below the lowest rate.
+                        rate => {
+                            since_ms
+                                + clock::millis(options.timeouts.body_rate_after)
+                                + feed.received.saturating_mul(1000) / rate
+                        }
+                    };
+                    self.wait_for(Wait::Body, silent.min(slow));
+                    return Ok(false);
+                }
+                Read::End => {
+                    self.note(Closed::ByClient);
+                    // The client will not hear an answer to what it left unfinished.
+                    let _ = self.conn.receive_eof(true);
+                    feed.feeder.end(Err(BodyError::Disconnected));
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}

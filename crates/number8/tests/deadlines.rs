@@ -1,0 +1,211 @@
+//! How long the server waits for what, and what it does then.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use bytes::Bytes;
+use number8::server::{LaneOptions, Limits, Timeouts};
+use number8::{App, Options, Request};
+
+use crate::serving::{Gate, Running, Setup, on_each_setup, patient, post, until};
+
+on_each_setup!(
+    a_connection_without_a_byte_is_closed_silently,
+    a_slow_head_is_408,
+    a_slow_body_is_408,
+    a_client_that_takes_nothing_is_cut,
+    an_idle_connection_is_closed_without_a_reset,
+    lingering_ends,
+    a_handler_may_take_longer_than_every_deadline,
+    a_cut_answer_does_not_reach_the_next_client,
+);
+
+const SHORT: Duration = Duration::from_millis(100);
+
+fn app() -> App {
+    App::new()
+        .get("/hello", async || "Hello, world.")
+        .get("/large", async || Bytes::from(vec![b'x'; LARGE]))
+        .post("/echo", async |request: Request| request.into_body().bytes().await)
+        .post("/ignore", async || "ignored")
+}
+
+const LARGE: usize = 32 * 1024 * 1024;
+
+fn with(setup: Setup, change: impl FnOnce(&mut Timeouts)) -> Running {
+    let mut options = patient();
+    change(&mut options.timeouts);
+    Running::with(setup, app(), options)
+}
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let seconds = Duration::from_secs;
+    let expected = Options {
+        workers: 0,
+        grace: seconds(10),
+        lane: LaneOptions::default(),
+        timeouts: Timeouts {
+            first_byte: seconds(10),
+            head: seconds(30),
+            body: seconds(30),
+            body_rate_min: 500,
+            body_rate_after: seconds(10),
+            write: seconds(30),
+            idle: seconds(15),
+            linger: seconds(2),
+        },
+        limits: Limits {
+            http: number8::server::HttpLimits {
+                head_bytes_max: 32 << 10,
+                fields_max: 100,
+                uri_bytes_max: 8 << 10,
+                chunk_extension_bytes_max: 256,
+                trailer_bytes_max: 8 << 10,
+                drain_bytes_max: 256 << 10,
+                lenient: false,
+            },
+            body_bytes_max: 1 << 20,
+            connections_max: 65_536,
+            connections_per_client_max: 16_384,
+            buffered_bytes_max: 256 << 20,
+            linger_bytes_max: 256 << 10,
+        },
+    };
+    assert_eq!(format!("{:?}", Options::default()), format!("{expected:?}"));
+}
+
+fn a_connection_without_a_byte_is_closed_silently(setup: Setup) {
+    let server = with(setup, |timeouts| timeouts.first_byte = SHORT);
+    server.connect().ends();
+    server.is_at_rest();
+}
+
+fn a_slow_head_is_408(setup: Setup) {
+    let server = with(setup, |timeouts| timeouts.head = SHORT);
+    let whole = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (sent, answers_before) in [
+        ("G", 0),
+        ("\r\n", 0),
+        ("GET / HTTP/1.1\r\nHost: a\r\n", 0),
+        // The head after a request that came whole, in the same packet.
+        (&*(whole.to_owned() + "G"), 1),
+        (&*(whole.repeat(3) + &whole[..30]), 3),
+        (&*(post("/echo", "", "abc") + "GET / HTTP/1.1"), 1),
+    ] {
+        let mut client = server.connect();
+        client.send(sent);
+        for _ in 0..answers_before {
+            assert_eq!(client.answer().status, 200, "{sent:?}");
+        }
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.is_last()), (408, true), "{sent:?}");
+        client.ends();
+    }
+    server.is_at_rest();
+}
+
+fn a_slow_body_is_408(setup: Setup) {
+    let silent: fn(&mut Timeouts) = |timeouts| timeouts.body = SHORT;
+    let slow: fn(&mut Timeouts) = |timeouts| {
+        timeouts.body_rate_min = 1000;
+        timeouts.body_rate_after = SHORT;
+    };
+    for change in [silent, slow] {
+        let server = with(setup, change);
+        let known = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
+        let chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab";
+        for start in [known, chunked] {
+            let mut client = server.connect();
+            let answer = client.send(start).answer();
+            assert_eq!((answer.status, answer.is_last()), (408, true), "{start:?}");
+            client.ends();
+        }
+        server.is_at_rest();
+    }
+}
+
+fn a_client_that_takes_nothing_is_cut(setup: Setup) {
+    let server = with(setup, |timeouts| timeouts.write = SHORT);
+    let mut client = server.connect();
+    client.get("/large");
+    until("the answer is under way", || server.handle().buffered() > 0);
+    server.is_at_rest();
+    assert!(client.drained() < LARGE as u64);
+}
+
+fn an_idle_connection_is_closed_without_a_reset(setup: Setup) {
+    let server = with(setup, |timeouts| timeouts.idle = SHORT);
+    let mut client = server.connect();
+    for _ in 0..2 {
+        assert_eq!(client.get("/hello").answer().status, 200);
+    }
+    client.ends();
+    // A request that crossed the end on its way is not answered, and not by a reset either.
+    client.get("/hello").half_close();
+    client.ends();
+    server.is_at_rest();
+}
+
+fn lingering_ends(setup: Setup) {
+    let cases = [
+        // The last answer, to a client that does not close.
+        "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        // A body that nobody reads, and that does not come.
+        "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
+        "POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+    ];
+    let server = with(setup, |timeouts| timeouts.linger = SHORT);
+    for case in cases {
+        let mut client = server.connect();
+        client.send(case).answer();
+        server.is_at_rest();
+        assert!(matches!(client.rest().as_deref(), Ok("") | Err(ErrorKind::ConnectionReset)));
+    }
+}
+
+fn a_handler_may_take_longer_than_every_deadline(setup: Setup) {
+    let (gate, passage) = Gate::new();
+    let app = app().post("/slow", move |request: Request| {
+        let passage = passage.clone();
+        async move {
+            passage.pass().await;
+            request.into_body().bytes().await
+        }
+    });
+    let mut options = patient();
+    options.timeouts = Timeouts {
+        first_byte: SHORT,
+        head: SHORT,
+        body: SHORT,
+        body_rate_min: 1_000_000,
+        body_rate_after: SHORT,
+        write: SHORT,
+        idle: SHORT,
+        linger: SHORT,
+    };
+    let server = Running::with(setup, app, options);
+    let mut client = server.connect();
+    client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    gate.arrival();
+    // Time passes: two other connections wait for it in turn.
+    for _ in 0..2 {
+        server.connect().ends();
+    }
+    client.send("bc");
+    gate.open(1);
+    assert_eq!(client.answer().text(), "abc");
+}
+
+/// SECURITY: buffers go from one connection to the next.
+fn a_cut_answer_does_not_reach_the_next_client(setup: Setup) {
+    let server = with(setup, |timeouts| timeouts.write = SHORT);
+    let mut client = server.connect();
+    client.get("/large").get("/large");
+    until("the answer is under way", || server.handle().buffered() > 0);
+    server.is_at_rest();
+    for _ in 0..4 {
+        assert_eq!(server.connect().get("/hello").answer().text(), "Hello, world.");
+    }
+}

@@ -1,0 +1,187 @@
+//! How the server ends: after its work, at the end of the grace, or at once.
+
+use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use number8::server::LocalAddr;
+use number8::{App, Body, Response, ServeError, Server, server};
+
+use crate::serving::{Gate, PATIENCE, Pieces, Running, Setup, on_each_setup, patient, until};
+
+on_each_setup!(
+    a_server_without_connections_ends_at_once,
+    idle_connections_are_closed_without_a_reset,
+    active_requests_are_answered_and_then_closed,
+    requests_that_are_coming_are_answered,
+    what_waits_in_the_backlog_is_answered,
+    a_second_request_to_stop_cuts_at_once,
+    the_end_of_the_grace_cuts,
+);
+
+/// `/hello`, `/slow`, which waits at a gate, and `/stream`, which sends one piece, and another after the gate.
+fn app() -> (App, Gate) {
+    let (gate, passage) = Gate::new();
+    let slow = passage.clone();
+    let app = App::new()
+        .get("/hello", async || "Hello, world.")
+        .get("/slow", move || {
+            let passage = slow.clone();
+            async move {
+                passage.pass().await;
+                "at last"
+            }
+        })
+        .get("/stream", move || {
+            let passage = passage.clone();
+            let (pieces, receiver) = tokio::sync::mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                let _ = pieces.send(Ok(Bytes::from("one")));
+                passage.pass().await;
+                let _ = pieces.send(Ok(Bytes::from("two")));
+            });
+            std::future::ready(Response::new(200, Body::stream(Pieces(receiver))))
+        });
+    (app, gate)
+}
+
+fn a_server_without_connections_ends_at_once(setup: Setup) {
+    let server = Running::start(setup, app().0);
+    server.connect().get("/hello").answer();
+    server.is_at_rest();
+    server.handle().shutdown();
+    server.ended().unwrap();
+}
+
+fn idle_connections_are_closed_without_a_reset(setup: Setup) {
+    let server = Running::start(setup, app().0);
+    let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.get("/hello").answer();
+    }
+    server.handle().shutdown();
+    for client in &mut clients {
+        client.ends();
+    }
+    // Requests that crossed the end on their way are not answered by a reset.
+    for client in &mut clients {
+        client.get("/hello");
+        client.half_close();
+        client.ends();
+    }
+    server.ended().unwrap();
+}
+
+fn active_requests_are_answered_and_then_closed(setup: Setup) {
+    let (app, gate) = app();
+    let server = Running::start(setup, app);
+    let (mut slow, mut stream) = (server.connect(), server.connect());
+    slow.get("/slow").get("/hello");
+    stream.get("/stream");
+    gate.arrival();
+    gate.arrival();
+    assert!(!stream.head().is_last(), "it had begun before");
+    assert_eq!(stream.chunk().unwrap(), b"one");
+    server.handle().shutdown();
+    gate.open(2);
+    let answer = slow.answer();
+    assert_eq!((answer.text(), answer.is_last()), ("at last", true));
+    slow.ends();
+    assert_eq!(stream.chunk().unwrap(), b"two");
+    assert_eq!(stream.chunk(), None);
+    stream.ends();
+    drop((slow, stream));
+    server.ended().unwrap();
+}
+
+fn requests_that_are_coming_are_answered(setup: Setup) {
+    let server = Running::start(setup, app().0);
+    let (mut new, mut begun) = (server.connect(), server.connect());
+    begun.send("GET /hello HT");
+    until("both are known", || server.handle().connections() == 2);
+    until("a part has come", || server.handle().buffered() > 0);
+    server.handle().shutdown();
+    // The one that has sent nothing yet is given a moment, too.
+    for answer in [new.get("/hello").answer(), begun.send("TP/1.1\r\nHost: a\r\n\r\n").answer()] {
+        assert_eq!((answer.text(), answer.is_last()), ("Hello, world.", true));
+    }
+    drop((new, begun));
+    server.ended().unwrap();
+}
+
+fn what_waits_in_the_backlog_is_answered(setup: Setup) {
+    // A handler that blocks every thread there is: nothing is accepted meanwhile.
+    let threads = if setup == Setup::CurrentThread { 1 } else { 2 };
+    let (arrived, arrivals) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let app = app().0.get("/block", move || {
+        arrived.send(()).unwrap();
+        let _ = released.lock().unwrap().recv();
+        std::future::ready("released")
+    });
+    let server = Running::start(setup, app);
+    let mut blocking: Vec<_> = (0..threads).map(|_| server.connect()).collect();
+    blocking[0].get("/block");
+    arrivals.recv_timeout(PATIENCE).unwrap();
+    let mut waiting: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.get("/hello");
+    }
+    server.handle().shutdown();
+    drop(release);
+    for client in &mut waiting {
+        assert_eq!(client.answer().text(), "Hello, world.");
+    }
+    assert_eq!(blocking[0].answer().text(), "released");
+    drop((waiting, blocking));
+    server.ended().unwrap();
+}
+
+fn a_second_request_to_stop_cuts_at_once(setup: Setup) {
+    let (app, gate) = app();
+    let server = Running::start(setup, app);
+    let mut client = server.connect();
+    client.get("/slow");
+    gate.arrival();
+    server.handle().shutdown();
+    server.handle().shutdown_now();
+    assert_eq!(client.drained(), 0);
+    assert!(matches!(server.ended(), Err(ServeError::Cut(1))));
+}
+
+fn the_end_of_the_grace_cuts(setup: Setup) {
+    let (app, gate) = app();
+    let mut options = patient();
+    options.grace = Duration::from_millis(100);
+    let server = Running::with(setup, app, options);
+    let mut client = server.connect();
+    client.get("/slow");
+    gate.arrival();
+    let since = Instant::now();
+    server.handle().shutdown();
+    assert_eq!(client.drained(), 0);
+    assert!(since.elapsed() >= Duration::from_millis(100));
+    assert!(matches!(server.ended(), Err(ServeError::Cut(1))));
+}
+
+/// Also where the runtime goes on, so that nothing is dropped with it.
+#[test]
+fn dropping_the_future_of_serve_ends_everything() {
+    let (app, gate) = app();
+    let listeners = server::bind(&["127.0.0.1:0".parse().unwrap()], 0).unwrap();
+    let server = Server::new(app, patient(), listeners);
+    let Some(&LocalAddr::Ip(address)) = server.local_addrs().next() else { panic!("no TCP") };
+    let handle = server.handle();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let serving = runtime.spawn(server.serve());
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    client.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    gate.arrival();
+    serving.abort();
+    until("the connection is cut", || handle.connections() == 0);
+    until("nobody listens", || std::net::TcpStream::connect(address).is_err());
+    thread::spawn(move || drop(runtime)).join().unwrap();
+}
