@@ -237,8 +237,20 @@ pub(crate) struct Entry {
     waker: OnceLock<Waker>,
     /// In milliseconds of [`clock::monotonic_ms`]; `u64::MAX` is never.
     deadline_ms: AtomicU64,
-    is_idle: AtomicBool,
+    standing: AtomicU8,
     is_evicted: AtomicBool,
+}
+
+/// How easily a connection can be spared where descriptors are short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Standing {
+    /// It waits for a request.
+    Idle,
+    /// A part of a head has come: a slow client, or one that holds as many connections as it can.
+    Beginning,
+    /// Something is being answered.
+    Busy,
 }
 
 /// A connection's place in a worker, from when it is dealt out until it ends. Whatever becomes of it, dropping
@@ -268,9 +280,13 @@ impl Entry {
         self.waker.get_or_init(|| waker.clone());
     }
 
-    pub(crate) fn set_deadline(&self, at_ms: u64, is_idle: bool) {
+    pub(crate) fn set_deadline(&self, at_ms: u64, standing: Standing) {
         self.deadline_ms.store(at_ms, Ordering::Relaxed);
-        self.is_idle.store(is_idle, Ordering::Relaxed);
+        self.standing.store(standing as u8, Ordering::Relaxed);
+    }
+
+    fn standing(&self) -> u8 {
+        self.standing.load(Ordering::Relaxed)
     }
 
     pub(crate) fn has_passed(&self, now_ms: u64) -> bool {
@@ -323,7 +339,7 @@ impl Worker {
             is_admitted,
             waker: OnceLock::new(),
             deadline_ms: AtomicU64::new(u64::MAX),
-            is_idle: AtomicBool::new(false),
+            standing: AtomicU8::new(Standing::Busy as u8),
             is_evicted: AtomicBool::new(false),
         });
         table.entries[index] = Some(Arc::clone(&entry));
@@ -352,17 +368,17 @@ impl Worker {
         table.entries.len() - table.vacant.len()
     }
 
-    /// Closes up to `count` connections that wait for a next request, the longest waiting first; returns
-    /// how many.
+    /// Closes up to `count` connections on which nothing is being answered: first those that wait for a
+    /// request, then those with a part of one, the longest waiting first. Returns how many.
     pub(crate) fn evict_idle(&self, count: usize) -> usize {
         let table = lock(&self.table);
         let mut idle: Vec<&Arc<Entry>> = table
             .entries
             .iter()
             .flatten()
-            .filter(|entry| entry.is_idle.load(Ordering::Relaxed) && !entry.is_evicted())
+            .filter(|entry| entry.standing() != Standing::Busy as u8 && !entry.is_evicted())
             .collect();
-        idle.sort_by_key(|entry| entry.deadline_ms.load(Ordering::Relaxed));
+        idle.sort_by_key(|entry| (entry.standing(), entry.deadline_ms.load(Ordering::Relaxed)));
         idle.truncate(count);
         for entry in &idle {
             entry.is_evicted.store(true, Ordering::Relaxed);

@@ -47,6 +47,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     bytes: Vec<u8>,
+    /// What was taken before the output changes to `next_output`.
+    before_next: Vec<u8>,
     next_output: Option<File>,
     is_due: bool,
     is_writing: bool,
@@ -91,7 +93,7 @@ impl Sink {
     /// with the next [`flush`](Sink::flush). If 1 MiB is waiting already they are lost.
     pub fn push(&self, lines: &[u8]) {
         let mut queue = self.shared.lock();
-        if queue.bytes.len() + lines.len() > QUEUE_BYTES_MAX {
+        if queue.before_next.len() + queue.bytes.len() + lines.len() > QUEUE_BYTES_MAX {
             return self.shared.lose(lines);
         }
         queue.bytes.extend_from_slice(lines);
@@ -117,6 +119,8 @@ impl Sink {
         if let Some(path) = &self.path {
             let output = open(path)?;
             let mut queue = self.shared.lock();
+            let taken = std::mem::take(&mut queue.bytes);
+            queue.before_next.extend_from_slice(&taken);
             queue.next_output = Some(output);
             self.shared.wake(queue);
         }
@@ -193,20 +197,22 @@ impl Writer {
             queue.is_due = false;
             queue.is_writing = true;
             std::mem::swap(&mut queue.bytes, &mut batch);
+            let before_next = std::mem::take(&mut queue.before_next);
             let next_output = queue.next_output.take();
             let is_closed = queue.is_closed;
             drop(queue);
 
+            self.write(&before_next);
+            if let Some(output) = next_output {
+                self.output = output;
+                self.is_torn = false;
+            }
             self.write(&batch);
             if is_closed {
                 return;
             }
             batch.clear();
             batch.shrink_to(2 * WRITE_AT_BYTES);
-            if let Some(output) = next_output {
-                self.output = output;
-                self.is_torn = false;
-            }
         }
     }
 

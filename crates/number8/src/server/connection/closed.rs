@@ -27,7 +27,7 @@ pub enum Closed {
     BodyTimeout,
     /// The client took no more of an answer ([`Timeouts::write`](crate::server::Timeouts::write)).
     WriteTimeout,
-    /// It was idle, and descriptors were short.
+    /// Nothing was being answered, and descriptors were short.
     Evicted,
     /// The server stops, and nothing was being answered.
     Stopping,
@@ -53,7 +53,7 @@ impl fmt::Display for Closed {
             Self::HeadTimeout => "the request head came too slowly",
             Self::BodyTimeout => "the content came too slowly",
             Self::WriteTimeout => "the client took no more of the answer",
-            Self::Evicted => "it was idle, and descriptors are short",
+            Self::Evicted => "nothing was being answered, and descriptors are short",
             Self::Stopping => "the server stops",
             Self::Cut => "the server ended before the answer did",
             Self::Broken(kind) => return write!(f, "it broke: {kind}"),

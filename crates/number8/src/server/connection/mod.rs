@@ -32,7 +32,7 @@ use number8_proto::{CloseReason, Error};
 
 use super::clock;
 use super::transport::Transport;
-use super::worker::{Current, Place, Stop, Worker};
+use super::worker::{Current, Place, Standing, Stop, Worker};
 use crate::handler::Now;
 pub use closed::Closed;
 use exchange::Exchange;
@@ -191,7 +191,12 @@ impl<T: Transport + Unpin> Connection<T> {
 
     fn wait_for(&mut self, wait: Wait, until_ms: u64) {
         self.wait = wait;
-        self.place.entry.set_deadline(until_ms, matches!(wait, Wait::Idle | Wait::FirstByte));
+        let standing = match wait {
+            Wait::Idle | Wait::FirstByte => Standing::Idle,
+            Wait::Head => Standing::Beginning,
+            _ => Standing::Busy,
+        };
+        self.place.entry.set_deadline(until_ms, standing);
     }
 
     fn wait_for_nothing(&mut self) {
@@ -356,6 +361,10 @@ impl<T: Transport + Unpin> Connection<T> {
         Ok(match self.read(work, cx)? {
             Read::Bytes => Flow::Again,
             Read::Nothing if is_between => self.between(turn, work),
+            Read::Nothing if self.place.entry.is_evicted() => {
+                self.note(Closed::Evicted);
+                Flow::End
+            }
             Read::Nothing => Flow::Wait,
             Read::End => match self.conn.receive_eof(!is_between) {
                 Some(error) => {
