@@ -137,7 +137,9 @@ fn files(config: &Config, path: &Path) -> Result<Files, Problem> {
         files = files.single_page(page);
     }
     for (extension, mime) in &config.files.mime {
-        files = files.mime(extension, mime);
+        files = files
+            .mime(extension, mime)
+            .map_err(|error| Problem::config(format!("mime {extension}: {error}")))?;
     }
     let cache_control = config.answers.cache_control.iter().map(|value| ("Cache-Control", value));
     let others = config.answers.headers.iter().map(|(name, value)| (name.as_str(), value));

@@ -15,7 +15,8 @@ use crate::server::lane::Lane;
 pub struct Call<'a> {
     /// Method, target, version and fields.
     pub head: &'a Head<'a>,
-    /// The path that is left for this handler, still percent-encoded; begins with `/`.
+    /// The path that is left for this handler, still percent-encoded. It begins with `/`, or is empty where
+    /// the request names the very place where the handler is mounted, without a slash.
     pub path: &'a [u8],
     /// The address of the client; `None` over a Unix socket.
     pub peer: Option<SocketAddr>,

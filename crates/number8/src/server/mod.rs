@@ -9,7 +9,7 @@
 
 mod accept;
 pub mod bind;
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod connection;
 pub mod lane;
 pub mod listener;
