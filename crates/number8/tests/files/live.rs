@@ -241,10 +241,14 @@ fn f2_descriptors_are_bounded() {
         site.write(name, &large);
         site.write(&format!("{name}.br"), &large);
     }
+    site.write("small.txt", "old");
     let served = serve(site.files().freshness(HOUR));
+    served.get("/small.txt");
+    site.write("small.txt", "new");
     for name in &names {
         assert_eq!(served.ask("HEAD", &format!("/{name}"), &[]).status, 200);
     }
+    assert_eq!(served.get("/small.txt").text(), "old", "it has none to give up");
     let open = open_below(&site.temp.path().canonicalize().unwrap());
     // The folder itself is one.
     assert!((2..=512 + 1).contains(&open), "{open} descriptors");

@@ -119,6 +119,10 @@ impl Cache {
             let hand = table.hand;
             table.hand = (hand + 1) % table.slots.len();
             let Some(slot) = &table.slots[hand] else { continue };
+            // Where descriptors alone are too many, files in memory may stay.
+            if table.bytes <= self.bytes_max && slot.entry.descriptors() == 0 {
+                continue;
+            }
             if !slot.was_used.swap(false, Ordering::Relaxed) {
                 table.vacate(hand);
             }
