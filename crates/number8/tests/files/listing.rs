@@ -167,7 +167,7 @@ fn f8_a_huge_folder_holds_nobody_up() {
     assert!(slowest < Duration::from_secs(2), "waited {slowest:?}");
     let mut rest = start.to_vec();
     unread.read_to_end(&mut rest).unwrap();
-    let document = json(&Answer::parse(&rest, false));
-    assert_eq!(document["total"], COUNT);
-    assert_eq!(names(&document).len(), COUNT + 1);
+    let answer = Answer::parse(&rest, false);
+    assert!(answer.text().starts_with(&format!(r#"{{"path":"/huge/","total":{COUNT},"#)));
+    assert_eq!(answer.text().matches(r#""type":"file""#).count(), COUNT);
 }
