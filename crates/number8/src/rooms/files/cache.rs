@@ -94,6 +94,11 @@ impl Cache {
         entry
     }
 
+    /// True when an entry with that many bytes of content, and a copy of them, would be kept.
+    pub(super) fn may_hold_twice(&self, bytes: u64) -> bool {
+        bytes <= (self.bytes_max / 2).saturating_sub(ENTRY_BYTES) as u64
+    }
+
     /// Drops an entry that is out of date.
     pub(super) fn remove(&self, path: &[u8], entry: &Arc<Entry>) {
         let mut table = self.write();

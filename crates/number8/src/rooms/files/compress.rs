@@ -21,7 +21,8 @@ impl Inner {
         path: &[u8],
         lane: &Lane,
     ) {
-        if !entry.is_compressible() {
+        // A copy that is pushed out at once would be made again for each request.
+        if !entry.is_compressible() || !self.cache.may_hold_twice(entry.meta.size) {
             return;
         }
         let mut lacking = [Coding::Zstd, Coding::Br, Coding::Gzip].to_vec();
