@@ -127,17 +127,21 @@ fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
 
 fn files(config: &Config, path: &Path) -> Result<Files, Problem> {
     let reach = Reach { hidden: config.files.hidden, follow_links: config.files.follow_symlinks };
+    // All mounts together keep as much as one alone.
+    let cache_bytes = config.files.cache_bytes / config.files.mounts.len().max(1) as u64;
     let mut files = Files::with_reach(path, reach)
         .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?
         .index(config.files.index.iter().cloned())
         .listing(config.files.listing)
         .listing_page(config.files.listing_entries_max)
-        .cache_bytes(usize::try_from(config.files.cache_bytes).unwrap_or(usize::MAX));
+        .cache_bytes(usize::try_from(cache_bytes).unwrap_or(usize::MAX));
     if let Some(page) = &config.files.spa {
         files = files.single_page(page);
     }
     for (extension, mime) in &config.files.mime {
-        files = files.mime(extension, mime);
+        files = files
+            .mime(extension, mime)
+            .map_err(|error| Problem::config(format!("mime {extension}: {error}")))?;
     }
     let cache_control = config.answers.cache_control.iter().map(|value| ("Cache-Control", value));
     let others = config.answers.headers.iter().map(|(name, value)| (name.as_str(), value));

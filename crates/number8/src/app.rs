@@ -36,6 +36,7 @@ pub struct App {
     dump: Option<Arc<Sink>>,
 }
 
+/// The handlers of one path.
 type Methods = Vec<(Method, Box<dyn Handler>)>;
 
 /// Where a line for each request goes, and what it looks like.
@@ -102,8 +103,8 @@ impl App {
         self
     }
 
-    /// Hands every request below `prefix` to a handler, with the rest of the path; the longest prefix
-    /// decides. Routes come first.
+    /// Hands every request below `prefix`, as it stands in the request, to a handler, with the rest of the
+    /// path; the longest prefix decides. Routes come first.
     #[must_use]
     pub fn mount(mut self, prefix: &str, handler: impl Handler) -> Self {
         let prefix = prefix.trim_end_matches('/').as_bytes().to_vec();
@@ -203,7 +204,7 @@ impl App {
         for (prefix, handler) in &self.mounts {
             let Some(rest) = path.strip_prefix(prefix.as_slice()) else { continue };
             if rest.is_empty() || rest[0] == b'/' {
-                call.path = if rest.is_empty() { b"/" } else { rest };
+                call.path = rest;
                 return handler.handle(call);
             }
         }
@@ -261,9 +262,9 @@ fn routed(methods: &[(Method, Box<dyn Handler>)], call: Call<'_>) -> Answer {
     if let Some((_, handler)) = found {
         return handler.handle(call);
     }
-    let mut allow = String::new();
+    let mut allow = Vec::new();
     for (method, _) in methods {
-        let names: &[&str] = match method {
+        allow.extend_from_slice(match method {
             Method::Get => &["GET", "HEAD"],
             Method::Head => &["HEAD"],
             Method::Post => &["POST"],
@@ -272,13 +273,13 @@ fn routed(methods: &[(Method, Box<dyn Handler>)], call: Call<'_>) -> Answer {
             Method::Patch => &["PATCH"],
             Method::Trace => &["TRACE"],
             Method::Options | Method::Connect | Method::Other => &[],
-        };
-        for name in names {
-            allow.push_str(name);
-            allow.push_str(", ");
-        }
+        });
     }
-    allow.push_str("OPTIONS");
+    allow.push("OPTIONS");
+    // GET brings HEAD, which may have a handler of its own too.
+    allow.sort_unstable();
+    allow.dedup();
+    let allow = allow.join(", ");
     match method {
         Method::Options => options(&allow).into(),
         _ => not_allowed(&allow).into(),

@@ -9,14 +9,14 @@ use number8_proto::http1::Head;
 use crate::body::Body;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
-use crate::server::clock;
 use crate::server::lane::Lane;
 
 /// One request on its way to a handler, borrowed from the connection: looking at it copies nothing.
 pub struct Call<'a> {
     /// Method, target, version and fields.
     pub head: &'a Head<'a>,
-    /// The path that is left for this handler, still percent-encoded; begins with `/`.
+    /// The path that is left for this handler, still percent-encoded. It begins with `/`, or is empty where
+    /// the request names the very place where the handler is mounted, without a slash.
     pub path: &'a [u8],
     /// The address of the client; `None` over a Unix socket.
     pub peer: Option<SocketAddr>,
@@ -24,25 +24,6 @@ pub struct Call<'a> {
     pub body: Body,
     /// Where work goes that may have to wait.
     pub lane: &'a Lane,
-    /// The time, as of when the request was taken up.
-    pub now: Now,
-}
-
-/// The time, read once for all requests that came together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds on a clock that never goes back, coarse.
-    pub monotonic_ms: u64,
-    /// Seconds since 1970-01-01T00:00Z: what the Date field of the answer says.
-    pub unix_seconds: i64,
-}
-
-impl Now {
-    /// The time now, for those who come back later.
-    #[must_use]
-    pub fn read() -> Self {
-        Self { monotonic_ms: clock::monotonic_ms(), unix_seconds: clock::unix_seconds() }
-    }
 }
 
 /// An answer, now or later.

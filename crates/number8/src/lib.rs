@@ -22,7 +22,7 @@ mod sys;
 
 pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, ChunkStream};
-pub use handler::{Answer, Call, Handler, IntoHandler, Now};
+pub use handler::{Answer, Call, Handler, IntoHandler};
 pub use number8_proto::headers::FieldError;
 pub use number8_proto::http1::{Head, Method, Version};
 pub use request::Request;

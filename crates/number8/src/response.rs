@@ -36,9 +36,12 @@ pub(crate) enum Head {
 
 impl Response {
     /// An answer with that status and content, and no fields but those that frame it.
+    ///
+    /// A status that ends no exchange (below 200, RFC 9110 §15.2) or has not three digits is a mistake in
+    /// the program: it becomes 500.
     pub fn new(status: u16, body: impl Into<Body>) -> Self {
         Self {
-            head: Head::Fields { status, fields: Fields::new() },
+            head: Head::Fields { status: final_status(status), fields: Fields::new() },
             body: body.into(),
             explanation: None,
             close: false,
@@ -114,6 +117,11 @@ impl Response {
     }
 }
 
+/// SECURITY: after an interim status a client waits for another head, and would take the next answer for it.
+fn final_status(status: u16) -> u16 {
+    if (200..1000).contains(&status) { status } else { 500 }
+}
+
 /// What a handler may return.
 pub trait IntoResponse {
     /// The answer that this value stands for.
@@ -136,8 +144,8 @@ impl IntoResponse for () {
 /// A status code with its reason phrase for content.
 impl IntoResponse for u16 {
     fn into_response(self) -> Response {
-        match self {
-            400.. => Response::error(self, reason(self)),
+        match final_status(self) {
+            status @ 400.. => Response::error(status, reason(status)),
             _ if http1::is_without_content(self) => Response::new(self, Body::empty()),
             _ => (self, reason(self)).into_response(),
         }
@@ -187,7 +195,7 @@ impl<T: IntoResponse> IntoResponse for (u16, T) {
         let (status, content) = self;
         let mut response = content.into_response();
         if let Head::Fields { status: old, .. } = &mut response.head {
-            *old = status;
+            *old = final_status(status);
         }
         response
     }

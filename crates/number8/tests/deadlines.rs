@@ -60,7 +60,7 @@ fn the_defaults_are_those_of_the_documentation() {
                 head_bytes_max: 32 << 10,
                 fields_max: 100,
                 uri_bytes_max: 8 << 10,
-                chunk_extension_bytes_max: 256,
+                chunk_extension_bytes_max: 4096,
                 trailer_bytes_max: 8 << 10,
                 drain_bytes_max: 256 << 10,
                 lenient: false,

@@ -6,6 +6,8 @@
 mod accept;
 // Blocking calls: bounded, batched, none in the way of another. (`loom.rs` has the interleavings.)
 mod lane;
+// A folder, served: over real sockets, as a client sees it.
+mod files;
 // Where to listen: what is typed, what is bound, what is handed over, what is in the way.
 mod listener;
 // A running server and its clients, for the modules below.

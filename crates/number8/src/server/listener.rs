@@ -10,6 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
@@ -49,6 +51,23 @@ impl Listener {
     ///
     /// Those of `accept(2)`: most are about the one connection, some about this process (no descriptor left).
     pub fn try_accept(&self) -> io::Result<Accepted> {
+        let accepted = self.accept();
+        // Linux looks for a free descriptor before it looks for a connection. Where none waits, no
+        // descriptor is missing, and nobody has to be closed to make room.
+        match accepted {
+            Err(error) if is_shortage(&error) && !self.has_waiting() => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            accepted => accepted,
+        }
+    }
+
+    fn has_waiting(&self) -> bool {
+        let mut listener = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut listener, Some(&Timespec::default())) != Ok(0)
+    }
+
+    fn accept(&self) -> io::Result<Accepted> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let LocalAddr::Ip(_) = self.address else {
             return Ok(Accepted::Unix(rustix::net::accept_with(&self.socket, flags)?.into()));
@@ -135,6 +154,10 @@ impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// A new connection. It does not block and belongs to no runtime yet, so that an acceptor can deal it to any worker;

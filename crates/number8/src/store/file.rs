@@ -25,6 +25,12 @@ impl File {
         &self.meta
     }
 
+    /// Whether the file is still what it was when it was opened, as far as its length and times can tell.
+    pub fn is_unchanged(&self) -> bool {
+        let now = sys::fstat(&self.fd).ok().and_then(|stat| Meta::from_stat(&stat).ok());
+        now == Some(self.meta)
+    }
+
     /// Reads at `offset` bytes what is in memory, without waiting. Returns how many bytes, which may be fewer than `buf`
     /// holds; 0 only at the end of the file.
     ///

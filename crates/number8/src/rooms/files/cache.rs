@@ -2,9 +2,9 @@
 //!
 //! Evicted by the clock algorithm: a hit sets one flag, so readers share a lock and write nothing else.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::Entry;
 
@@ -21,20 +21,23 @@ pub(super) struct Cache {
     bytes_max: usize,
     descriptors_max: usize,
     table: RwLock<Table>,
-    /// Contents, heads and keys of all entries.
-    bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    entries: HashMap<Box<[u8]>, Slot>,
-    /// Every key once, in the order in which the hand comes by.
-    clock: VecDeque<Box<[u8]>>,
+    places: HashMap<Arc<[u8]>, usize>,
+    /// The clock's face; a place that was given up is empty.
+    slots: Vec<Option<Slot>>,
+    vacant: Vec<usize>,
+    hand: usize,
+    /// Contents, heads and keys of all entries.
+    bytes: usize,
     descriptors: usize,
 }
 
 #[derive(Debug)]
 struct Slot {
+    path: Arc<[u8]>,
     entry: Arc<Entry>,
     was_used: AtomicBool,
     /// What was counted for it.
@@ -50,77 +53,122 @@ impl Cache {
             descriptors_max: usize::try_from(share)
                 .map_or(DESCRIPTORS_MAX, |share| share.min(DESCRIPTORS_MAX)),
             table: RwLock::default(),
-            bytes: AtomicUsize::new(0),
         }
     }
 
     /// The entry for a path as it stood in a request.
     pub(super) fn get(&self, path: &[u8]) -> Option<Arc<Entry>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let slot = table.entries.get(path)?;
+        let table = self.read();
+        let slot = table.slots[*table.places.get(path)?].as_ref()?;
         if !slot.was_used.load(Ordering::Relaxed) {
             slot.was_used.store(true, Ordering::Relaxed);
         }
         Some(Arc::clone(&slot.entry))
     }
 
-    /// Keeps an entry, unless it alone is larger than the cache may be.
-    pub(super) fn insert(&self, path: &[u8], entry: &Arc<Entry>) {
+    /// Keeps an entry, unless it alone is larger than the cache may be. Returns the one to serve: that
+    /// which is here already where both are the same, since it may have compressed copies.
+    pub(super) fn keep(&self, path: &[u8], entry: Arc<Entry>) -> Arc<Entry> {
         let bytes = ENTRY_BYTES + path.len() + entry.bytes();
+        let mut table = self.write();
+        if let Some(&place) = table.places.get(path)
+            && let Some(slot) = &table.slots[place]
+        {
+            if slot.entry.is_same_as(&entry) {
+                slot.entry.renew(&entry);
+                return Arc::clone(&slot.entry);
+            }
+            table.vacate(place);
+        }
         if bytes > self.bytes_max {
-            return;
+            return entry;
         }
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let slot = Slot { entry: Arc::clone(entry), was_used: AtomicBool::new(true), bytes };
-        table.descriptors += usize::from(entry.is_open());
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        match table.entries.insert(path.into(), slot) {
-            Some(old) => self.forget(&mut table, &old),
-            None => table.clock.push_back(path.into()),
-        }
+        table.occupy(Slot {
+            path: path.into(),
+            entry: Arc::clone(&entry),
+            // It was asked for once: files that are asked for again stay longer.
+            was_used: AtomicBool::new(false),
+            bytes,
+        });
         self.evict(&mut table);
+        entry
+    }
+
+    /// True when an entry with that many bytes of content, and a copy of them, would be kept.
+    pub(super) fn may_hold_twice(&self, bytes: u64) -> bool {
+        bytes <= (self.bytes_max / 2).saturating_sub(ENTRY_BYTES) as u64
     }
 
     /// Drops an entry that is out of date.
     pub(super) fn remove(&self, path: &[u8], entry: &Arc<Entry>) {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        // Another request may have put a newer one there.
-        if table.entries.get(path).is_some_and(|slot| Arc::ptr_eq(&slot.entry, entry))
-            && let Some(slot) = table.entries.remove(path)
-        {
-            self.forget(&mut table, &slot);
-            table.clock.retain(|key| **key != *path);
+        let mut table = self.write();
+        if let Some(place) = table.place_of(path, entry) {
+            table.vacate(place);
         }
     }
 
     /// An entry has grown by a compressed copy.
     pub(super) fn grown(&self, path: &[u8], entry: &Arc<Entry>, bytes: usize) {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = table.entries.get_mut(path)
-            && Arc::ptr_eq(&slot.entry, entry)
+        let mut table = self.write();
+        if let Some(place) = table.place_of(path, entry)
+            && let Some(slot) = &mut table.slots[place]
         {
             slot.bytes += bytes;
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            table.bytes += bytes;
             self.evict(&mut table);
         }
     }
 
-    fn forget(&self, table: &mut Table, slot: &Slot) {
-        table.descriptors -= usize::from(slot.entry.is_open());
-        self.bytes.fetch_sub(slot.bytes, Ordering::Relaxed);
+    fn evict(&self, table: &mut Table) {
+        while table.bytes > self.bytes_max || table.descriptors > self.descriptors_max {
+            let hand = table.hand;
+            table.hand = (hand + 1) % table.slots.len();
+            let Some(slot) = &table.slots[hand] else { continue };
+            // Where descriptors alone are too many, files in memory may stay.
+            if table.bytes <= self.bytes_max && slot.entry.descriptors() == 0 {
+                continue;
+            }
+            if !slot.was_used.swap(false, Ordering::Relaxed) {
+                table.vacate(hand);
+            }
+        }
     }
 
-    fn evict(&self, table: &mut Table) {
-        while self.bytes.load(Ordering::Relaxed) > self.bytes_max
-            || table.descriptors > self.descriptors_max
-        {
-            let Some(path) = table.clock.pop_front() else { return };
-            let Some(slot) = table.entries.get(&path) else { continue };
-            if slot.was_used.swap(false, Ordering::Relaxed) {
-                table.clock.push_back(path);
-            } else if let Some(slot) = table.entries.remove(&path) {
-                self.forget(table, &slot);
-            }
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Where this very entry is; another request may have put a newer one there.
+    fn place_of(&self, path: &[u8], entry: &Arc<Entry>) -> Option<usize> {
+        let place = *self.places.get(path)?;
+        let slot = self.slots[place].as_ref()?;
+        Arc::ptr_eq(&slot.entry, entry).then_some(place)
+    }
+
+    fn occupy(&mut self, slot: Slot) {
+        self.bytes += slot.bytes;
+        self.descriptors += slot.entry.descriptors();
+        let place = self.vacant.pop().unwrap_or(self.slots.len());
+        self.places.insert(Arc::clone(&slot.path), place);
+        if place == self.slots.len() {
+            self.slots.push(Some(slot));
+        } else {
+            self.slots[place] = Some(slot);
+        }
+    }
+
+    fn vacate(&mut self, place: usize) {
+        if let Some(slot) = self.slots[place].take() {
+            self.bytes -= slot.bytes;
+            self.descriptors -= slot.entry.descriptors();
+            self.places.remove(&slot.path);
+            self.vacant.push(place);
         }
     }
 }

@@ -1,42 +1,69 @@
 //! A compressed copy of a text, made once and served from memory.
 
-use std::io::{self, Write};
+use std::io;
+use std::sync::Arc;
 
+use number8_proto::http1::Head;
 use number8_proto::negotiate::Coding;
 
-/// Texts shorter than this gain less than the fields cost.
-pub(super) const BYTES_MIN: u64 = 512;
+use super::entry::Entry;
+use super::representation::Content;
+use super::{Inner, detach, encode, respond};
+use crate::server::lane::Lane;
 
-/// Texts longer than this would hold a thread and memory for too long.
-pub(super) const BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-/// Between the fastest and the smallest: made once, sent many times, but on a small board.
-const GZIP_LEVEL: u32 = 6;
-const BROTLI_QUALITY: u32 = 5;
-const BROTLI_WINDOW: u32 = 20;
-const ZSTD_LEVEL: i32 = 6;
-
-/// The content in another coding.
-///
-/// # Errors
-/// Those of the coder; there is none for `identity`.
-pub(super) fn compress(content: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
-    match coding {
-        Coding::Identity => Err(io::ErrorKind::Unsupported.into()),
-        Coding::Gzip => {
-            let mut out =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
-            out.write_all(content)?;
-            out.finish()
+impl Inner {
+    /// Has a compressed copy made of a kept file, if the client would take it and nobody has begun one.
+    /// This client gets the file as it is: nobody waits for a compressor.
+    pub(super) fn compress(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        head: &Head<'_>,
+        path: &[u8],
+        lane: &Lane,
+    ) {
+        // A copy that is pushed out at once would be made again for each request.
+        if !entry.is_compressible() || !self.cache.may_hold_twice(entry.meta.size) {
+            return;
         }
-        Coding::Br => {
-            let mut out = Vec::new();
-            let mut encoder =
-                brotli::CompressorWriter::new(&mut out, 4096, BROTLI_QUALITY, BROTLI_WINDOW);
-            encoder.write_all(content)?;
-            drop(encoder);
-            Ok(out)
+        let mut lacking = [Coding::Zstd, Coding::Br, Coding::Gzip].to_vec();
+        lacking.retain(|&coding| entry.lacks(coding));
+        let Some(coding) = respond::accepted(head).best(&lacking) else { return };
+        if coding == Coding::Identity || !entry.begin_compressing(coding) {
+            return;
         }
-        Coding::Zstd => zstd::bulk::compress(content, ZSTD_LEVEL),
+        let job = lane.submit({
+            let (inner, entry, path) = (Arc::clone(self), Arc::clone(entry), path.to_vec());
+            move || match coded(&entry, coding) {
+                Ok(Some(coded)) => {
+                    let bytes = entry.add_copy(coded.into(), coding, &inner.settings);
+                    inner.cache.grown(&path, &entry, bytes);
+                }
+                Ok(None) => entry.forgo_compressing(),
+                Err(_) => entry.failed_compressing(coding),
+            }
+        });
+        match job {
+            // Nobody waits for the copy: the next request finds it.
+            Ok(job) => detach(job),
+            Err(_) => entry.failed_compressing(coding),
+        }
     }
+}
+
+/// The content of a file in another coding; `None` when that is hardly smaller.
+fn coded(entry: &Entry, coding: Coding) -> io::Result<Option<Vec<u8>>> {
+    let content = match &entry.identity.content {
+        Content::Memory(bytes) => bytes.clone(),
+        Content::File(file, size) => {
+            // The size is one of `encode::SIZES`.
+            let bytes = file.read_range(0, *size as usize)?;
+            if !file.is_unchanged() {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            bytes.into()
+        }
+    };
+    let coded = encode::encode(&content, coding)?;
+    // A copy that saves less than a tenth is not worth its memory.
+    Ok((coded.len() <= content.len() - content.len() / 10).then_some(coded))
 }

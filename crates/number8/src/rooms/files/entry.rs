@@ -1,31 +1,19 @@
-//! One file, ready to be served: its heads encoded, its content in memory or open, its codings beside it.
+//! One file, ready to be served, with its codings beside it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use number8_proto::date;
-use number8_proto::headers::{FieldError, Fields};
-use number8_proto::http1::{BodySize, Prepared};
 use number8_proto::negotiate::{Coding, Encodings};
 
+use super::Settings;
+use super::representation::{Content, Representation, Source};
 use crate::body::{Body, FileRange, Part};
 use crate::store::{File, Meta, SafePath};
 
-/// Nanoseconds in a second.
-const SECOND_NS: i128 = 1_000_000_000;
-
-/// A file younger than this may change again without a new time: its tag is weak, and it is not kept.
-const YOUNG_NS: i128 = 2 * SECOND_NS;
-
-/// How long an entry is served before the file is looked at again.
-const FRESH_MS: u64 = 1000;
-
-/// How long before everything about the file is found out again, such as new siblings.
-const KEPT_MS: u64 = 10_000;
-
 /// Files up to this size are asked once a second whether they are in memory, not at each request.
 const WARM_BYTES_MAX: u64 = 1024 * 1024;
+const WARM_MS: u64 = 1000;
 
 /// One file as it was when it was opened.
 #[derive(Debug)]
@@ -33,127 +21,128 @@ pub(super) struct Entry {
     pub(super) path: SafePath,
     pub(super) meta: Meta,
     pub(super) identity: Representation,
-    /// The same in other codings: siblings of the file, or compressed here.
+    /// What the siblings were like that hold the file in other codings.
+    siblings: Vec<(Coding, Meta)>,
+    /// The file in other codings: from siblings, or compressed here.
     coded: RwLock<Vec<Arc<Representation>>>,
-    /// The content is worth compressing.
-    pub(super) is_compressible: bool,
-    /// Somebody compresses it, or has.
-    compressing: AtomicBool,
-    is_young: bool,
-    loaded_ms: u64,
+    is_compressible: bool,
+    /// The codings in which a compressed copy was made, or is being made; a bit each.
+    compressed: AtomicU8,
+    is_settled: bool,
+    /// When the file was last seen to be unchanged.
     checked_ms: AtomicU64,
+    /// When new siblings were last looked for.
+    searched_ms: AtomicU64,
+    is_being_checked: AtomicBool,
     /// Until when the pages are taken to be in memory.
     warm_until_ms: AtomicU64,
 }
 
-/// A file in one coding (RFC 9110 §8.4).
-#[derive(Debug)]
-pub(super) struct Representation {
-    pub(super) coding: Coding,
-    /// The value of ETag, quotes and all.
-    pub(super) etag: Vec<u8>,
-    /// In seconds since 1970; `None` where the file claims to be from the future.
-    pub(super) modified: Option<i64>,
-    pub(super) content_type: Arc<str>,
-    pub(super) content: Content,
-    /// The fields of a 200, for those answers whose head is not prepared.
-    pub(super) fields: Fields,
-    pub(super) ok: Arc<Prepared>,
-    pub(super) not_modified: Arc<Prepared>,
-}
-
-/// Where the content is.
+/// What the answers with a file say about it.
 #[derive(Debug, Clone)]
-pub(super) enum Content {
-    Memory(Bytes),
-    File(File, u64),
-}
-
-/// What all files of a folder have in common.
-#[derive(Debug, Default)]
-pub(super) struct Common {
-    /// Cache-Control and the user's own fields.
-    pub(super) fields: Vec<(String, Vec<u8>)>,
-    /// Compressed copies are made, so every answer of a compressible type depends on Accept-Encoding.
-    pub(super) compress: bool,
-}
-
-/// A file's content, before it is known how it is served.
-pub(super) struct Source {
-    pub(super) meta: Meta,
-    pub(super) content: Content,
-    pub(super) coding: Coding,
+pub(super) struct Looks {
+    pub(super) content_type: Arc<str>,
+    /// Whether Accept decided that this file is the answer.
+    pub(super) by_accept: bool,
+    /// Whether compressed copies may be made.
+    pub(super) is_compressible: bool,
 }
 
 impl Entry {
     /// Makes an entry of a file, and of the siblings that hold it in other codings.
-    ///
-    /// # Errors
-    /// A field of `common` or the type cannot be sent.
     pub(super) fn new(
         path: SafePath,
         file: Source,
         siblings: Vec<Source>,
-        content_type: &str,
-        common: &Common,
+        looks: &Looks,
+        settings: &Settings,
         now_ms: u64,
-        now_ns: i128,
-    ) -> Result<Self, FieldError> {
-        let meta = file.meta;
-        let is_compressible = super::mime::is_compressible(content_type);
-        let varies = !siblings.is_empty() || (common.compress && is_compressible);
-        let content_type: Arc<str> = content_type.into();
-        let make = |source: Source| {
-            Representation::new(source, &meta, &content_type, varies, common, now_ns)
+    ) -> Self {
+        let vary = match (looks.by_accept, !siblings.is_empty() || looks.is_compressible) {
+            (false, false) => None,
+            (false, true) => Some("Accept-Encoding"),
+            (true, false) => Some("Accept"),
+            (true, true) => Some("Accept, Accept-Encoding"),
         };
-        let identity = make(file)?;
-        let coded = siblings
-            .into_iter()
-            .map(|source| make(source).map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
+        let make = |source| Representation::new(source, &looks.content_type, vary, settings);
+        Self {
             path,
-            meta,
-            identity,
+            meta: file.meta,
+            is_settled: file.is_settled && siblings.iter().all(|source| source.is_settled),
             // A file that has siblings is compressed already, by somebody who took the time.
-            is_compressible: common.compress && is_compressible && coded.is_empty(),
-            coded: RwLock::new(coded),
-            compressing: AtomicBool::new(false),
-            is_young: now_ns - meta.modified_ns < YOUNG_NS,
-            loaded_ms: now_ms,
+            is_compressible: looks.is_compressible && siblings.is_empty(),
+            identity: make(file),
+            siblings: siblings.iter().map(|source| (source.coding, source.meta)).collect(),
+            coded: RwLock::new(siblings.into_iter().map(make).map(Arc::new).collect()),
+            compressed: AtomicU8::new(0),
             checked_ms: AtomicU64::new(now_ms),
+            searched_ms: AtomicU64::new(now_ms),
+            is_being_checked: AtomicBool::new(false),
             warm_until_ms: AtomicU64::new(0),
-        })
+        }
     }
 
     /// True when the file may be kept: its time would show another change.
     pub(super) fn may_be_kept(&self) -> bool {
-        !self.is_young
+        self.is_settled
     }
 
-    /// True while nobody has to look at the file again.
-    pub(super) fn is_fresh(&self, now_ms: u64) -> bool {
-        now_ms < self.checked_ms.load(Ordering::Relaxed) + FRESH_MS
+    /// True when both are the same version of the same file.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.path == other.path && self.meta == other.meta && self.siblings == other.siblings
     }
 
-    /// True when everything has to be found out again.
-    pub(super) fn is_old(&self, now_ms: u64) -> bool {
-        now_ms >= self.loaded_ms + KEPT_MS
+    /// What was found out about `newer`, the same version of the file, is true of this one too.
+    pub(super) fn renew(&self, newer: &Self) {
+        self.checked(newer.checked_ms.load(Ordering::Relaxed));
+        self.searched(newer.searched_ms.load(Ordering::Relaxed));
     }
 
-    /// The file has been looked at and is unchanged.
-    pub(super) fn checked(&self, now_ms: u64) {
-        self.checked_ms.store(now_ms, Ordering::Relaxed);
+    /// True when the file was seen to be unchanged less than so many milliseconds ago.
+    pub(super) fn is_fresh(&self, now_ms: u64, fresh_ms: u64) -> bool {
+        now_ms < self.checked_ms.load(Ordering::Relaxed).saturating_add(fresh_ms)
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.identity.content, Content::File(..))
+    /// The file was unchanged at that time.
+    pub(super) fn checked(&self, at_ms: u64) {
+        self.checked_ms.fetch_max(at_ms, Ordering::Relaxed);
+    }
+
+    /// True when nobody has looked for new siblings for so long.
+    pub(super) fn needs_search(&self, now_ms: u64, after_ms: u64) -> bool {
+        now_ms >= self.searched_ms.load(Ordering::Relaxed).saturating_add(after_ms)
+    }
+
+    /// New siblings were looked for at that time.
+    pub(super) fn searched(&self, at_ms: u64) {
+        self.searched_ms.fetch_max(at_ms, Ordering::Relaxed);
+    }
+
+    /// True for the one caller who is to check the file on the lane.
+    pub(super) fn begin_checking(&self) -> bool {
+        !self.is_being_checked.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn end_checking(&self) {
+        self.is_being_checked.store(false, Ordering::Relaxed);
+    }
+
+    /// What the sibling with that coding was like; `None` when there was none worth serving.
+    pub(super) fn sibling(&self, coding: Coding) -> Option<Meta> {
+        self.siblings.iter().find(|(of, _)| *of == coding).map(|(_, meta)| *meta)
+    }
+
+    /// Open descriptors that this holds.
+    pub(super) fn descriptors(&self) -> usize {
+        // Compressed copies are in memory, so the count stays the same as long as the entry lives.
+        usize::from(self.identity.is_open())
+            + self.with_coded(|coded| coded.iter().filter(|coded| coded.is_open()).count())
     }
 
     /// Bytes of memory that this holds.
     pub(super) fn bytes(&self) -> usize {
-        let coded = self.coded.read().unwrap_or_else(PoisonError::into_inner);
-        self.identity.bytes() + coded.iter().map(|coded| coded.bytes()).sum::<usize>()
+        self.identity.bytes()
+            + self.with_coded(|coded| coded.iter().map(|coded| coded.bytes()).sum::<usize>())
     }
 
     /// Calls `with` with the representations in other codings.
@@ -177,15 +166,44 @@ impl Entry {
         })
     }
 
-    /// True for the one caller who is to compress the content.
-    pub(super) fn begin_compressing(&self) -> bool {
-        self.is_compressible && !self.compressing.swap(true, Ordering::Relaxed)
+    /// True while there may be a coding in which a compressed copy is worth making.
+    pub(super) fn is_compressible(&self) -> bool {
+        self.is_compressible
+    }
+
+    /// True for the one caller who is to make the compressed copy in that coding.
+    pub(super) fn begin_compressing(&self, coding: Coding) -> bool {
+        self.compressed.fetch_or(bit(coding), Ordering::Relaxed) & bit(coding) == 0
+    }
+
+    /// True when nobody has begun a copy in that coding.
+    pub(super) fn lacks(&self, coding: Coding) -> bool {
+        self.compressed.load(Ordering::Relaxed) & bit(coding) == 0
+    }
+
+    /// The copy could not be made: somebody else may try.
+    pub(super) fn failed_compressing(&self, coding: Coding) {
+        self.compressed.fetch_and(!bit(coding), Ordering::Relaxed);
+    }
+
+    /// One copy was hardly smaller than the file: no other will be.
+    pub(super) fn forgo_compressing(&self) {
+        self.compressed.store(u8::MAX, Ordering::Relaxed);
     }
 
     /// Adds a compressed copy; returns what it holds in memory.
-    pub(super) fn add_coded(&self, representation: Representation) -> usize {
-        let bytes = representation.bytes();
-        self.coded.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(representation));
+    pub(super) fn add_copy(&self, content: Bytes, coding: Coding, settings: &Settings) -> usize {
+        let Representation { modified, content_type, vary, .. } = &self.identity;
+        let source = Source {
+            meta: self.meta,
+            modified: *modified,
+            content: Content::Memory(content),
+            coding,
+            is_settled: self.is_settled,
+        };
+        let copy = Arc::new(Representation::new(source, content_type, *vary, settings));
+        let bytes = copy.bytes();
+        self.coded.write().unwrap_or_else(PoisonError::into_inner).push(copy);
         bytes
     }
 
@@ -199,7 +217,7 @@ impl Entry {
         }
         let is_warm = file.is_cached(0, size);
         if is_warm {
-            self.warm_until_ms.store(now_ms + FRESH_MS, Ordering::Relaxed);
+            self.warm_until_ms.store(now_ms + WARM_MS, Ordering::Relaxed);
         }
         is_warm
     }
@@ -227,82 +245,6 @@ impl Entry {
     }
 }
 
-impl Representation {
-    pub(super) fn new(
-        source: Source,
-        file: &Meta,
-        content_type: &Arc<str>,
-        varies: bool,
-        common: &Common,
-        now_ns: i128,
-    ) -> Result<Self, FieldError> {
-        let Source { meta, content, coding } = source;
-        let is_young = now_ns - file.modified_ns.max(meta.modified_ns) < YOUNG_NS;
-        let etag = etag(&meta, content.len(), coding, is_young);
-        // RFC 9110 §8.8.2.1: never later than Date. A file from the future has no usable time.
-        let modified = (meta.modified_ns <= now_ns)
-            .then(|| i64::try_from(meta.modified_ns.div_euclid(SECOND_NS)).ok())
-            .flatten();
-
-        let mut always = Fields::new();
-        always.push("ETag", &etag)?;
-        if varies {
-            always.push("Vary", b"Accept-Encoding")?;
-        }
-        for (name, value) in &common.fields {
-            always.push(name, value)?;
-        }
-        let mut fields = Fields::new();
-        fields.push("Content-Type", content_type.as_bytes())?;
-        if coding != Coding::Identity {
-            fields.push("Content-Encoding", coding.name().as_bytes())?;
-        }
-        if let Some(modified) = modified {
-            fields.push("Last-Modified", &date::format(modified))?;
-        }
-        fields.push("Accept-Ranges", b"bytes")?;
-        for (name, value) in always.iter() {
-            fields.push(name, value)?;
-        }
-        Ok(Self {
-            coding,
-            etag,
-            modified,
-            content_type: Arc::clone(content_type),
-            ok: Arc::new(Prepared::new(200, &fields, BodySize::Known(content.len()))),
-            // RFC 9110 §15.4.5: what a 200 would have said and a cache needs; no length.
-            not_modified: Arc::new(Prepared::new(304, &always, BodySize::Unknown)),
-            fields,
-            content,
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        let content = match &self.content {
-            Content::Memory(bytes) => bytes.len(),
-            Content::File(..) => 0,
-        };
-        content + self.ok.wire_len() + self.not_modified.wire_len()
-    }
-}
-
-impl Content {
-    pub(super) fn len(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(_, size) => *size,
-        }
-    }
-}
-
-/// `"<mtime in ns>-<size>[-coding]"` in hexadecimal digits, weak while the file may still change unseen
-/// (RFC 9110 §8.8.3).
-fn etag(meta: &Meta, size: u64, coding: Coding, is_weak: bool) -> Vec<u8> {
-    let weak = if is_weak { "W/" } else { "" };
-    let (modified, size) = (meta.modified_ns, size);
-    match coding {
-        Coding::Identity => format!("{weak}\"{modified:x}-{size:x}\""),
-        coding => format!("{weak}\"{modified:x}-{size:x}-{}\"", coding.name()),
-    }
-    .into_bytes()
+fn bit(coding: Coding) -> u8 {
+    1 << coding as u8
 }

@@ -25,8 +25,9 @@ impl Types {
         if let Some(own) = self.own.get(&extension) {
             return own.into();
         }
-        let known = mime_guess::from_ext(&extension).first_raw().unwrap_or(UNKNOWN);
-        match known {
+        let corrected = CORRECTED.iter().find(|(of, _)| *of == extension).map(|(_, mime)| *mime);
+        let known = corrected.or_else(|| mime_guess::from_ext(&extension).first_raw());
+        match known.unwrap_or(UNKNOWN) {
             // RFC 9239: the one name that is left for JavaScript.
             "application/javascript" => "text/javascript; charset=utf-8".into(),
             text if text.starts_with("text/") => format!("{text}; charset=utf-8").into(),
@@ -36,6 +37,14 @@ impl Types {
 }
 
 const UNKNOWN: &str = "application/octet-stream";
+
+/// Where the registry and the browsers know a better name than the table that we use.
+const CORRECTED: [(&str, &str); 4] = [
+    ("m3u8", "application/vnd.apple.mpegurl"),
+    ("map", "application/json"),
+    ("otf", "font/otf"),
+    ("ts", "video/mp2t"),
+];
 
 /// True when content of that type is worth compressing: text of all kinds, and fonts and images that are
 /// not compressed already.
@@ -47,17 +56,19 @@ pub(super) fn is_compressible(mime: &str) -> bool {
         || COMPRESSIBLE.contains(&essence)
 }
 
-const COMPRESSIBLE: [&str; 10] = [
+const COMPRESSIBLE: [&str; 12] = [
     "application/javascript",
     "application/json",
-    "application/manifest+json",
+    "application/vnd.apple.mpegurl",
     "application/wasm",
-    "application/xml",
     "application/x-ndjson",
+    "application/x-sh",
+    "application/x-sql",
+    "application/xml",
     "font/otf",
     "font/ttf",
     "image/bmp",
-    "image/vnd.microsoft.icon",
+    "image/x-icon",
 ];
 
 #[cfg(test)]
@@ -75,6 +86,9 @@ mod tests {
             ("app.mjs", "text/javascript; charset=utf-8"),
             ("notes.txt", "text/plain; charset=utf-8"),
             ("data.json", "application/json"),
+            ("app.js.map", "application/json"),
+            ("part.ts", "video/mp2t"),
+            ("sans.otf", "font/otf"),
             ("logo.svg", "image/svg+xml"),
             ("photo.jpg", "image/jpeg"),
             ("song.mp3", "audio/mpeg"),

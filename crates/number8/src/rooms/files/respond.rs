@@ -12,32 +12,34 @@ use number8_proto::http1::{Head, Method};
 use number8_proto::negotiate::{Coding, Encodings, accepted_encodings};
 use number8_proto::range::{self, Multipart, RangeOutcome, Span, Spans};
 
-use super::entry::{Entry, Representation};
+use super::entry::Entry;
+use super::representation::Representation;
 use crate::body::{Body, Part};
-use crate::handler::Now;
 use crate::response::Response;
+use crate::server::clock;
 
 /// Parts of one file that one request may ask for; more of them are answered with the whole.
 const RANGES_MAX: usize = 16;
 
-/// Answers GET or HEAD with a file.
-pub(super) fn respond(entry: &Entry, head: &Head<'_>, now: Now) -> Response {
-    let (now_ms, now) = (now.monotonic_ms, now.unix_seconds);
-    let chosen = choose(entry, head);
-    let file = chosen.as_deref().unwrap_or(&entry.identity);
-    match evaluate(file, head, now) {
+/// Answers GET or HEAD with a file, or with `coded`, the same in another coding.
+pub(super) fn respond(entry: &Entry, coded: Option<&Representation>, head: &Head<'_>) -> Response {
+    let file = coded.unwrap_or(&entry.identity);
+    let now_ms = clock::monotonic_ms();
+    match evaluate(file, head) {
         Outcome::Proceed => {}
         Outcome::NotModified => {
             return Response::prepared(Arc::clone(&file.not_modified), Body::empty());
         }
         Outcome::PreconditionFailed => {
-            return Response::error(412, "the file is not the one that the request is about");
+            let why = "the file is not the one that the request is about";
+            return about(file, Response::error(412, why));
         }
     }
-    // RFC 9110 §14.2: Range is defined for GET alone.
-    if head.method() == Method::Get
-        && let Some(range) = head.get(Known::Range)
-        && is_in_range(file, head, now)
+    if let Some(range) = asked_range(head)
+        && head.get(Known::IfRange).is_none_or(|value| {
+            // RFC 9110 §13.1.5: without If-Range, or when it matches.
+            if_range_matches(value, &validators(file), clock::unix_seconds())
+        })
     {
         match range::resolve(range, file.content.len(), RANGES_MAX) {
             RangeOutcome::Ignore => {}
@@ -53,6 +55,11 @@ pub(super) fn respond(entry: &Entry, head: &Head<'_>, now: Now) -> Response {
     Response::prepared(Arc::clone(&file.ok), entry.body(&file.content, now_ms))
 }
 
+/// RFC 9110 §14.2: Range is defined for GET alone.
+fn asked_range<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
+    if head.method() == Method::Get { head.get(Known::Range) } else { None }
+}
+
 /// What the client accepts; `identity` alone when it does not say.
 pub(super) fn accepted(head: &Head<'_>) -> Encodings {
     match head.joined(Known::AcceptEncoding) {
@@ -62,13 +69,13 @@ pub(super) fn accepted(head: &Head<'_>) -> Encodings {
 }
 
 /// The representation to serve; `None` is the file itself.
-fn choose(entry: &Entry, head: &Head<'_>) -> Option<Arc<Representation>> {
+pub(super) fn choose(entry: &Entry, head: &Head<'_>) -> Option<Arc<Representation>> {
     if !head.has(Known::AcceptEncoding) {
         return None;
     }
     let accepted = accepted(head);
     // A part of a file is a part of what the user put there, where the client takes that.
-    if head.has(Known::Range) && accepted.accepts(Coding::Identity) {
+    if asked_range(head).is_some() && accepted.accepts(Coding::Identity) {
         return None;
     }
     // A client that holds one of them, and still would take it, is told so, whichever is best by now.
@@ -95,7 +102,7 @@ fn validators(file: &Representation) -> Validators<'_> {
     Validators { etag: Some(&file.etag), last_modified: file.modified, exists: true }
 }
 
-fn evaluate(file: &Representation, head: &Head<'_>, now: i64) -> Outcome {
+fn evaluate(file: &Representation, head: &Head<'_>) -> Outcome {
     let if_match = head.joined(Known::IfMatch);
     let if_none_match = head.joined(Known::IfNoneMatch);
     let preconditions = Preconditions {
@@ -104,12 +111,15 @@ fn evaluate(file: &Representation, head: &Head<'_>, now: i64) -> Outcome {
         if_none_match: if_none_match.as_deref(),
         if_modified_since: head.get(Known::IfModifiedSince),
     };
-    conditional::evaluate(&preconditions, true, &validators(file), now)
+    conditional::evaluate(&preconditions, true, &validators(file), clock::unix_seconds())
 }
 
-/// RFC 9110 §13.1.5: without If-Range, or when it matches.
-fn is_in_range(file: &Representation, head: &Head<'_>, now: i64) -> bool {
-    head.get(Known::IfRange).is_none_or(|value| if_range_matches(value, &validators(file), now))
+/// An answer that depended on what was chosen says on what that depends.
+fn about(file: &Representation, response: Response) -> Response {
+    match file.vary {
+        Some(vary) => response.with_known("Vary", vary),
+        None => response,
+    }
 }
 
 /// 206 with the fields of the 200, but for those given.
@@ -158,7 +168,8 @@ fn many_parts(entry: &Entry, file: &Representation, spans: &[Span], now_ms: u64)
 fn unsatisfiable(file: &Representation) -> Response {
     let mut content_range = Vec::new();
     range::content_range_unsatisfied(file.content.len(), &mut content_range);
-    Response::error(416, "the file has no such part").with_known("Content-Range", content_range)
+    about(file, Response::error(416, "the file has no such part"))
+        .with_known("Content-Range", content_range)
 }
 
 /// A line that no file holds, since nobody can foresee it: keyed hashes with keys of this process.

@@ -81,14 +81,8 @@ impl<T: Transport + Unpin> Connection<T> {
                 (Some(feed), Body::incoming(incoming))
             }
         };
-        let call = Call {
-            head: &head,
-            path: head.path(),
-            peer: self.peer,
-            body,
-            lane: &shared.lane,
-            now: turn.now(),
-        };
+        let call =
+            Call { head: &head, path: head.path(), peer: self.peer, body, lane: &shared.lane };
         // An answer that needs no waiting after all is common enough to be spared the trouble.
         let answer = catch_unwind(AssertUnwindSafe(|| match app.handle(call) {
             Answer::Ready(response) => Answer::Ready(response),

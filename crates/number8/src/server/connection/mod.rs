@@ -33,7 +33,6 @@ use number8_proto::{CloseReason, Error};
 use super::clock;
 use super::transport::Transport;
 use super::worker::{Current, Place, Standing, Stop, Worker};
-use crate::handler::Now;
 pub use closed::Closed;
 use exchange::Exchange;
 use input::Input;
@@ -111,10 +110,6 @@ impl Turn {
             worker: Arc::clone(worker),
             current,
         }
-    }
-
-    fn now(&self) -> Now {
-        Now { monotonic_ms: self.ms, unix_seconds: self.current.unix }
     }
 }
 

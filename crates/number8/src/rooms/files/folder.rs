@@ -1,0 +1,68 @@
+//! The answer with a folder's listing: read by the lane, sent while it is written out.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::listing::{self, View};
+use super::load::Missing;
+use super::refuse;
+use crate::body::Body;
+use crate::handler::Answer;
+use crate::response::Response;
+use crate::server::lane::Lane;
+use crate::store::{Dir, OpenError};
+
+/// Chunks made in one turn before other connections get theirs.
+const TURN_CHUNKS: u32 = 4;
+
+/// Reads a folder on the lane, and sends its listing as it is made.
+pub(super) fn list(lane: &Lane, dir: Dir, path: Vec<u8>, view: View) -> Answer {
+    let Ok(job) = lane.submit(move || dir.list(&view.options())) else {
+        return refuse::busy().into();
+    };
+    Answer::later(async move {
+        let listing = match job.await {
+            Ok(Ok(listing)) => listing,
+            Ok(Err(error)) => return refuse::missing(&Missing::Open(OpenError::Io(error))),
+            Err(_) => return refuse::failed(),
+        };
+        let (body, mime) = if view.json {
+            (stream(listing::json::document(&path, view, listing)), "application/json")
+        } else {
+            (stream(listing::html::page(&path, view, listing)), "text/html; charset=utf-8")
+        };
+        Response::new(200, body)
+            .with_known("Content-Type", mime)
+            .with_known("Vary", "Accept")
+            .with_known("Cache-Control", "no-cache")
+    })
+}
+
+fn stream(chunks: impl Iterator<Item = Vec<u8>> + Unpin + Send + 'static) -> Body {
+    Body::stream(Chunks { chunks, in_turn: 0 })
+}
+
+/// Chunks that an iterator makes.
+struct Chunks<I> {
+    chunks: I,
+    in_turn: u32,
+}
+
+impl<I: Iterator<Item = Vec<u8>> + Unpin> Stream for Chunks<I> {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.in_turn == TURN_CHUNKS {
+            // A client that takes everything at once would keep the worker for the whole of a long page.
+            self.in_turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.in_turn += 1;
+        Poll::Ready(self.chunks.next().map(|chunk| Ok(Bytes::from(chunk))))
+    }
+}

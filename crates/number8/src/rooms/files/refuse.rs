@@ -1,0 +1,65 @@
+//! Answers without a file: where to go instead, or why there is none.
+
+use std::io;
+
+use number8_proto::http1::Head;
+
+use super::load::Missing;
+use crate::body::Body;
+use crate::response::Response;
+use crate::store::{OpenError, PathError};
+
+/// Row H12: a folder without its slash. Relative links in it need the slash; the query is kept.
+pub(super) fn needs_slash(head: &Head<'_>) -> Response {
+    // SECURITY: a path that begins with two slashes would be the name of another host.
+    let path = head.path();
+    let start = path.iter().position(|&b| b != b'/').unwrap_or(path.len());
+    let mut location = vec![b'/'];
+    for &b in &path[start..] {
+        if b.is_ascii_graphic() {
+            location.push(b);
+        } else {
+            location.extend_from_slice(format!("%{b:02X}").as_bytes());
+        }
+    }
+    location.push(b'/');
+    if let Some(query) = head.query() {
+        location.push(b'?');
+        location.extend(query.iter().filter(|b| b.is_ascii_graphic()));
+    }
+    Response::new(301, Body::empty()).with_known("Location", location)
+}
+
+/// The answer when nothing is served. It says no more about a file than that it is not for the client.
+pub(super) fn missing(missing: &Missing) -> Response {
+    let nothing = || Response::error(404, "there is nothing at this address");
+    match missing {
+        Missing::BadEscape => {
+            Response::error(400, "the path holds a percent sign that escapes nothing")
+        }
+        Missing::BadPath(PathError::Hidden | PathError::TooLong)
+        | Missing::Open(OpenError::NotFound | OpenError::NotServable | OpenError::Refused(_)) => {
+            nothing()
+        }
+        Missing::ByAccept => nothing().with_known("Vary", "Accept"),
+        Missing::BadPath(_) => Response::error(400, "the path does not name a file"),
+        Missing::Open(OpenError::Io(error)) if is_shortage(error) => busy(),
+        Missing::Open(_) => failed(),
+    }
+}
+
+/// EMFILE, ENFILE, ENOMEM: it may work in a moment.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+        .iter()
+        .any(|shortage| error.raw_os_error() == Some(shortage.raw_os_error()))
+}
+
+pub(super) fn busy() -> Response {
+    Response::error(503, "the server is busy").with_known("Retry-After", "1")
+}
+
+pub(super) fn failed() -> Response {
+    Response::error(500, "the file cannot be read")
+}
