@@ -13,6 +13,8 @@ use crate::body::Body;
 use crate::handler::{Answer, Call, Handler, IntoHandler};
 use crate::layers::access_log::{Format, Sink};
 use crate::response::Response;
+use crate::server::Options;
+use crate::server::testing::TestServer;
 
 /// Everything that answers requests. Build it, hand it to a [`Server`](crate::Server); to change it while
 /// it is served, replace the whole of it ([`Handle::replace`](crate::Handle::replace)).
@@ -157,6 +159,15 @@ impl App {
     pub fn dump(mut self, sink: impl Into<Option<Arc<Sink>>>) -> Self {
         self.dump = sink.into();
         self
+    }
+
+    /// Serves this app in memory, for tests: with the default options, in the tokio runtime that calls this.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time enabled.
+    #[must_use]
+    pub fn test(self) -> TestServer {
+        TestServer::new(self, Options::default())
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -16,6 +16,7 @@ pub mod listener;
 pub mod memory;
 mod options;
 mod port_holder;
+pub mod testing;
 pub mod transport;
 mod worker;
 
