@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use number8_proto::headers::Known;
-use number8_proto::http1::{Method, reason};
+use number8_proto::headers::{FieldError, Fields, Known};
+use number8_proto::http1::{Method, Stamp, reason};
 
 use crate::body::Body;
 use crate::handler::{Answer, Call, Handler, IntoHandler};
@@ -34,6 +34,7 @@ pub struct App {
     hosts: Vec<String>,
     health: Option<Vec<u8>>,
     server_name: Option<String>,
+    fields: Fields,
     access_log: Option<AccessLog>,
     dump: Option<Arc<Sink>>,
 }
@@ -77,6 +78,7 @@ impl App {
             hosts: Vec::new(),
             health: None,
             server_name: Some("number8".to_owned()),
+            fields: Fields::new(),
             access_log: None,
             dump: None,
         }
@@ -147,6 +149,15 @@ impl App {
         self
     }
 
+    /// Adds a field to every answer, also to those that refuse a request.
+    ///
+    /// # Errors
+    /// The field cannot be sent.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, FieldError> {
+        self.fields.push(name, value.as_bytes())?;
+        Ok(self)
+    }
+
     /// Writes a line for each request.
     #[must_use]
     pub fn access_log(mut self, log: impl Into<Option<AccessLog>>) -> Self {
@@ -187,8 +198,9 @@ impl App {
         self.dump.as_deref()
     }
 
-    pub(crate) fn server(&self) -> Option<&str> {
-        self.server_name.as_deref()
+    /// What every answer of this second has.
+    pub(crate) fn stamp(&self, unix_seconds: i64) -> Stamp {
+        Stamp::new(unix_seconds, self.server_name.as_deref()).with(&self.fields)
     }
 
     pub(crate) fn is_health(&self, path: &[u8]) -> bool {
