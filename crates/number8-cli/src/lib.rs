@@ -31,7 +31,7 @@ use settings::Settings;
 /// Standard output carries only what was asked for; every problem is one line on standard error.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
-    serve: impl FnOnce(Invocation, Config) -> ExitCode,
+    serve: impl FnOnce(Invocation, &Config) -> ExitCode,
 ) -> ExitCode {
     let action = match args::parse(arguments) {
         Ok(action) => action,
@@ -60,7 +60,7 @@ pub fn run(
         Action::Serve(invocation) => match invocation.load() {
             Ok((_, config)) => {
                 warn(&config);
-                serve(invocation, config)
+                serve(invocation, &config)
             }
             Err(problem) => problem.report(),
         },

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,7 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use number8::layers::access_log::{Format, Sink};
-use number8::server::{self, Bind, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts};
+use number8::server::{
+    self, Bind, Closed, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
+};
 use number8::{AccessLog, App, ErrorPage, Files, Handle, Reach, ServeError, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -22,29 +25,33 @@ use crate::problem::{Problem, say};
 const LOG_END: Duration = Duration::from_secs(1);
 
 /// Serves until a signal ends it.
-pub fn serve(invocation: Invocation, config: Config) -> ExitCode {
+pub fn serve(invocation: Invocation, config: &Config) -> ExitCode {
     match try_serve(invocation, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => problem.report(),
     }
 }
 
-fn try_serve(invocation: Invocation, config: Config) -> Result<(), Problem> {
+fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     server::raise_nofile_limit();
-    let logs = Logs::open(&config)?;
-    let listeners = listen(&config)?;
-    let server = Server::new(app(&config, &logs)?, options(&config), listeners).on_warning(say);
-    if !config.log.quiet {
-        greet(&config, &server);
+    let logs = Logs::open(config)?;
+    let listeners = listen(config)?;
+    let mut server = Server::new(app(config, &logs)?, options(config), listeners).on_warning(say);
+    if let Some(sink) = logs.connections.clone() {
+        server = server.on_closed(move |peer, why| {
+            sink.push(closed(peer, why).as_bytes());
+            sink.flush();
+        });
     }
-    let mut steering = Steering { handle: server.handle(), invocation, logs, is_stopping: false };
-    let access = steering.logs.clone();
+    let greeting = if config.log.quiet { String::new() } else { greeting(config, &server) };
+    let mut steering =
+        Steering { handle: server.handle(), invocation, logs: logs.clone(), is_stopping: false };
     let result = server.run_with(async move {
-        if let Err(error) = steering.run().await {
+        if let Err(error) = steering.run(&greeting).await {
             say(&format!("signals cannot be watched: {error}"));
         }
     });
-    access.finish();
+    logs.finish();
     match result {
         Ok(()) => Ok(()),
         // The grace is over: what was asked for has happened, if less gently.
@@ -64,6 +71,8 @@ struct Logs {
     path: Option<PathBuf>,
     access: Option<Arc<Sink>>,
     dump: Option<Arc<Sink>>,
+    /// Why connections were closed.
+    connections: Option<Arc<Sink>>,
 }
 
 impl Logs {
@@ -76,8 +85,14 @@ impl Logs {
             })?),
             None => Some(stderr()?),
         };
-        let dump = if config.log.dump { Some(Arc::new(stderr()?)) } else { None };
-        Ok(Self { path, access: access.map(Arc::new), dump })
+        let if_asked =
+            |is_asked| if is_asked { stderr().map(Arc::new).map(Some) } else { Ok(None) };
+        Ok(Self {
+            path,
+            access: access.map(Arc::new),
+            dump: if_asked(config.log.dump)?,
+            connections: if_asked(config.log.verbose)?,
+        })
     }
 
     fn reopen(&self) {
@@ -89,7 +104,7 @@ impl Logs {
     }
 
     fn finish(&self) {
-        for sink in [&self.access, &self.dump].into_iter().flatten() {
+        for sink in [&self.access, &self.dump, &self.connections].into_iter().flatten() {
             sink.finish(LOG_END);
         }
     }
@@ -111,6 +126,11 @@ fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
     }
     if !config.listen.hosts.is_empty() {
         app = app.hosts(config.listen.hosts.iter().cloned());
+    }
+    for (name, value) in &config.answers.headers {
+        app = app
+            .header(name, value)
+            .map_err(|error| Problem::config(format!("header {name}: {error}")))?;
     }
     for (status, path) in &config.files.error_pages {
         let content = fs::read(path)
@@ -143,12 +163,10 @@ fn files(config: &Config, path: &Path) -> Result<Files, Problem> {
             .mime(extension, mime)
             .map_err(|error| Problem::config(format!("mime {extension}: {error}")))?;
     }
-    let cache_control = config.answers.cache_control.iter().map(|value| ("Cache-Control", value));
-    let others = config.answers.headers.iter().map(|(name, value)| (name.as_str(), value));
-    for (name, value) in cache_control.chain(others) {
+    if let Some(value) = &config.answers.cache_control {
         files = files
-            .header(name, value)
-            .map_err(|error| Problem::config(format!("header {name}: {error}")))?;
+            .header("Cache-Control", value)
+            .map_err(|error| Problem::config(format!("cache-control: {error}")))?;
     }
     Ok(files)
 }
@@ -209,7 +227,13 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
     server::bind(&binds, config.listen.port).map_err(failure)
 }
 
-fn greet(config: &Config, server: &Server) {
+/// One line of the log of connections.
+fn closed(peer: Option<SocketAddr>, why: Closed) -> String {
+    let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+    format!("number8: {peer} closed: {why}\n")
+}
+
+fn greeting(config: &Config, server: &Server) -> String {
     let places: Vec<Place> = server
         .local_addrs()
         .map(|address| match address {
@@ -218,10 +242,7 @@ fn greet(config: &Config, server: &Server) {
             LocalAddr::Abstract(name) => Place::Unix(PathBuf::from(format!("@{name}"))),
         })
         .collect();
-    let stderr = io::stderr();
-    let text = banner::text(config, &places, &banner::interfaces(), stderr.is_terminal());
-    // Nobody there to read it is no reason not to serve.
-    let _ = stderr.lock().write_all(text.as_bytes());
+    banner::text(config, &places, &banner::interfaces(), io::stderr().is_terminal())
 }
 
 /// What signals do.
@@ -233,12 +254,15 @@ struct Steering {
 }
 
 impl Steering {
-    async fn run(&mut self) -> io::Result<()> {
+    /// Greets once signals are watched, so that whoever reads the greeting may send one.
+    async fn run(&mut self, greeting: &str) -> io::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut user1 = signal(SignalKind::user_defined1())?;
         let mut child = signal(SignalKind::child())?;
+        // Nobody there to read it is no reason not to serve.
+        let _ = io::stderr().write_all(greeting.as_bytes());
         loop {
             tokio::select! {
                 () = next(&mut interrupt) => self.stop(),

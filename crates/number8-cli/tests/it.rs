@@ -1,6 +1,9 @@
 //! Runs the built command and looks at what it prints and how it ends.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
+// The command as it serves: signals, where it listens, what it answers, how much it takes.
+mod serving;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

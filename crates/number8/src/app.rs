@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use number8_proto::headers::Known;
-use number8_proto::http1::{Method, reason};
+use number8_proto::headers::{FieldError, Fields, Known};
+use number8_proto::http1::{Method, Stamp, reason};
 
 use crate::body::Body;
 use crate::handler::{Answer, Call, Handler, IntoHandler};
 use crate::layers::access_log::{Format, Sink};
 use crate::response::Response;
+use crate::server::Options;
+use crate::server::testing::TestServer;
 
 /// Everything that answers requests. Build it, hand it to a [`Server`](crate::Server); to change it while
 /// it is served, replace the whole of it ([`Handle::replace`](crate::Handle::replace)).
@@ -32,6 +34,7 @@ pub struct App {
     hosts: Vec<String>,
     health: Option<Vec<u8>>,
     server_name: Option<String>,
+    fields: Fields,
     access_log: Option<AccessLog>,
     dump: Option<Arc<Sink>>,
 }
@@ -76,6 +79,7 @@ impl App {
             hosts: Vec::new(),
             health: None,
             server_name: Some("number8".to_owned()),
+            fields: Fields::new(),
             access_log: None,
             dump: None,
         }
@@ -146,6 +150,15 @@ impl App {
         self
     }
 
+    /// Adds a field to every answer, also to those that refuse a request.
+    ///
+    /// # Errors
+    /// The field cannot be sent.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, FieldError> {
+        self.fields.push(name, value.as_bytes())?;
+        Ok(self)
+    }
+
     /// Writes a line for each request.
     #[must_use]
     pub fn access_log(mut self, log: impl Into<Option<AccessLog>>) -> Self {
@@ -158,6 +171,15 @@ impl App {
     pub fn dump(mut self, sink: impl Into<Option<Arc<Sink>>>) -> Self {
         self.dump = sink.into();
         self
+    }
+
+    /// Serves this app in memory, for tests: with the default options, in the tokio runtime that calls this.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time enabled.
+    #[must_use]
+    pub fn test(self) -> TestServer {
+        TestServer::new(self, Options::default())
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -177,8 +199,9 @@ impl App {
         self.dump.as_deref()
     }
 
-    pub(crate) fn server(&self) -> Option<&str> {
-        self.server_name.as_deref()
+    /// What every answer of this second has.
+    pub(crate) fn stamp(&self, unix_seconds: i64) -> Stamp {
+        Stamp::new(unix_seconds, self.server_name.as_deref()).with(&self.fields)
     }
 
     pub(crate) fn is_health(&self, path: &[u8]) -> bool {

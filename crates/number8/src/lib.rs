@@ -29,4 +29,5 @@ pub use request::Request;
 pub use response::{IntoResponse, Response};
 #[cfg(feature = "files")]
 pub use rooms::files::{Files, Reach, media_type};
+pub use server::testing;
 pub use server::{Handle, Options, ServeError, Server};

@@ -25,6 +25,7 @@ on_each_setup!(
     a_client_that_resets_ends_the_handler_that_waits,
     a_client_that_closes_its_half_still_gets_its_answer,
     a_replaced_app_answers_the_next_request,
+    fields_of_the_app_are_in_every_answer,
 );
 
 /// What most tests here talk to.
@@ -373,6 +374,27 @@ fn a_replaced_app_answers_the_next_request(setup: Setup) {
     assert_eq!(client.answer().text(), "at last");
     assert_eq!(client.get("/hello").answer().text(), "Good bye.");
     assert_eq!(client.get("/slow").answer().status, 404);
+}
+
+fn fields_of_the_app_are_in_every_answer(setup: Setup) {
+    let app = app().header("X-A", "b").unwrap().server_name(None).health("/up".to_owned());
+    let server = Running::start(setup, app);
+    let requests = [
+        (get("/hello"), 200),
+        (get("/up"), 200),
+        (get("/none"), 404),
+        (get("/panic"), 500),
+        (post("/hello", "", ""), 405),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+    ];
+    for (request, status) in requests {
+        let answer = server.connect().send(&request).answer();
+        assert_eq!((answer.status, answer.field("x-a")), (status, Some("b")), "{request:?}");
+        assert_eq!(answer.field("server"), None);
+    }
+    for wrong in [("X A", "b"), ("X-A", "b\r\nX-C: d"), ("Content-Length", "3")] {
+        assert!(App::new().header(wrong.0, wrong.1).is_err(), "{wrong:?}");
+    }
 }
 
 /// The same app with `/slow`, which waits at a gate.

@@ -14,6 +14,8 @@ mod listener;
 mod serving;
 // Requests and answers on one connection, and connections beside one another.
 mod connection;
+// Turns and back-pressure, in memory, where they are exact.
+mod flow;
 // How long the server waits for what.
 mod deadlines;
 // How much it takes of what.

@@ -122,6 +122,13 @@ impl Stamp {
         Self { wire }
     }
 
+    /// The same stamp with fields that every answer has.
+    #[must_use]
+    pub fn with(mut self, fields: &Fields) -> Self {
+        fields.put(&mut self.wire);
+        self
+    }
+
     /// The lines as they are sent.
     #[must_use]
     pub fn wire(&self) -> &[u8] {

@@ -16,6 +16,7 @@ pub mod listener;
 pub mod memory;
 mod options;
 mod port_holder;
+pub mod testing;
 pub mod transport;
 mod worker;
 
@@ -44,7 +45,7 @@ pub use accept::raise_nofile_limit;
 pub use connection::Closed;
 use connection::Connection;
 use listener::Accepted;
-use worker::{Place, Shared, Stop, Worker};
+use worker::{OnClosed, Place, Shared, Stop, Worker};
 
 /// An app, listening.
 ///
@@ -182,12 +183,14 @@ impl Server {
         self
     }
 
-    /// Calls a function with each connection that has ended, and why; it runs where connections are served,
-    /// so it must not wait.
+    /// Calls a function with each connection that has ended, and why; the first function given counts. It
+    /// runs where connections are served, so it must not wait.
     #[must_use]
-    pub fn on_closed(self, report: fn(Option<SocketAddr>, Closed)) -> Self {
-        // Set once at most by this, since a second call finds it taken.
-        let _ = self.shared.on_closed.set(report);
+    pub fn on_closed(
+        self,
+        report: impl Fn(Option<SocketAddr>, Closed) + Send + Sync + 'static,
+    ) -> Self {
+        let _ = self.shared.on_closed.set(OnClosed(Box::new(report)));
         self
     }
 

@@ -5,6 +5,7 @@
 //! of its own, so the locks are never contended.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -43,7 +44,16 @@ pub(crate) struct Shared {
     /// Bytes held by connections that wait.
     buffered: AtomicUsize,
     request_ids: AtomicU64,
-    pub(crate) on_closed: OnceLock<fn(Option<SocketAddr>, Closed)>,
+    pub(crate) on_closed: OnceLock<OnClosed>,
+}
+
+/// What is called with each connection that has ended.
+pub(crate) struct OnClosed(pub(crate) Box<dyn Fn(Option<SocketAddr>, Closed) + Send + Sync>);
+
+impl fmt::Debug for OnClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnClosed")
+    }
 }
 
 /// Connections that are told at once that there are too many; further ones are closed without a word.
@@ -446,7 +456,7 @@ impl Worker {
             }
             _ => {
                 let app = self.shared.app();
-                let stamp = Stamp::new(unix, app.server());
+                let stamp = app.stamp(unix);
                 Arc::clone(current.insert(Arc::new(Current { app, unix, stamp })))
             }
         }

@@ -465,7 +465,7 @@ impl<T: Transport> Drop for Connection<T> {
         shared.holds(self.counted, 0);
         if let Some(report) = shared.on_closed.get() {
             // Dropped while at work: the runtime ends.
-            report(self.peer, self.closed.unwrap_or(Closed::Cut));
+            report.0(self.peer, self.closed.unwrap_or(Closed::Cut));
         }
     }
 }

@@ -1,0 +1,163 @@
+//! What each option changes in the answers and in what is printed.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use super::{Served, last, sandbox, until};
+
+/// Arguments, the path that is asked for, and what of each text is or (`!`) is not in the answer.
+type Case = (&'static [&'static str], &'static str, &'static [&'static str]);
+
+#[test]
+fn options_change_answers() {
+    let cases: &[Case] = &[
+        (&[], "/", &["HTTP/1.1 200 OK", "Server: number8", "hello"]),
+        (&["--no-server-header"], "/", &["200", "!Server:"]),
+        (&["--header", "X-A: b", "--header", "X-C: d e"], "/", &["X-A: b\r\n", "X-C: d e\r\n"]),
+        (&["--header", "X-A: b"], "/none", &["404", "X-A: b\r\n"]),
+        (&["--cache-control", "max-age=60"], "/", &["Cache-Control: max-age=60\r\n"]),
+        (&["--mime", "glb=model/x-test"], "/model.glb", &["Content-Type: model/x-test"]),
+        (&["--index", "start.html"], "/", &["start"]),
+        (&["--index", "none.html,start.html"], "/", &["start"]),
+        (&[], "/plain/", &["a.txt", "b.txt"]),
+        (&["--no-listing"], "/plain/", &["!a.txt", "404"]),
+        (&["--max-listing", "1"], "/plain/", &["a.txt", "!b.txt"]),
+        (&[], "/.hidden", &["404"]),
+        (&["--hidden"], "/.hidden", &["200", "hidden"]),
+        (&[], "/out.txt", &["404"]),
+        (&["--follow-symlinks"], "/out.txt", &["200", "outside"]),
+        (&["--error-page", "404=404.html"], "/none", &["404", "text/html", "<h1>gone</h1>"]),
+        (&["--spa"], "/a/b", &["200", "hello"]),
+        (&["--spa=start.html"], "/a/b", &["200", "start"]),
+        (&["--mount", "/m=site/plain"], "/m/a.txt", &["200", "\r\n\r\na"]),
+        (&["--mount", "/m=404.html"], "/m", &["200", "gone"]),
+        (&["--path-prefix", "/x"], "/x/plain/a.txt", &["200"]),
+        (&["--path-prefix", "/x"], "/plain/a.txt", &["404"]),
+        (&["--path-prefix", "/x", "--mount", "/m=site"], "/x/m/", &["hello"]),
+        (&["--cache-size", "0"], "/", &["200", "hello"]),
+        (&[], "/.number8/health", &["200", "ok"]),
+        (&["--health", "/up"], "/up", &["200", "ok"]),
+        (&["--health", "off"], "/.number8/health", &["404"]),
+        (&["--host", "board.local"], "/", &["200", "hello"]),
+        (&["--io-threads", "1"], "/", &["200", "hello"]),
+        (&["--lane-threads", "1", "--lane-queue", "1"], "/plain/b.txt", &["200"]),
+    ];
+    let folder = sandbox();
+    for (arguments, path, wanted) in cases {
+        let answer = Served::start(folder.path(), arguments).get(path);
+        for want in *wanted {
+            match want.strip_prefix('!') {
+                Some(want) => assert!(!answer.contains(want), "{arguments:?} {path}: {answer}"),
+                None => assert!(answer.contains(want), "{arguments:?} {path}: {want} {answer}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn only_our_hosts_are_answered() {
+    let folder = sandbox();
+    let served = Served::start(folder.path(), &["--host", "board.local"]);
+    for (host, status) in [
+        ("board.local", "200"),
+        ("BOARD.local:80", "200"),
+        ("localhost:8080", "200"),
+        ("127.0.0.1", "200"),
+        ("[::1]:80", "200"),
+        ("evil.example", "421"),
+        ("board.local.evil.example", "421"),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = served.connect().send(&request).rest();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{host}: {answer}");
+        assert_eq!(answer.contains("--host"), status == "421", "it names the option: {answer}");
+    }
+}
+
+/// Row H16.
+#[test]
+fn typed_requests_need_lenient() {
+    let folder = sandbox();
+    for (arguments, status) in [(&["--lenient"][..], "200"), (&[], "400")] {
+        let served = Served::start(folder.path(), arguments);
+        let answer = served.connect().send("GET / HTTP/1.0\n\n").rest();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{arguments:?}: {answer}");
+    }
+}
+
+#[test]
+fn each_format_of_the_log_is_written_and_health_is_not() {
+    let folder = sandbox();
+    for (format, want) in [
+        ("short", "GET /plain/a.txt?q 200 1 "),
+        ("combined", "\"GET /plain/a.txt?q HTTP/1.1\" 200 1 \"-\" \"test/1\""),
+        ("json", "\"target\":\"/plain/a.txt?q\""),
+        ("$status of $method $path", "200 of GET /plain/a.txt"),
+    ] {
+        let mut served = Served::start(folder.path(), &["--log", format]);
+        let greeting = served.messages().len();
+        served.get("/.number8/health");
+        served.get_with("/plain/a.txt?q", "User-Agent: test/1\r\n");
+        let line = served.message(want);
+        served.signal(Signal::TERM);
+        served.ended();
+        assert_eq!(served.messages()[greeting..], [line], "{format}");
+    }
+    let mut served = Served::start(folder.path(), &["--log", "off"]);
+    let greeting = served.messages().len();
+    served.get("/");
+    served.signal(Signal::TERM);
+    served.ended();
+    assert_eq!(served.messages().len(), greeting);
+}
+
+/// Rows H4 and W6.
+#[test]
+fn w6_heads_are_dumped_with_their_direction() {
+    let folder = sandbox();
+    let served = Served::start(folder.path(), &["--dump", "--log", "off"]);
+    served.get_with("/", "X-Odd: a\x1b[2J\tb\r\n");
+    served.get_with("/", "X-Odd: tab\tis-fine\r\n");
+    for line in
+        ["< GET / HTTP/1.1", "< X-Odd: tab\\tis-fine", "> HTTP/1.1 200 OK", "> Content-Length: 5"]
+    {
+        served.message(line);
+    }
+    assert!(!served.messages().iter().any(|line| line.contains('\x1b')));
+}
+
+#[test]
+fn quiet_says_nothing_and_verbose_says_why_connections_close() {
+    let folder = sandbox();
+    let socket = folder.path().join("n8.sock");
+    let mut command = crate::number8(folder.path());
+    command.args(["site", "-q", "-b", "unix:n8.sock"]);
+    let mut served = Served::run(command);
+    until("it listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    let mut client = super::Client(std::os::unix::net::UnixStream::connect(&socket).unwrap());
+    assert!(client.send(&last("/none", "")).rest().contains("404"));
+    served.signal(Signal::TERM);
+    assert_eq!(served.ended().code(), Some(0));
+    assert_eq!(served.messages(), [""; 0]);
+
+    let served = Served::start(folder.path(), &["-v", "--timeout-idle", "100ms"]);
+    served.get("/");
+    served.message("closed: the client asked for it");
+    drop(served.connect());
+    served.message("closed: the client closed it");
+    served.connect().send("GET\r\n\r\n").rest();
+    served.message("closed: the request was at fault: the request line is not");
+    served.connect().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").rest();
+    let line = served.message("closed: no next request came");
+    assert!(line.starts_with("number8: 127.0.0.1:"), "{line}");
+}
+
+#[test]
+fn files_show_as_they_are_now() {
+    let folder = sandbox();
+    let served = Served::start(folder.path(), &[]);
+    assert!(served.get("/new.txt").contains("404"));
+    fs::write(folder.path().join("site/new.txt"), "new").unwrap();
+    until("the file is there", || served.get("/new.txt").ends_with("\r\n\r\nnew"));
+}

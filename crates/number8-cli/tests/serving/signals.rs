@@ -1,0 +1,174 @@
+//! What signals do.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rustix::process::Signal;
+
+use super::{Client, Served, last, sandbox, until};
+
+#[test]
+fn term_and_int_end_it_with_exit_code_0() {
+    let folder = sandbox();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut served = Served::start(folder.path(), &[]);
+        assert!(served.get("/").ends_with("hello"));
+        served.signal(signal);
+        assert_eq!(served.ended().code(), Some(0), "{signal:?}");
+    }
+}
+
+/// What one connection of the load got.
+#[derive(Debug, PartialEq)]
+enum Got {
+    Whole,
+    /// The connection was closed between two answers, which a client is prepared for.
+    Closed,
+    /// Nobody listens any more.
+    Refused,
+}
+
+/// Asks on one connection until that ends.
+fn ask_until_the_end(address: std::net::SocketAddr, answers: &AtomicUsize) -> Got {
+    let mut socket = match TcpStream::connect(address) {
+        Ok(socket) => socket,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Got::Refused,
+        Err(error) => panic!("{error}"),
+    };
+    socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
+    for round in 0.. {
+        let request = b"GET /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let sent = socket.write_all(request);
+        let mut answer = Vec::new();
+        let mut buf = [0; 4096];
+        while !answer.ends_with(b"hello") {
+            match socket.read(&mut buf) {
+                Ok(0) => {
+                    let part = String::from_utf8_lossy(&answer);
+                    assert_eq!(part, "", "an answer is cut");
+                    assert!(round > 0, "a connection ends without an answer ({sent:?})");
+                    return Got::Closed;
+                }
+                Ok(count) => answer.extend_from_slice(&buf[..count]),
+                Err(error) => panic!("after {round} answers: {error}"),
+            }
+        }
+        answers.fetch_add(1, Ordering::Relaxed);
+        if answer.windows(17).any(|window| window == b"Connection: close") {
+            return Got::Whole;
+        }
+        // Some clients use each connection once.
+        if round == 3 && answers.load(Ordering::Relaxed).is_multiple_of(2) {
+            return Got::Whole;
+        }
+    }
+    Got::Whole
+}
+
+#[test]
+fn under_load_nothing_that_was_accepted_is_cut() {
+    let folder = sandbox();
+    let mut served = Served::start(folder.path(), &["--log", "off", "--io-threads", "2"]);
+    let address = served.address.unwrap();
+    let answers = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| while ask_until_the_end(address, &answers) != Got::Refused {});
+        }
+        until("there is load", || answers.load(Ordering::Relaxed) > 500);
+        served.signal(Signal::TERM);
+    });
+    assert_eq!(served.ended().code(), Some(0));
+    assert!(!served.messages().iter().any(|line| line.contains("cut")), "{:?}", served.messages());
+}
+
+/// A client that does not read what it asked for.
+fn stuck(served: &Served) -> Client {
+    let mut client = served.connect();
+    client.send(&last("/big.bin", "")).until("\r\n\r\n");
+    client
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = sandbox();
+    let mut served = Served::start(folder.path(), &["--grace", "1h"]);
+    let _client = stuck(&served);
+    served.signal(Signal::TERM);
+    until("nobody listens", || TcpStream::connect(served.address.unwrap()).is_err());
+    assert!(served.child.try_wait().unwrap().is_none(), "it waits for the client");
+    served.signal(Signal::TERM);
+    assert_eq!(served.ended().code(), Some(0));
+    served.message("1 connections were cut while at work");
+}
+
+#[test]
+fn the_end_of_the_grace_is_a_clean_end() {
+    let folder = sandbox();
+    let mut served = Served::start(folder.path(), &["--grace", "100ms"]);
+    let _client = stuck(&served);
+    served.signal(Signal::TERM);
+    assert_eq!(served.ended().code(), Some(0));
+    served.message("1 connections were cut while at work");
+}
+
+#[test]
+fn hup_loads_the_configuration_again_and_a_broken_one_changes_nothing() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    let configure = |text: &str| fs::write(&file, text).unwrap();
+    configure("header = ['X-Round: one']");
+    let served = Served::start(folder.path(), &["--config", "n8.toml"]);
+    assert!(served.get("/").contains("\r\nX-Round: one\r\n"));
+
+    configure("header = ['X-Round: two']");
+    served.signal(Signal::HUP);
+    served.message("the configuration has been loaded again");
+    assert!(served.get("/").contains("\r\nX-Round: two\r\n"));
+
+    for broken in ["header = [", "error-page = { 404 = 'nowhere.html' }", "nonsense = 1"] {
+        configure(broken);
+        let before = served.messages().len();
+        served.signal(Signal::HUP);
+        until("it complains", || {
+            served.messages()[before..].iter().any(|line| {
+                line.contains("n8.toml:1") && line.contains("the old configuration stays in use")
+            })
+        });
+        assert!(served.get("/").contains("\r\nX-Round: two\r\n"), "{broken}");
+    }
+    configure("header = ['X-Round: three']");
+    served.signal(Signal::HUP);
+    until("it is loaded", || served.get("/").contains("\r\nX-Round: three\r\n"));
+}
+
+#[test]
+fn usr1_opens_the_log_file_anew() {
+    let folder = sandbox();
+    let served = Served::start(folder.path(), &["--log-file", "a.log", "--log", "$path"]);
+    let read = |name| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    served.get("/start.html");
+    until("the line is there", || read("a.log") == "/start.html\n");
+
+    fs::rename(folder.path().join("a.log"), folder.path().join("a.log.1")).unwrap();
+    served.get("/plain/a.txt");
+    until("the old file has it", || read("a.log.1") == "/start.html\n/plain/a.txt\n");
+    served.signal(Signal::USR1);
+    until("there is a new file", || folder.path().join("a.log").exists());
+    served.get("/plain/b.txt");
+    until("the new file has it", || read("a.log") == "/plain/b.txt\n");
+    assert_eq!(read("a.log.1"), "/start.html\n/plain/a.txt\n");
+}
+
+#[test]
+fn a_broken_pipe_and_the_end_of_a_child_are_nothing() {
+    let folder = sandbox();
+    let served = Served::start(folder.path(), &[]);
+    for signal in [Signal::PIPE, Signal::CHILD] {
+        served.signal(signal);
+        assert!(served.get("/").ends_with("hello"), "{signal:?}");
+    }
+}
