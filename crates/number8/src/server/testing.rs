@@ -104,7 +104,7 @@ mod tests {
         String::from_utf8(buf).unwrap()
     }
 
-    /// The order is that in which they became idle, and a connection at work is left alone.
+    /// The order is that in which they became idle; those with half a request come last.
     #[tokio::test]
     async fn idle_connections_make_room_the_longest_waiting_first() {
         let server = App::new().get("/", async || "Hello, world.").test();
@@ -124,12 +124,19 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(server.worker.evict_idle(1), 1);
         assert_eq!(answer(&clients[1]).await, "");
-        // A request that crosses is still answered.
+        // A request that crosses is still answered, and so is the rest of one.
         clients[2].write_all(REQUEST).await.unwrap();
-        assert_eq!(server.worker.evict_idle(5), 1);
-        assert!(answer(&clients[2]).await.contains("\r\nConnection: close\r\n"));
-        assert_eq!(server.worker.evict_idle(5), 0);
         clients[0].write_all(&REQUEST[9..]).await.unwrap();
-        assert!(answer(&clients[0]).await.ends_with("Hello, world."));
+        assert_eq!(server.worker.evict_idle(5), 2);
+        for client in [&clients[0], &clients[2]] {
+            assert!(answer(client).await.contains("\r\nConnection: close\r\n"));
+        }
+        assert_eq!(server.worker.evict_idle(5), 0);
+        // Half a request is no reason to stay.
+        let half = server.connect();
+        half.write_all(&REQUEST[..9]).await.unwrap();
+        tokio::task::yield_now().await;
+        assert_eq!(server.worker.evict_idle(1), 1);
+        assert_eq!(answer(&half).await, "");
     }
 }
