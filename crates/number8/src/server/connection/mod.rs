@@ -312,6 +312,10 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             self.place.worker.give_back(work);
         } else {
+            if self.is_sending() {
+                // That takes as long as the client likes.
+                work.input.compact();
+            }
             self.held = Held::Work(work);
         }
         let holds = match &self.held {
