@@ -121,3 +121,24 @@ async fn a_stream_without_end_leaves_others_their_turn() {
     let sent = sent_before_the_other(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()).await;
     assert!(sent < 8 * 1024 * 1024, "{sent}");
 }
+
+/// Even where the old one is replaced while requests are being answered that came together.
+#[tokio::test]
+async fn a_replaced_app_answers_the_next_request_of_a_batch() {
+    let handle: Arc<std::sync::OnceLock<number8::Handle>> = Arc::default();
+    let replacing = handle.clone();
+    let app = App::new().get("/hello", async || "Hello, world.").get("/replace", move || {
+        let app = App::new().get("/hello", async || "Good bye.");
+        replacing.get().unwrap().replace(app);
+        std::future::ready("replaced")
+    });
+    let server = TestServer::new(app, patient());
+    handle.set(server.handle()).unwrap();
+    let client = server.connect();
+    let replace = b"GET /replace HTTP/1.1\r\nHost: a\r\n\r\n";
+    let last = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    client.write_all(&[HELLO, replace, last].concat()).await.unwrap();
+    let answers = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
+    let place = |text| answers.find(text).unwrap_or_else(|| panic!("no {text:?} in {answers}"));
+    assert!(place("Hello, world.") < place("replaced") && place("replaced") < place("Good bye."));
+}

@@ -1,6 +1,6 @@
 //! How long clients are waited for and how much is taken from them.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::{BIG, Client, Served, by_shell, last, sandbox, until};
@@ -38,22 +38,22 @@ fn every_time_out_has_an_effect() {
     until("the connection is gone", || served.count("fd") == before);
 
     // More than the buffers of both ends hold, and nobody reads it.
-    let served = Served::start(folder.path(), &["--timeout-write", "100ms"]);
+    let served =
+        Served::start(folder.path(), &["--timeout-write", "100ms", "--log", "$status $bytes_sent"]);
     let before = served.count("fd");
     let mut client = served.connect();
     client.send(&last("/big.bin", "")).until("\r\n\r\n");
     until("it is cut", || served.count("fd") == before);
     let mut count = 0;
     let mut buf = vec![0; 1 << 20];
-    loop {
-        match client.0.read(&mut buf) {
-            Ok(0) => break,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
-            Ok(read) => count += read as u64,
-            Err(error) => panic!("{error}"),
-        }
+    while let Ok(read @ 1..) = client.0.read(&mut buf) {
+        count += read as u64;
     }
     assert!(count < BIG, "{count}");
+    // The log says that it was cut, and where.
+    let line = served.message("200 ");
+    let sent: u64 = line.strip_prefix("200 ").unwrap().parse().unwrap();
+    assert!((count..BIG).contains(&sent), "{count} of {sent}");
 }
 
 #[test]

@@ -53,6 +53,8 @@ fn ask_until_the_end(address: std::net::SocketAddr, answers: &AtomicUsize) -> Go
                     return Got::Closed;
                 }
                 Ok(count) => answer.extend_from_slice(&buf[..count]),
+                // It was in the queue of the listener at the moment that this was closed.
+                Err(_) if round == 0 && answer.is_empty() => return Got::Refused,
                 Err(error) => panic!("after {round} answers: {error}"),
             }
         }
@@ -157,10 +159,12 @@ fn usr1_opens_the_log_file_anew() {
     served.get("/plain/a.txt");
     until("the old file has it", || read("a.log.1") == "/start.html\n/plain/a.txt\n");
     served.signal(Signal::USR1);
-    until("there is a new file", || folder.path().join("a.log").exists());
-    served.get("/plain/b.txt");
-    until("the new file has it", || read("a.log") == "/plain/b.txt\n");
-    assert_eq!(read("a.log.1"), "/start.html\n/plain/a.txt\n");
+    // The first of these may still go to the old file.
+    until("the new file has some", || {
+        served.get("/plain/b.txt");
+        read("a.log").starts_with("/plain/b.txt\n")
+    });
+    assert!(read("a.log.1").starts_with("/start.html\n/plain/a.txt\n"));
 }
 
 #[test]

@@ -250,6 +250,17 @@ impl<T: Transport + Unpin> Connection<T> {
         self.log_sent(turn, work);
     }
 
+    /// True while an answer goes out and nothing comes in.
+    pub(super) fn is_sending(&self) -> bool {
+        match &self.phase {
+            Phase::Exchange(exchange) => {
+                matches!(exchange.making, Making::Content { .. }) && exchange.feed.is_none()
+            }
+            Phase::Flush => true,
+            Phase::Receive | Phase::Drain(_) | Phase::Linger(_) => false,
+        }
+    }
+
     /// Bytes of a body that wait for their reader.
     pub(super) fn held_for_reader(&self) -> usize {
         match &self.phase {

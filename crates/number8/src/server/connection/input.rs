@@ -97,8 +97,25 @@ impl Input {
         self.bytes.len() > 2 * READ_BYTES
     }
 
+    /// Gives back the memory that is not used; room is made again when there is something to read.
+    pub(crate) fn compact(&mut self) {
+        if self.bytes.len() - self.unread_end >= READ_BYTES / 2 {
+            self.close_gaps();
+            self.bytes.truncate(self.unread_end);
+            self.bytes.shrink_to_fit();
+        }
+    }
+
     fn make_room(&mut self) {
-        // Close the gap between head and unread bytes, and what was before the head.
+        self.close_gaps();
+        if self.unread_end == self.bytes.len() {
+            // How far this goes is limited by those who leave bytes unread: the largest head.
+            self.bytes.resize(self.bytes.len() + READ_BYTES, 0);
+        }
+    }
+
+    /// Closes the gap between head and unread bytes, and what was before the head.
+    fn close_gaps(&mut self) {
         let head = self.head_start..self.head_end;
         let unread = self.unread_start..self.unread_end;
         self.bytes.copy_within(head.clone(), 0);
@@ -107,10 +124,6 @@ impl Input {
         self.head_end = head.len();
         self.unread_start = self.head_end;
         self.unread_end = self.head_end + unread.len();
-        if self.unread_end == self.bytes.len() {
-            // How far this goes is limited by those who leave bytes unread: the largest head.
-            self.bytes.resize(self.bytes.len() + READ_BYTES, 0);
-        }
     }
 }
 
@@ -146,6 +159,24 @@ mod tests {
         }
         assert_eq!(input.head(), b"the head");
         assert!(!input.is_large());
+    }
+
+    #[test]
+    fn what_is_there_outlives_the_memory_that_is_not_used() {
+        let mut input = Input::default();
+        read(&mut input, b"before, the head, used, unread");
+        input.used(8);
+        input.keep_head(10);
+        input.used(6);
+        input.compact();
+        assert!(input.bytes.capacity() < 100);
+        assert_eq!((input.head(), input.unread()), (&b"the head, "[..], &b"unread"[..]));
+        read(&mut input, b" and more");
+        assert_eq!((input.head(), input.unread()), (&b"the head, "[..], &b"unread and more"[..]));
+        // Not worth it: most of the memory is in use.
+        read(&mut input, &[b'x'; 50_000]);
+        input.compact();
+        assert!(input.bytes.len() >= READ_BYTES);
     }
 
     #[test]

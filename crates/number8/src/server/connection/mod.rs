@@ -319,6 +319,10 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             self.place.worker.give_back(work);
         } else {
+            if self.is_sending() {
+                // That takes as long as the client likes.
+                work.input.compact();
+            }
             self.held = Held::Work(work);
         }
         let holds = match &self.held {
@@ -336,8 +340,14 @@ impl<T: Transport + Unpin> Connection<T> {
 
     /// Takes requests from the input, answers them, and reads when there is none.
     fn receive(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let options = &turn.worker.shared.options;
+        let shared = &turn.worker.shared;
+        let options = &shared.options;
         if !work.input.unread().is_empty() {
+            if shared.app_id() != turn.current.app.id() {
+                // Replaced during this turn: this request is for the new app, which the next turn has.
+                cx.waker().wake_by_ref();
+                return Ok(Flow::Wait);
+            }
             match self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http) {
                 Ok((length, Event::Head(_))) => {
                     work.input.keep_head(length);
