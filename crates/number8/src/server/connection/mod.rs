@@ -111,11 +111,6 @@ impl Turn {
             current,
         }
     }
-
-    /// Another app is served by now.
-    fn is_outdated(&self) -> bool {
-        self.current.app.id() != self.worker.shared.app_id()
-    }
 }
 
 /// Whether a step leads on.
@@ -226,9 +221,7 @@ impl<T: Transport + Unpin> Connection<T> {
 
     fn steps(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // Others get their turn; and a request that comes after the app was replaced gets the new one.
-            let is_between = matches!(self.phase, Phase::Receive) && work.output.is_empty();
-            if self.budget == 0 || (is_between && turn.is_outdated()) {
+            if self.budget == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
