@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 use tokio::time::{Instant, timeout};
 
 #[test]
-fn an_error_of_one_connection_costs_the_next_one_nothing() {
+fn w11_an_error_of_one_connection_costs_the_next_one_nothing() {
     let errors = [
         Errno::CONNABORTED,
         Errno::CONNRESET,

@@ -17,11 +17,11 @@ on_each_setup!(
     n12_h9_a_panicking_handler_is_500_and_the_connection_lives,
     continue_is_sent_when_the_body_is_read_and_not_before,
     an_unread_body_is_never_taken_for_a_request,
-    chunks_and_trailers_reach_the_handler,
+    h14_chunks_and_trailers_reach_the_handler,
     a_body_larger_than_every_buffer_flows_through,
     a_stream_is_chunked_or_ends_with_the_connection,
     a_stream_that_fails_is_seen_to_be_cut,
-    a_client_that_goes_away_leaves_nothing_behind,
+    n11_a_client_that_goes_away_leaves_nothing_behind,
     a_client_that_resets_ends_the_handler_that_waits,
     a_client_that_closes_its_half_still_gets_its_answer,
     a_replaced_app_answers_the_next_request,
@@ -173,7 +173,7 @@ fn an_unread_body_is_never_taken_for_a_request(setup: Setup) {
     }
 }
 
-fn chunks_and_trailers_reach_the_handler(setup: Setup) {
+fn h14_chunks_and_trailers_reach_the_handler(setup: Setup) {
     let app = App::new().post("/", async |mut request: Request| {
         let mut text = String::new();
         while let Some(chunk) = request.body().chunk().await? {
@@ -295,7 +295,7 @@ fn a_stream_that_fails_is_seen_to_be_cut(setup: Setup) {
     server.is_at_rest();
 }
 
-fn a_client_that_goes_away_leaves_nothing_behind(setup: Setup) {
+fn n11_a_client_that_goes_away_leaves_nothing_behind(setup: Setup) {
     let (app, streams) = streaming();
     let server = Running::start(setup, app);
     let starts = [

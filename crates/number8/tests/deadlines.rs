@@ -12,9 +12,9 @@ use crate::serving::{Gate, Running, Setup, on_each_setup, patient, post, until};
 on_each_setup!(
     a_connection_without_a_byte_is_closed_silently,
     a_slow_head_is_408,
-    a_slow_body_is_408,
+    b12_a_slow_body_is_408,
     a_client_that_takes_nothing_is_cut,
-    an_idle_connection_is_closed_without_a_reset,
+    l13_an_idle_connection_is_closed_without_a_reset,
     lingering_ends,
     a_handler_may_take_longer_than_every_deadline,
     a_cut_answer_does_not_reach_the_next_client,
@@ -105,7 +105,7 @@ fn a_slow_head_is_408(setup: Setup) {
     server.is_at_rest();
 }
 
-fn a_slow_body_is_408(setup: Setup) {
+fn b12_a_slow_body_is_408(setup: Setup) {
     let silent: fn(&mut Timeouts) = |timeouts| timeouts.body = SHORT;
     let slow: fn(&mut Timeouts) = |timeouts| {
         timeouts.body_rate_min = 1000;
@@ -134,7 +134,7 @@ fn a_client_that_takes_nothing_is_cut(setup: Setup) {
     assert!(client.drained() < LARGE as u64);
 }
 
-fn an_idle_connection_is_closed_without_a_reset(setup: Setup) {
+fn l13_an_idle_connection_is_closed_without_a_reset(setup: Setup) {
     let server = with(setup, |timeouts| timeouts.idle = SHORT);
     let mut client = server.connect();
     for _ in 0..2 {

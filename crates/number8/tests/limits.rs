@@ -9,7 +9,7 @@ use number8::{App, Request};
 use crate::serving::{Running, Setup, on_each_setup, patient, post, post_chunked, until};
 
 on_each_setup!(
-    a_request_beyond_a_limit_is_refused,
+    b12_n10_a_request_beyond_a_limit_is_refused,
     connections_beyond_the_limit_are_told_to_come_back,
     requests_beyond_what_may_be_buffered_are_told_to_come_back,
     an_unread_body_is_drained_up_to_the_limit,
@@ -30,7 +30,7 @@ fn with(setup: Setup, change: impl FnOnce(&mut Limits)) -> Running {
     Running::with(setup, app(), options)
 }
 
-fn a_request_beyond_a_limit_is_refused(setup: Setup) {
+fn b12_n10_a_request_beyond_a_limit_is_refused(setup: Setup) {
     let server = with(setup, |limits| {
         limits.body_bytes_max = 10;
         limits.http.uri_bytes_max = 20;

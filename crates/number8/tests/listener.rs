@@ -82,7 +82,7 @@ proptest! {
 }
 
 #[test]
-fn a_client_reaches_what_was_bound() {
+fn h1_a_client_reaches_what_was_bound() {
     let listeners = bind(&["127.0.0.1".parse().unwrap()], 0).unwrap();
     let address = ip_address(&listeners[0]);
     assert_eq!(listeners[0].local_addr().to_string(), address.to_string());
@@ -106,7 +106,7 @@ fn nobody_waiting_would_block() {
 }
 
 #[test]
-fn every_address_means_both_families_on_one_free_port() {
+fn n6_every_address_means_both_families_on_one_free_port() {
     let listeners = bind(&[":0".parse().unwrap()], 1).unwrap();
     let ports: Vec<u16> = listeners.iter().map(|listener| ip_address(listener).port()).collect();
     assert!(ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
@@ -277,7 +277,7 @@ fn when_one_place_fails_none_is_kept() {
 }
 
 #[test]
-fn sockets_are_handed_over_at_start() {
+fn b22_h1_sockets_are_handed_over_at_start() {
     // (how the child takes it, the environment that the shell gives it)
     let cases = [
         ("environment", "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=http"),

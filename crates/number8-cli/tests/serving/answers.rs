@@ -75,9 +75,8 @@ fn only_our_hosts_are_answered() {
     }
 }
 
-/// Row H16.
 #[test]
-fn typed_requests_need_lenient() {
+fn b11_h16_typed_requests_need_lenient() {
     let folder = sandbox();
     for (arguments, status) in [(&["--lenient"][..], "200"), (&[], "400")] {
         let served = Served::start(folder.path(), arguments);
@@ -112,9 +111,8 @@ fn each_format_of_the_log_is_written_and_health_is_not() {
     assert_eq!(served.messages().len(), greeting);
 }
 
-/// Rows H4 and W6.
 #[test]
-fn w6_heads_are_dumped_with_their_direction() {
+fn h4_w6_heads_are_dumped_with_their_direction() {
     let folder = sandbox();
     let served = Served::start(folder.path(), &["--dump", "--log", "off"]);
     served.get_with("/", "X-Odd: a\x1b[2J\tb\r\n");
@@ -154,7 +152,7 @@ fn quiet_says_nothing_and_verbose_says_why_connections_close() {
 }
 
 #[test]
-fn files_show_as_they_are_now() {
+fn b4_files_show_as_they_are_now() {
     let folder = sandbox();
     let served = Served::start(folder.path(), &[]);
     assert!(served.get("/new.txt").contains("404"));

@@ -129,7 +129,7 @@ fn w10_w14_a_thousand_connections_leave_no_descriptor_behind() {
 }
 
 #[test]
-fn out_of_descriptors_it_makes_room_and_recovers() {
+fn w10_out_of_descriptors_it_makes_room_and_recovers() {
     let folder = sandbox();
     let arguments = ["site", "-b", "127.0.0.1:0", "--io-threads", "1", "--log", "off"];
     let mut served =
@@ -148,7 +148,7 @@ fn out_of_descriptors_it_makes_room_and_recovers() {
 }
 
 #[test]
-fn io_threads_are_as_many_as_asked_for() {
+fn w9_io_threads_are_as_many_as_asked_for() {
     let folder = sandbox();
     for count in [1, 3] {
         let served =

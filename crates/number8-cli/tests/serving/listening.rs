@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::{Client, Served, by_shell, last, sandbox, until};
 
 #[test]
-fn every_address_is_printed_and_answers() {
+fn n8_l7_every_address_is_printed_and_answers() {
     let folder = sandbox();
     let arguments = ["-b", "unix:n8.sock,mode=640", "-b", "127.0.0.2:0", "--path-prefix", "/x"];
     let mut served = Served::start(folder.path(), &arguments);
@@ -49,7 +49,7 @@ fn a_busy_port_is_one_clear_line_and_exit_code_1() {
 }
 
 #[test]
-fn a_handed_over_socket_is_served() {
+fn b22_h1_a_handed_over_socket_is_served() {
     let cases = [
         "exec \"$0\" \"$@\" -b fd:3 3<&0 0</dev/null",
         "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 0</dev/null",

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::{Client, Served, last, sandbox, until};
 
 #[test]
-fn term_and_int_end_it_with_exit_code_0() {
+fn h3_term_and_int_end_it_with_exit_code_0() {
     let folder = sandbox();
     for signal in [Signal::TERM, Signal::INT] {
         let mut served = Served::start(folder.path(), &[]);
@@ -95,7 +95,7 @@ fn stuck(served: &Served) -> Client {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn h3_a_second_signal_ends_it_at_once() {
     let folder = sandbox();
     let mut served = Served::start(folder.path(), &["--grace", "1h"]);
     let _client = stuck(&served);
