@@ -47,12 +47,16 @@ const RULES: &[Rule] = &[
             "crates/number8/src/server/transport.rs",
             // The mode and the removal of a Unix socket's own file.
             "crates/number8/src/server/listener.rs",
+            // Holds /dev/null open, to have a descriptor to give up.
+            "crates/number8/src/server/accept.rs",
             // /proc tells who holds a busy port.
             "crates/number8/src/server/port_holder.rs",
             // The log file is written, never served.
             "crates/number8/src/layers/access_log",
             // The configuration file, read before there is a server.
             "crates/number8-cli/src/file.rs",
+            // Pages for errors, read once at the start.
+            "crates/number8-cli/src/serve.rs",
             // /proc and the standard streams, for defaults.
             "crates/number8-cli/src/settings.rs",
             // Whether a path on the command line can be served at all.
