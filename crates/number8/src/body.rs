@@ -184,6 +184,14 @@ impl From<Bytes> for Body {
     }
 }
 
+/// The whole file as it was when it was opened, sent without a copy where the system can.
+impl From<File> for Body {
+    fn from(file: File) -> Self {
+        let end = file.meta().size;
+        Self::parts([Part::File(FileRange { file, start: 0, end, warm: false })])
+    }
+}
+
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
         Bytes::from(bytes).into()

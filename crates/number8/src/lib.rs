@@ -23,8 +23,8 @@ mod sys;
 pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, ChunkStream};
 pub use handler::{Answer, Call, Handler, IntoHandler};
-pub use number8_proto::headers::FieldError;
-pub use number8_proto::http1::{Head, Method, Version};
+pub use number8_proto::headers::{FieldError, Fields};
+pub use number8_proto::http1::{BodySize, Head, Method, Prepared, Version};
 pub use request::Request;
 pub use response::{IntoResponse, Response};
 #[cfg(feature = "files")]

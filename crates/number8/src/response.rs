@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use number8_proto::headers::{FieldError, Fields};
-use number8_proto::http1::{self, Prepared, reason};
+use number8_proto::http1::{self, BodySize, Prepared, reason};
 
 use crate::body::{Body, BodyError};
 
@@ -48,8 +48,20 @@ impl Response {
         }
     }
 
-    /// An answer whose head was encoded before. The size it announces must be that of `body`.
-    pub(crate) fn prepared(head: Arc<Prepared>, body: Body) -> Self {
+    /// An answer whose head was encoded before, for those who send the same one many times. Content whose
+    /// length is not the one that the head announces is a mistake in the program: the answer is a 500.
+    #[must_use]
+    pub fn prepared(head: Arc<Prepared>, body: Body) -> Self {
+        // SECURITY: a client would take what is too much for the next answer.
+        let agrees = match (head.size(), body.len()) {
+            (BodySize::Known(announced), Some(length)) => announced == length,
+            (BodySize::Unknown, Some(length)) => length == 0,
+            // A stream is cut where the head says that it ends.
+            (_, None) => true,
+        };
+        if !agrees {
+            return Self::error(500, "the handler failed");
+        }
         Self { head: Head::Prepared(head), body, explanation: None, close: false }
     }
 
@@ -198,5 +210,24 @@ impl<T: IntoResponse> IntoResponse for (u16, T) {
             *old = final_status(status);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_head_goes_out_only_with_content_of_its_length() {
+        let head = |size| Arc::new(Prepared::new(200, &Fields::new(), size));
+        for (size, content, status) in [
+            (BodySize::Known(2), "hi", 200),
+            (BodySize::Known(1), "hi", 500),
+            (BodySize::Known(3), "hi", 500),
+            (BodySize::Unknown, "", 200),
+            (BodySize::Unknown, "hi", 500),
+        ] {
+            assert_eq!(Response::prepared(head(size), content.into()).status(), status, "{size:?}");
+        }
     }
 }
