@@ -275,6 +275,11 @@ const VERSION_BYTES: usize = "HTTP/1.1".len();
 
 /// `HTTP/` DIGIT `.` DIGIT at the start of `rest`; `None` when the rest of it is still to come.
 fn version(rest: &[u8]) -> Result<Option<Version>, Error> {
+    match rest.first_chunk::<VERSION_BYTES>() {
+        Some(b"HTTP/1.1") => return Ok(Some(Version::Http11)),
+        Some(b"HTTP/1.0") => return Ok(Some(Version::Http10)),
+        _ => {}
+    }
     const NAME: &[u8] = b"HTTP/";
     let known = rest.len().min(NAME.len());
     if rest[..known] != NAME[..known] {

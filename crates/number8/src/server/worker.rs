@@ -203,7 +203,8 @@ pub(crate) struct Worker {
     #[allow(clippy::vec_box, reason = "they go from here to connections and back as they are")]
     free: Mutex<Vec<Box<Work>>>,
     current: Mutex<Option<Arc<Current>>>,
-    log: Mutex<Log>,
+    /// Of the access log, and the app whose format it is.
+    formatter: Mutex<Option<(u64, Formatter)>>,
 }
 
 /// Buffers kept for the next connection that has something to do; more are given back to the system.
@@ -229,13 +230,6 @@ pub(crate) struct Current {
     pub(crate) unix: i64,
     /// Date and Server.
     pub(crate) stamp: Stamp,
-}
-
-#[derive(Debug, Default)]
-struct Log {
-    /// The formatter, and the app whose format it is.
-    formatter: Option<(u64, Formatter)>,
-    line: Vec<u8>,
 }
 
 /// A connection as the sweep sees it.
@@ -322,7 +316,7 @@ impl Worker {
             busy: Notify::new(),
             free: Mutex::default(),
             current: Mutex::default(),
-            log: Mutex::default(),
+            formatter: Mutex::default(),
         }
     }
 
@@ -490,16 +484,15 @@ impl Worker {
             user_agent: head_fields.1,
             request_id: self.shared.request_ids.fetch_add(1, Ordering::Relaxed),
         };
-        let mut log = lock(&self.log);
-        let Log { formatter, line } = &mut *log;
-        if formatter.as_ref().is_none_or(|(of, _)| *of != app.id()) {
-            *formatter = Some((app.id(), Formatter::new(settings.format.clone())));
-        }
-        if let Some((_, formatter)) = formatter {
-            line.clear();
-            formatter.write(&record, line);
-            settings.sink.push(line);
-        }
+        let mut formatter = lock(&self.formatter);
+        let formatter = match &mut *formatter {
+            Some((of, formatter)) if *of == app.id() => formatter,
+            other => {
+                let new = Formatter::new(settings.format.clone());
+                &mut other.insert((app.id(), new)).1
+            }
+        };
+        settings.sink.push_with(|lines| formatter.write(&record, lines));
     }
 }
 

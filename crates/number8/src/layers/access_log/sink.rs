@@ -92,11 +92,20 @@ impl Sink {
     /// Takes one or more whole lines. They are written soon when 64 KiB are waiting or the output is a terminal, else
     /// with the next [`flush`](Sink::flush). If 1 MiB is waiting already they are lost.
     pub fn push(&self, lines: &[u8]) {
+        self.push_with(|queue| queue.extend_from_slice(lines));
+    }
+
+    /// As [`push`](Sink::push), of the lines that `write` appends, without a copy in between. `write` is called under
+    /// the lock that every writer needs.
+    pub fn push_with(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut queue = self.shared.lock();
-        if queue.before_next.len() + queue.bytes.len() + lines.len() > QUEUE_BYTES_MAX {
-            return self.shared.lose(lines);
+        let start = queue.bytes.len();
+        write(&mut queue.bytes);
+        if queue.before_next.len() + queue.bytes.len() > QUEUE_BYTES_MAX {
+            self.shared.lose(&queue.bytes[start..]);
+            queue.bytes.truncate(start);
+            return;
         }
-        queue.bytes.extend_from_slice(lines);
         if self.is_terminal || queue.bytes.len() >= WRITE_AT_BYTES {
             self.shared.wake(queue);
         }

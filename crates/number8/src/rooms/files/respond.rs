@@ -103,6 +103,11 @@ fn validators(file: &Representation) -> Validators<'_> {
 }
 
 fn evaluate(file: &Representation, head: &Head<'_>) -> Outcome {
+    const PRECONDITIONS: [Known; 4] =
+        [Known::IfMatch, Known::IfUnmodifiedSince, Known::IfNoneMatch, Known::IfModifiedSince];
+    if !PRECONDITIONS.iter().any(|&known| head.has(known)) {
+        return Outcome::Proceed;
+    }
     let if_match = head.joined(Known::IfMatch);
     let if_none_match = head.joined(Known::IfNoneMatch);
     let preconditions = Preconditions {
