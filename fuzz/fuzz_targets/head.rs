@@ -1,11 +1,13 @@
 //! Whatever we accept, strict or lenient, httparse accepts too, and reads the same method, target,
 //! version and fields in the same bytes. Two differences are allowed: a minor version above 1.1, and a
 //! target that is no UTF-8, which httparse refuses. What httparse accepts and we refuse, we refuse for a
-//! reason that it has no rule for: the end of a line, Host, the form of the target, or a limit.
+//! reason that it has no rule for: the end of a line, Host, the form of the target, or a limit. A field
+//! that came can be sent again as it came, unless it frames.
 #![no_main]
 
 use httparse::{EMPTY_HEADER, Status};
 use libfuzzer_sys::fuzz_target;
+use number8_proto::headers::Fields;
 use number8_proto::http1::{HeadParser, Version};
 use number8_proto::{Error, Limits};
 
@@ -32,6 +34,13 @@ fuzz_target!(|input: &[u8]| for lenient in [false, true] {
         assert_eq!(theirs.version == Some(1), head.version() == Version::Http11);
         let theirs = theirs.headers.iter().map(|field| (field.name.as_bytes(), field.value));
         assert!(theirs.eq(head.fields()));
+    }
+    let mut sent = Fields::fixed("Vary: Accept\r\n");
+    for (name, value) in head.fields() {
+        let name = str::from_utf8(name).expect("a token");
+        if sent.push(name, value).is_ok() && sent.set("Vary", b"*").is_ok() {
+            assert!(name.eq_ignore_ascii_case("Vary") || sent.iter().any(|f| f == (name, value)));
+        }
     }
 });
 
