@@ -1,6 +1,6 @@
 //! Writes the seeds of every fuzz target: `seed FOLDER` fills one folder a target from the wire cases of
 //! number8-proto. A case for heads is one for fields, paths and connections too; what stands behind its
-//! head is one for bodies.
+//! head is one for bodies. Frames of WebSocket are in no wire case: they stand here.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +14,7 @@ fn main() -> std::io::Result<()> {
     let root = std::env::args().nth(1).expect("usage: seed FOLDER");
     let cases =
         cases::all(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/number8-proto/tests/wire"));
-    for target in ["head", "body", "connection", "range_conditional", "path"] {
+    for target in ["head", "body", "connection", "range_conditional", "path", "sse"] {
         let folder = Path::new(&root).join(target);
         std::fs::create_dir_all(&folder)?;
         let mut seen = HashSet::new();
@@ -30,8 +30,24 @@ fn main() -> std::io::Result<()> {
             }
         }
     }
+    let folder = Path::new(&root).join("ws");
+    std::fs::create_dir_all(&folder)?;
+    for (at, frames) in FRAMES.iter().enumerate() {
+        std::fs::write(folder.join(at.to_string()), frames)?;
+    }
     Ok(())
 }
+
+/// Each kind of frame, with and without a mask, whole and in fragments.
+const FRAMES: &[&[u8]] = &[
+    b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
+    b"\x01\x03a\xe2\x82\x89\x01?\x80\x02\xac.",
+    b"\x02\x81\0\0\0\0a\x00\x00\x80\x81\0\0\0\0b",
+    b"\x82\x7e\x00\x7e",
+    b"\x82\x7f\0\0\0\0\0\x01\0\0",
+    b"\x8a\x80\0\0\0\0\x88\x85\0\0\0\0\x03\xe8bye",
+    b"\x88\x02\x03\xee",
+];
 
 fn behind_head(request: &[u8]) -> &[u8] {
     let end = request.windows(4).position(|end| end == b"\r\n\r\n");

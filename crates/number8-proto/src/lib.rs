@@ -2,7 +2,8 @@
 //!
 //! # In scope
 //! - the head, framing and body of requests, and the encoding of answers ([`http1`]);
-//! - what can be decided from fields alone: dates, ranges, preconditions, negotiation, targets.
+//! - what can be decided from fields alone: dates, ranges, preconditions, negotiation, targets;
+//! - the encoding of server-sent events ([`sse`]), and the frames of WebSocket ([`ws`]).
 //!
 //! # Out of scope
 //! - sockets, files, threads, clocks and logs: the caller has them;
@@ -24,8 +25,10 @@ pub mod http1;
 pub mod limits;
 pub mod negotiate;
 pub mod range;
+pub mod sse;
 pub mod syntax;
 pub mod uri;
+pub mod ws;
 
 pub use error::{CloseReason, Error};
 pub use limits::Limits;

@@ -35,6 +35,23 @@ impl Default for Limits {
     }
 }
 
+/// How much of what a WebSocket client may send, and how well it has to behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebSocketLimits {
+    /// Bytes of one message, over all of its frames (close code 1009). 1 MiB: what a handler is given of
+    /// content, too.
+    pub message_bytes_max: u64,
+    /// Take frames that are not masked, and handshakes without a version or with any key: what the clients
+    /// of MicroPython's WebREPL send. Nothing else.
+    pub lenient: bool,
+}
+
+impl Default for WebSocketLimits {
+    fn default() -> Self {
+        Self { message_bytes_max: 1024 * 1024, lenient: false }
+    }
+}
+
 /// Empty lines taken before a request line (RFC 9112 §2.2 asks for one at least).
 pub(crate) const EMPTY_LINES_MAX: usize = 4;
 
