@@ -109,4 +109,6 @@ pub enum CloseReason {
     BodyUnread,
     /// The request was at fault: what follows cannot be trusted to be a request.
     Fault,
+    /// Another protocol took over, and has ended.
+    HandedOver,
 }

@@ -220,13 +220,7 @@ impl Fields {
 
     /// Every field in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let lines = |wire| <[u8]>::split_inclusive(wire, |&b| b == b'\n');
-        lines(self.fixed).chain(lines(&self.wire)).filter_map(|line| {
-            let line = line.strip_suffix(b"\r\n")?;
-            let colon = line.iter().position(|&b| b == b':')?;
-            let name = core::str::from_utf8(&line[..colon]).ok()?;
-            Some((name, line.get(colon + 2..)?))
-        })
+        lines(self.fixed).chain(lines(&self.wire))
     }
 
     /// True when there is no field.
@@ -244,6 +238,19 @@ impl Fields {
     pub(crate) fn wire_len(&self) -> usize {
         self.fixed.len() + self.wire.len()
     }
+}
+
+/// The fields that were written as `Name: value CRLF`; a line that is none, such as a status line, is left out.
+pub(crate) fn lines(wire: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    wire.split_inclusive(|&b| b == b'\n').filter_map(|line| {
+        let line = line.strip_suffix(b"\r\n")?;
+        let colon = line.iter().position(|&b| b == b':')?;
+        if !syntax::is_token(&line[..colon]) {
+            return None;
+        }
+        let name = core::str::from_utf8(&line[..colon]).ok()?;
+        Some((name, line.get(colon + 2..)?))
+    })
 }
 
 const fn starts_with_ignore_case(bytes: &[u8], start: &[u8]) -> bool {

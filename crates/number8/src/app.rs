@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use number8_proto::headers::{FieldError, Fields, Known};
-use number8_proto::http1::{Method, Stamp, reason};
+use number8_proto::http1::{Head, Method, Stamp, reason};
 
 use crate::body::Body;
+use crate::caller::Caller;
 use crate::handler::{Answer, Call, Handler, IntoHandler};
+use crate::layer::{Ahead, Before, Behind, Layer, Waited};
 use crate::layers::access_log::{Format, Sink};
 use crate::response::Response;
 use crate::server::Options;
@@ -28,6 +32,7 @@ pub struct App {
     id: u64,
     /// By exact path.
     routes: HashMap<Vec<u8>, Methods>,
+    layers: Vec<Box<dyn Layer>>,
     /// By prefix; the longest first.
     mounts: Vec<(Vec<u8>, Box<dyn Handler>)>,
     error_pages: HashMap<u16, ErrorPage>,
@@ -60,6 +65,21 @@ pub struct ErrorPage {
     pub content: Bytes,
 }
 
+/// How the answer to a request begins.
+pub(crate) enum Begun {
+    Answer(Answer),
+    /// A layer has to wait.
+    Wait(Waiting),
+}
+
+/// A request that a layer has not let through yet.
+pub(crate) struct Waiting {
+    pub(crate) waited: Pin<Box<dyn Future<Output = Waited> + Send>>,
+    /// The layer that comes next.
+    pub(crate) next: usize,
+    pub(crate) body: Body,
+}
+
 impl Default for App {
     fn default() -> Self {
         Self::new()
@@ -74,6 +94,7 @@ impl App {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             routes: HashMap::new(),
+            layers: Vec::new(),
             mounts: Vec::new(),
             error_pages: HashMap::new(),
             hosts: Vec::new(),
@@ -116,6 +137,47 @@ impl App {
         self.mounts.push((prefix, Box::new(handler)));
         self.mounts.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         self
+    }
+
+    /// Adds a layer inside those that are there: it sees requests after them and answers before them.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Calls a function before each request, whatever answers it; the answer that it gives ends the request
+    /// there (row N2).
+    ///
+    /// ```
+    /// use number8::{App, Response};
+    ///
+    /// let app = App::new()
+    ///     .before(|call| (call.head.path() == b"/old").then(|| Response::error(410, "it is gone")));
+    /// ```
+    #[must_use]
+    pub fn before(
+        self,
+        function: impl Fn(&mut Call<'_>) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
+        self.layer(Ahead(function))
+    }
+
+    /// Calls a function with each answer, whatever gave it; what it returns is sent.
+    ///
+    /// ```
+    /// use number8::{App, Response};
+    ///
+    /// let app = App::new().after(|_, response| {
+    ///     response.with("X-Farm", "8").unwrap_or_else(|_| Response::error(500, "no field"))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn after(
+        self,
+        function: impl Fn(&Head<'_>, Response) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        self.layer(Behind(function))
     }
 
     /// The content of answers with this status that nothing else gives content (row H10).
@@ -208,19 +270,41 @@ impl App {
         self.health.as_deref() == Some(path)
     }
 
-    /// Answers one request: host, health, routes, mounts, in this order.
-    pub(crate) fn handle(&self, mut call: Call<'_>) -> Answer {
+    /// Answers one request, from that layer on: host, health, layers, routes, mounts, in this order.
+    pub(crate) fn begin(&self, mut call: Call<'_>, layer: usize) -> Begun {
+        if layer == 0
+            && let Some(response) = self.answer_itself(&call)
+        {
+            return Begun::Answer(response.into());
+        }
+        for (index, layer) in self.layers.iter().enumerate().skip(layer) {
+            match layer.before(&mut call) {
+                Before::Go => {}
+                Before::Answer(response) => return Begun::Answer(response.into()),
+                Before::Wait(waited) => {
+                    let next = index + 1;
+                    return Begun::Wait(Waiting { waited, next, body: call.body });
+                }
+            }
+        }
+        Begun::Answer(self.handle(call))
+    }
+
+    /// What no layer is asked about: another's host, the server as a whole, its health.
+    fn answer_itself(&self, call: &Call<'_>) -> Option<Response> {
         if !self.hosts.is_empty() && !call.head.host().is_none_or(|host| self.is_ours(host)) {
             let explanation = "this server does not answer for that host; --host NAME adds one";
-            return Response::error(421, explanation).into();
+            return Some(Response::error(421, explanation));
         }
         let path = call.head.path();
         if path == b"*" {
-            return options("GET, HEAD, OPTIONS").into();
+            return Some(options("GET, HEAD, OPTIONS"));
         }
-        if self.is_health(path) {
-            return health(call.head.method()).into();
-        }
+        self.is_health(path).then(|| health(call.head.method()))
+    }
+
+    fn handle(&self, mut call: Call<'_>) -> Answer {
+        let path = call.head.path();
         if let Some(methods) = self.routes.get(path) {
             return routed(methods, call);
         }
@@ -234,8 +318,24 @@ impl App {
         Response::error(404, "there is nothing at this address").into()
     }
 
-    /// Gives an answer that only says what is wrong its content.
-    pub(crate) fn finish(&self, mut response: Response) -> Response {
+    /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it.
+    pub(crate) fn finish(
+        &self,
+        request: Option<(&Head<'_>, &Caller)>,
+        response: Response,
+    ) -> Response {
+        let response = self.explain(response);
+        let Some((head, caller)) = request else { return response };
+        // A layer may put an error in its place.
+        self.explain(
+            self.layers
+                .iter()
+                .rev()
+                .fold(response, |response, layer| layer.after(head, caller, response)),
+        )
+    }
+
+    fn explain(&self, mut response: Response) -> Response {
         let Some(explanation) = response.explanation.take() else { return response };
         let status = response.status();
         match self.error_pages.get(&status) {
@@ -360,8 +460,6 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// The user agent and the referring page, for the log.
-pub(crate) fn log_fields<'a>(
-    head: &number8_proto::http1::Head<'a>,
-) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+pub(crate) fn log_fields<'a>(head: &Head<'a>) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
     (head.get(Known::Referer), head.get(Known::UserAgent))
 }

@@ -15,6 +15,7 @@ use number8_proto::http1::BodySize;
 
 pub(crate) use incoming::{Feeder, Incoming, channel};
 
+use crate::session::Session;
 use crate::store::File;
 
 /// A stream of content, chunk by chunk; an error cuts the message where it is.
@@ -40,6 +41,15 @@ pub(crate) enum Kind {
     Parts(VecDeque<Part>),
     Stream(ChunkStream),
     Incoming(Incoming),
+    /// Nothing of HTTP follows: the connection is handed over.
+    Session(Box<Takeover>),
+}
+
+/// What takes over a connection.
+pub(crate) struct Takeover {
+    /// The protocol that 101 names; without one there is no head at all.
+    pub(crate) protocol: Option<&'static str>,
+    pub(crate) session: Box<dyn Session>,
 }
 
 /// A piece of content whose length is known.
@@ -84,6 +94,10 @@ impl Body {
         Self { kind: Kind::Parts(parts.into()) }
     }
 
+    pub(crate) fn session(protocol: Option<&'static str>, session: Box<dyn Session>) -> Self {
+        Self { kind: Kind::Session(Box::new(Takeover { protocol, session })) }
+    }
+
     pub(crate) fn incoming(incoming: Incoming) -> Self {
         Self { kind: Kind::Incoming(incoming) }
     }
@@ -95,7 +109,7 @@ impl Body {
             Kind::Empty => Some(0),
             Kind::Bytes(bytes) => Some(bytes.len() as u64),
             Kind::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
-            Kind::Stream(_) | Kind::Incoming(_) => None,
+            Kind::Stream(_) | Kind::Incoming(_) | Kind::Session(_) => None,
         }
     }
 
@@ -127,7 +141,9 @@ impl Body {
             let chunk = match &mut self.kind {
                 Kind::Empty => None,
                 Kind::Bytes(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-                Kind::Parts(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+                Kind::Parts(_) | Kind::Session(_) => {
+                    return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+                }
                 Kind::Stream(stream) => ready!(stream.as_mut().poll_next(cx)).transpose()?,
                 Kind::Incoming(incoming) => {
                     ready!(incoming.poll_chunk(cx)).map_err(io::Error::other)?

@@ -1,12 +1,12 @@
 //! What answers a request: a function of the user's, or a room.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 
 use number8_proto::http1::Head;
 
 use crate::body::Body;
+use crate::caller::Caller;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 use crate::server::lane::Lane;
@@ -18,8 +18,8 @@ pub struct Call<'a> {
     /// The path that is left for this handler, still percent-encoded. It begins with `/`, or is empty where
     /// the request names the very place where the handler is mounted, without a slash.
     pub path: &'a [u8],
-    /// The address of the client; `None` over a Unix socket.
-    pub peer: Option<SocketAddr>,
+    /// Who asks.
+    pub caller: &'a mut Caller,
     /// The content.
     pub body: Body,
     /// Where work goes that may have to wait.
@@ -96,7 +96,7 @@ where
 {
     fn into_handler(self) -> impl Handler {
         Called(move |call: Call<'_>| {
-            let answer = self(Request::new(call.head, call.peer, call.body));
+            let answer = self(Request::new(call.head, call.caller, call.body));
             Answer::later(async { answer.await.into_response() })
         })
     }

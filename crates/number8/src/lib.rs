@@ -10,19 +10,24 @@
 
 mod app;
 mod body;
+mod caller;
 mod handler;
+mod layer;
 pub mod layers;
 mod request;
 mod response;
 mod rooms;
 pub mod server;
+mod session;
 pub mod store;
 mod sync;
 mod sys;
 
 pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, ChunkStream};
+pub use caller::Caller;
 pub use handler::{Answer, Call, Handler, IntoHandler};
+pub use layer::{Before, Layer, Waited};
 pub use number8_proto::headers::{FieldError, Fields};
 pub use number8_proto::http1::{BodySize, Head, Method, Prepared, Version};
 pub use request::Request;
@@ -31,3 +36,4 @@ pub use response::{IntoResponse, Response};
 pub use rooms::files::{Files, Reach, media_type};
 pub use server::testing;
 pub use server::{Handle, Options, ServeError, Server};
+pub use session::{Session, SessionInput, SessionStep};

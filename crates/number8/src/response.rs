@@ -9,6 +9,7 @@ use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{self, BodySize, Prepared, reason};
 
 use crate::body::{Body, BodyError};
+use crate::session::{Raw, Session};
 
 /// An answer: a value that a handler returns, and that nobody changes behind its back.
 ///
@@ -30,8 +31,12 @@ pub struct Response {
 
 #[derive(Debug)]
 pub(crate) enum Head {
-    Fields { status: u16, fields: Fields },
-    Prepared(Arc<Prepared>),
+    Fields {
+        status: u16,
+        fields: Fields,
+    },
+    /// Encoded before, and what was added since.
+    Prepared(Arc<Prepared>, Fields),
 }
 
 impl Response {
@@ -62,7 +67,7 @@ impl Response {
         if !agrees {
             return Self::error(500, "the handler failed");
         }
-        Self { head: Head::Prepared(head), body, explanation: None, close: false }
+        Self { head: Head::Prepared(head, Fields::new()), body, explanation: None, close: false }
     }
 
     /// An answer that says what is wrong: the status, and a sentence for the person at the other end. The
@@ -88,11 +93,73 @@ impl Response {
         self
     }
 
+    /// Adds a field in place of all of that name.
+    ///
+    /// # Errors
+    /// The field cannot be sent ([`Fields::push`]).
+    pub fn replacing(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, FieldError> {
+        let mut fields = Fields::new();
+        for (other, value) in self.fields().filter(|(other, _)| !other.eq_ignore_ascii_case(name)) {
+            fields.push(other, value)?;
+        }
+        fields.push(name, value.as_ref())?;
+        self.head = Head::Fields { status: self.status(), fields };
+        Ok(self)
+    }
+
+    /// The fields, but those that frame the message and Date, which are written when it is sent.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let (prepared, fields) = match &self.head {
+            Head::Fields { fields, .. } => (None, fields),
+            Head::Prepared(prepared, more) => (Some(prepared.fields()), more),
+        };
+        prepared.into_iter().flatten().chain(fields.iter())
+    }
+
+    /// The value of the first field of that name, in any case.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The same answer with other content; the length goes with it.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Body>) -> Self {
+        if let Head::Prepared(prepared, more) = &self.head {
+            let mut fields = Fields::new();
+            for (name, value) in prepared.fields().chain(more.iter()) {
+                // They were fields before.
+                let _ = fields.push(name, value);
+            }
+            self.head = Head::Fields { status: prepared.status(), fields };
+        }
+        self.body = body.into();
+        self.explanation = None;
+        self
+    }
+
+    /// 101: the connection goes to another protocol, of that name (RFC 9110 §7.8). A request that cannot be
+    /// upgraded (HTTP/1.0, or with content) gets 400 instead.
+    pub fn upgrade(protocol: &'static str, session: impl Session + 'static) -> Self {
+        Self::taken_over(101, Body::session(Some(protocol), Box::new(session)))
+    }
+
+    /// Bytes that go out as they are, without a head, and end the connection (row R12). The program writes
+    /// status line and fields itself, so nothing here keeps it from writing what no client understands.
+    ///
+    /// The log shows status 0. Parts of files cannot be sent this way.
+    pub fn raw(body: impl Into<Body>) -> Self {
+        Self::taken_over(0, Body::session(None, Box::new(Raw(body.into()))))
+    }
+
+    fn taken_over(status: u16, body: Body) -> Self {
+        Self { head: Head::Fields { status, fields: Fields::new() }, ..Self::new(200, body) }
+    }
+
     pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
         match &mut self.head {
             Head::Fields { fields, .. } => fields.push(name, value.as_ref()),
-            // The few who send prepared heads put every field in before.
-            Head::Prepared(_) => Err(FieldError::Framing),
+            Head::Prepared(_, more) => more.push(name, value.as_ref()),
         }
     }
 
@@ -101,8 +168,14 @@ impl Response {
     pub fn status(&self) -> u16 {
         match &self.head {
             Head::Fields { status, .. } => *status,
-            Head::Prepared(prepared) => prepared.status(),
+            Head::Prepared(prepared, _) => prepared.status(),
         }
+    }
+
+    /// The content alone.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        self.body
     }
 
     /// The content.
@@ -121,12 +194,18 @@ impl Response {
     /// The head for the encoder.
     pub(crate) fn head(&self) -> http1::ResponseHead<'_> {
         match &self.head {
-            Head::Prepared(prepared) => prepared.as_ref().into(),
+            Head::Prepared(prepared, more) => http1::ResponseHead::Prepared(prepared, more),
             Head::Fields { status, fields } => {
                 http1::ResponseHead::Fields { status: *status, fields, size: self.body.size() }
             }
         }
     }
+}
+
+/// The answer of a handler that panicked: the hook has printed why, and the client learns no more than that it was not
+/// its fault.
+pub(crate) fn failed() -> Response {
+    Response::error(500, "the handler failed")
 }
 
 /// SECURITY: after an interim status a client waits for another head, and would take the next answer for it.
@@ -186,17 +265,30 @@ content! {
     Bytes: "application/octet-stream";
 }
 
-/// The value; or 413, 408 or 400 where the body of the request is at fault ([`BodyError`]), else 500. What
-/// went wrong inside the server is not told to the client.
-impl<T: IntoResponse> IntoResponse for io::Result<T> {
+/// Whichever of the two it is.
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
     fn into_response(self) -> Response {
-        let error = match self {
-            Ok(value) => return value.into_response(),
-            Err(error) => error,
-        };
-        match error.get_ref().and_then(|source| source.downcast_ref::<BodyError>()) {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+/// 500: the program tried to send what cannot be sent.
+impl IntoResponse for FieldError {
+    fn into_response(self) -> Response {
+        failed()
+    }
+}
+
+/// 413, 408 or 400 where the body of the request is at fault ([`BodyError`]), else 500. What went wrong inside the
+/// server is not told to the client.
+impl IntoResponse for io::Error {
+    fn into_response(self) -> Response {
+        match self.get_ref().and_then(|source| source.downcast_ref::<BodyError>()) {
             Some(body) => Response::error(body.status(), body.to_string()),
-            None => Response::error(500, "the handler failed"),
+            None => failed(),
         }
     }
 }

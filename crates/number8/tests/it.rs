@@ -16,6 +16,10 @@ mod serving;
 mod connection;
 // Turns and back-pressure, in memory, where they are exact.
 mod flow;
+// What stands around every handler.
+mod layers;
+// Connections that are handed over to another protocol.
+mod session;
 // How long the server waits for what.
 mod deadlines;
 // How much it takes of what.

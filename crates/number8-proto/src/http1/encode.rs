@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::decimal;
-use crate::headers::Fields;
+use crate::headers::{self, Fields};
 
 /// How much content an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,11 @@ impl Prepared {
         self.size
     }
 
+    /// The fields, without those that frame.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        headers::lines(&self.wire).filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Length"))
+    }
+
     /// The encoded bytes: what a cache has to count.
     #[must_use]
     pub fn wire_len(&self) -> usize {
@@ -59,8 +64,8 @@ impl Prepared {
 /// The head of an answer: encoded before, or to be encoded now.
 #[derive(Debug, Clone, Copy)]
 pub enum ResponseHead<'a> {
-    /// Encoded before.
-    Prepared(&'a Prepared),
+    /// Encoded before, and fields that were added since.
+    Prepared(&'a Prepared, &'a Fields),
     /// To be encoded now; the rules are those of [`Prepared::new`].
     Fields {
         /// The status code.
@@ -74,7 +79,8 @@ pub enum ResponseHead<'a> {
 
 impl<'a> From<&'a Prepared> for ResponseHead<'a> {
     fn from(prepared: &'a Prepared) -> Self {
-        Self::Prepared(prepared)
+        const NOTHING_MORE: &Fields = &Fields::new();
+        Self::Prepared(prepared, NOTHING_MORE)
     }
 }
 
@@ -82,8 +88,9 @@ impl ResponseHead<'_> {
     /// Writes the head without its last lines; returns status and size.
     pub(super) fn put(self, out: &mut Vec<u8>) -> (u16, BodySize) {
         match self {
-            Self::Prepared(Prepared { status, size, wire }) => {
+            Self::Prepared(Prepared { status, size, wire }, more) => {
                 out.extend_from_slice(wire);
+                more.put(out);
                 (*status, *size)
             }
             Self::Fields { status, fields, size } => (put_head(out, status, fields, size), size),

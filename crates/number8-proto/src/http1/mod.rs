@@ -336,6 +336,32 @@ impl Conn {
         }
     }
 
+    /// True when another protocol may take over: the request is HTTP/1.1, whole, and not answered
+    /// (RFC 9110 §7.8: an upgrade comes after the whole request).
+    #[must_use]
+    pub fn may_upgrade(&self) -> bool {
+        self.may_respond() && self.version == Version::Http11 && self.receive == Receive::Done
+    }
+
+    /// Answers with 101: what follows on the connection is the other protocol's ([`Conn::may_upgrade`]).
+    pub fn upgrade(&mut self, protocol: &str, fields: &Fields, stamp: &Stamp, out: &mut Vec<u8>) {
+        debug_assert!(self.may_upgrade() && crate::syntax::is_token(protocol.as_bytes()));
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        fields.put(out);
+        out.extend_from_slice(stamp.wire());
+        out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: ");
+        out.extend_from_slice(protocol.as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+        self.hand_over();
+    }
+
+    /// Leaves the connection to somebody else: nothing is received or sent here any more.
+    pub fn hand_over(&mut self) {
+        self.receive = Receive::Failed;
+        self.send = Send::Done;
+        self.close = self.close.or(Some(CloseReason::HandedOver));
+    }
+
     /// Decides how the content goes out and whether the connection goes on.
     fn plan(&mut self, size: BodySize, omit: bool, limits: &Limits) {
         self.send = match size {

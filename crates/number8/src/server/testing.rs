@@ -44,7 +44,16 @@ impl TestServer {
     pub fn new(app: App, options: Options) -> Self {
         let worker = Arc::new(Worker::new(Arc::new(Shared::new(app, options))));
         let sweeping = Arc::clone(&worker);
-        let sweep = tokio::spawn(async move { sweeping.sweep().await }).abort_handle();
+        let sweep = tokio::spawn(async move {
+            let tell_all = async {
+                for stop in [Stop::Gracefully, Stop::Now] {
+                    sweeping.shared.stopped(stop).await;
+                    sweeping.wake_all();
+                }
+            };
+            tokio::join!(sweeping.sweep(), tell_all)
+        })
+        .abort_handle();
         Self { worker, sweep }
     }
 

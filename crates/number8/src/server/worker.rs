@@ -20,6 +20,7 @@ use super::connection::{Closed, Work};
 use super::lane::Lane;
 use super::options::Options;
 use crate::app::App;
+use crate::caller::Caller;
 use crate::layers::access_log::{Formatter, Record};
 
 /// What all workers of a server share.
@@ -460,7 +461,7 @@ impl Worker {
     pub(crate) fn log(
         &self,
         current: &Current,
-        client: Option<IpAddr>,
+        caller: &Caller,
         head: Option<&Head<'_>>,
         status: u16,
         bytes: u64,
@@ -470,7 +471,7 @@ impl Worker {
         let Some(settings) = app.log() else { return };
         let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
         let record = Record {
-            peer: client,
+            peer: caller.ip,
             method: head.map_or(b"", Head::method_bytes),
             target: head.map_or(b"", Head::target),
             version_minor: u8::from(head.is_none_or(|head| head.version() == Version::Http11)),
@@ -478,7 +479,7 @@ impl Worker {
             bytes,
             duration,
             time: SystemTime::UNIX_EPOCH + Duration::from_secs((*unix).try_into().unwrap_or(0)),
-            user: None,
+            user: caller.user.as_deref(),
             host: head.and_then(Head::host),
             referer: head_fields.0,
             user_agent: head_fields.1,

@@ -45,6 +45,7 @@ impl fmt::Display for Closed {
             Self::Answered(CloseReason::ServerAsked) => "the answer was the last one",
             Self::Answered(CloseReason::LengthUnknown) => "the end marks the end of the answer",
             Self::Answered(CloseReason::BodyUnread) => "the content was not worth reading",
+            Self::Answered(CloseReason::HandedOver) => "the session is over",
             Self::Answered(CloseReason::Fault) => "the request was at fault",
             Self::Fault(error) => return write!(f, "the request was at fault: {error}"),
             Self::TooMany => "there are too many connections",

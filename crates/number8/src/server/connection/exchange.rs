@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -14,16 +15,21 @@ use super::super::transport::Transport;
 use super::super::worker::Stop;
 use super::feed::Feed;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
+use crate::app::{App, Begun, Waiting};
 use crate::body::{Body, BodyError, Kind, Part, channel};
+use crate::caller::Caller;
 use crate::handler::{Answer, Call};
+use crate::layer::Waited;
 use crate::layers::access_log::Sink;
-use crate::response::Response;
+use crate::response::{Response, failed};
 
 /// Contents up to this size are copied behind their head; larger ones are sent from where they are.
 const COPY_MAX: usize = 16 * 1024;
 
 /// A request whose answer is not complete.
 pub(super) struct Exchange {
+    /// Who answers; the server may serve another app by now.
+    app: Arc<App>,
     since: Option<Instant>,
     making: Making,
     feed: Option<Feed>,
@@ -33,6 +39,8 @@ pub(super) struct Exchange {
 
 /// What is being made.
 enum Making {
+    /// The decision of a layer whether there is to be one.
+    Decision(Waiting),
     /// The answer.
     Answer(Pin<Box<dyn Future<Output = Response> + Send>>),
     /// Its content.
@@ -47,6 +55,8 @@ enum Making {
 
 /// Where an exchange has got to.
 enum Step {
+    /// A layer lets the request go on, from that layer on.
+    GoOn(Body, usize),
     /// The answer is here.
     Answer(Response),
     /// All content has been encoded.
@@ -65,9 +75,9 @@ impl<T: Transport + Unpin> Connection<T> {
         }
         if !shared.has_room() {
             let busy = busy("the server holds as much as it may");
-            return self.answer(turn, work, since, busy, None);
+            return self.answer(turn, app, work, since, busy, None);
         }
-        let head = work.parser.head(work.input.head());
+        self.caller = Caller::new(self.peer);
         let (feed, body) = match self.conn.body() {
             BodyLength::None => (None, Body::empty()),
             length @ (BodyLength::Known(_) | BodyLength::Chunked) => {
@@ -81,24 +91,44 @@ impl<T: Transport + Unpin> Connection<T> {
                 (Some(feed), Body::incoming(incoming))
             }
         };
-        let call =
-            Call { head: &head, path: head.path(), peer: self.peer, body, lane: &shared.lane };
+        self.ask(turn, app, work, Asking { since, feed, body, layer: 0 }, cx)
+    }
+
+    /// Asks the app, from that layer on.
+    fn ask(
+        &mut self,
+        turn: &Turn,
+        app: &Arc<App>,
+        work: &mut Work,
+        asking: Asking,
+        cx: &mut Context<'_>,
+    ) -> Flow {
+        let Asking { since, feed, body, layer } = asking;
+        let head = work.parser.head(work.input.head());
+        let call = Call {
+            head: &head,
+            path: head.path(),
+            caller: &mut self.caller,
+            body,
+            lane: &turn.worker.shared.lane,
+        };
         // An answer that needs no waiting after all is common enough to be spared the trouble.
-        let answer = catch_unwind(AssertUnwindSafe(|| match app.handle(call) {
-            Answer::Ready(response) => Answer::Ready(response),
-            Answer::Later(mut future) => match future.as_mut().poll(cx) {
-                Poll::Ready(response) => Answer::Ready(response),
-                Poll::Pending => Answer::Later(future),
+        let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, layer) {
+            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
+                Poll::Ready(response) => Begun::Answer(response.into()),
+                Poll::Pending => Begun::Answer(Answer::Later(future)),
             },
+            begun => begun,
         }));
-        match answer {
-            Ok(Answer::Ready(response)) => self.answer(turn, work, since, response, feed),
-            Ok(Answer::Later(future)) => {
-                let making = Making::Answer(future);
-                self.begin(Exchange { since, making, feed, input_ended: false })
+        let making = match begun {
+            Ok(Begun::Answer(Answer::Ready(response))) => {
+                return self.answer(turn, app, work, since, response, feed);
             }
-            Err(_) => self.answer(turn, work, since, panicked(), feed),
-        }
+            Err(_) => return self.answer(turn, app, work, since, failed(), feed),
+            Ok(Begun::Answer(Answer::Later(future))) => Making::Answer(future),
+            Ok(Begun::Wait(waiting)) => Making::Decision(waiting),
+        };
+        self.begin(Exchange { app: Arc::clone(app), since, making, feed, input_ended: false })
     }
 
     fn begin(&mut self, exchange: Exchange) -> Flow {
@@ -117,11 +147,15 @@ impl<T: Transport + Unpin> Connection<T> {
             return Ok(Flow::Again);
         };
         match self.step(turn, work, &mut exchange, cx) {
+            Ok(Step::GoOn(body, layer)) => {
+                let Exchange { app, since, feed, .. } = *exchange;
+                Ok(self.ask(turn, &app, work, Asking { since, feed, body, layer }, cx))
+            }
             Ok(Step::Answer(response)) => {
                 self.wait_for_nothing();
-                let Exchange { since, making, feed, .. } = *exchange;
+                let Exchange { app, since, making, feed, .. } = *exchange;
                 drop(making);
-                Ok(self.answer(turn, work, since, response, feed))
+                Ok(self.answer(turn, &app, work, since, response, feed))
             }
             Ok(Step::End) => {
                 self.wait_for_nothing();
@@ -149,11 +183,23 @@ impl<T: Transport + Unpin> Connection<T> {
         cx: &mut Context<'_>,
     ) -> io::Result<Step> {
         match &mut exchange.making {
+            Making::Decision(waiting) => {
+                match catch_unwind(AssertUnwindSafe(|| waiting.waited.as_mut().poll(cx))) {
+                    Ok(Poll::Ready(Waited::Go { user })) => {
+                        self.caller.user = user;
+                        let body = std::mem::take(&mut waiting.body);
+                        return Ok(Step::GoOn(body, waiting.next));
+                    }
+                    Ok(Poll::Ready(Waited::Answer(response))) => return Ok(Step::Answer(response)),
+                    Ok(Poll::Pending) => {}
+                    Err(_) => return Ok(Step::Answer(failed())),
+                }
+            }
             Making::Answer(future) => {
                 match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
                     Ok(Poll::Ready(response)) => return Ok(Step::Answer(response)),
                     Ok(Poll::Pending) => {}
-                    Err(_) => return Ok(Step::Answer(panicked())),
+                    Err(_) => return Ok(Step::Answer(failed())),
                 }
             }
             Making::Content { body, bytes, .. } => {
@@ -257,7 +303,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 matches!(exchange.making, Making::Content { .. }) && exchange.feed.is_none()
             }
             Phase::Flush => true,
-            Phase::Receive | Phase::Drain(_) | Phase::Linger(_) => false,
+            Phase::Receive | Phase::Session(_) | Phase::Drain(_) | Phase::Linger(_) => false,
         }
     }
 
@@ -282,21 +328,28 @@ impl<T: Transport + Unpin> Connection<T> {
             feed.fail(BodyError::TimedOut);
         }
         let response = Response::error(408, BodyError::TimedOut.to_string()).closing();
-        self.answer(turn, work, exchange.since, response, None);
+        self.answer(turn, &exchange.app, work, exchange.since, response, None);
         true
     }
 
     /// Encodes an answer, or as much of it as is there.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         turn: &Turn,
+        app: &Arc<App>,
         work: &mut Work,
         since: Option<Instant>,
         response: Response,
         feed: Option<Feed>,
     ) -> Flow {
-        let (shared, app) = (&turn.worker.shared, &turn.current.app);
-        let response = app.finish(response);
+        let shared = &turn.worker.shared;
+        let head = work.input.head();
+        let head = (!head.is_empty()).then(|| work.parser.head(head));
+        let response = app.finish(head.as_ref().map(|head| (head, &self.caller)), response);
+        if matches!(response.body.kind, Kind::Session(_)) {
+            drop(feed);
+            return self.hand_over(turn, app, work, since, response);
+        }
         if response.close || shared.stop() != Stop::No || self.place.entry.is_evicted() {
             self.conn.close_after();
         }
@@ -325,10 +378,11 @@ impl<T: Transport + Unpin> Connection<T> {
                 self.conn.sent(bytes);
                 work.output.parts = parts;
             }
-            (_, kind @ (Kind::Stream(_) | Kind::Incoming(_))) => {
+            (_, kind @ (Kind::Stream(_) | Kind::Incoming(_) | Kind::Session(_))) => {
                 let until_close = send == SendBody::Plain;
                 let making = Making::Content { body: Body { kind }, status, bytes, until_close };
-                return self.begin(Exchange { since, making, feed, input_ended: false });
+                let app = Arc::clone(app);
+                return self.begin(Exchange { app, since, making, feed, input_ended: false });
             }
         }
         drop(feed);
@@ -357,7 +411,7 @@ impl<T: Transport + Unpin> Connection<T> {
             _ => Response::error(status, why),
         };
         self.phase = Phase::Flush;
-        self.answer(turn, work, turn.begun, response.closing(), None);
+        self.answer(turn, &turn.current.app, work, turn.begun, response.closing(), None);
     }
 
     /// Logs the answer that has just been sent.
@@ -368,7 +422,7 @@ impl<T: Transport + Unpin> Connection<T> {
         }
     }
 
-    fn log_answer(
+    pub(super) fn log_answer(
         &self,
         turn: &Turn,
         work: &Work,
@@ -385,10 +439,18 @@ impl<T: Transport + Unpin> Connection<T> {
         if head.is_some_and(|head| app.is_health(head.path())) {
             return;
         }
-        let client = self.peer.map(|peer| peer.ip());
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();
-        turn.worker.log(&turn.current, client, head.as_ref(), status, bytes, duration);
+        turn.worker.log(&turn.current, &self.caller, head.as_ref(), status, bytes, duration);
     }
+}
+
+/// A request that the app is about to be asked about.
+struct Asking {
+    since: Option<Instant>,
+    feed: Option<Feed>,
+    body: Body,
+    /// The layer that comes next.
+    layer: usize,
 }
 
 enum Pulled {
@@ -400,11 +462,6 @@ enum Pulled {
 
 fn busy(why: &'static str) -> Response {
     Response::error(503, why).with_known("Retry-After", "1").closing()
-}
-
-/// The panic has been printed by the hook; the client learns no more than that it was not its fault.
-fn panicked() -> Response {
-    Response::error(500, "the handler failed")
 }
 
 /// Writes a head to the dump, each line marked, whatever it holds.

@@ -33,6 +33,11 @@ impl Input {
         &self.bytes[self.unread_start..self.unread_end]
     }
 
+    /// The same, to be changed in place.
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.unread_start..self.unread_end]
+    }
+
     /// Room to read into; there is always some.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.unread_end == self.bytes.len() {

@@ -18,6 +18,7 @@ mod exchange;
 mod feed;
 mod input;
 mod output;
+mod session;
 
 use std::future::Future;
 use std::io;
@@ -33,10 +34,12 @@ use number8_proto::{CloseReason, Error};
 use super::clock;
 use super::transport::Transport;
 use super::worker::{Current, Place, Standing, Stop, Worker};
+use crate::caller::Caller;
 pub use closed::Closed;
 use exchange::Exchange;
 use input::Input;
 use output::Output;
+use session::Conversation;
 
 /// Answers are gathered up to this size before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -69,6 +72,8 @@ enum Phase {
     Receive,
     /// An answer is being made, or its content is.
     Exchange(Box<Exchange>),
+    /// Another protocol has taken over.
+    Session(Box<Conversation>),
     /// Send what is there, then go on as the protocol says.
     Flush,
     /// Drop the rest of a body, so many more bytes at most.
@@ -86,6 +91,7 @@ enum Wait {
     Head,
     Body,
     Write,
+    Session,
     Linger,
 }
 
@@ -124,6 +130,8 @@ enum Flow {
 pub(crate) struct Connection<T: Transport> {
     io: T,
     peer: Option<SocketAddr>,
+    /// Who sent the request that is being answered.
+    caller: Caller,
     conn: Conn,
     held: Held,
     phase: Phase,
@@ -156,6 +164,7 @@ impl<T: Transport + Unpin> Connection<T> {
         let mut connection = Self {
             io,
             peer,
+            caller: Caller::new(peer),
             conn: Conn::new(),
             held: Held::Nothing,
             phase: Phase::Receive,
@@ -228,6 +237,7 @@ impl<T: Transport + Unpin> Connection<T> {
             let flow = match self.phase {
                 Phase::Receive => self.receive(turn, work, cx),
                 Phase::Exchange(_) => self.exchange(turn, work, cx),
+                Phase::Session(_) => self.session(turn, work, cx),
                 Phase::Flush => self.flush(turn, work, cx),
                 Phase::Drain(left) => self.drain(turn, work, left, cx),
                 Phase::Linger(left) => self.linger(work, left, cx),
@@ -269,6 +279,8 @@ impl<T: Transport + Unpin> Connection<T> {
         match self.wait {
             // Whether a request has come in the meantime is seen when reading.
             Wait::Nothing | Wait::FirstByte | Wait::Idle => true,
+            // The session asked to be woken.
+            Wait::Session => true,
             Wait::Linger => {
                 self.note(Closed::Answered(CloseReason::BodyUnread));
                 false
@@ -293,8 +305,10 @@ impl<T: Transport + Unpin> Connection<T> {
 
     /// Gives buffers back or keeps what of them is needed.
     fn put_away(&mut self, mut work: Box<Work>, is_end: bool) {
-        let is_receiving =
-            matches!(self.phase, Phase::Receive | Phase::Linger(_) | Phase::Drain(_));
+        let is_receiving = matches!(
+            self.phase,
+            Phase::Receive | Phase::Session(_) | Phase::Linger(_) | Phase::Drain(_)
+        );
         if is_end || (is_receiving && work.output.is_empty()) {
             let unread = work.input.unread();
             if !is_end && !unread.is_empty() {

@@ -1,0 +1,41 @@
+//! Who asks: what is known of the other end of a request.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Who sent a request. A [`Layer`](crate::Layer) may find out more than the connection tells: the address
+/// behind a proxy, the user who has logged in. The access log shows what stands here in the end.
+///
+/// ```
+/// use number8::{App, Before, Call, Layer};
+///
+/// struct Everyone;
+///
+/// impl Layer for Everyone {
+///     fn before(&self, call: &mut Call<'_>) -> Before {
+///         call.caller.user = Some("guest".into());
+///         Before::Go
+///     }
+/// }
+/// let app = App::new().layer(Everyone);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The other end of the connection; `None` over a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The address of the client itself: that of `peer`, unless a proxy that is trusted tells another.
+    pub ip: Option<IpAddr>,
+    /// The name under which the client has proved to be known.
+    pub user: Option<Arc<str>>,
+    /// Whether the client's request travelled encrypted, as far as is known.
+    pub is_secure: bool,
+}
+
+impl Caller {
+    /// What a connection tells.
+    #[must_use]
+    pub fn new(peer: Option<SocketAddr>) -> Self {
+        Self { peer, ip: peer.map(|peer| peer.ip()), user: None, is_secure: false }
+    }
+}

@@ -1,0 +1,153 @@
+//! A connection that no longer speaks HTTP: bytes go to a session and come from it.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Instant;
+
+use number8_proto::CloseReason;
+
+use super::super::clock;
+use super::super::transport::Transport;
+use super::super::worker::Stop;
+use super::{BATCH_BYTES, Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
+use crate::app::App;
+use crate::body::{Kind, Takeover};
+use crate::response::{self, Response};
+use crate::session::{Session, SessionInput, SessionStep};
+
+/// Bytes that may wait for a session that does not use them.
+const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// A session, and how far it has got.
+pub(super) struct Conversation {
+    session: Box<dyn Session>,
+    input_ended: bool,
+    is_over: bool,
+}
+
+impl<T: Transport + Unpin> Connection<T> {
+    /// Hands the connection to the session that is the content of this answer.
+    pub(super) fn hand_over(
+        &mut self,
+        turn: &Turn,
+        app: &Arc<App>,
+        work: &mut Work,
+        since: Option<Instant>,
+        response: Response,
+    ) -> Flow {
+        let status = response.status();
+        let (fields, takeover) = match (response.head, response.body.kind) {
+            (response::Head::Fields { fields, .. }, Kind::Session(takeover)) => (fields, *takeover),
+            // A session comes with a head of its own.
+            _ => return self.answer(turn, app, work, since, response::failed(), None),
+        };
+        let Takeover { protocol, session } = takeover;
+        match protocol {
+            Some(_) if !self.conn.may_upgrade() => {
+                let refusal = "a request for another protocol is HTTP/1.1 and has no content";
+                return self.answer(turn, app, work, since, Response::error(400, refusal), None);
+            }
+            Some(protocol) => {
+                let out = &mut work.output.bytes;
+                self.conn.upgrade(protocol, &fields, &turn.current.stamp, out);
+            }
+            None => self.conn.hand_over(),
+        }
+        // Now, since it may go on for days.
+        self.log_answer(turn, work, status, 0, since);
+        work.input.forget_head();
+        let conversation = Conversation { session, input_ended: false, is_over: false };
+        self.phase = Phase::Session(Box::new(conversation));
+        Flow::Again
+    }
+
+    /// Goes on with a session.
+    pub(super) fn session(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Flow> {
+        let Phase::Session(mut conversation) = std::mem::replace(&mut self.phase, Phase::Flush)
+        else {
+            return Ok(Flow::Again);
+        };
+        let flow = self.converse(turn, work, &mut conversation, cx)?;
+        if conversation.is_over && work.output.is_empty() {
+            self.note(Closed::Answered(CloseReason::HandedOver));
+            self.wait_for_nothing();
+            return Ok(self.close(turn, work));
+        }
+        self.phase = Phase::Session(conversation);
+        Ok(flow)
+    }
+
+    /// Reads, lets the session use it, and sends what it says, until nothing more comes.
+    fn converse(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        conversation: &mut Conversation,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Flow> {
+        let mut was_polled = false;
+        loop {
+            // A client that takes nothing is not listened to.
+            if !work.output.is_empty()
+                && self.poll_send(turn, work, cx)?.is_pending()
+                && (conversation.is_over || work.output.queued() >= BATCH_BYTES)
+            {
+                return Ok(Flow::Wait);
+            }
+            if conversation.is_over || self.budget == 0 {
+                return Ok(Flow::Again);
+            }
+            let has_room = work.input.unread().len() < INPUT_BYTES_MAX;
+            let has_news = match has_room && !conversation.input_ended {
+                false => false,
+                true => match self.read(work, cx)? {
+                    Read::Bytes => true,
+                    Read::Nothing => false,
+                    Read::End => {
+                        conversation.input_ended = true;
+                        true
+                    }
+                },
+            };
+            if was_polled && !has_news {
+                return Ok(Flow::Wait);
+            }
+            let step = poll_session(turn, work, conversation, cx);
+            was_polled = true;
+            // Where it had as much as may wait, the system may hold more.
+            was_polled &= has_room || step.used == 0;
+            work.input.used(step.used.min(work.input.unread().len()));
+            conversation.is_over = step.is_over;
+            // While something is to be sent, that is what there is a deadline for; then the session is polled again.
+            match step.wake_after {
+                _ if self.wait == Wait::Write => {}
+                Some(after) => self.wait_for(Wait::Session, turn.ms + clock::millis(after)),
+                None => self.wait_for_nothing(),
+            }
+        }
+    }
+}
+
+fn poll_session(
+    turn: &Turn,
+    work: &mut Work,
+    conversation: &mut Conversation,
+    cx: &mut Context<'_>,
+) -> SessionStep {
+    let input = SessionInput {
+        has_ended: conversation.input_ended,
+        is_stopping: turn.worker.shared.stop() != Stop::No,
+        bytes: work.input.unread_mut(),
+    };
+    let (session, output) = (&mut conversation.session, &mut work.output.bytes);
+    // The panic has been printed by the hook; only this connection ends.
+    catch_unwind(AssertUnwindSafe(|| session.poll(cx, input, output)))
+        .unwrap_or(SessionStep::close(0))
+}

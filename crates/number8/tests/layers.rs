@@ -1,0 +1,143 @@
+//! What stands around every handler: before it, behind it, in which order, also where it has to wait.
+
+use std::sync::{Arc, Mutex};
+
+use number8::layers::access_log::Sink;
+use number8::{AccessLog, App, Before, Call, Caller, Head, Layer, Request, Response, Waited};
+
+/// What a client gets for a request line, as text.
+async fn ask(app: App, request: &str) -> String {
+    let server = app.test();
+    let client = server.connect();
+    client.write_all(request.as_bytes()).await.unwrap();
+    String::from_utf8(client.read_to_end().await.unwrap()).unwrap()
+}
+
+fn get(path: &str, more: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{more}\r\n")
+}
+
+/// Writes down when it is called; may wait, and may answer.
+struct Witness {
+    name: &'static str,
+    seen: Arc<Mutex<Vec<String>>>,
+    waits: bool,
+    refuses: bool,
+}
+
+impl Layer for Witness {
+    fn before(&self, call: &mut Call<'_>) -> Before {
+        let Self { name, waits, refuses, .. } = *self;
+        self.seen
+            .lock()
+            .unwrap()
+            .push(format!("{name}<{}", call.caller.user.as_deref().unwrap_or("-")));
+        let refusal = move || Response::error(403, "not today");
+        match (waits, refuses) {
+            (true, _) => Before::wait(async move {
+                tokio::task::yield_now().await;
+                match refuses {
+                    true => Waited::Answer(refusal()),
+                    false => Waited::Go { user: Some(name.into()) },
+                }
+            }),
+            (false, true) => Before::Answer(refusal()),
+            (false, false) => Before::Go,
+        }
+    }
+
+    fn after(&self, _: &Head<'_>, caller: &Caller, response: Response) -> Response {
+        let line = format!("{}>{}", self.name, caller.user.as_deref().unwrap_or("-"));
+        self.seen.lock().unwrap().push(line);
+        response
+    }
+}
+
+#[tokio::test]
+async fn n2_layers_see_requests_in_order_and_answers_in_the_opposite_order() {
+    // Name, whether it waits, whether it refuses.
+    type Cases = &'static [(&'static [(&'static str, bool, bool)], &'static str, &'static str)];
+    const CASES: Cases = &[
+        (&[("a", false, false), ("b", false, false)], "200", "a<- b<- b>- a>-"),
+        (&[("a", true, false), ("b", false, false)], "200", "a<- b<a b>a a>a"),
+        (&[("a", true, false), ("b", true, false)], "200", "a<- b<a b>b a>b"),
+        (&[("a", false, true), ("b", false, false)], "403", "a<- b>- a>-"),
+        (&[("a", true, false), ("b", true, true)], "403", "a<- b<a b>a a>a"),
+    ];
+    for (layers, status, order) in CASES {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let app = App::new().post("/", async |request: Request| request.into_body().bytes().await);
+        let app = layers.iter().fold(app, |app, &(name, waits, refuses)| {
+            app.layer(Witness { name, seen: Arc::clone(&seen), waits, refuses })
+        });
+        let post =
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody";
+        let answer = ask(app, post).await;
+        assert_eq!(&answer[9..12], *status, "{answer}");
+        assert_eq!(
+            answer.ends_with("\r\n\r\nbody"),
+            *status == "200",
+            "the body waits too: {answer}"
+        );
+        assert_eq!(seen.lock().unwrap().join(" "), *order);
+    }
+}
+
+#[tokio::test]
+async fn n2_hooks_work_for_every_kind_of_answer() {
+    let app = || {
+        App::new()
+            .get("/now", async || "now")
+            .get("/later", async || {
+                tokio::task::yield_now().await;
+                "later"
+            })
+            .get("/panic", async || -> &'static str { panic!("as the test wants it") })
+            .before(|call| (call.head.path() == b"/closed").then(|| Response::error(410, "closed")))
+            .after(|head, response| {
+                response
+                    .replacing("X-Path", head.path())
+                    .unwrap_or_else(|_| Response::error(500, ""))
+            })
+            .after(|_, response| response.with("X-Path", "overwritten").unwrap())
+    };
+    for (path, status) in
+        [("/now", 200), ("/later", 200), ("/panic", 500), ("/closed", 410), ("/missing", 404)]
+    {
+        let answer = ask(app(), &get(path, "")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains(&format!("\r\nX-Path: {path}\r\n")), "{answer}");
+        assert!(!answer.contains("overwritten"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_panics_is_500_and_the_connection_lives() {
+    let app = App::new().get("/", async || "fine").before(|call| {
+        assert!(call.head.query().is_none(), "as the test wants it");
+        None
+    });
+    let two = format!("GET /?x HTTP/1.1\r\nHost: a\r\n\r\n{}", get("/", ""));
+    let answer = ask(app, &two).await;
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nfine"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_log_shows_what_layers_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let sink = Arc::new(Sink::file(&path).unwrap());
+    let format = "$user $remote_addr $status".parse().unwrap();
+    let app = App::new()
+        .get("/", async || "fine")
+        .before(|call| {
+            call.caller.user = Some("ada".into());
+            call.caller.ip = Some([192, 0, 2, 7].into());
+            None
+        })
+        .access_log(AccessLog { format, sink: Arc::clone(&sink) });
+    ask(app, &get("/", "")).await;
+    assert!(sink.finish(crate::serving::PATIENCE));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "ada 192.0.2.7 200\n");
+}
