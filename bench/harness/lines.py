@@ -1,146 +1,23 @@
 """The lines of the table: what is measured, beside whom, and what has to be reached."""
 
 import statistics
-import sys
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import load, processes, sample_folder, servers
+from harness import handlers, live, load, processes, sample_folder, servers, uploads
+from harness.bench import Bench, Series, Target, say
+from harness.handlers import GREETING
 from harness.held import Held
-from harness.load import LoadError, Sample
+from harness.load import LoadError
 from harness.requests import HEADS, exchange, request
-from harness.servers import Program, Server
+from harness.servers import Server
 
-GREETING = b"Hello, world."
 PIPELINED = 16
 IDLE_CONNECTIONS = 10_000
 STARTS = 20
 DOWNLOADERS = 8
 _DOWNLOADS_PER_SECOND = 4
 _WARM_UP_S = 1
-_HEAD_BYTES_MAX = 700
-
-
-@dataclass(frozen=True)
-class Target:
-    """What number8 has to reach and what it aims at: a ratio, or a figure in the line's unit."""
-
-    reach: float
-    aim: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table, against one peer."""
-
-    work: str
-    head: str
-    peer: str
-    unit: str
-    ours: float
-    theirs: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    target: Target | None = None
-    absolute: bool = False
-    """The target is about our own figure, not about the ratio."""
-
-    @property
-    def met(self) -> bool | None:
-        if self.target is None:
-            return None
-        return (self.ours if self.absolute else self.ratio) <= self.target.reach
-
-
-@dataclass
-class Series:
-    """What one server cost in each round."""
-
-    work: str
-    head: str
-    server: str
-    unit: str
-    samples: list[Sample] = field(default_factory=list)
-
-    @property
-    def scale(self) -> float:
-        """From CPU seconds for one piece of work to the unit."""
-        return {"µs": 1e6, "s/GiB": 1}[self.unit]
-
-    def cost(self) -> float:
-        """The median of the rounds, in the unit."""
-        return self.scale * self.median(lambda sample: sample.cost)
-
-    def median(self, of: Callable[[Sample], float]) -> float:
-        return statistics.median(of(sample) for sample in self.samples)
-
-
-@dataclass
-class Bench:
-    """One run: how long, where, with which programs; and what came out."""
-
-    rounds: int
-    seconds: int
-    server_core: int
-    folder: Path
-    runs: Path
-    number8: Program
-    hello: Program
-    peers: Path
-    rows: list[Row] = field(default_factory=list)
-    series: list[Series] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def start(self, program: Program) -> Server:
-        return Server(program, self.folder, self.runs, self.server_core)
-
-    def peer(self, name: str) -> Program:
-        return servers.hello(name, self.peers / f"{name}-hello")
-
-    def in_turns(
-        self, work: str, head: str, unit: str, running: list[Server],
-        measure: Callable[[Server], Sample],
-    ) -> list[Series]:
-        """Measures the servers one after the other, round after round."""
-        measured = [Series(work, head, server.name, unit) for server in running]
-        self.series += measured
-        for number in range(1, self.rounds + 1):
-            for server, series in zip(running, measured):
-                series.samples.append(measure(server))
-                server.empty_log()
-            costs = " · ".join(
-                f"{series.server} {series.scale * series.samples[-1].cost:.3f}"
-                for series in measured
-            )
-            say(f"{work}, {head}: round {number} of {self.rounds}: {costs}")
-        return measured
-
-    def compare(self, measured: list[Series], targets: dict[str, Target]):
-        """Adds a row for each peer: the first series is ours."""
-        ours, *peers = measured
-        for theirs in peers:
-            ratios = [a.cost / b.cost for a, b in zip(ours.samples, theirs.samples)]
-            self.rows.append(Row(
-                ours.work, ours.head, theirs.server, ours.unit, ours.cost(), theirs.cost(),
-                statistics.median(ratios), min(ratios), max(ratios), targets.get(theirs.server),
-            ))
-
-    def compare_figures(self, work: str, unit: str, figures: dict[str, float], target: Target):
-        """Adds a row for each peer; the first figure is ours and has to meet the target."""
-        (_, ours), *peers = figures.items()
-        for name, theirs in peers:
-            ratio = ours / theirs
-            self.rows.append(Row(
-                work, "–", name, unit, ours, theirs, ratio, ratio, ratio, target, absolute=True
-            ))
-            target = None
-
-
-def say(text: str):
-    print(text, file=sys.stderr, flush=True)
 
 
 def small_file(bench: Bench):
@@ -162,7 +39,7 @@ def many_files(bench: Bench):
 
 def huge_file(bench: Bench):
     with ExitStack() as stack:
-        running = _started(bench, stack, bench.number8, servers.nginx(), servers.lighttpd())
+        running = bench.started(stack, bench.number8, servers.nginx(), servers.lighttpd())
         for server in running:
             _check_file(bench, server, sample_folder.HUGE, ())
         times = _DOWNLOADS_PER_SECOND * bench.seconds
@@ -237,7 +114,7 @@ def system_calls(bench: Bench):
             with bench.start(program) as server:
                 _check_file(bench, server, path, ())
                 requests = [request(server.port, path)]
-                expect = _answer_bytes(sample_folder.SIZES[path])
+                expect = load.answer_bytes(sample_folder.SIZES[path])
                 load.wrk(server, bench.server_core, requests, _WARM_UP_S, expect)
                 runs = (
                     load.system_calls(server, bench.server_core, requests, seconds, expect)
@@ -266,6 +143,11 @@ LINES = {
     "100m": huge_file,
     "hello": hello,
     "pipelined": pipelined,
+    "handlers": handlers.kinds,
+    "lane": handlers.beside_slow,
+    "events": live.events,
+    "ws": live.web_socket,
+    "upload": uploads.upload,
     "idle": idle_memory,
     "footprint": footprint,
     "syscalls": system_calls,
@@ -275,7 +157,7 @@ LINES = {
 def _files(bench: Bench, work: str, paths: list[str], target: Target, conditional=False):
     size = (bench.folder / paths[0]).stat().st_size
     with ExitStack() as stack:
-        running = _started(bench, stack, bench.number8, servers.nginx(), servers.lighttpd())
+        running = bench.started(stack, bench.number8, servers.nginx(), servers.lighttpd())
         for head, fields in HEADS.items():
             requests = {}
             for server in running:
@@ -284,7 +166,7 @@ def _files(bench: Bench, work: str, paths: list[str], target: Target, conditiona
                 requests[server.name] = [request(server.port, path, sent) for path in paths]
                 if conditional:
                     _expect_status(server, requests[server.name][0], 304)
-            expect = _answer_bytes(0 if conditional else size)
+            expect = load.answer_bytes(0 if conditional else size)
             measured = _under_wrk(bench, work, head, running, requests, expect)
             bench.compare(measured, {"nginx": target})
 
@@ -292,7 +174,7 @@ def _files(bench: Bench, work: str, paths: list[str], target: Target, conditiona
 def _greetings(bench: Bench, work: str, depth: int, targets: dict[str, Target]):
     with ExitStack() as stack:
         peers = [bench.peer(name) for name in ("hyper", "floor", "actix")]
-        running = _started(bench, stack, bench.hello, *peers)
+        running = bench.started(stack, bench.hello, *peers)
         for head, fields in HEADS.items():
             requests = {}
             for server in running:
@@ -300,7 +182,7 @@ def _greetings(bench: Bench, work: str, depth: int, targets: dict[str, Target]):
                 if _expect_status(server, one, 200).body != GREETING:
                     raise LoadError(f"{server.name} does not say {GREETING}")
                 requests[server.name] = [one * depth]
-            expect = _answer_bytes(len(GREETING))
+            expect = load.answer_bytes(len(GREETING))
             measured = _under_wrk(bench, work, head, running, requests, expect)
             bench.compare(measured, targets)
 
@@ -315,10 +197,6 @@ def _under_wrk(bench, work, head, running, requests, expect) -> list[Series]:
             raise LoadError(f"{server.name} does not log")
         server.empty_log()
     return bench.in_turns(work, head, "µs", running, measure)
-
-
-def _started(bench: Bench, stack: ExitStack, *programs: Program) -> list[Server]:
-    return [stack.enter_context(bench.start(program)) for program in programs]
 
 
 def _check_file(bench: Bench, server: Server, path: str, fields) -> str:
@@ -336,8 +214,3 @@ def _expect_status(server: Server, head: bytes, status: int):
     if answer.status != status:
         raise LoadError(f"{server.name} answers {answer.status}, {status} was expected")
     return answer
-
-
-def _answer_bytes(body: int) -> range:
-    """What wrk may count for an answer, with parts of others that came as its time was up."""
-    return range(body + 1, body + body // 20 + _HEAD_BYTES_MAX)

@@ -12,6 +12,8 @@ from harness.servers import Server
 CONNECTIONS = 64
 _SCRIPT = Path(__file__).with_name("load.lua")
 _SLACK_S = 60
+_UPLOAD_LIMIT_S = 300
+_HEAD_BYTES_MAX = 700
 
 
 class LoadError(Exception):
@@ -32,6 +34,8 @@ class Sample:
     """The share of it that the hypervisor gave to another machine."""
     p50_us: int | None = None
     p99_us: int | None = None
+    load: float | None = None
+    """The share of the load's own core that it had, where it is known."""
 
     @property
     def cost(self) -> float:
@@ -55,10 +59,10 @@ class Meter:
         self._cpu = processes.cpu_time(self._server.pid) - self._cpu_before
         self._core_used = processes.core_time(self._core) - self._core_before
 
-    def sample(self, work: float, seconds: float, **latency) -> Sample:
+    def sample(self, work: float, seconds: float, **more) -> Sample:
         foreign = max(0.0, self._core_used.programs - self._cpu.total)
         return Sample(
-            work, seconds, self._cpu, foreign / seconds, self._core_used.stolen / seconds, **latency
+            work, seconds, self._cpu, foreign / seconds, self._core_used.stolen / seconds, **more
         )
 
 
@@ -89,6 +93,11 @@ def wrk(server: Server, core: int, requests: list[bytes], seconds: int, expect: 
     )
 
 
+def answer_bytes(body: int) -> range:
+    """What wrk may count for an answer, with parts of others that came as its time was up."""
+    return range(body + 1, body + body // 20 + _HEAD_BYTES_MAX)
+
+
 def curls(server: Server, core: int, path: str, clients: int, times: int) -> Sample:
     """`clients` curls at once, each of which downloads `path` so many `times`. Work is in GiB.
 
@@ -115,6 +124,24 @@ def curls(server: Server, core: int, path: str, clients: int, times: int) -> Sam
         sum(float(line.split()[2]) for line in output.splitlines()) for output in outputs
     )
     return meter.sample(sum(int(size) for _, size, _ in downloads) / (1 << 30), seconds)
+
+
+def curl_upload(server: Server, core: int, source: Path) -> Sample:
+    """curl sends the file `source` once, as the server takes uploads. Work is in GiB.
+
+    Raises LoadError when the server does not take it.
+    """
+    report = "%{http_code} %{size_upload} %{time_total}"
+    command = [
+        "curl", "-s", "-m", str(_UPLOAD_LIMIT_S), "-o", "/dev/null", "-w", report,
+        *server.upload_arguments(source),
+    ]
+    with Meter(server, core) as meter:
+        done = subprocess.run(command, capture_output=True, text=True)
+    status, size, seconds = done.stdout.split()
+    if done.returncode != 0 or not status.startswith(("2", "3")):
+        raise LoadError(f"curl at {server.name}: an upload ended with {status}")
+    return meter.sample(source.stat().st_size / (1 << 30), float(seconds))
 
 
 def system_calls(

@@ -41,7 +41,7 @@ def facts(root: Path, number8: Path) -> dict[str, str]:
     lock = (root / "bench/peers/Cargo.lock").read_text()
     crates = (
         f"{name} {version}"
-        for name in ("hyper", "actix-web", "tokio")
+        for name in ("hyper", "axum", "fastwebsockets", "actix-web", "tokio")
         for version in re.findall(rf'name = "{name}"\nversion = "(.+)"', lock)
     )
     return {
@@ -54,6 +54,7 @@ def facts(root: Path, number8: Path) -> dict[str, str]:
             _first_line("nginx", "-v").removeprefix("nginx version: "),
             _first_line("lighttpd", "-v").split(" (")[0],
             *crates,
+            *(_first_line(name, "--version") for name in ("dufs", "miniserve")),
         ]),
         "load": " ".join(_first_line("wrk", "-v").split()[:2]),
         "compiler": _first_line("rustc", "--version"),

@@ -71,17 +71,26 @@ def core_time(core: int) -> CoreTime:
 
 def resident_bytes(pid: int) -> int:
     """Resident memory of the tree under `pid`; pages that two of them share count twice."""
-    total = 0
-    for member in tree(pid):
-        for line in Path(f"/proc/{member}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                total += int(line.split()[1]) * 1024
-    return total
+    return _memory_bytes(pid, "VmRSS:")
+
+
+def peak_resident_bytes(pid: int) -> int:
+    """The most that the tree under `pid` ever had of it."""
+    return _memory_bytes(pid, "VmHWM:")
 
 
 def open_descriptors(pid: int) -> int:
     """Open descriptors of the tree under `pid`."""
     return sum(len(os.listdir(f"/proc/{member}/fd")) for member in tree(pid))
+
+
+def _memory_bytes(pid: int, field: str) -> int:
+    total = 0
+    for member in tree(pid):
+        for line in Path(f"/proc/{member}/status").read_text().splitlines():
+            if line.startswith(field):
+                total += int(line.split()[1]) * 1024
+    return total
 
 
 def _stat_fields(pid: int) -> list[str]:

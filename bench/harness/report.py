@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from harness.lines import Bench, Row, Series
+from harness.bench import Bench, Row, Series
 
 _UNITS = {"µs": "{:.2f} µs", "s/GiB": "{:.3f} s/GiB", "KiB": "{:.2f} KiB", "calls": "{:.2f}"}
 _UNIT_ELSE = "{:.1f} {}"
@@ -41,10 +41,14 @@ def as_json(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> st
         "rounds": bench.rounds,
         "seconds": bench.seconds,
         "failures": failures,
-        "rows": [dataclasses.asdict(row) | {"met": row.met} for row in bench.rows],
+        "rows": [_row_as_json(row) for row in bench.rows],
         "notes": bench.notes,
         "series": [dataclasses.asdict(series) for series in bench.series],
     }, indent=1)
+
+
+def _row_as_json(row: Row) -> dict:
+    return dataclasses.asdict(row) | {"ratio": row.ratio, "met": row.met}
 
 
 def _setting(bench: Bench, facts: dict[str, str]) -> str:
@@ -57,14 +61,23 @@ def _setting(bench: Bench, facts: dict[str, str]) -> str:
 
 
 def _row(row: Row) -> tuple[str, ...]:
-    spread = f" ({row.ratio_min:.2f}–{row.ratio_max:.2f})" if row.ratio_min < row.ratio_max else ""
+    peer = f"{row.peer} {_figure(row.theirs, row.unit)}" if row.peer else "–"
     return (
-        row.work, row.head, _figure(row.ours, row.unit),
-        f"{row.peer} {_figure(row.theirs, row.unit)}", f"{row.ratio:.2f}{spread}",
+        row.work, row.head, _figure(row.ours, row.unit), peer, _ratio(row),
         f"≤ {_goal(row, row.target.reach)}" if row.target else "–",
-        _goal(row, row.target.aim) if row.target else "–",
+        _goal(row, row.target.aim) if row.target and row.target.aim else "–",
         {True: "yes", False: "**no**", None: "–"}[row.met],
     )
+
+
+def _ratio(row: Row) -> str:
+    match row.ratios:
+        case []:
+            return "–"
+        case [one]:
+            return f"{one:.2f}"
+        case several:
+            return f"{row.ratio:.2f} ({min(several):.2f}–{max(several):.2f})"
 
 
 def _goal(row: Row, value: float) -> str:

@@ -20,6 +20,7 @@ _STOP_LIMIT_S = 20
 _SYSTEM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 _DESCRIPTORS = 20_000
 _LOG = "access.log"
+_UPLOADS = "uploads"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Program:
     arguments: Callable[[int, Path, Path], list[str]]
     probe: str
     logs: bool = True
+    upload: Callable[[str, Path], list[str]] | None = None
+    """What curl is told, after the server's URL and the file to send."""
+    install: str = ""
+    """How to come by it."""
 
 
 def find(binary: str) -> str | None:
@@ -56,6 +61,53 @@ def number8(binary: Path) -> Program:
 def hello(name: str, binary: Path) -> Program:
     """A program that says hello on the port it is given."""
     return Program(name, str(binary), lambda port, _own, _folder: [str(port)], "", logs=False)
+
+
+def service(name: str, binary: Path, kind: str) -> Program:
+    """One of the services in bench/number8."""
+    return Program(
+        name, str(binary), lambda port, _own, _folder: [kind, str(port)], "", logs=False
+    )
+
+
+def number8_uploads(binary: str) -> Program:
+    def arguments(port, own, _folder):
+        return [
+            *("--port", str(port), "--bind", "127.0.0.1", "--io-threads", "1", "--log", "off"),
+            *("--allow", "up", str(_uploads(own))),
+        ]
+
+    return Program("number8", binary, arguments, "", logs=False, upload=_put)
+
+
+def dufs() -> Program:
+    def arguments(port, own, _folder):
+        return [
+            *("--bind", "127.0.0.1", "--port", str(port), "--log-format", ""),
+            *("--allow-upload", str(_uploads(own))),
+        ]
+
+    return Program(
+        "dufs", "dufs", arguments, "", logs=False, upload=_put,
+        install="cargo install --locked dufs",
+    )
+
+
+def miniserve() -> Program:
+    """It takes uploads from its page's form only."""
+
+    def arguments(port, own, _folder):
+        folder = _uploads(own)
+        return [
+            *("--interfaces", "127.0.0.1", "--port", str(port), "--temp-directory", str(own)),
+            *("--quiet", "--upload-files", "--", str(folder)),
+        ]
+
+    return Program(
+        "miniserve", "miniserve", arguments, "", logs=False,
+        upload=lambda url, file: ["-F", f"path=@{file}", f"{url}/upload?path=/"],
+        install="cargo install --locked miniserve",
+    )
 
 
 def nginx() -> Program:
@@ -87,11 +139,22 @@ def lighttpd() -> Program:
     return Program("lighttpd", "lighttpd", arguments, sample_folder.SMALL)
 
 
+def _uploads(own: Path) -> Path:
+    folder = own / _UPLOADS
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _put(url: str, file: Path) -> list[str]:
+    return ["-T", str(file), f"{url}/{file.name}"]
+
+
 class Server:
     """A running server; leave its `with` block and it is gone."""
 
     def __init__(self, program: Program, folder: Path, runs: Path, core: int):
         self.name, self.logs = program.name, program.logs
+        self._program = program
         self.port = _free_port()
         self._own = runs / program.name
         shutil.rmtree(self._own, ignore_errors=True)
@@ -99,7 +162,8 @@ class Server:
         self._log, self._output = self._own / _LOG, self._own / "output.log"
         binary = find(program.binary)
         if binary is None:
-            raise FileNotFoundError(f"{program.name}: no {Path(program.binary).name} to start")
+            how = f"; run: {program.install}" if program.install else ""
+            raise FileNotFoundError(f"{program.name}: no {Path(program.binary).name} here{how}")
         exec_time = mmap.mmap(-1, 8)  # Shared with the child.
 
         def before_exec():
@@ -143,6 +207,15 @@ class Server:
     def scratch(self, name: str) -> Path:
         """A file beside the server's own, for whoever measures it."""
         return self._own / name
+
+    @property
+    def uploads(self) -> Path:
+        """Where it keeps what is uploaded."""
+        return self._own / _UPLOADS
+
+    def upload_arguments(self, file: Path) -> list[str]:
+        """What makes curl send it `file`."""
+        return self._program.upload(f"http://127.0.0.1:{self.port}", file)
 
     def empty_log(self):
         """Drops what was logged, so that the disk never has to take it."""
