@@ -12,6 +12,8 @@
 //! - Nothing outside the root is opened, unless [`RootOptions::follow_links`] allows it.
 //! - Only regular files and folders come back from an open. A FIFO, a socket or a device never makes it wait.
 //! - Functions named `try_…` do not wait for a disk: they answer "would block" instead.
+//!
+//! How files are written is told in `write`.
 
 mod file;
 mod list;
@@ -19,7 +21,9 @@ mod path;
 mod root;
 mod sys;
 mod walk;
+mod write;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, io};
 
 use rustix::io::Errno;
@@ -28,6 +32,20 @@ pub use file::File;
 pub use list::{Dir, Entry, ListOptions, Listing, Sort};
 pub use path::{Hidden, PathError, SafePath, TEMPORARY_PREFIX};
 pub use root::{Root, RootOptions};
+pub use write::{Claim, Clash, DEPTH_MAX, OnClash, StageOptions, Staged, WriteError, Written};
+
+/// How many changes this process has made to served files. Whoever keeps a copy of a file looks at it again when this has
+/// grown, so that what we write shows at once.
+pub fn changes() -> u64 {
+    CHANGES.load(Ordering::Acquire)
+}
+
+/// A change has been made: to be called after it, and before anybody is told.
+fn note_change() {
+    CHANGES.fetch_add(1, Ordering::AcqRel);
+}
+
+static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// What a path led to.
 #[derive(Debug)]

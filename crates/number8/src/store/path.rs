@@ -72,6 +72,19 @@ impl SafePath {
         Self::parse(&[b"/", self.as_bytes(), suffix].concat(), Hidden::Serve)
     }
 
+    /// The path of a sibling with another name.
+    pub(super) fn with_name(&self, name: &[u8]) -> Result<Self, PathError> {
+        let (parent, _) = self.split().unwrap_or_default();
+        Self::parse(&[b"/", parent, b"/", name].concat(), Hidden::Serve)
+    }
+
+    /// The path of the folder that holds this, and the name in it; `None` for the root itself.
+    pub(super) fn split(&self) -> Option<(&[u8], &[u8])> {
+        let name = self.file_name()?;
+        let parent = &self.path[..self.path.len() - name.len()];
+        Some((parent.strip_suffix(b"/").unwrap_or(parent), name))
+    }
+
     /// The names joined by `/`, without one at either end; empty for the root itself.
     pub fn as_bytes(&self) -> &[u8] {
         &self.path

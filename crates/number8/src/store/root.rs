@@ -110,7 +110,7 @@ impl Root {
     pub fn open_blocking(&self, path: &SafePath) -> Result<Opened, OpenError> {
         // SECURITY: opening a device may do something (a watchdog starts, a terminal resets its board), so look first.
         self.stat_blocking(path)?;
-        self.opened(path, self.find(path, READ)?)
+        self.opened(path, self.find(path.as_bytes(), READ)?)
     }
 
     /// What [`try_open`](Self::try_open) would find now, without opening it: for checking that a copy is still fresh.
@@ -126,7 +126,7 @@ impl Root {
     /// # Errors
     /// As [`open_blocking`](Self::open_blocking), but a file without read permission is none.
     pub fn stat_blocking(&self, path: &SafePath) -> Result<Meta, OpenError> {
-        found(path, &self.find(path, LOOK)?)
+        found(path, &self.find(path.as_bytes(), LOOK)?)
     }
 
     fn try_find(&self, path: &SafePath, flags: OFlags) -> Result<OwnedFd, OpenError> {
@@ -141,17 +141,18 @@ impl Root {
         }
     }
 
-    fn find(&self, path: &SafePath, flags: OFlags) -> Result<OwnedFd, Errno> {
+    /// Opens what is at `path`, names of a [`SafePath`] joined by slashes.
+    pub(super) fn find(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let Inner { dir, scope, lookup, .. } = &*self.0;
         if matches!(lookup, Lookup::Openat2 { .. }) {
             for _ in 0..RENAME_RACES_MAX {
-                match sys::openat2(dir, path.as_bytes(), flags, *scope, ResolveFlags::empty()) {
+                match sys::openat2(dir, path, flags, *scope, ResolveFlags::empty()) {
                     Err(Errno::AGAIN | Errno::INTR) => {}
                     result => return result,
                 }
             }
         }
-        walk(dir, path.as_bytes(), *scope, flags)
+        walk(dir, path, *scope, flags)
     }
 
     fn opened(&self, path: &SafePath, fd: OwnedFd) -> Result<Opened, OpenError> {

@@ -12,6 +12,9 @@ use super::{Kind, Meta, OpenError};
 /// Looks without opening: nothing that is found notices, and no permission to read it is needed.
 pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
+/// As [`LOOK`], but a folder or nothing.
+pub(super) const LOOK_FOLDER: OFlags = LOOK.union(OFlags::DIRECTORY);
+
 /// Opens for reading. A FIFO opens at once instead of waiting for a writer, a terminal does not become ours.
 pub(super) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);

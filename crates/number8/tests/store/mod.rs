@@ -1,9 +1,12 @@
 //! Every case runs over both ways of finding files: `openat2` and the walk name by name.
 
+mod disks;
 mod hostile;
 mod listing;
 mod paths;
 mod reading;
+mod sweeping;
+mod writing;
 
 use std::fs;
 use std::os::unix::fs::symlink;

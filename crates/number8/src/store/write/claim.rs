@@ -1,0 +1,368 @@
+//! A name that is about to change: looked at, and held while it does.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::hold::{Hold, Key};
+use super::sys;
+use super::{Clash, OnClash, RACES_MAX, WriteError, remove};
+use crate::store::sys::{LOOK_FOLDER, fstat, openat, stat_name};
+use crate::store::{Kind, Meta, Root, SafePath, note_change};
+
+/// The right to change one name. While this lives, no other write of this process touches the name.
+#[derive(Debug)]
+pub struct Claim {
+    root: Root,
+    path: SafePath,
+    pub(super) folder: OwnedFd,
+    pub(super) name: Vec<u8>,
+    made: MadeFolders,
+    hold: Option<Hold>,
+}
+
+/// What has a name now.
+pub(super) enum Look {
+    Nothing,
+    File(Meta),
+    Folder(Meta),
+    Link,
+    /// A device, a FIFO, a socket.
+    Other,
+}
+
+/// What a write has led to.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What the file or folder is like now.
+    pub meta: Meta,
+    /// Whether there was nothing of that name before.
+    pub created: bool,
+    /// Where it is; the path that was asked for, unless both were to be kept.
+    pub path: SafePath,
+}
+
+impl Root {
+    /// Claims a name for a change; may wait for the disk, and for another change of the same name. With `make_folders`,
+    /// folders that are missing on the way are made, and removed again if nothing comes of the change.
+    ///
+    /// # Errors
+    /// `NotFound` where a folder on the way is missing and not to be made; [`Clash::Root`] for the root itself.
+    pub fn claim(&self, path: &SafePath, make_folders: bool) -> Result<Claim, WriteError> {
+        let mut claim = Claim::find(self, path, make_folders)?;
+        claim.hold = Some(Hold::take(claim.key()?));
+        Ok(claim)
+    }
+
+    /// Claims two names for a move from one to the other; folders that are missing on the way to the second are made.
+    ///
+    /// # Errors
+    /// As for [`claim`](Self::claim).
+    pub fn claim_two(&self, from: &SafePath, to: &SafePath) -> Result<(Claim, Claim), WriteError> {
+        let mut from = Claim::find(self, from, false)?;
+        if matches!(from.look()?, Look::Nothing | Look::Other) {
+            return Err(WriteError::NotFound);
+        }
+        let mut to = Claim::find(self, to, true)?;
+        let (first, second) = (from.key()?, to.key()?);
+        // Always in the same order, or two moves would wait for each other.
+        if first < second {
+            from.hold = Some(Hold::take(first));
+            to.hold = Some(Hold::take(second));
+        } else {
+            let is_same = first == second;
+            to.hold = Some(Hold::take(second));
+            from.hold = (!is_same).then(|| Hold::take(first));
+        }
+        Ok((from, to))
+    }
+
+    /// Makes a folder, and those that are missing on the way to it.
+    ///
+    /// # Errors
+    /// [`Clash::Exists`] where something has that name.
+    pub fn make_folder(&self, path: &SafePath) -> Result<Written, WriteError> {
+        let mut claim = self.claim(path, true)?;
+        sys::make_folder(&claim.folder, &claim.name)?;
+        claim.made.keep();
+        let meta = Meta::from_stat(&stat_name(&claim.folder, &claim.name)?)?;
+        note_change();
+        Ok(Written { meta, created: true, path: claim.path })
+    }
+
+    /// The folder that is nearest to `path` of those that are there, and the names that are missing below it.
+    pub(super) fn nearest_folder<'a>(
+        &self,
+        path: &'a [u8],
+    ) -> Result<(OwnedFd, &'a [u8]), WriteError> {
+        let mut there = path;
+        loop {
+            match self.find(there, LOOK_FOLDER) {
+                Ok(folder) => {
+                    let missing = path[there.len()..].strip_prefix(b"/");
+                    return Ok((folder, missing.unwrap_or(&path[there.len()..])));
+                }
+                Err(Errno::NOENT) if !there.is_empty() => {
+                    let up = there.iter().rposition(|&b| b == b'/').unwrap_or(0);
+                    there = &there[..up];
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Claim {
+    fn find(root: &Root, path: &SafePath, make_folders: bool) -> Result<Self, WriteError> {
+        let (parent, name) = path.split().ok_or(WriteError::Clash(Clash::Root))?;
+        let (mut folder, missing) = root.nearest_folder(parent)?;
+        let mut made = MadeFolders::default();
+        if !missing.is_empty() {
+            if !make_folders {
+                return Err(WriteError::NotFound);
+            }
+            for name in missing.split(|&b| b == b'/') {
+                folder = made.make(folder, name)?;
+            }
+        }
+        let (root, path, name) = (root.clone(), path.clone(), name.to_vec());
+        Ok(Self { root, path, folder, name, made, hold: None })
+    }
+
+    /// What has the name now, if anything. A link is what it leads to.
+    ///
+    /// # Errors
+    /// [`Clash::Special`] where it is neither a file nor a folder, or a link that leads to nothing that is served.
+    pub fn current(&self) -> Result<Option<Meta>, WriteError> {
+        match self.look()? {
+            Look::Nothing => Ok(None),
+            Look::File(meta) | Look::Folder(meta) => Ok(Some(meta)),
+            Look::Link => match self.root.stat_blocking(&self.path) {
+                Ok(meta) => Ok(Some(meta)),
+                Err(_) => Err(WriteError::Clash(Clash::Special)),
+            },
+            Look::Other => Err(WriteError::Clash(Clash::Special)),
+        }
+    }
+
+    /// Removes a file, a link (never what it leads to) or a folder; with `recursive` also a folder that is not empty, with
+    /// all that it holds, also what is hidden.
+    ///
+    /// # Errors
+    /// [`Clash::NotEmpty`], [`Clash::TooDeep`]; if a recursive removal fails half-way, what is left stays.
+    pub fn remove(self, recursive: bool) -> Result<(), WriteError> {
+        let is_folder = match self.look()? {
+            Look::Nothing | Look::Other => return Err(WriteError::NotFound),
+            Look::File(_) | Look::Link => false,
+            Look::Folder(_) => true,
+        };
+        if !is_folder && self.path.names_folder() {
+            return Err(WriteError::NotFound);
+        }
+        let result = match (is_folder, recursive) {
+            (false, _) => sys::remove_file(&self.folder, &self.name).map_err(WriteError::from),
+            (true, false) => sys::remove_folder(&self.folder, &self.name).map_err(WriteError::from),
+            (true, true) => remove::tree(&self.folder, &self.name),
+        };
+        note_change();
+        result
+    }
+
+    /// Moves what has this name to another one. A file may take the place of a file ([`OnClash::Replace`]), and nothing
+    /// else the place of anything.
+    ///
+    /// # Errors
+    /// [`Clash::OtherDisk`], [`Clash::Inside`]; others as for a file that is written there.
+    pub fn rename(self, mut to: Claim, on_clash: OnClash) -> Result<Written, WriteError> {
+        let source = self.look()?;
+        let is_folder = match source {
+            Look::Nothing | Look::Other => return Err(WriteError::NotFound),
+            Look::Folder(_) => true,
+            Look::File(_) | Look::Link => false,
+        };
+        if !is_folder && self.path.names_folder() {
+            return Err(WriteError::NotFound);
+        }
+        if !is_folder && to.path.names_folder() {
+            return Err(WriteError::Clash(Clash::NotFolder));
+        }
+        // A change of case alone is a move on a disk that knows no case.
+        let is_same = self.hold.is_none();
+        if is_same && self.name == to.name {
+            return Err(WriteError::Clash(Clash::Inside));
+        }
+        for _ in 0..RACES_MAX {
+            let result = match (to.look()?, on_clash) {
+                (_, OnClash::Replace) if is_same => {
+                    sys::rename(&self.folder, &self.name, &to.folder, &to.name).map(|()| true)
+                }
+                (Look::Nothing, _) => {
+                    sys::rename_new(&self.folder, &self.name, &to.folder, &to.name).map(|()| true)
+                }
+                (Look::File(_), OnClash::Replace) if !is_folder => {
+                    sys::rename(&self.folder, &self.name, &to.folder, &to.name).map(|()| false)
+                }
+                (_, OnClash::KeepBoth) => {
+                    to.take_free_name(|folder, name| {
+                        sys::rename_new(&self.folder, &self.name, folder, name)
+                    })?;
+                    Ok(true)
+                }
+                (look, _) => return Err(look.clash()),
+            };
+            match result {
+                Ok(created) => return to.written(created),
+                // Somebody outside of this process was faster.
+                Err(Errno::EXIST) => {}
+                Err(Errno::XDEV) => return Err(WriteError::Clash(Clash::OtherDisk)),
+                Err(Errno::INVAL) if is_folder => return Err(WriteError::Clash(Clash::Inside)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(WriteError::Clash(Clash::Exists))
+    }
+
+    /// Whether the path ended in `/`.
+    pub(super) fn names_folder(&self) -> bool {
+        self.path.names_folder()
+    }
+
+    pub(super) fn look(&self) -> Result<Look, WriteError> {
+        let stat = match stat_name(&self.folder, &self.name) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(Look::Nothing),
+            Err(error) => return Err(error.into()),
+        };
+        if crate::store::sys::file_type(&stat) == FileType::Symlink {
+            return Ok(Look::Link);
+        }
+        Ok(match Meta::from_stat(&stat) {
+            Ok(meta) if meta.kind == Kind::Directory => Look::Folder(meta),
+            Ok(meta) => Look::File(meta),
+            Err(_) => Look::Other,
+        })
+    }
+
+    /// Changes the name to one that is free: `name (2).ext` and so on.
+    pub(super) fn take_free_name(
+        &mut self,
+        mut take: impl FnMut(&OwnedFd, &[u8]) -> Result<(), Errno>,
+    ) -> Result<(), WriteError> {
+        for number in 2..=COPIES_MAX {
+            let name = numbered(&self.name, number);
+            match take(&self.folder, &name) {
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => {
+                    self.path = self.path.with_name(&name).map_err(|_| WriteError::BadName)?;
+                    self.name = name;
+                    return Ok(());
+                }
+            }
+        }
+        Err(WriteError::Clash(Clash::Exists))
+    }
+
+    /// The change has been made.
+    pub(super) fn written(mut self, created: bool) -> Result<Written, WriteError> {
+        self.made.keep();
+        note_change();
+        let stat = stat_name(&self.folder, &self.name)?;
+        let meta = match Meta::from_stat(&stat) {
+            Ok(meta) => meta,
+            // A link was moved.
+            Err(_) => self.root.stat_blocking(&self.path)?,
+        };
+        Ok(Written { meta, created, path: self.path })
+    }
+
+    fn key(&self) -> Result<Key, WriteError> {
+        Ok(Key::new(&fstat(&self.folder)?, &self.name))
+    }
+}
+
+impl Look {
+    /// Why nothing may take the place of what is there.
+    pub(super) fn clash(&self) -> WriteError {
+        WriteError::Clash(match self {
+            Self::Nothing | Self::File(_) => Clash::Exists,
+            Self::Folder(_) => Clash::Folder,
+            Self::Link | Self::Other => Clash::Special,
+        })
+    }
+}
+
+/// Folders that were made on the way to a change, which are removed again if nothing comes of it.
+#[derive(Debug, Default)]
+struct MadeFolders(Vec<(OwnedFd, Vec<u8>)>);
+
+impl MadeFolders {
+    /// Makes a folder in `parent` unless it is there, and opens it.
+    fn make(&mut self, parent: OwnedFd, name: &[u8]) -> Result<OwnedFd, WriteError> {
+        let is_made = match sys::make_folder(&parent, name) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
+        // Follows no link: one that appears here now was planted, or leads nowhere.
+        let folder = openat(&parent, name, LOOK_FOLDER);
+        if is_made {
+            self.0.push((parent, name.to_vec()));
+        }
+        Ok(folder?)
+    }
+
+    fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for (parent, name) in self.0.iter().rev() {
+            // One that somebody uses by now is not empty, and stays.
+            let _ = sys::remove_folder(parent, name);
+        }
+    }
+}
+
+/// `name (2).ext`; a dot in front is no beginning of an extension. Cut where it would be too long.
+fn numbered(name: &[u8], number: u32) -> Vec<u8> {
+    let dot = name.iter().rposition(|&b| b == b'.').filter(|&dot| dot > 0);
+    let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
+    let suffix = format!(" ({number})");
+    let room = NAME_BYTES_MAX.saturating_sub(suffix.len() + extension.len());
+    let mut end = stem.len().min(room);
+    // Not in the middle of a character.
+    while end > 0 && stem.get(end).is_some_and(|&b| b & 0xC0 == 0x80) {
+        end -= 1;
+    }
+    [&stem[..end], suffix.as_bytes(), extension].concat()
+}
+
+/// Files of the same name that are kept beside each other.
+const COPIES_MAX: u32 = 1000;
+
+/// NAME_MAX of Linux.
+const NAME_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_numbered_before_its_extension() {
+        let long = "é".repeat(200);
+        let cut = format!("{} (2).txt", "é".repeat(123));
+        for (name, number, want) in [
+            ("song.mp3", 2, "song (2).mp3"),
+            ("song", 13, "song (13)"),
+            ("a.tar.gz", 2, "a.tar (2).gz"),
+            (".profile", 2, ".profile (2)"),
+            (format!("{long}.txt").as_str(), 2, cut.as_str()),
+        ] {
+            assert_eq!(numbered(name.as_bytes(), number), want.as_bytes(), "{name}");
+        }
+    }
+}

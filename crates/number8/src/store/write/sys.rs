@@ -1,0 +1,168 @@
+//! The Linux calls that write.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::store::sys::stat_name;
+
+/// Opens a folder for reading its names; never what a link leads to.
+pub(super) const READ_FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// What is free on a disk.
+pub(super) struct Space {
+    pub(super) free_bytes: u64,
+}
+
+/// Makes a file without a name; `None` where the file system has none, or there would be no way to give it one.
+pub(super) fn create_unnamed(folder: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
+    static HAS_PROC: OnceLock<bool> = OnceLock::new();
+    if !*HAS_PROC.get_or_init(|| rustix::fs::stat(PROC_SELF_FD).is_ok()) {
+        return Ok(None);
+    }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match retry_on_intr(|| rustix::fs::openat(folder, c".", flags, NEW_FILE)) {
+        Ok(file) => Ok(Some(file)),
+        // vfat, FUSE and NFS; ISDIR is what a kernel says that knows no such flag.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a file with a name that is free.
+pub(super) fn create_named(folder: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    retry_on_intr(|| rustix::fs::openat(folder, name, flags, NEW_FILE))
+}
+
+/// Gives a file without a name one that is free.
+pub(super) fn link(file: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+    let path = format!("{PROC_SELF_FD}/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, path, folder, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+pub(super) fn make_folder(folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+    rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777))
+}
+
+pub(super) fn remove_file(folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+    rustix::fs::unlinkat(folder, name, AtFlags::empty())
+}
+
+pub(super) fn remove_folder(folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+    rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
+}
+
+/// Moves to a name, whatever file has it.
+pub(super) fn rename(
+    from: &OwnedFd,
+    name: &[u8],
+    to: &OwnedFd,
+    new_name: &[u8],
+) -> Result<(), Errno> {
+    rustix::fs::renameat(from, name, to, new_name)
+}
+
+/// Moves to a name that is free; EXIST where it is not.
+pub(super) fn rename_new(
+    from: &OwnedFd,
+    name: &[u8],
+    to: &OwnedFd,
+    new_name: &[u8],
+) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
+        // NFS and many a FUSE do not know the flag; INVAL is also a folder that is moved into itself.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        result => return result,
+    }
+    match rustix::fs::linkat(from, name, to, new_name, AtFlags::empty()) {
+        Ok(()) => return remove_file(from, name),
+        Err(Errno::EXIST) => return Err(Errno::EXIST),
+        // A folder, or a file system without hard links.
+        Err(_) => {}
+    }
+    // Whoever calls this holds the name, so only another process can come in between.
+    match stat_name(to, new_name) {
+        Ok(_) => Err(Errno::EXIST),
+        Err(Errno::NOENT) => rename(from, name, to, new_name),
+        Err(error) => Err(error),
+    }
+}
+
+/// Locks a file; false where somebody else has. The lock goes with the descriptor.
+pub(super) fn lock(file: &OwnedFd) -> Result<bool, Errno> {
+    match retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn write_at(
+    file: &OwnedFd,
+    slices: &[IoSlice<'_>],
+    offset: u64,
+) -> Result<usize, Errno> {
+    let slices = &slices[..slices.len().min(SLICES_MAX)];
+    retry_on_intr(|| rustix::io::pwritev(file, slices, offset))
+}
+
+/// Waits until the content is on the disk.
+pub(super) fn sync_content(file: &OwnedFd) -> Result<(), Errno> {
+    match retry_on_intr(|| rustix::fs::fdatasync(file)) {
+        // Some FUSE have nothing to wait for.
+        Err(Errno::NOSYS | Errno::INVAL) => Ok(()),
+        result => result,
+    }
+}
+
+/// What is free for us; `None` where the file system does not tell.
+pub(super) fn space(file: impl AsFd) -> Result<Option<Space>, Errno> {
+    let stat = match rustix::fs::fstatvfs(file) {
+        Ok(stat) if stat.f_blocks > 0 => stat,
+        Ok(_) | Err(Errno::NOSYS) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Space { free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize) }))
+}
+
+/// Gives `file` the mode of the file `name`, and its owner where the system allows that.
+pub(super) fn hand_on_mode(file: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+    let old = stat_name(folder, name)?;
+    let own = rustix::fs::fstat(file)?;
+    if (own.st_uid, own.st_gid) != (old.st_uid, old.st_gid) {
+        let owner = rustix::fs::Uid::from_raw(old.st_uid);
+        let group = rustix::fs::Gid::from_raw(old.st_gid);
+        let _ = rustix::fs::fchown(file, Some(owner), Some(group));
+    }
+    // SECURITY: the bits that give rights to whoever runs a file were not given to this content.
+    let mode = Mode::from_raw_mode(old.st_mode) & Mode::from_raw_mode(0o777);
+    match rustix::fs::fchmod(file, mode) {
+        // vfat has one mode for all.
+        Err(Errno::PERM | Errno::OPNOTSUPP) => Ok(()),
+        result => result,
+    }
+}
+
+pub(super) fn set_modified(file: &OwnedFd, modified_ns: i128) -> Result<(), Errno> {
+    let seconds = modified_ns.div_euclid(1_000_000_000);
+    let nanoseconds = modified_ns.rem_euclid(1_000_000_000);
+    let modified = Timespec {
+        tv_sec: i64::try_from(seconds).map_err(|_| Errno::RANGE)?,
+        tv_nsec: nanoseconds as _,
+    };
+    let untouched = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    rustix::fs::futimens(file, &Timestamps { last_access: untouched, last_modification: modified })
+}
+
+/// Less what the umask takes.
+const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
+
+const PROC_SELF_FD: &str = "/proc/self/fd";
+
+/// The most slices that Linux takes in one call (`UIO_MAXIOV`).
+const SLICES_MAX: usize = 1024;

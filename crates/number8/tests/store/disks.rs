@@ -1,0 +1,115 @@
+//! Disks that are full, and disks without what Linux has: mounted for the test, where the test may do that.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use bytes::Bytes;
+use number8::store::{OnClash, Root, RootOptions, StageOptions, WriteError};
+use tempfile::TempDir;
+
+use super::path;
+
+/// A mounted disk, unmounted at the end.
+struct Disk(TempDir);
+
+impl Disk {
+    /// `None`, and the reason is printed, where this process cannot mount it.
+    fn mount(arguments: &[&str]) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        let output = mount.args(arguments).arg(folder.path()).output();
+        match output {
+            Ok(output) if output.status.success() => Some(Self(folder)),
+            Ok(output) => {
+                let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                eprintln!("skipped: mount {}: {}", arguments.join(" "), why.trim());
+                None
+            }
+            Err(error) => {
+                eprintln!("skipped: mount {}: {error}", arguments.join(" "));
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> =
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+fn fill(root: &Root, url: &str, options: StageOptions) -> Result<(), WriteError> {
+    let mut staged = root.stage(&path(root, url), None, options)?;
+    let piece = Bytes::from(vec![7; 64 * 1024]);
+    for _ in 0..1024 {
+        staged.write(std::slice::from_ref(&piece))?;
+    }
+    staged.finish()?;
+    let claim = staged.claim()?;
+    staged.commit(claim, OnClash::Replace).map(|_| ())
+}
+
+#[test]
+fn design_6_a_full_disk_keeps_what_it_has() {
+    let Some(disk) = Disk::mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"]) else { return };
+    fs::write(disk.path().join("old"), "as it was").unwrap();
+    let root = Root::open(disk.path(), RootOptions::default()).unwrap();
+    for keep_free_bytes in [0, 1024 * 1024] {
+        for named in [false, true] {
+            let options = StageOptions { keep_free_bytes, named, ..StageOptions::default() };
+            for url in ["/old", "/new", "/made/new"] {
+                let result = fill(&root, url, options);
+                assert!(matches!(result, Err(WriteError::NoSpace)), "{url}: {result:?}");
+            }
+            assert_eq!(disk.names(), ["old"], "{options:?}");
+            assert_eq!(fs::read(disk.path().join("old")).unwrap(), b"as it was");
+        }
+    }
+    drop(root);
+}
+
+#[test]
+fn design_6_a_vfat_disk_takes_files_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    fs::File::create(&image).unwrap().set_len(16 * 1024 * 1024).unwrap();
+    match Command::new("mkfs.vfat").arg(&image).output() {
+        Ok(output) if output.status.success() => {}
+        other => return eprintln!("skipped: no mkfs.vfat (Debian: dosfstools): {other:?}"),
+    }
+    let Some(disk) = Disk::mount(&["-t", "vfat", "-o", "loop", &image.to_string_lossy()]) else {
+        return;
+    };
+    let root = Root::open(disk.path(), RootOptions::default()).unwrap();
+    let options = StageOptions { keep_free_bytes: 0, ..StageOptions::default() };
+    let put = |url: &str, on_clash| {
+        let mut staged = root.stage(&path(&root, url), None, options)?;
+        staged.write(&[Bytes::from_static(b"content")])?;
+        staged.finish()?;
+        let claim = staged.claim()?;
+        staged.commit(claim, on_clash)
+    };
+    let first = put("/a.txt", OnClash::Refuse).unwrap();
+    let second = put("/a.txt", OnClash::Replace).unwrap();
+    assert_ne!(first.meta.modified_ns, second.meta.modified_ns);
+    assert!(put("/A.TXT", OnClash::Refuse).is_err(), "vfat knows no case");
+    assert!(matches!(put("/a:b", OnClash::Refuse), Err(WriteError::BadName)));
+    put("/a.txt", OnClash::KeepBoth).unwrap();
+    assert!(matches!(fill(&root, "/big", options), Err(WriteError::NoSpace)));
+    assert_eq!(disk.names(), ["a (2).txt", "a.txt"]);
+    drop(root);
+}
