@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is the test's answer")]
 
+// Who may do what: rules, rights and the texts that stand for them.
+mod access;
 // Connections are taken whatever `accept` says.
 mod accept;
 // Blocking calls: bounded, batched, none in the way of another. (`loom.rs` has the interleavings.)
