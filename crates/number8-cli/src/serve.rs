@@ -289,9 +289,10 @@ impl Steering {
     fn reload(&self) {
         self.logs.reopen();
         let loaded = self.invocation.load().and_then(|(_, config)| app(&config, &self.logs));
-        match loaded {
-            Ok(app) => {
-                self.handle.replace(app);
+        match loaded.and_then(|app| {
+            self.handle.replace(app).map_err(|error| Problem::failure(error.to_string()))
+        }) {
+            Ok(()) => {
                 say("the configuration has been loaded again");
             }
             Err(problem) => say(&format!("{problem}; the old configuration stays in use")),

@@ -12,14 +12,20 @@ pub mod access;
 mod app;
 mod body;
 mod caller;
+mod error;
 mod handler;
+#[cfg(feature = "json")]
+mod json;
 mod layer;
 pub mod layers;
 mod request;
 mod response;
+mod results;
 mod rooms;
+mod router;
 pub mod server;
 mod session;
+mod state;
 pub mod store;
 mod sync;
 mod sys;
@@ -27,14 +33,23 @@ mod sys;
 pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, ChunkStream};
 pub use caller::Caller;
-pub use handler::{Answer, Call, Handler, IntoHandler};
+pub use error::Error;
+pub use handler::{
+    Answer, Argument, Arguments, AsyncFunction, Call, Handler, Inline, InlineFunction, IntoHandler,
+    Needs, PlainFunction, Ready, Taken, inline,
+};
+#[cfg(feature = "json")]
+pub use json::{Form, Json, Query};
 pub use layer::{Before, Layer, Waited};
 pub use number8_proto::headers::{FieldError, Fields};
 pub use number8_proto::http1::{BodySize, Head, Method, Prepared, Version};
 pub use request::Request;
-pub use response::{IntoResponse, Response};
+pub use response::Response;
+pub use results::{Html, IntoResponse, Redirect};
 #[cfg(feature = "files")]
 pub use rooms::files::{Files, Reach, media_type};
+pub use router::RouteError;
 pub use server::testing;
 pub use server::{Handle, Options, ServeError, Server};
 pub use session::{Session, SessionInput, SessionStep};
+pub use state::State;

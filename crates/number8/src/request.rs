@@ -1,29 +1,104 @@
 //! A request as a handler sees it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use number8_proto::http1::{Head, OwnedHead};
+use number8_proto::http1::{Head, Method, OwnedHead};
+use number8_proto::uri::Query;
 
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::error::Error;
+use crate::handler::values::Values;
+use crate::handler::{Argument, Call, Taken};
+use crate::state::States;
 
 /// A request that owns its parts, so that a handler may keep it as long as it likes.
-#[derive(Debug)]
+///
+/// ```
+/// use number8::{App, Request};
+///
+/// async fn greet(request: Request) -> String {
+///     let name = request.query("name").flatten().unwrap_or_else(|| "world".into());
+///     format!("Hello, {name}.")
+/// }
+///
+/// let app = App::new().get("/greet", greet);
+/// ```
 pub struct Request {
     head: OwnedHead,
     caller: Caller,
     body: Body,
+    values: Values,
+    states: Arc<States>,
 }
 
 impl Request {
-    pub(crate) fn new(head: &Head<'_>, caller: &Caller, body: Body) -> Self {
-        Self { head: head.to_owned(), caller: caller.clone(), body }
-    }
-
-    /// Method, target, version and fields.
+    /// Method, target, version and fields, as they came.
     #[must_use]
     pub fn head(&self) -> Head<'_> {
         self.head.head()
+    }
+
+    /// The method; `Other` for one that this server has no name for.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.head().method()
+    }
+
+    /// Path and query as they came (row R3). A fragment never leaves the browser.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        text(self.head.head().target())
+    }
+
+    /// The path as it came, still percent-encoded (row R4).
+    #[must_use]
+    pub fn path(&self) -> &str {
+        text(self.head.head().path())
+    }
+
+    /// The value of the first field of that name, in any case; `None` too where it is no UTF-8.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.head().named(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// What the query says about a key, in the first of its entries (row R6): `Some(None)` for a key without a value
+    /// (`?key`), `Some(Some(value))` for one with a value, which may be empty. Percent-encoding and `+` are
+    /// undone; bytes that are no UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn query(&self, key: &str) -> Option<Option<String>> {
+        let head = self.head();
+        let pair = Query::new(head.query()?).find(|pair| *pair.key == *key.as_bytes())?;
+        Some(pair.value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+    }
+
+    /// All entries of the query in order (row R7), decoded as by [`Request::query`].
+    #[must_use]
+    pub fn queries(&self) -> Vec<(String, Option<String>)> {
+        let lossy = |bytes: Cow<'_, [u8]>| String::from_utf8_lossy(&bytes).into_owned();
+        Query::new(self.head().query().unwrap_or_default())
+            .map(|pair| (lossy(pair.key), pair.value.map(lossy)))
+            .collect()
+    }
+
+    /// What a placeholder of the route stands for, decoded: `value("id")` for `/users/{id}`.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name)
+    }
+
+    /// All placeholders of the route and what they stand for, in order; a star of a pattern is called `*`.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter()
+    }
+
+    /// What was given to the app with [`App::state`](crate::App::state).
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.states.find()
     }
 
     /// The other end of the connection; `None` over a Unix socket.
@@ -48,4 +123,43 @@ impl Request {
     pub fn into_body(self) -> Body {
         self.body
     }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("head", &self.head)
+            .field("caller", &self.caller)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The whole request; where the head alone is asked for, [`Call`] copies nothing.
+impl Argument for Request {
+    const TAKES_CONTENT: bool = true;
+
+    fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
+        Ok(Taken::Now(Self {
+            head: call.head.to_owned(),
+            caller: call.caller.clone(),
+            body: std::mem::take(&mut call.body),
+            values: call.values.clone(),
+            states: Arc::clone(call.states),
+        }))
+    }
+}
+
+/// The content, to be read as it arrives.
+impl Argument for Body {
+    const TAKES_CONTENT: bool = true;
+
+    fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
+        Ok(Taken::Now(std::mem::take(&mut call.body)))
+    }
+}
+
+/// The target was checked: it is visible ASCII.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }

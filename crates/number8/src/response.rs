@@ -1,14 +1,12 @@
-//! Answers, and what may be turned into one.
+//! Answers.
 
 use std::borrow::Cow;
-use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use number8_proto::headers::{FieldError, Fields};
-use number8_proto::http1::{self, BodySize, Prepared, reason};
+use number8_proto::http1::{self, BodySize, Prepared};
 
-use crate::body::{Body, BodyError};
+use crate::body::Body;
 use crate::session::{Raw, Session};
 
 /// An answer: a value that a handler returns, and that nobody changes behind its back.
@@ -184,6 +182,19 @@ impl Response {
         &self.body
     }
 
+    /// The same answer with another status. One that ends no exchange becomes 500, as in [`Response::new`].
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        if let Head::Prepared(..) = &self.head {
+            let body = std::mem::take(&mut self.body);
+            self = self.with_body(body);
+        }
+        if let Head::Fields { status: old, .. } = &mut self.head {
+            *old = final_status(status);
+        }
+        self
+    }
+
     /// The same answer, after which the connection closes.
     #[must_use]
     pub fn closing(mut self) -> Self {
@@ -208,101 +219,14 @@ pub(crate) fn failed() -> Response {
     Response::error(500, "the handler failed")
 }
 
+/// 503 with a time to try again, and the end of the connection: it may be what is too much.
+pub(crate) fn busy(why: impl Into<Cow<'static, str>>) -> Response {
+    Response::error(503, why).with_known("Retry-After", "1").closing()
+}
+
 /// SECURITY: after an interim status a client waits for another head, and would take the next answer for it.
-fn final_status(status: u16) -> u16 {
+pub(crate) fn final_status(status: u16) -> u16 {
     if (200..1000).contains(&status) { status } else { 500 }
-}
-
-/// What a handler may return.
-pub trait IntoResponse {
-    /// The answer that this value stands for.
-    fn into_response(self) -> Response;
-}
-
-impl IntoResponse for Response {
-    fn into_response(self) -> Response {
-        self
-    }
-}
-
-/// 204 No Content.
-impl IntoResponse for () {
-    fn into_response(self) -> Response {
-        Response::new(204, Body::empty())
-    }
-}
-
-/// A status code with its reason phrase for content.
-impl IntoResponse for u16 {
-    fn into_response(self) -> Response {
-        match final_status(self) {
-            status @ 400.. => Response::error(status, reason(status)),
-            _ if http1::is_without_content(self) => Response::new(self, Body::empty()),
-            _ => (self, reason(self)).into_response(),
-        }
-    }
-}
-
-macro_rules! content {
-    ($($from:ty: $mime:literal;)*) => {$(
-        impl IntoResponse for $from {
-            #[doc = concat!("200 with `Content-Type: ", $mime, "`.")]
-            fn into_response(self) -> Response {
-                const FIELDS: Fields = Fields::fixed(concat!("Content-Type: ", $mime, "\r\n"));
-                Response {
-                    head: Head::Fields { status: 200, fields: FIELDS },
-                    ..Response::new(200, self)
-                }
-            }
-        }
-    )*};
-}
-
-content! {
-    &'static str: "text/plain; charset=utf-8";
-    String: "text/plain; charset=utf-8";
-    Vec<u8>: "application/octet-stream";
-    Bytes: "application/octet-stream";
-}
-
-/// Whichever of the two it is.
-impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
-    fn into_response(self) -> Response {
-        match self {
-            Ok(value) => value.into_response(),
-            Err(error) => error.into_response(),
-        }
-    }
-}
-
-/// 500: the program tried to send what cannot be sent.
-impl IntoResponse for FieldError {
-    fn into_response(self) -> Response {
-        failed()
-    }
-}
-
-/// 413, 408 or 400 where the body of the request is at fault ([`BodyError`]), else 500. What went wrong inside the
-/// server is not told to the client.
-impl IntoResponse for io::Error {
-    fn into_response(self) -> Response {
-        match self.get_ref().and_then(|source| source.downcast_ref::<BodyError>()) {
-            Some(body) => Response::error(body.status(), body.to_string()),
-            None => failed(),
-        }
-    }
-}
-
-/// The same content with another status.
-impl<T: IntoResponse> IntoResponse for (u16, T) {
-    fn into_response(self) -> Response {
-        let (status, content) = self;
-        let mut response = content.into_response();
-        if let Head::Fields { status: old, .. } = &mut response.head {
-            *old = final_status(status);
-        }
-        response
-    }
 }
 
 #[cfg(test)]

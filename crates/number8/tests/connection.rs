@@ -369,7 +369,7 @@ fn a_replaced_app_answers_the_next_request(setup: Setup) {
     let mut client = server.connect();
     client.get("/slow");
     gate.arrival();
-    server.handle().replace(App::new().get("/hello", async || "Good bye."));
+    server.handle().replace(App::new().get("/hello", async || "Good bye.")).unwrap();
     gate.open(1);
     assert_eq!(client.answer().text(), "at last");
     assert_eq!(client.get("/hello").answer().text(), "Good bye.");

@@ -129,7 +129,7 @@ async fn a_replaced_app_answers_the_next_request_of_a_batch() {
     let replacing = handle.clone();
     let app = App::new().get("/hello", async || "Hello, world.").get("/replace", move || {
         let app = App::new().get("/hello", async || "Good bye.");
-        replacing.get().unwrap().replace(app);
+        replacing.get().unwrap().replace(app).unwrap();
         std::future::ready("replaced")
     });
     let server = TestServer::new(app, patient());

@@ -18,6 +18,8 @@ mod serving;
 mod connection;
 // Turns and back-pressure, in memory, where they are exact.
 mod flow;
+// From a path to a function, its arguments and what it returns.
+mod routes;
 // What stands around every handler.
 mod layers;
 // Connections that are handed over to another protocol.

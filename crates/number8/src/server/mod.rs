@@ -40,6 +40,7 @@ pub use number8_proto::Limits as HttpLimits;
 pub use options::{Limits, Options, Timeouts};
 
 use crate::app::App;
+use crate::router::RouteError;
 use accept::Host;
 pub use accept::raise_nofile_limit;
 pub use connection::Closed;
@@ -82,8 +83,13 @@ impl Handle {
     }
 
     /// Serves another app from the next request on; handlers that have begun go on.
-    pub fn replace(&self, app: App) {
+    ///
+    /// # Errors
+    /// The app has a mistake ([`App::check`]); the old one goes on.
+    pub fn replace(&self, app: App) -> Result<(), RouteError> {
+        app.check()?;
         self.shared.replace_app(app);
+        Ok(())
     }
 
     /// The app that is served now.
@@ -141,6 +147,8 @@ impl std::error::Error for ListenError {
 pub enum ServeError {
     /// A listener could not be registered, or a runtime or thread could not be made.
     Start(io::Error),
+    /// The app has a mistake ([`App::check`]).
+    App(RouteError),
     /// The grace passed with so many connections still at work; they were cut.
     Cut(usize),
 }
@@ -149,6 +157,7 @@ impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start(error) => write!(f, "cannot start serving: {error}"),
+            Self::App(mistake) => mistake.fmt(f),
             Self::Cut(count) => {
                 write!(f, "the grace is over: {count} connections were cut while at work")
             }
@@ -208,7 +217,7 @@ impl Server {
     /// Serves with threads of its own until it is stopped; blocks. The calling thread is one of them.
     ///
     /// # Errors
-    /// A thread or runtime cannot be made, or connections had to be cut at the end.
+    /// The app has a mistake, a thread or runtime cannot be made, or connections had to be cut at the end.
     pub fn run(self) -> Result<(), ServeError> {
         self.run_with(std::future::pending())
     }
@@ -219,6 +228,7 @@ impl Server {
     /// As for [`Server::run`].
     pub fn run_with(self, beside: impl Future<Output = ()>) -> Result<(), ServeError> {
         let shared = Arc::clone(&self.shared);
+        shared.app().check().map_err(ServeError::App)?;
         let count = match shared.options.workers {
             0 => thread::available_parallelism().map_or(1, Into::into),
             count => count,
@@ -267,11 +277,12 @@ impl Server {
     /// future stops it at once.
     ///
     /// # Errors
-    /// A listener cannot be registered, or connections had to be cut at the end.
+    /// The app has a mistake, a listener cannot be registered, or connections had to be cut at the end.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn serve(self) -> Result<(), ServeError> {
+        self.shared.app().check().map_err(ServeError::App)?;
         let worker = Arc::new(Worker::new(Arc::clone(&self.shared)));
         let serving = self.accept_and_finish(vec![(Arc::clone(&worker), None)]);
         tokio::select! {

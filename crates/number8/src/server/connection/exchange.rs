@@ -18,10 +18,11 @@ use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
 use crate::app::{App, Begun, Waiting};
 use crate::body::{Body, BodyError, Kind, Part, channel};
 use crate::caller::Caller;
+use crate::handler::values::Values;
 use crate::handler::{Answer, Call};
 use crate::layer::Waited;
 use crate::layers::access_log::Sink;
-use crate::response::{Response, failed};
+use crate::response::{Response, busy, failed};
 
 /// Contents up to this size are copied behind their head; larger ones are sent from where they are.
 const COPY_MAX: usize = 16 * 1024;
@@ -111,6 +112,8 @@ impl<T: Transport + Unpin> Connection<T> {
             caller: &mut self.caller,
             body,
             lane: &turn.worker.shared.lane,
+            values: Values::default(),
+            states: app.states(),
         };
         // An answer that needs no waiting after all is common enough to be spared the trouble.
         let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, layer) {
@@ -458,10 +461,6 @@ enum Pulled {
     Waits,
     Full,
     End,
-}
-
-fn busy(why: &'static str) -> Response {
-    Response::error(503, why).with_known("Retry-After", "1").closing()
 }
 
 /// Writes a head to the dump, each line marked, whatever it holds.

@@ -1,6 +1,8 @@
 //! Connections to an app without a socket: for tests, which run the same code as a server and depend on no port
 //! and no network.
 
+mod request;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use super::Handle;
 use super::connection::Connection;
 use super::memory::{self, End};
 use super::options::Options;
+pub use request::{TestRequest, TestResponse};
+
 use super::worker::{Shared, Stop, Worker};
 use crate::app::App;
 
@@ -21,6 +25,9 @@ use crate::app::App;
 /// use number8::App;
 ///
 /// let server = App::new().get("/", async || "Hello, world.").test();
+/// assert_eq!(server.get("/").send().await?.text(), "Hello, world.");
+///
+/// // The same, byte by byte.
 /// let client = server.connect();
 /// client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
 /// assert!(client.read_to_end().await?.ends_with(b"\r\n\r\nHello, world."));
@@ -39,9 +46,12 @@ impl TestServer {
     /// Serves an app.
     ///
     /// # Panics
-    /// Outside a tokio runtime with time enabled.
+    /// Outside a tokio runtime with time enabled, and where the app has a mistake ([`App::check`]).
     #[must_use]
     pub fn new(app: App, options: Options) -> Self {
+        if let Err(mistake) = app.check() {
+            panic!("{mistake}");
+        }
         let worker = Arc::new(Worker::new(Arc::new(Shared::new(app, options))));
         let sweeping = Arc::clone(&worker);
         let sweep = tokio::spawn(async move {

@@ -1,15 +1,26 @@
 //! What answers a request: a function of the user's, or a room.
 
+mod argument;
+mod function;
+pub(crate) mod values;
+
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use number8_proto::http1::Head;
 
+pub use argument::{Argument, Arguments, Needs, Taken};
+pub use function::{
+    AsyncFunction, Inline, InlineFunction, IntoHandler, PlainFunction, Ready, inline,
+};
+
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::request::Request;
-use crate::response::{IntoResponse, Response};
+use crate::response::Response;
 use crate::server::lane::Lane;
+use crate::state::States;
+use values::Values;
 
 /// One request on its way to a handler, borrowed from the connection: looking at it copies nothing.
 pub struct Call<'a> {
@@ -24,6 +35,22 @@ pub struct Call<'a> {
     pub body: Body,
     /// Where work goes that may have to wait.
     pub lane: &'a Lane,
+    pub(crate) values: Values,
+    pub(crate) states: &'a Arc<States>,
+}
+
+impl Call<'_> {
+    /// What a placeholder of the route stands for, decoded: `value("id")` for `/users/{id}`.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name)
+    }
+
+    /// What was given to the app with [`App::state`](crate::App::state).
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.states.find()
+    }
 }
 
 /// An answer, now or later.
@@ -56,48 +83,8 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, call: Call<'_>) -> Answer;
 }
 
-/// A function that can be made a handler: `async fn() -> impl IntoResponse`, or the same with a
-/// [`Request`].
-///
-/// `Args` only tells the implementations apart.
-pub trait IntoHandler<Args> {
-    /// The handler that calls this function.
-    fn into_handler(self) -> impl Handler;
-}
-
-struct Called<F>(F);
-
-impl<F> Handler for Called<F>
-where
-    F: Fn(Call<'_>) -> Answer + Send + Sync + 'static,
-{
+impl<H: Handler + ?Sized> Handler for Arc<H> {
     fn handle(&self, call: Call<'_>) -> Answer {
-        (self.0)(call)
-    }
-}
-
-impl<F, R> IntoHandler<()> for F
-where
-    F: Fn() -> R + Send + Sync + 'static,
-    R: Future<Output: IntoResponse> + Send + 'static,
-{
-    fn into_handler(self) -> impl Handler {
-        Called(move |_: Call<'_>| {
-            let answer = self();
-            Answer::later(async { answer.await.into_response() })
-        })
-    }
-}
-
-impl<F, R> IntoHandler<(Request,)> for F
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: Future<Output: IntoResponse> + Send + 'static,
-{
-    fn into_handler(self) -> impl Handler {
-        Called(move |call: Call<'_>| {
-            let answer = self(Request::new(call.head, call.caller, call.body));
-            Answer::later(async { answer.await.into_response() })
-        })
+        (**self).handle(call)
     }
 }

@@ -1,0 +1,171 @@
+//! How an app comes to an answer: host, health, layers, routes, mounts; then the layers again.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use number8_proto::headers::Known;
+use number8_proto::http1::{Head, Method};
+
+use super::App;
+use super::pages::{health, not_allowed, options, plain_page};
+use crate::body::Body;
+use crate::caller::Caller;
+use crate::handler::{Answer, Call};
+use crate::layer::{Before, Waited};
+use crate::response::Response;
+use crate::router::Found;
+
+/// How the answer to a request begins.
+pub(crate) enum Begun {
+    Answer(Answer),
+    /// A layer has to wait.
+    Wait(Waiting),
+}
+
+/// A request that a layer has not let through yet.
+pub(crate) struct Waiting {
+    pub(crate) waited: Pin<Box<dyn Future<Output = Waited> + Send>>,
+    /// The layer that comes next.
+    pub(crate) next: usize,
+    pub(crate) body: Body,
+}
+
+impl App {
+    /// Answers one request, from that layer on: host, health, layers, routes, mounts, in this order.
+    pub(crate) fn begin(&self, call: Call<'_>, layer: usize) -> Begun {
+        if layer == 0
+            && let Some(response) = self.answer_itself(&call)
+        {
+            return Begun::Answer(response.into());
+        }
+        self.pass_layers(call, layer)
+    }
+
+    /// Goes through the layers from that one on, then to the handler.
+    pub(super) fn pass_layers(&self, mut call: Call<'_>, layer: usize) -> Begun {
+        for (index, layer) in self.layers.iter().enumerate().skip(layer) {
+            match layer.before(&mut call) {
+                Before::Go => {}
+                Before::Answer(response) => return Begun::Answer(response.into()),
+                Before::Wait(waited) => {
+                    let next = index + 1;
+                    return Begun::Wait(Waiting { waited, next, body: call.body });
+                }
+            }
+        }
+        Begun::Answer(self.handle(call))
+    }
+
+    /// What no layer is asked about: another's host, the server as a whole, its health.
+    fn answer_itself(&self, call: &Call<'_>) -> Option<Response> {
+        if !self.hosts.is_empty() && !call.head.host().is_none_or(|host| self.is_ours(host)) {
+            let explanation = "this server does not answer for that host; --host NAME adds one";
+            return Some(Response::error(421, explanation));
+        }
+        let path = call.head.path();
+        if path == b"*" {
+            return Some(options("GET, HEAD, OPTIONS"));
+        }
+        self.is_health(path).then(|| health(call.head.method()))
+    }
+
+    fn handle(&self, mut call: Call<'_>) -> Answer {
+        let path = call.path;
+        if !self.router.is_empty()
+            && let Some(found) = self.router.find(path, call.head.method())
+        {
+            return routed(found, call);
+        }
+        for (prefix, handler) in &self.mounts {
+            let Some(rest) = path.strip_prefix(prefix.as_slice()) else { continue };
+            if rest.is_empty() || rest[0] == b'/' {
+                call.path = rest;
+                return handler.handle(call);
+            }
+        }
+        Response::error(404, "there is nothing at this address").into()
+    }
+
+    /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it.
+    pub(crate) fn finish(
+        &self,
+        request: Option<(&Head<'_>, &Caller)>,
+        response: Response,
+    ) -> Response {
+        let response = self.explain(response);
+        match request {
+            // A layer may put an error in its place.
+            Some((head, caller)) if !self.layers.is_empty() => {
+                self.explain(self.pass_layers_back(head, caller, response))
+            }
+            _ => response,
+        }
+    }
+
+    pub(super) fn pass_layers_back(
+        &self,
+        head: &Head<'_>,
+        caller: &Caller,
+        response: Response,
+    ) -> Response {
+        let back = self.layers.iter().rev();
+        back.fold(response, |response, layer| layer.after(head, caller, response))
+    }
+
+    /// Gives an answer that only says what is wrong its content: a page of the user's, or a plain one.
+    fn explain(&self, response: Response) -> Response {
+        if response.explanation.is_none() {
+            return response;
+        }
+        let mut response = self.put_page(response);
+        let Some(explanation) = response.explanation.take() else { return response };
+        response.body = Body::from(plain_page(response.status(), &explanation));
+        response.with_known("Content-Type", "text/html; charset=utf-8")
+    }
+
+    /// Gives an answer that only says what is wrong the user's page for it, if there is one.
+    pub(super) fn put_page(&self, mut response: Response) -> Response {
+        if response.explanation.is_some()
+            && let Some(page) = self.error_pages.get(&response.status())
+        {
+            response.explanation = None;
+            response.body = Body::from(page.content.clone());
+            // A page with a type that cannot be sent goes out without one.
+            let _ = response.push("Content-Type", &page.content_type);
+        }
+        response
+    }
+
+    fn is_ours(&self, host: &[u8]) -> bool {
+        let name = match host.iter().rposition(|&b| b == b':') {
+            // A colon inside brackets belongs to an IPv6 literal.
+            Some(colon) if !host.ends_with(b"]") => &host[..colon],
+            _ => host,
+        };
+        let name = name.strip_suffix(b".").unwrap_or(name);
+        name.starts_with(b"[")
+            || name.eq_ignore_ascii_case(b"localhost")
+            || std::str::from_utf8(name)
+                .is_ok_and(|name| name.parse::<std::net::Ipv4Addr>().is_ok())
+            || self.hosts.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+    }
+}
+
+/// Hands a request to the handler for its method; else says which methods would do.
+fn routed(found: Found<'_>, mut call: Call<'_>) -> Answer {
+    let method = call.head.method();
+    if let Some(handler) = found.methods.handler(method) {
+        call.values = found.values;
+        return handler.handle(call);
+    }
+    let allowed = found.methods.allowed();
+    match method {
+        Method::Options => options(&allowed).into(),
+        _ => not_allowed(&allowed).into(),
+    }
+}
+
+/// The user agent and the referring page, for the log.
+pub(crate) fn log_fields<'a>(head: &Head<'a>) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+    (head.get(Known::Referer), head.get(Known::UserAgent))
+}

@@ -1,0 +1,420 @@
+//! What is served: routes, layers, mounts, error pages and the log, as one immutable value.
+
+mod answer;
+mod nested;
+mod pages;
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use number8_proto::headers::{FieldError, Fields};
+use number8_proto::http1::{Head, Method, Stamp};
+
+pub(crate) use answer::{Begun, Waiting, log_fields};
+use nested::Nested;
+pub(crate) use pages::{not_allowed, options};
+
+use crate::handler::{Call, Handler, IntoHandler, Needs};
+use crate::layer::{Ahead, Behind, Layer};
+use crate::layers::access_log::{Format, Sink};
+use crate::response::Response;
+use crate::router::{self, RouteError, Router};
+use crate::server::Options;
+use crate::server::testing::TestServer;
+use crate::state::States;
+
+/// Everything that answers requests. Build it, hand it to a [`Server`](crate::Server); to change it while
+/// it is served, replace the whole of it ([`Handle::replace`](crate::Handle::replace)).
+///
+/// ```
+/// use number8::App;
+/// let app = App::new().get("/", async || "Hello, world.");
+/// ```
+pub struct App {
+    /// Tells this app from any other of this process.
+    id: u64,
+    router: Router,
+    states: Arc<States>,
+    /// States that handlers need, with the routes of the handlers.
+    needed: Vec<(String, TypeId, &'static str)>,
+    /// The first mistake made in building this.
+    mistake: Option<RouteError>,
+    layers: Vec<Box<dyn Layer>>,
+    /// By prefix; the longest first.
+    mounts: Vec<(Vec<u8>, Box<dyn Handler>)>,
+    error_pages: HashMap<u16, ErrorPage>,
+    hosts: Vec<String>,
+    health: Option<Vec<u8>>,
+    server_name: Option<String>,
+    fields: Fields,
+    access_log: Option<AccessLog>,
+    dump: Option<Arc<Sink>>,
+}
+
+/// Where a line for each request goes, and what it looks like.
+#[derive(Debug, Clone)]
+pub struct AccessLog {
+    /// The looks.
+    pub format: Format,
+    /// The destination.
+    pub sink: Arc<Sink>,
+}
+
+/// The content of the answers with one status.
+#[derive(Debug, Clone)]
+pub struct ErrorPage {
+    /// The media type, such as `text/html; charset=utf-8`.
+    pub content_type: String,
+    /// The content.
+    pub content: Bytes,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl App {
+    /// An app that answers 404 to everything.
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            router: Router::default(),
+            states: Arc::default(),
+            needed: Vec::new(),
+            mistake: None,
+            layers: Vec::new(),
+            mounts: Vec::new(),
+            error_pages: HashMap::new(),
+            hosts: Vec::new(),
+            health: None,
+            server_name: Some("number8".to_owned()),
+            fields: Fields::new(),
+            access_log: None,
+            dump: None,
+        }
+    }
+
+    /// Answers GET, and HEAD, of this path; see [`App::route`].
+    #[must_use]
+    pub fn get<Kind>(self, path: &str, handler: impl IntoHandler<Kind>) -> Self {
+        self.route(Method::Get, path, handler)
+    }
+
+    /// Answers POST of this path; see [`App::route`].
+    #[must_use]
+    pub fn post<Kind>(self, path: &str, handler: impl IntoHandler<Kind>) -> Self {
+        self.route(Method::Post, path, handler)
+    }
+
+    /// Answers PUT of this path; see [`App::route`].
+    #[must_use]
+    pub fn put<Kind>(self, path: &str, handler: impl IntoHandler<Kind>) -> Self {
+        self.route(Method::Put, path, handler)
+    }
+
+    /// Answers PATCH of this path; see [`App::route`].
+    #[must_use]
+    pub fn patch<Kind>(self, path: &str, handler: impl IntoHandler<Kind>) -> Self {
+        self.route(Method::Patch, path, handler)
+    }
+
+    /// Answers DELETE of this path; see [`App::route`].
+    #[must_use]
+    pub fn delete<Kind>(self, path: &str, handler: impl IntoHandler<Kind>) -> Self {
+        self.route(Method::Delete, path, handler)
+    }
+
+    /// Answers a method of a path.
+    ///
+    /// In the path, `{name}` stands for the text of one segment and `{*rest}` for all that is left, slashes too; the
+    /// handler's arguments take them by position. The most specific route wins: literal text before `{name}`
+    /// before `{*rest}`. Two routes that no request can tell apart are a mistake, which [`App::check`] finds.
+    /// HEAD is answered by way of GET, OPTIONS with what may be asked; any other method gets 405 with Allow.
+    ///
+    /// ```
+    /// use number8::{App, Method};
+    ///
+    /// let app = App::new()
+    ///     .get("/users/{id}", async |id: u32| format!("user {id}"))
+    ///     .get("/users/me", async || "you")
+    ///     .route(Method::Delete, "/users/{id}", async |id: u32| format!("user {id} is gone"))
+    ///     .get("/docs/{*page}", async |page: String| page);
+    /// ```
+    #[must_use]
+    pub fn route<Kind>(self, method: Method, path: &str, handler: impl IntoHandler<Kind>) -> Self {
+        self.add_route(Some(method), path, handler)
+    }
+
+    /// Answers every method of a path that no other handler of the path answers.
+    #[must_use]
+    pub fn any<Kind>(self, path: &str, handler: impl IntoHandler<Kind>) -> Self {
+        self.add_route(None, path, handler)
+    }
+
+    /// Answers these methods of every path that fits a pattern, in which `*` stands for any text, slashes too. The
+    /// first pattern added that fits path and method wins (rows U11, U12 and U14); routes come before patterns.
+    /// What the stars stand for are the path's values.
+    ///
+    /// ```
+    /// use number8::{App, Method};
+    ///
+    /// let app = App::new()
+    ///     .pattern(&[Method::Get, Method::Post], "/api/*", async |rest: String| rest)
+    ///     .pattern(&[Method::Get], "*", async || "everything else");
+    /// ```
+    #[must_use]
+    pub fn pattern<Kind, H: IntoHandler<Kind>>(
+        mut self,
+        methods: &[Method],
+        pattern: &str,
+        handler: H,
+    ) -> Self {
+        self.note_needs(pattern, pattern.matches('*').count(), H::needs());
+        let added = self.router.add_pattern(methods, pattern, handler.into_handler(pattern));
+        self.note(added)
+    }
+
+    /// Shares a value with all handlers, which take it as a [`State`](crate::State) of its type. One value of each
+    /// type; a later one takes the place of an earlier one.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        // Nobody else has it before the app is built.
+        Arc::make_mut(&mut self.states).insert(value);
+        self
+    }
+
+    /// Finds mistakes in the routes: it is called before an app is served, and by tests.
+    ///
+    /// # Errors
+    /// The first mistake.
+    ///
+    /// ```
+    /// use number8::App;
+    ///
+    /// let app = App::new()
+    ///     .get("/users/{id}", async |id: u32| format!("user {id}"))
+    ///     .get("/users/{name}", async |name: String| name);
+    /// assert!(app.check().unwrap_err().to_string().contains("never be told apart"));
+    /// ```
+    pub fn check(&self) -> Result<(), RouteError> {
+        if let Some(mistake) = &self.mistake {
+            return Err(mistake.clone());
+        }
+        match self.needed.iter().find(|(_, state, _)| !self.states.has(*state)) {
+            Some((route, _, type_name)) => {
+                Err(RouteError::State { route: route.clone(), type_name })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn add_route<Kind, H: IntoHandler<Kind>>(
+        mut self,
+        method: Option<Method>,
+        path: &str,
+        handler: H,
+    ) -> Self {
+        let route = format!("{} {path}", method.map_or("*", router::name));
+        self.note_needs(&route, Router::placeholders(path), H::needs());
+        let added = self.router.add(method, path, handler.into_handler(&route));
+        self.note(added)
+    }
+
+    fn note_needs(&mut self, route: &str, has: usize, needs: Needs) {
+        let Needs { path_values: takes, contents, states } = needs;
+        if takes != has && takes > 0 {
+            self.mistake.get_or_insert(RouteError::Values { route: route.to_owned(), takes, has });
+        }
+        if contents > 1 {
+            self.mistake.get_or_insert(RouteError::Contents(route.to_owned()));
+        }
+        self.needed.extend(states.into_iter().map(|(id, name)| (route.to_owned(), id, name)));
+    }
+
+    fn note(mut self, added: Result<(), RouteError>) -> Self {
+        if let Err(mistake) = added {
+            self.mistake.get_or_insert(mistake);
+        }
+        self
+    }
+
+    /// Hands every request below `prefix` to another app, which sees the rest of the path: its routes, mounts, layers,
+    /// states and pages for errors. The log, hosts and fields of every answer are those of the outer app.
+    ///
+    /// ```
+    /// use number8::App;
+    ///
+    /// let users = App::new().get("/{id}", async |id: u32| format!("user {id}"));
+    /// let app = App::new().nest("/users", users);
+    /// ```
+    #[must_use]
+    pub fn nest(mut self, prefix: &str, app: App) -> Self {
+        if let Err(mistake) = app.check() {
+            self.mistake.get_or_insert(mistake);
+        }
+        self.mount(prefix, Nested(Arc::new(app)))
+    }
+
+    /// Hands every request below `prefix`, as it stands in the request, to a handler, with the rest of the
+    /// path; the longest prefix decides. Routes come first.
+    #[must_use]
+    pub fn mount(mut self, prefix: &str, handler: impl Handler) -> Self {
+        let prefix = prefix.trim_end_matches('/').as_bytes().to_vec();
+        self.mounts.retain(|(other, _)| *other != prefix);
+        self.mounts.push((prefix, Box::new(handler)));
+        self.mounts.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        self
+    }
+
+    /// Adds a layer inside those that are there: it sees requests after them and answers before them.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Calls a function before each request, whatever answers it; the answer that it gives ends the request
+    /// there (row N2).
+    ///
+    /// ```
+    /// use number8::{App, Response};
+    ///
+    /// let app = App::new()
+    ///     .before(|call| (call.head.path() == b"/old").then(|| Response::error(410, "it is gone")));
+    /// ```
+    #[must_use]
+    pub fn before(
+        self,
+        function: impl Fn(&mut Call<'_>) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
+        self.layer(Ahead(function))
+    }
+
+    /// Calls a function with each answer, whatever gave it; what it returns is sent.
+    ///
+    /// ```
+    /// use number8::{App, Response};
+    ///
+    /// let app = App::new().after(|_, response| {
+    ///     response.with("X-Farm", "8").unwrap_or_else(|_| Response::error(500, "no field"))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn after(
+        self,
+        function: impl Fn(&Head<'_>, Response) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        self.layer(Behind(function))
+    }
+
+    /// The content of answers with this status that nothing else gives content (row H10).
+    #[must_use]
+    pub fn error_page(mut self, status: u16, page: ErrorPage) -> Self {
+        self.error_pages.insert(status, page);
+        self
+    }
+
+    /// Answers only requests for these hosts, for localhost and for IP literals; others get 421. With no
+    /// name, every host is answered.
+    ///
+    /// SECURITY: a page of another site that rebinds its own name to this machine's address keeps its name
+    /// in Host, so this is what keeps it out.
+    #[must_use]
+    pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.hosts = names.into_iter().collect();
+        self
+    }
+
+    /// Answers this path with 200 as long as the server lives; such requests are not logged.
+    #[must_use]
+    pub fn health(mut self, path: impl Into<Option<String>>) -> Self {
+        self.health = path.into().map(String::into_bytes);
+        self
+    }
+
+    /// The value of the Server field (RFC 9110 §10.2.4); `None` leaves it out.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<Option<String>>) -> Self {
+        self.server_name = name.into();
+        self
+    }
+
+    /// Adds a field to every answer, also to those that refuse a request.
+    ///
+    /// # Errors
+    /// The field cannot be sent.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, FieldError> {
+        self.fields.push(name, value.as_bytes())?;
+        Ok(self)
+    }
+
+    /// Writes a line for each request.
+    #[must_use]
+    pub fn access_log(mut self, log: impl Into<Option<AccessLog>>) -> Self {
+        self.access_log = log.into().filter(|log| log.format != Format::Off);
+        self
+    }
+
+    /// Writes the head of each request, marked `<`, and of each answer, marked `>` (rows W6 and H4).
+    #[must_use]
+    pub fn dump(mut self, sink: impl Into<Option<Arc<Sink>>>) -> Self {
+        self.dump = sink.into();
+        self
+    }
+
+    /// Serves this app in memory, for tests: with the default options, in the tokio runtime that calls this.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time enabled.
+    #[must_use]
+    pub fn test(self) -> TestServer {
+        TestServer::new(self, Options::default())
+    }
+
+    pub(crate) fn states(&self) -> &Arc<States> {
+        &self.states
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn log(&self) -> Option<&AccessLog> {
+        self.access_log.as_ref()
+    }
+
+    /// True when the log tells how long requests take.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.access_log.as_ref().is_some_and(|log| log.format.tells_duration())
+    }
+
+    pub(crate) fn dump_sink(&self) -> Option<&Sink> {
+        self.dump.as_deref()
+    }
+
+    /// What every answer of this second has.
+    pub(crate) fn stamp(&self, unix_seconds: i64) -> Stamp {
+        Stamp::new(unix_seconds, self.server_name.as_deref()).with(&self.fields)
+    }
+
+    pub(crate) fn is_health(&self, path: &[u8]) -> bool {
+        self.health.as_deref() == Some(path)
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("layers", &self.layers.len())
+            .field("mounts", &self.mounts.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! An app inside another one.
+
+use std::sync::Arc;
+
+use number8_proto::http1::{Head, OwnedHead};
+
+use super::App;
+use super::answer::{Begun, Waiting};
+use crate::caller::Caller;
+use crate::handler::values::Values;
+use crate::handler::{Answer, Call, Handler};
+use crate::layer::Waited;
+use crate::response::Response;
+use crate::server::lane::Lane;
+
+/// Answers what is below a prefix with an app: its routes, mounts, layers, pages for errors and states.
+pub(super) struct Nested(pub(super) Arc<App>);
+
+impl Handler for Nested {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        let app = &self.0;
+        let Call { head, path, caller, body, lane, .. } = call;
+        let (values, states) = (Values::default(), &app.states);
+        let call = Call { head, path, caller: &mut *caller, body, lane, values, states };
+        match app.pass_layers(call, 0) {
+            Begun::Answer(Answer::Ready(response)) => app.leave(head, caller, response).into(),
+            Begun::Answer(Answer::Later(answer)) => {
+                let (app, head, caller) = (Arc::clone(app), head.to_owned(), caller.clone());
+                Answer::later(async move {
+                    let response = answer.await;
+                    app.leave(&head.head(), &caller, response)
+                })
+            }
+            Begun::Wait(waiting) => {
+                let request = Owned {
+                    head: head.to_owned(),
+                    path: path.to_vec(),
+                    caller: caller.clone(),
+                    lane: lane.clone(),
+                };
+                Answer::later(go_on(Arc::clone(app), request, waiting))
+            }
+        }
+    }
+}
+
+/// What a request is made of, for as long as a layer waits.
+struct Owned {
+    head: OwnedHead,
+    path: Vec<u8>,
+    caller: Caller,
+    lane: Lane,
+}
+
+/// Waits for a layer, then passes those after it.
+async fn go_on(app: Arc<App>, mut request: Owned, mut waiting: Waiting) -> Response {
+    let response = loop {
+        let Waiting { waited, next, body } = waiting;
+        match waited.await {
+            Waited::Answer(response) => break response,
+            Waited::Go { user } => request.caller.user = user,
+        }
+        let begun = {
+            let call = Call {
+                head: &request.head.head(),
+                path: &request.path,
+                caller: &mut request.caller,
+                body,
+                lane: &request.lane,
+                values: Values::default(),
+                states: &app.states,
+            };
+            app.pass_layers(call, next)
+        };
+        match begun {
+            Begun::Answer(Answer::Ready(response)) => break response,
+            Begun::Answer(Answer::Later(answer)) => break answer.await,
+            Begun::Wait(next) => waiting = next,
+        }
+    };
+    app.leave(&request.head.head(), &request.caller, response)
+}
+
+impl App {
+    /// What an app inside another one makes of an answer: what it has no page for, the outer one explains.
+    fn leave(&self, head: &Head<'_>, caller: &Caller, response: Response) -> Response {
+        let response = self.put_page(response);
+        self.put_page(self.pass_layers_back(head, caller, response))
+    }
+}

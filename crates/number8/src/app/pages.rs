@@ -1,0 +1,58 @@
+//! The answers that an app writes itself.
+
+use std::fmt;
+
+use number8_proto::http1::{Method, reason};
+
+use crate::body::Body;
+use crate::response::Response;
+
+pub(super) fn health(method: Method) -> Response {
+    match method {
+        Method::Get | Method::Head => Response::new(200, "ok\n")
+            .with_known("Content-Type", "text/plain; charset=utf-8")
+            .with_known("Cache-Control", "no-store"),
+        Method::Options => options("GET, HEAD, OPTIONS"),
+        _ => not_allowed("GET, HEAD, OPTIONS"),
+    }
+}
+
+/// The answer to OPTIONS (RFC 9110 §9.3.7).
+pub(crate) fn options(allow: &str) -> Response {
+    Response::new(204, Body::empty()).with_known("Allow", allow)
+}
+
+/// 405 with the methods that would do (RFC 9110 §15.5.6).
+pub(crate) fn not_allowed(allow: &str) -> Response {
+    Response::error(405, "this method does nothing here").with_known("Allow", allow)
+}
+
+/// A page that stands alone: no script, no outside part, readable in the light and in the dark.
+pub(super) fn plain_page(status: u16, explanation: &str) -> String {
+    let reason = reason(status);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{status} {reason}</title>\n\
+         <h1>{status} {reason}</h1>\n<p>{}.</p>\n</html>\n",
+        Escaped(explanation)
+    )
+}
+
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        for c in self.0.chars() {
+            match c {
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '&' => f.write_str("&amp;")?,
+                '"' => f.write_str("&quot;")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

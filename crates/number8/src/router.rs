@@ -1,0 +1,347 @@
+//! From a path and a method to a handler.
+//!
+//! A path is compared segment by segment with its percent-encoding undone, so `/caf%C3%A9` is `/café`; an encoded
+//! slash stays inside its segment. The most specific route wins: literal text before `{name}` before `{*rest}`.
+//! Patterns with `*` come after the routes, in the order in which they were added (rows U11 and U12).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use number8_proto::http1::Method;
+use number8_proto::uri::decode_path;
+
+use crate::handler::Handler;
+use crate::handler::values::Values;
+
+/// Handlers by path and method.
+#[derive(Default)]
+pub(crate) struct Router {
+    tree: matchit::Router<usize>,
+    /// The path of each route as it was written, by its place.
+    places: HashMap<String, usize>,
+    routes: Vec<Methods>,
+    patterns: Vec<(Pattern, Methods)>,
+}
+
+/// The handlers of one path.
+#[derive(Default)]
+pub(crate) struct Methods {
+    handlers: Vec<(Method, Box<dyn Handler>)>,
+    /// Answers what no other does.
+    any: Option<Box<dyn Handler>>,
+}
+
+/// What a path leads to, and the values in it.
+pub(crate) struct Found<'a> {
+    pub(crate) methods: &'a Methods,
+    pub(crate) values: Values,
+}
+
+/// A mistake in the routes of an app, found when it is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// The path does not begin with a slash.
+    NoSlash(String),
+    /// The path has a `{` or `}` that is no placeholder, two placeholders in one segment, or something after `{*rest}`.
+    Syntax(String),
+    /// No request could tell these two apart.
+    Conflict {
+        /// The route that was to be added.
+        route: String,
+        /// The one that was there.
+        with: String,
+    },
+    /// The function takes another number of path values than the path has.
+    Values {
+        /// Method and path.
+        route: String,
+        /// Path values in the function's arguments.
+        takes: usize,
+        /// Placeholders in the path.
+        has: usize,
+    },
+    /// Two arguments of a function take the content of the request, which there is once.
+    Contents(String),
+    /// A function asks for a state that the app does not have.
+    State {
+        /// Method and path.
+        route: String,
+        /// The type that is missing.
+        type_name: &'static str,
+    },
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSlash(path) => write!(f, "the path {path:?} has to begin with a slash"),
+            Self::Syntax(path) => write!(
+                f,
+                "the path {path:?} is not understood: a placeholder is {{name}}, one to a segment, or {{*rest}} at the end"
+            ),
+            Self::Conflict { route, with } => {
+                write!(
+                    f,
+                    "{route} and {with} can never be told apart: remove one, or name their placeholders alike"
+                )
+            }
+            Self::Values { route, takes, has } => write!(
+                f,
+                "the handler of {route} takes {takes} values of the path, which has {has}: they go by position"
+            ),
+            Self::Contents(route) => write!(
+                f,
+                "the handler of {route} takes the content of the request twice: it can be read once"
+            ),
+            Self::State { route, type_name } => {
+                write!(
+                    f,
+                    "the handler of {route} needs a {type_name}: give the app one with .state(…)"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for RouteError {}
+
+impl Router {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.patterns.is_empty()
+    }
+
+    /// Adds a handler for a method of a path; without a method, for all that have none.
+    pub(crate) fn add(
+        &mut self,
+        method: Option<Method>,
+        path: &str,
+        handler: Box<dyn Handler>,
+    ) -> Result<(), RouteError> {
+        if !path.starts_with('/') {
+            return Err(RouteError::NoSlash(path.to_owned()));
+        }
+        let place = match self.places.get(path) {
+            Some(&place) => place,
+            None => {
+                let place = self.routes.len();
+                // A path that no escape could stand for is a mistake too.
+                let plain = plain_path(path.as_bytes())
+                    .ok_or_else(|| RouteError::Syntax(path.to_owned()))?
+                    .into_owned();
+                self.tree.insert(plain, place).map_err(|error| match error {
+                    matchit::InsertError::Conflict { with } => {
+                        RouteError::Conflict { route: path.to_owned(), with }
+                    }
+                    _ => RouteError::Syntax(path.to_owned()),
+                })?;
+                self.places.insert(path.to_owned(), place);
+                self.routes.push(Methods::default());
+                place
+            }
+        };
+        self.routes[place].add(method, handler).map_err(|()| {
+            let route = format!("{} {path}", method.map_or("*", name));
+            RouteError::Conflict { with: route.clone(), route }
+        })
+    }
+
+    /// Adds a handler for methods of whatever a pattern fits, after all that were added before. A pattern that
+    /// was there with another method is the same place.
+    pub(crate) fn add_pattern(
+        &mut self,
+        methods: &[Method],
+        pattern: &str,
+        handler: Box<dyn Handler>,
+    ) -> Result<(), RouteError> {
+        if !pattern.starts_with(['/', '*']) {
+            return Err(RouteError::NoSlash(pattern.to_owned()));
+        }
+        let shared: std::sync::Arc<dyn Handler> = handler.into();
+        let mut entry = Methods::default();
+        for &method in methods {
+            // The first of two handlers for the same method is the one that is found; here both are the same.
+            let _ = entry.add(Some(method), Box::new(std::sync::Arc::clone(&shared)));
+        }
+        self.patterns.push((Pattern::new(pattern), entry));
+        Ok(())
+    }
+
+    /// What answers requests for a path, as it stands in them.
+    pub(crate) fn find(&self, path: &[u8], method: Method) -> Option<Found<'_>> {
+        let path = plain_path(path)?;
+        if let Ok(matched) = self.tree.at(&path) {
+            let values = Values::of(matched.params.iter());
+            return Some(Found { methods: &self.routes[*matched.value], values });
+        }
+        // The first that fits path and method; one that fits the path alone can still say which methods would do.
+        let mut fits = self
+            .patterns
+            .iter()
+            .filter_map(|(pattern, methods)| Some((pattern.values(&path)?, methods)))
+            .map(|(values, methods)| Found { methods, values });
+        let first = fits.next()?;
+        if first.methods.answers(method) {
+            return Some(first);
+        }
+        fits.find(|found| found.methods.answers(method)).or(Some(first))
+    }
+
+    /// The number of placeholders in a path or pattern.
+    pub(crate) fn placeholders(path: &str) -> usize {
+        path.replace("{{", "").matches('{').count()
+    }
+}
+
+impl Methods {
+    fn add(&mut self, method: Option<Method>, handler: Box<dyn Handler>) -> Result<(), ()> {
+        match method {
+            None if self.any.is_some() => return Err(()),
+            None => self.any = Some(handler),
+            Some(method) if self.handlers.iter().any(|(other, _)| *other == method) => {
+                return Err(());
+            }
+            Some(method) => self.handlers.push((method, handler)),
+        }
+        Ok(())
+    }
+
+    fn answers(&self, method: Method) -> bool {
+        self.handler(method).is_some() || method == Method::Options
+    }
+
+    /// The handler for a method: HEAD by way of GET (RFC 9110 §9.3.2).
+    pub(crate) fn handler(&self, method: Method) -> Option<&dyn Handler> {
+        let find = |wanted| self.handlers.iter().find(|(method, _)| *method == wanted);
+        find(method)
+            .or_else(|| if method == Method::Head { find(Method::Get) } else { None })
+            .map(|(_, handler)| handler)
+            .or(self.any.as_ref())
+            .map(Box::as_ref)
+    }
+
+    /// The methods that would do, for `Allow` (RFC 9110 §10.2.1).
+    pub(crate) fn allowed(&self) -> String {
+        let mut allow = vec!["OPTIONS"];
+        for (method, _) in &self.handlers {
+            allow.push(name(*method));
+            if *method == Method::Get {
+                allow.push("HEAD");
+            }
+        }
+        allow.sort_unstable();
+        allow.dedup();
+        allow.join(", ")
+    }
+}
+
+/// A path in which `*` stands for any text (row U11).
+struct Pattern(Vec<String>);
+
+impl Pattern {
+    fn new(pattern: &str) -> Self {
+        Self(pattern.split('*').map(str::to_owned).collect())
+    }
+
+    /// What the stars stand for in a path that fits; each takes as little as it can, the last one the rest.
+    fn values(&self, path: &str) -> Option<Values> {
+        let (first, rest) = self.0.split_first()?;
+        let mut left = path.strip_prefix(first.as_str())?;
+        let Some((last, between)) = rest.split_last() else {
+            return left.is_empty().then(Values::default);
+        };
+        let mut values = Vec::with_capacity(rest.len());
+        for text in between {
+            let at = left.find(text.as_str())?;
+            values.push(("*", &left[..at]));
+            left = &left[at + text.len()..];
+        }
+        values.push(("*", left.strip_suffix(last.as_str())?));
+        Some(Values::of(values.into_iter()))
+    }
+}
+
+/// A path with every escape undone but those of `/` and `%`, which would read as something else; `None` where an
+/// escape is none or the text is no UTF-8.
+fn plain_path(path: &[u8]) -> Option<Cow<'_, str>> {
+    if !path.contains(&b'%') {
+        return std::str::from_utf8(path).ok().map(Cow::Borrowed);
+    }
+    let mut kept = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&first, after)) = rest.split_first() {
+        let escape = after.first_chunk::<2>().filter(|_| first == b'%');
+        match escape {
+            Some(b"2F" | b"2f") => kept.extend_from_slice(b"%252F"),
+            Some(b"25") => kept.extend_from_slice(b"%2525"),
+            _ => kept.push(first),
+        }
+        rest = match escape {
+            Some(b"2F" | b"2f" | b"25") => &after[2..],
+            _ => after,
+        };
+    }
+    let decoded = decode_path(&kept).ok()?.into_owned();
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+/// The name of a method as it stands in `Allow`.
+pub(crate) fn name(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Options => "OPTIONS",
+        Method::Patch => "PATCH",
+        Method::Trace => "TRACE",
+        Method::Connect => "CONNECT",
+        Method::Other => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn u11_stars_stand_for_any_text() {
+        let cases: &[(&str, &str, Option<&[&str]>)] = &[
+            ("/fs/*", "/fs/a/b.txt", Some(&["a/b.txt"])),
+            ("/fs/*", "/fs/", Some(&[""])),
+            ("/fs/*", "/fs", None),
+            ("*", "/anything", Some(&["/anything"])),
+            ("/a/*/c", "/a/b/c", Some(&["b"])),
+            ("/a/*/c", "/a/b/x/c", Some(&["b/x"])),
+            ("/*.*", "/a.b.c", Some(&["a", "b.c"])),
+            ("/plain", "/plain", Some(&[])),
+            ("/plain", "/plainer", None),
+            ("/a*a", "/a", None),
+        ];
+        for (pattern, path, expected) in cases {
+            let values = Pattern::new(pattern).values(path);
+            let seen: Option<Vec<String>> =
+                values.map(|values| values.iter().map(|(_, value)| value.to_owned()).collect());
+            let expected: Option<Vec<String>> =
+                expected.map(|values| values.iter().map(|&value| value.to_owned()).collect());
+            assert_eq!(seen, expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn an_escape_is_undone_unless_it_would_read_as_something_else() {
+        for (path, plain) in [
+            (&b"/a%20b"[..], Some("/a b")),
+            (b"/caf%C3%A9", Some("/caf\u{e9}")),
+            (b"/a%2Fb", Some("/a%2Fb")),
+            (b"/a%2fb", Some("/a%2Fb")),
+            (b"/a%252Fb", Some("/a%252Fb")),
+            (b"/%E9", None),
+            (b"/100%", None),
+        ] {
+            assert_eq!(plain_path(path).as_deref(), plain, "{}", path.escape_ascii());
+        }
+    }
+}
