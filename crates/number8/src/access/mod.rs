@@ -48,6 +48,8 @@ pub struct Access {
     /// The longest path first.
     rules: Vec<Rule>,
     file_acl: Option<Arc<Callback>>,
+    /// What everyone may do with every path, as far as that can be said without looking at one.
+    everywhere: Rights,
 }
 
 type Callback = dyn Fn(&[u8]) -> FileAcl + Send + Sync;
@@ -58,7 +60,13 @@ impl Access {
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
         let mut rules: Vec<Rule> = rules.into_iter().collect();
         rules.sort_by_key(|rule| Reverse(rule.path().len()));
-        Self { rules, file_acl: None }
+        let for_all = |rule: &Rule| rule.path() == "/" && rule.named().is_none();
+        let is_same = rules.iter().all(|rule| for_all(rule) && !rule.rights().is_empty());
+        let everywhere = match is_same {
+            true => rules.iter().fold(Rights::NONE, |all, rule| all | rule.rights()),
+            false => Rights::NONE,
+        };
+        Self { rules, file_acl: None, everywhere }
     }
 
     /// Has a function say what may be done with each file and folder, in place of the rules (row U31); what is no
@@ -78,13 +86,20 @@ impl Access {
     /// ```
     #[must_use]
     pub fn file_acl(self, function: impl Fn(&[u8]) -> FileAcl + Send + Sync + 'static) -> Self {
-        Self { file_acl: Some(Arc::new(function)), ..self }
+        Self { file_acl: Some(Arc::new(function)), everywhere: Rights::NONE, ..self }
     }
 
     /// The rules, the longest path first.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What everyone may do with every path, as far as that can be said without looking at a path: nothing where rules
+    /// differ from path to path or from user to user.
+    #[must_use]
+    pub fn everywhere(&self) -> Rights {
+        self.everywhere
     }
 
     /// What that user, or somebody who has not logged in, may do with a path.

@@ -16,8 +16,10 @@ use number8_proto::http1::{Head, Method, Stamp};
 
 pub(crate) use answer::{Begun, Waiting, log_fields};
 use nested::Nested;
+#[cfg(feature = "files")]
 pub(crate) use pages::{not_allowed, options};
 
+use crate::access::Access;
 use crate::handler::{Call, Handler, IntoHandler, Needs};
 use crate::layer::{Ahead, Behind, Layer};
 use crate::layers::access_log::{Format, Sink};
@@ -43,6 +45,7 @@ pub struct App {
     needed: Vec<(String, TypeId, &'static str)>,
     /// The first mistake made in building this.
     mistake: Option<RouteError>,
+    access: Arc<Access>,
     layers: Vec<Box<dyn Layer>>,
     /// By prefix; the longest first.
     mounts: Vec<(Vec<u8>, Box<dyn Handler>)>,
@@ -90,6 +93,7 @@ impl App {
             states: Arc::default(),
             needed: Vec::new(),
             mistake: None,
+            access: Arc::default(),
             layers: Vec::new(),
             mounts: Vec::new(),
             error_pages: HashMap::new(),
@@ -274,6 +278,22 @@ impl App {
         self
     }
 
+    /// Who may do what with which path. Rooms ask for it; an app that says nothing lets everyone list and read. Functions
+    /// answer whoever calls them, unless they ask with [`Call::may`].
+    ///
+    /// ```
+    /// use number8::App;
+    /// use number8::access::{Access, Rights, Rule};
+    ///
+    /// let app = App::new().access(Access::new([Rule::everyone("/", Rights::UP)?]));
+    /// # Ok::<(), number8::access::RuleError>(())
+    /// ```
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = Arc::new(access);
+        self
+    }
+
     /// Adds a layer inside those that are there: it sees requests after them and answers before them.
     #[must_use]
     pub fn layer(mut self, layer: impl Layer) -> Self {
@@ -377,6 +397,10 @@ impl App {
     #[must_use]
     pub fn test(self) -> TestServer {
         TestServer::new(self, Options::default())
+    }
+
+    pub(crate) fn rules(&self) -> &Arc<Access> {
+        &self.access
     }
 
     pub(crate) fn states(&self) -> &Arc<States> {

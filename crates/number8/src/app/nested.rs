@@ -6,6 +6,7 @@ use number8_proto::http1::{Head, OwnedHead};
 
 use super::App;
 use super::answer::{Begun, Waiting};
+use crate::access::Access;
 use crate::caller::Caller;
 use crate::handler::values::Values;
 use crate::handler::{Answer, Call, Handler};
@@ -19,9 +20,9 @@ pub(super) struct Nested(pub(super) Arc<App>);
 impl Handler for Nested {
     fn handle(&self, call: Call<'_>) -> Answer {
         let app = &self.0;
-        let Call { head, path, caller, body, lane, .. } = call;
+        let Call { head, path, caller, body, lane, access, .. } = call;
         let (values, states) = (Values::default(), &app.states);
-        let call = Call { head, path, caller: &mut *caller, body, lane, values, states };
+        let call = Call { head, path, caller: &mut *caller, body, lane, values, states, access };
         match app.pass_layers(call, 0) {
             Begun::Answer(Answer::Ready(response)) => app.leave(head, caller, response).into(),
             Begun::Answer(Answer::Later(answer)) => {
@@ -37,6 +38,7 @@ impl Handler for Nested {
                     path: path.to_vec(),
                     caller: caller.clone(),
                     lane: lane.clone(),
+                    access: Arc::clone(access),
                 };
                 Answer::later(go_on(Arc::clone(app), request, waiting))
             }
@@ -50,6 +52,7 @@ struct Owned {
     path: Vec<u8>,
     caller: Caller,
     lane: Lane,
+    access: Arc<Access>,
 }
 
 /// Waits for a layer, then passes those after it.
@@ -69,6 +72,7 @@ async fn go_on(app: Arc<App>, mut request: Owned, mut waiting: Waiting) -> Respo
                 lane: &request.lane,
                 values: Values::default(),
                 states: &app.states,
+                access: &request.access,
             };
             app.pass_layers(call, next)
         };

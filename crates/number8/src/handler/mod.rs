@@ -4,19 +4,23 @@ mod argument;
 mod function;
 pub(crate) mod values;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use number8_proto::http1::Head;
+use number8_proto::uri::decode_path;
 
 pub use argument::{Argument, Arguments, Needs, Taken};
 pub use function::{
     AsyncFunction, Inline, InlineFunction, IntoHandler, PlainFunction, Ready, inline,
 };
 
+use crate::access::{Access, Refusal, Rights};
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::error::Error;
 use crate::response::Response;
 use crate::server::lane::Lane;
 use crate::state::States;
@@ -37,9 +41,44 @@ pub struct Call<'a> {
     pub lane: &'a Lane,
     pub(crate) values: Values,
     pub(crate) states: &'a Arc<States>,
+    pub(crate) access: &'a Arc<Access>,
 }
 
 impl Call<'_> {
+    /// The path of the target from the root of the server, decoded, with one slash where there are several: what rules
+    /// are about. An escape that is none stands for itself.
+    #[must_use]
+    pub fn url_path(&self) -> Cow<'_, [u8]> {
+        url_path(self.head.path())
+    }
+
+    /// Whether the caller may do all of this with the path of the target.
+    ///
+    /// # Errors
+    /// The caller may not: the answer that says so, 401 with a challenge where logging in could help, else 403.
+    pub fn may(&self, rights: Rights) -> Result<(), Error> {
+        // Most apps say the same of every path.
+        if self.access.everywhere().contains(rights) {
+            return Ok(());
+        }
+        let path = self.url_path();
+        self.allowed(self.access.decide(self.caller.user.as_deref(), rights, &path))
+    }
+
+    /// Who may do what.
+    #[must_use]
+    pub fn access(&self) -> &Arc<Access> {
+        self.access
+    }
+
+    /// What a decision of [`Call::access`] means for the client.
+    ///
+    /// # Errors
+    /// As for [`Call::may`].
+    pub fn allowed(&self, decision: Result<(), Refusal>) -> Result<(), Error> {
+        decision.map_err(|refusal| refused(&refusal).into())
+    }
+
     /// What a placeholder of the route stands for, decoded: `value("id")` for `/users/{id}`.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
@@ -51,6 +90,27 @@ impl Call<'_> {
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.states.find()
     }
+}
+
+/// The answer to a refusal: 401 with a challenge (RFC 7617 §2), 403, or what a function of the user's chose.
+pub(crate) fn refused(refusal: &Refusal) -> Response {
+    let response = Response::error(refusal.status(), refusal.to_string());
+    match refusal.status() {
+        401 => {
+            response.with_known("WWW-Authenticate", "Basic realm=\"number8\", charset=\"UTF-8\"")
+        }
+        _ => response,
+    }
+}
+
+fn url_path(path: &[u8]) -> Cow<'_, [u8]> {
+    let decoded = decode_path(path).unwrap_or(Cow::Borrowed(path));
+    if !decoded.windows(2).any(|two| two == b"//") {
+        return decoded;
+    }
+    let mut plain = decoded.into_owned();
+    plain.dedup_by(|next, before| *next == b'/' && *before == b'/');
+    plain.into()
 }
 
 /// An answer, now or later.

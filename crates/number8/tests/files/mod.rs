@@ -3,6 +3,7 @@
 //! Files are written with a time long past, since those that have just changed are neither kept nor given a strong
 //! tag. Where a kept file has to be looked at again, the room is told to look each time.
 
+mod access;
 mod answers;
 mod coding;
 mod conditional;

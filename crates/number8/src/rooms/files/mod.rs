@@ -37,9 +37,12 @@ use number8_proto::headers::{FieldError, Fields, Known};
 use number8_proto::http1::{Head, Method};
 use number8_proto::negotiate::prefers_json;
 
+use crate::access::Rights;
 use crate::app::{not_allowed, options};
+use crate::error::Error;
 use crate::handler::{Answer, Call, Handler};
 use crate::response::{self, Response};
+use crate::results::IntoResponse;
 use crate::server::clock;
 use crate::server::lane::{Job, Lane};
 use crate::store::{Hidden, OpenError, Root, RootOptions, SafePath};
@@ -249,7 +252,16 @@ impl Inner {
         }
         let query = String::from_utf8_lossy(call.head.query().unwrap_or_default());
         let mut view = View::parse(&query, self.settings.page_entries);
-        let wants_listing = view.json && self.settings.listing && call.path.ends_with(b"/");
+        let names_folder = call.path.is_empty() || call.path.ends_with(b"/");
+        let may_list = call.may(Rights::LIST);
+        let mut wants_listing = view.json && self.settings.listing && names_folder;
+        if let Err(refusal) = call.may(Rights::READ) {
+            // Whoever may only list sees the folder, and no index file in its place.
+            if !names_folder || may_list.is_err() {
+                return refusal.into_response().into();
+            }
+            wants_listing = true;
+        }
         if !wants_listing
             && let Some(entry) = self.cache.get(call.path)
             && self.may_serve(&entry, call)
@@ -263,8 +275,13 @@ impl Inner {
         let wish = Wish { listing: wants_listing, page };
         view.json |= prefers_json(&accept);
         match self.find(call.path, wish, Patience::Never) {
-            Err(Missing::Open(OpenError::WouldBlock)) => self.find_on_lane(call, view, wish),
-            Ok(Found::Folder { dir, path }) => folder::list(call.lane, dir, path, view),
+            Err(Missing::Open(OpenError::WouldBlock)) => {
+                self.find_on_lane(call, view, wish, may_list)
+            }
+            Ok(Found::Folder { dir, path }) => match may_list {
+                Ok(()) => folder::list(call.lane, dir, path, view),
+                Err(refusal) => refusal.into_response().into(),
+            },
             found => self.found(found, call.head, call.path, call.lane).into(),
         }
     }
@@ -310,7 +327,13 @@ impl Inner {
     }
 
     /// The disk has to be asked: a thread of the lane waits for it.
-    fn find_on_lane(self: &Arc<Self>, call: &Call<'_>, view: View, wish: Wish) -> Answer {
+    fn find_on_lane(
+        self: &Arc<Self>,
+        call: &Call<'_>,
+        view: View,
+        wish: Wish,
+        may_list: Result<(), Error>,
+    ) -> Answer {
         let inner = Arc::clone(self);
         let (head, path, lane) = (call.head.to_owned(), call.path.to_vec(), call.lane.clone());
         let job = lane.submit({
@@ -320,10 +343,15 @@ impl Inner {
         let Ok(job) = job else { return refuse::busy().into() };
         Answer::later(async move {
             match job.await {
-                Ok(Ok(Found::Folder { dir, path })) => match folder::list(&lane, dir, path, view) {
-                    Answer::Ready(response) => response,
-                    Answer::Later(listing) => listing.await,
-                },
+                Ok(Ok(Found::Folder { dir, path })) => {
+                    if let Err(refusal) = may_list {
+                        return refusal.into_response();
+                    }
+                    match folder::list(&lane, dir, path, view) {
+                        Answer::Ready(response) => response,
+                        Answer::Later(listing) => listing.await,
+                    }
+                }
                 Ok(found) => inner.found(found, &head.head(), &path, &lane),
                 Err(_) => refuse::failed(),
             }

@@ -114,6 +114,7 @@ impl<T: Transport + Unpin> Connection<T> {
             lane: &turn.worker.shared.lane,
             values: Values::default(),
             states: app.states(),
+            access: app.rules(),
         };
         // An answer that needs no waiting after all is common enough to be spared the trouble.
         let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, layer) {

@@ -1,0 +1,110 @@
+//! Who may list and read what.
+
+use number8::access::{Access, FileAcl, Rights, Rule};
+
+use super::*;
+
+/// Names the user, so that no password stands in the way.
+fn serve_to_named_users(site: &Site, access: Access) -> App {
+    App::new().access(access).mount("/", site.files()).before(|call| {
+        let user = call.head.named("x-user").map(|name| String::from_utf8_lossy(name).into());
+        call.caller.user = user;
+        None
+    })
+}
+
+async fn status(app: App, target: &str, user: &str) -> (u16, String) {
+    let server = app.test();
+    let request = server.get(target);
+    let request = if user.is_empty() { request } else { request.field("X-User", user) };
+    let answer = request.send().await.unwrap();
+    if answer.status() == 401 {
+        assert!(answer.field("www-authenticate").unwrap().starts_with("Basic "), "{answer:?}");
+    }
+    (answer.status(), answer.text().to_owned())
+}
+
+#[tokio::test]
+async fn a3_rules_decide_about_listing_and_reading() {
+    let rule = |path, rights| Rule::everyone(path, rights).unwrap();
+    let access = || {
+        Access::new([
+            rule("/", Rights::RO),
+            rule("/none", Rights::NONE),
+            rule("/names", Rights::LIST),
+            rule("/bodies", Rights::READ),
+            Rule::user("ada", "/none", Rights::RO).unwrap(),
+            Rule::user("ada", "/none/box", Rights::WO).unwrap(),
+        ])
+    };
+    let site = Site::new(&[
+        ("a.txt", "a"),
+        ("none/a.txt", "secret"),
+        ("none/box/a.txt", "secret"),
+        ("names/index.html", "secret"),
+        ("bodies/index.html", "index"),
+        ("bodies/below/a.txt", "a"),
+    ]);
+    let cases: &[(&str, &str, u16, &str)] = &[
+        ("/a.txt", "", 200, "a"),
+        ("/", "", 200, "a.txt"),
+        // Rows of everyone and of a user at one path: `none` there refuses.
+        ("/none/a.txt", "ada", 403, "read"),
+        ("/none/a.txt", "", 403, "read"),
+        ("/none/", "", 403, ""),
+        ("/none", "", 403, ""),
+        ("/none/missing", "", 403, ""),
+        ("//none//a.txt", "", 403, ""),
+        ("/%6eone/a.txt", "", 403, ""),
+        ("/none%2Fa.txt", "", 403, ""),
+        ("/none/box/a.txt", "ada", 403, ""),
+        ("/names/", "", 200, "index.html"),
+        ("/names/index.html", "", 403, ""),
+        ("/bodies/", "", 200, "index"),
+        ("/bodies/?json", "", 403, "list"),
+        ("/bodies/below/", "", 403, "list"),
+        ("/bodies/below/a.txt", "", 200, "a"),
+    ];
+    for &(target, user, expected, text) in cases {
+        // Twice: the second answer may come from memory.
+        let app = serve_to_named_users(&site, access());
+        let server = app.test();
+        for _ in 0..2 {
+            let request = server.get(target);
+            let request = if user.is_empty() { request } else { request.field("X-User", user) };
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), expected, "{target} {user}: {}", answer.text());
+            assert!(answer.text().contains(text), "{target} {user}: {}", answer.text());
+            assert!(!answer.text().contains("secret"), "{target} {user}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a4_u31_a_function_decides_about_files() {
+    let site = Site::new(&[("a.txt", "a"), ("in/a.txt", "a"), ("gone/a.txt", "a")]);
+    let access = || {
+        Access::default().file_acl(|path| match path {
+            path if path.starts_with(b"/in/") => FileAcl::WriteOnly,
+            path if path.starts_with(b"/gone/") => FileAcl::of_code(410),
+            path if path.starts_with(b"/odd/") => FileAcl::of_code(7),
+            _ => FileAcl::ReadOnly,
+        })
+    };
+    for (target, expected) in
+        [("/a.txt", 200), ("/in/a.txt", 403), ("/gone/a.txt", 410), ("/odd/a.txt", 403), ("/", 200)]
+    {
+        let (seen, text) = status(serve_to_named_users(&site, access()), target, "").await;
+        assert_eq!(seen, expected, "{target}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a2_whoever_has_not_logged_in_is_asked_to_where_that_helps() {
+    let site = Site::new(&[("a.txt", "a")]);
+    let access = || Access::new([Rule::user("ada", "/", Rights::RO).unwrap()]);
+    for (user, expected) in [("", 401), ("ada", 200), ("bob", 403)] {
+        let (seen, _) = status(serve_to_named_users(&site, access()), "/a.txt", user).await;
+        assert_eq!(seen, expected, "{user}");
+    }
+}
