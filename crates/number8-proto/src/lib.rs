@@ -18,6 +18,7 @@ extern crate alloc;
 pub mod conditional;
 pub mod date;
 mod decimal;
+pub mod disposition;
 pub mod error;
 pub mod headers;
 pub mod host;

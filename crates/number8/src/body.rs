@@ -178,6 +178,16 @@ impl Body {
         Ok(all.into())
     }
 
+    /// The same content, of which a client may send so many bytes: in place of the server's limit
+    /// (`Limits::body_bytes_max`), for handlers that take more, or less, than others.
+    #[must_use]
+    pub fn limit(self, bytes: u64) -> Self {
+        if let Kind::Incoming(incoming) = &self.kind {
+            incoming.limit(bytes);
+        }
+        self
+    }
+
     /// The trailer fields that followed a client's chunked body, once it has been read to its end.
     #[must_use]
     pub fn trailers(&self) -> Vec<(String, Vec<u8>)> {

@@ -11,8 +11,11 @@
 pub mod access;
 mod app;
 mod body;
+mod by_method;
 mod caller;
 mod error;
+#[cfg(any(feature = "files", feature = "uploads"))]
+mod etag;
 mod handler;
 #[cfg(feature = "json")]
 mod json;
@@ -32,6 +35,7 @@ mod sys;
 
 pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, ChunkStream};
+pub use by_method::ByMethod;
 pub use caller::Caller;
 pub use error::Error;
 pub use handler::{
@@ -47,9 +51,19 @@ pub use request::Request;
 pub use response::Response;
 pub use results::{Html, IntoResponse, Redirect};
 #[cfg(feature = "files")]
-pub use rooms::files::{Files, Reach, media_type};
+pub use rooms::files::{Files, media_type};
+#[cfg(feature = "uploads")]
+pub use rooms::uploads::Uploads;
 pub use router::RouteError;
 pub use server::testing;
 pub use server::{Handle, Options, ServeError, Server};
 pub use session::{Session, SessionInput, SessionStep};
 pub use state::State;
+pub use store::Reach;
+
+/// The pages of `docs`, whose examples are tested here.
+#[cfg(all(doctest, feature = "files", feature = "uploads"))]
+mod guide {
+    #[doc = include_str!("../../../docs/rooms/uploads.md")]
+    mod uploads {}
+}

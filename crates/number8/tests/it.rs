@@ -32,5 +32,7 @@ mod limits;
 mod stopping;
 // Finding, reading and listing the served files, and refusing all others.
 mod store;
+// A folder that takes files: over real sockets, as a client sees it.
+mod uploads;
 // TCP, Unix sockets and the in-memory pair behave alike.
 mod transport;

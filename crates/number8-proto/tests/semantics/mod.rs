@@ -11,6 +11,8 @@ mod conditional;
 mod uri;
 // Hosts made from the grammar, and what no valid one holds.
 mod host;
+// What a file is to be called, in every spelling.
+mod disposition;
 // Choices are among what is there and what is accepted.
 mod negotiate;
 

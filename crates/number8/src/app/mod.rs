@@ -16,7 +16,6 @@ use number8_proto::http1::{Head, Method, Stamp};
 
 pub(crate) use answer::{Begun, Waiting, log_fields};
 use nested::Nested;
-#[cfg(feature = "files")]
 pub(crate) use pages::{not_allowed, options};
 
 use crate::access::Access;

@@ -19,6 +19,9 @@ const WINDOW_BYTES: usize = 256 * 1024;
 struct State {
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
+    /// What the client says about the length, and how much may come.
+    length: Option<u64>,
+    limit: u64,
     trailers: Vec<(String, Vec<u8>)>,
     end: Option<Result<(), BodyError>>,
     /// The reader has asked for something that is not there yet.
@@ -46,10 +49,12 @@ pub(crate) struct Incoming(Shared);
 #[derive(Debug)]
 pub(crate) struct Feeder(Shared);
 
-/// A body to come. `connection` is woken when the reader wants more.
-pub(crate) fn channel(connection: Waker) -> (Feeder, Incoming) {
+/// A body to come, of that length if the client tells, and of `limit` bytes at most. `connection` is woken when the
+/// reader wants more.
+pub(crate) fn channel(connection: Waker, length: Option<u64>, limit: u64) -> (Feeder, Incoming) {
     let shared = Shared::default();
-    shared.lock().feeder = Some(connection);
+    let feeder = Some(connection);
+    *shared.lock() = State { feeder, length, limit, ..State::default() };
     (Feeder(shared.clone()), Incoming(shared))
 }
 
@@ -59,6 +64,10 @@ impl Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, BodyError>> {
         let mut state = self.0.lock();
+        if state.length.is_some_and(|length| length > state.limit) {
+            // Whoever wants to read it learns so at once; whoever does not may have a better answer.
+            return Poll::Ready(Err(BodyError::TooLarge));
+        }
         if let Some(chunk) = state.queue.pop_front() {
             let was_full = state.queued_bytes >= WINDOW_BYTES;
             state.queued_bytes -= chunk.len();
@@ -76,6 +85,10 @@ impl Incoming {
             wake(&state.feeder);
         }
         Poll::Pending
+    }
+
+    pub(super) fn limit(&self, bytes: u64) {
+        self.0.lock().limit = bytes;
     }
 
     pub(super) fn trailers(&self) -> Vec<(String, Vec<u8>)> {
@@ -101,6 +114,11 @@ impl Feeder {
             && !state.reader_is_gone
             && state.end.is_none()
             && state.queued_bytes < WINDOW_BYTES
+    }
+
+    /// How many bytes may come.
+    pub(crate) fn limit(&self) -> u64 {
+        self.0.lock().limit
     }
 
     /// Bytes that the reader has not taken yet.

@@ -141,6 +141,12 @@ impl From<Response> for Answer {
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, call: Call<'_>) -> Answer;
+
+    /// The methods that it answers, as the Allow field lists them, for a [`ByMethod`](crate::ByMethod); one that does not
+    /// say is only asked where it stands alone.
+    fn allow(&self) -> &str {
+        ""
+    }
 }
 
 impl<H: Handler + ?Sized> Handler for Arc<H> {

@@ -2,3 +2,5 @@
 
 #[cfg(feature = "files")]
 pub(crate) mod files;
+#[cfg(feature = "uploads")]
+pub(crate) mod uploads;

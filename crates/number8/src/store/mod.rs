@@ -31,7 +31,7 @@ use rustix::io::Errno;
 pub use file::File;
 pub use list::{Dir, Entry, ListOptions, Listing, Sort};
 pub use path::{Hidden, PathError, SafePath, TEMPORARY_PREFIX};
-pub use root::{Root, RootOptions};
+pub use root::{Reach, Root, RootOptions};
 pub use write::{Claim, Clash, DEPTH_MAX, OnClash, StageOptions, Staged, WriteError, Written};
 
 /// How many changes this process has made to served files. Whoever keeps a copy of a file looks at it again when this has

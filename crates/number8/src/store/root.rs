@@ -28,6 +28,22 @@ pub struct RootOptions {
     pub walk: bool,
 }
 
+/// What of a folder may be seen at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Serve names that begin with a dot.
+    pub hidden: bool,
+    /// Follow links that lead out of the folder.
+    pub follow_links: bool,
+}
+
+impl From<Reach> for RootOptions {
+    fn from(reach: Reach) -> Self {
+        let hidden = if reach.hidden { Hidden::Serve } else { Hidden::Refuse };
+        Self { hidden, follow_links: reach.follow_links, walk: false }
+    }
+}
+
 /// An open folder to serve from. A clone is the same folder and costs nothing.
 ///
 /// The folder is held, not its name: if it is renamed, the root moves with it.

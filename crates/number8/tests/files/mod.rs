@@ -25,18 +25,18 @@ use number8::{App, Files, Handle, Options, Server};
 use tempfile::TempDir;
 
 /// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tue, 02 Jan 2024 03:04:05 GMT: when the files of a site were changed.
 const LONG_AGO: u64 = 1_704_164_645;
 
 /// A folder to serve.
-struct Site {
+pub(super) struct Site {
     temp: TempDir,
 }
 
 impl Site {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let site = Self { temp: tempfile::tempdir().unwrap() };
         for (name, content) in files {
             site.write(name, content);
@@ -44,7 +44,7 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.temp.path().join(name)
     }
 
@@ -81,8 +81,8 @@ fn at(unix_seconds: u64) -> SystemTime {
 }
 
 /// A server that runs until it is dropped.
-struct Served {
-    addr: SocketAddr,
+pub(super) struct Served {
+    pub(super) addr: SocketAddr,
     handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
@@ -91,11 +91,11 @@ fn serve(files: Files) -> Served {
     serve_app(App::new().mount("/", files))
 }
 
-fn serve_app(app: App) -> Served {
+pub(super) fn serve_app(app: App) -> Served {
     serve_with(app, Options { workers: 1, ..Options::default() })
 }
 
-fn serve_with(app: App, options: Options) -> Served {
+pub(super) fn serve_with(app: App, options: Options) -> Served {
     let listeners = bind(&["127.0.0.1:0".parse::<Bind>().unwrap()], 0).unwrap();
     let server = Server::new(app, options, listeners);
     let addr = match server.local_addrs().next() {
@@ -119,7 +119,7 @@ impl Drop for Served {
 }
 
 impl Served {
-    fn get(&self, target: &str) -> Answer {
+    pub(super) fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, &[])
     }
 
@@ -128,7 +128,7 @@ impl Served {
         self.ask("GET", target, fields)
     }
 
-    fn ask(&self, method: &str, target: &str, fields: &[&str]) -> Answer {
+    pub(super) fn ask(&self, method: &str, target: &str, fields: &[&str]) -> Answer {
         let mut stream = self.send(method, target, fields);
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
@@ -136,7 +136,7 @@ impl Served {
     }
 
     /// Sends a request on a connection of its own, and leaves the answer to be read.
-    fn send(&self, method: &str, target: &str, fields: &[&str]) -> TcpStream {
+    pub(super) fn send(&self, method: &str, target: &str, fields: &[&str]) -> TcpStream {
         let mut stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
@@ -151,14 +151,14 @@ impl Served {
 
 /// An answer, its content out of its framing.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     fields: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {
-    fn parse(bytes: &[u8], is_head: bool) -> Self {
+    pub(super) fn parse(bytes: &[u8], is_head: bool) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head") + 4;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.trim_end().split("\r\n");
@@ -180,7 +180,7 @@ impl Answer {
     }
 
     /// The value of the one field of that name.
-    fn field(&self, name: &str) -> Option<&str> {
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() < 2, "{name} comes more than once: {all:?}");
         all.first().copied()
@@ -191,11 +191,11 @@ impl Answer {
         self.fields.iter().filter(same).map(|(_, value)| value.as_str()).collect()
     }
 
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    fn etag(&self) -> &str {
+    pub(super) fn etag(&self) -> &str {
         self.field("ETag").expect("an ETag")
     }
 
@@ -224,7 +224,7 @@ fn dechunked(mut rest: &[u8]) -> Vec<u8> {
 }
 
 /// Waits until something has come about.
-fn eventually(mut has_come: impl FnMut() -> bool) {
+pub(super) fn eventually(mut has_come: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !has_come() {
         assert!(begin.elapsed() < PATIENCE, "it never came");
@@ -238,7 +238,7 @@ fn prose(bytes: usize) -> String {
 }
 
 /// Bytes that do not compress, the same each time.
-fn noise(bytes: usize) -> Vec<u8> {
+pub(super) fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
         state ^= state << 13;
@@ -252,7 +252,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 /// How many descriptors of this process are open on something below a folder.
-fn open_below(folder: &Path) -> usize {
+pub(super) fn open_below(folder: &Path) -> usize {
     fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|fd| fs::read_link(fd.ok()?.path()).ok())

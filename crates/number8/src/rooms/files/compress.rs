@@ -8,7 +8,7 @@ use number8_proto::negotiate::Coding;
 
 use super::entry::Entry;
 use super::representation::Content;
-use super::{Inner, detach, encode, respond};
+use super::{Inner, encode, respond};
 use crate::server::lane::Lane;
 
 impl Inner {
@@ -44,7 +44,7 @@ impl Inner {
         });
         match job {
             // Nobody waits for the copy: the next request finds it.
-            Ok(job) => detach(job),
+            Ok(job) => job.detach(),
             Err(_) => entry.failed_compressing(coding),
         }
     }

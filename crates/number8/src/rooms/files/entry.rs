@@ -7,9 +7,10 @@ use bytes::Bytes;
 use number8_proto::negotiate::{Coding, Encodings};
 
 use super::Settings;
+use super::load::Moment;
 use super::representation::{Content, Representation, Source};
 use crate::body::{Body, FileRange, Part};
-use crate::store::{File, Meta, SafePath};
+use crate::store::{self, File, Meta, SafePath};
 
 /// Files up to this size are asked once a second whether they are in memory, not at each request.
 const WARM_BYTES_MAX: u64 = 1024 * 1024;
@@ -31,6 +32,8 @@ pub(super) struct Entry {
     is_settled: bool,
     /// When the file was last seen to be unchanged.
     checked_ms: AtomicU64,
+    /// How many changes this process had made then: after another one, it has to be looked at again.
+    checked_changes: AtomicU64,
     /// When new siblings were last looked for.
     searched_ms: AtomicU64,
     is_being_checked: AtomicBool,
@@ -56,7 +59,7 @@ impl Entry {
         siblings: Vec<Source>,
         looks: &Looks,
         settings: &Settings,
-        now_ms: u64,
+        now: Moment,
     ) -> Self {
         let vary = match (looks.by_accept, !siblings.is_empty() || looks.is_compressible) {
             (false, false) => None,
@@ -75,8 +78,9 @@ impl Entry {
             siblings: siblings.iter().map(|source| (source.coding, source.meta)).collect(),
             coded: RwLock::new(siblings.into_iter().map(make).map(Arc::new).collect()),
             compressed: AtomicU8::new(0),
-            checked_ms: AtomicU64::new(now_ms),
-            searched_ms: AtomicU64::new(now_ms),
+            checked_ms: AtomicU64::new(now.ms),
+            checked_changes: AtomicU64::new(now.changes),
+            searched_ms: AtomicU64::new(now.ms),
             is_being_checked: AtomicBool::new(false),
             warm_until_ms: AtomicU64::new(0),
         }
@@ -94,17 +98,22 @@ impl Entry {
 
     /// What was found out about `newer`, the same version of the file, is true of this one too.
     pub(super) fn renew(&self, newer: &Self) {
-        self.checked(newer.checked_ms.load(Ordering::Relaxed));
+        self.checked(
+            newer.checked_ms.load(Ordering::Relaxed),
+            newer.checked_changes.load(Ordering::Relaxed),
+        );
         self.searched(newer.searched_ms.load(Ordering::Relaxed));
     }
 
-    /// True when the file was seen to be unchanged less than so many milliseconds ago.
+    /// True when the file was seen to be unchanged less than so many milliseconds ago, and we have written nothing since.
     pub(super) fn is_fresh(&self, now_ms: u64, fresh_ms: u64) -> bool {
-        now_ms < self.checked_ms.load(Ordering::Relaxed).saturating_add(fresh_ms)
+        self.checked_changes.load(Ordering::Relaxed) == store::changes()
+            && now_ms < self.checked_ms.load(Ordering::Relaxed).saturating_add(fresh_ms)
     }
 
-    /// The file was unchanged at that time.
-    pub(super) fn checked(&self, at_ms: u64) {
+    /// The file was unchanged at that time, and after so many changes of ours.
+    pub(super) fn checked(&self, at_ms: u64, changes: u64) {
+        self.checked_changes.fetch_max(changes, Ordering::Relaxed);
         self.checked_ms.fetch_max(at_ms, Ordering::Relaxed);
     }
 

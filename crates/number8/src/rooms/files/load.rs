@@ -14,7 +14,7 @@ use super::entry::{Entry, Looks};
 use super::representation::{Content, Source};
 use super::{Inner, encode, mime};
 use crate::server::clock;
-use crate::store::{Dir, File, Kind, Meta, OpenError, Opened, PathError, SafePath};
+use crate::store::{self, Dir, File, Kind, Meta, OpenError, Opened, PathError, SafePath};
 
 /// Files up to this size are served from memory.
 const MEMORY_BYTES_MAX: u64 = 64 * 1024;
@@ -41,6 +41,8 @@ pub(super) struct Moment {
     pub(super) ms: u64,
     /// Nanoseconds since 1970.
     pub(super) unix_ns: i128,
+    /// As [`store::changes`].
+    pub(super) changes: u64,
 }
 
 /// What a path leads to.
@@ -100,7 +102,7 @@ impl Inner {
     /// # Errors
     /// It cannot be told: `WouldBlock`, or the system is short of something.
     pub(super) fn still_holds(&self, entry: &Entry, patience: Patience) -> Result<bool, OpenError> {
-        let now_ms = clock::monotonic_ms();
+        let (now_ms, changes) = (clock::monotonic_ms(), store::changes());
         let look = |path: &SafePath| {
             let looked = match patience {
                 Patience::Never => self.root.try_stat(path),
@@ -127,7 +129,7 @@ impl Inner {
                 return Ok(false);
             }
         }
-        entry.checked(now_ms);
+        entry.checked(now_ms, changes);
         if is_search {
             entry.searched(now_ms);
         }
@@ -270,7 +272,7 @@ impl Search<'_> {
             mime::is_compressible(&content_type) && encode::SIZES.contains(&file.meta().size);
         let looks = Looks { content_type: content_type.into(), by_accept, is_compressible };
         let file = self.source(file, Coding::Identity)?;
-        Ok(Arc::new(Entry::new(path, file, siblings, &looks, settings, self.now.ms)))
+        Ok(Arc::new(Entry::new(path, file, siblings, &looks, settings, self.now)))
     }
 
     /// Reads a small file, keeps a large one open.
@@ -315,7 +317,7 @@ impl Moment {
         // A clock before 1970 is wrong, and so is every age it gives.
         let unix_ns =
             since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX));
-        Self { ms: clock::monotonic_ms(), unix_ns }
+        Self { ms: clock::monotonic_ms(), unix_ns, changes: store::changes() }
     }
 }
 

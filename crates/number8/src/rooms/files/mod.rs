@@ -44,8 +44,8 @@ use crate::handler::{Answer, Call, Handler};
 use crate::response::{self, Response};
 use crate::results::IntoResponse;
 use crate::server::clock;
-use crate::server::lane::{Job, Lane};
-use crate::store::{Hidden, OpenError, Root, RootOptions, SafePath};
+use crate::server::lane::Lane;
+use crate::store::{OpenError, Reach, Root, RootOptions, SafePath};
 use cache::Cache;
 use entry::Entry;
 use listing::View;
@@ -102,15 +102,6 @@ struct Settings {
     fresh_ms: u64,
 }
 
-/// What of a folder may be seen at all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// Serve names that begin with a dot.
-    pub hidden: bool,
-    /// Follow links that lead out of the folder.
-    pub follow_links: bool,
-}
-
 impl Files {
     /// Serves this folder, or this file, without hidden names and without links that lead out.
     ///
@@ -126,11 +117,7 @@ impl Files {
     /// As for [`Files::new`].
     pub fn with_reach(path: impl AsRef<Path>, reach: Reach) -> io::Result<Self> {
         let path = path.as_ref();
-        let options = RootOptions {
-            hidden: if reach.hidden { Hidden::Serve } else { Hidden::Refuse },
-            follow_links: reach.follow_links,
-            ..RootOptions::default()
-        };
+        let options = RootOptions::from(reach);
         let (root, only) = if std::path::Path::is_dir(path) {
             (Root::open(path, options)?, None)
         } else {
@@ -232,6 +219,10 @@ pub fn media_type(name: &[u8]) -> String {
 }
 
 impl Handler for Files {
+    fn allow(&self) -> &str {
+        ALLOW
+    }
+
     fn handle(&self, call: Call<'_>) -> Answer {
         match self.inner.answer(&call) {
             Answer::Ready(response) => self.inner.with_headers(response).into(),
@@ -321,7 +312,7 @@ impl Inner {
             }
         });
         match job {
-            Ok(job) => detach(job),
+            Ok(job) => job.detach(),
             Err(_) => entry.end_checking(),
         }
     }
@@ -413,9 +404,4 @@ impl Inner {
 
 fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|other| name.eq_ignore_ascii_case(other))
-}
-
-/// Has a job done whose result nobody waits for.
-fn detach(job: Job<()>) {
-    drop(tokio::spawn(job));
 }

@@ -10,6 +10,7 @@ use number8_proto::negotiate::Coding;
 
 use super::Settings;
 use super::load::Moment;
+use crate::etag::etag;
 use crate::store::{File, Meta};
 
 /// Nanoseconds in a second.
@@ -150,16 +151,4 @@ impl Content {
             Self::File(_, size) => *size,
         }
     }
-}
-
-/// `"<mtime in ns>-<size>[-coding]"` in hexadecimal digits, weak while the file may still change unseen
-/// (RFC 9110 §8.8.3).
-fn etag(meta: &Meta, size: u64, coding: Coding, is_weak: bool) -> Vec<u8> {
-    let weak = if is_weak { "W/" } else { "" };
-    let modified = meta.modified_ns;
-    match coding {
-        Coding::Identity => format!("{weak}\"{modified:x}-{size:x}\""),
-        coding => format!("{weak}\"{modified:x}-{size:x}-{}\"", coding.name()),
-    }
-    .into_bytes()
 }

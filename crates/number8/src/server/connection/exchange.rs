@@ -82,14 +82,13 @@ impl<T: Transport + Unpin> Connection<T> {
         let (feed, body) = match self.conn.body() {
             BodyLength::None => (None, Body::empty()),
             length @ (BodyLength::Known(_) | BodyLength::Chunked) => {
+                let length = match length {
+                    BodyLength::Known(length) => Some(length),
+                    _ => None,
+                };
                 let limit = shared.options.limits.body_bytes_max;
-                let (feeder, incoming) = channel(cx.waker().clone());
-                if matches!(length, BodyLength::Known(length) if length > limit) {
-                    // Whoever wants to read it learns so; whoever does not may have a better answer.
-                    feeder.end(Err(BodyError::TooLarge));
-                }
-                let feed = Feed::new(feeder, limit);
-                (Some(feed), Body::incoming(incoming))
+                let (feeder, incoming) = channel(cx.waker().clone(), length, limit);
+                (Some(Feed::new(feeder)), Body::incoming(incoming))
             }
         };
         self.ask(turn, app, work, Asking { since, feed, body, layer: 0 }, cx)

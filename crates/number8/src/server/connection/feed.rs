@@ -15,7 +15,6 @@ use crate::body::{BodyError, Feeder};
 pub(super) struct Feed {
     feeder: Feeder,
     received: u64,
-    limit: u64,
     /// When the client was first waited for.
     since_ms: Option<u64>,
     /// When its last bytes came.
@@ -23,9 +22,8 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// For the other end of `feeder`, which may read so many bytes.
-    pub(super) fn new(feeder: Feeder, limit: u64) -> Self {
-        Self { feeder, received: 0, limit, since_ms: None, last_ms: 0 }
+    pub(super) fn new(feeder: Feeder) -> Self {
+        Self { feeder, received: 0, since_ms: None, last_ms: 0 }
     }
 
     /// Bytes that wait for their reader.
@@ -74,7 +72,7 @@ impl<T: Transport + Unpin> Connection<T> {
             let (has_news, needs_more) = match event {
                 Event::Data(data) => {
                     feed.received += data.len() as u64;
-                    if feed.received > feed.limit {
+                    if feed.received > feed.feeder.limit() {
                         feed.feeder.end(Err(BodyError::TooLarge));
                         self.conn.close_after();
                     } else {

@@ -14,10 +14,11 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// The result to come of a function on the [`Lane`](super::Lane).
 ///
-/// Dropping it abandons the result, and the call too where that has not started.
+/// Dropping it abandons the result, and the call too where that has not started; [`Job::detach`] only the result.
 #[must_use = "dropping a job abandons it"]
 pub struct Job<T> {
     task: Arc<dyn Outcome<T>>,
+    is_detached: bool,
 }
 
 /// The function panicked.
@@ -58,7 +59,12 @@ impl<T: Send + 'static> Job<T> {
     pub(super) fn new<F: FnOnce() -> T + Send + 'static>(function: F) -> (Self, Arc<dyn Run>) {
         let progress = Progress { stage: Stage::Waiting(function), wake: None };
         let task = Arc::new(Task(Mutex::new(progress)));
-        (Self { task: task.clone() }, task)
+        (Self { task: task.clone(), is_detached: false }, task)
+    }
+
+    /// Has the function called although nobody waits for its result, which is dropped where the function ran.
+    pub fn detach(mut self) {
+        self.is_detached = true;
     }
 }
 
@@ -72,7 +78,9 @@ impl<T> Future for Job<T> {
 
 impl<T> Drop for Job<T> {
     fn drop(&mut self) {
-        self.task.abandon();
+        if !self.is_detached {
+            self.task.abandon();
+        }
     }
 }
 

@@ -1,0 +1,149 @@
+//! What is answered: where a new file is, or why nothing has changed.
+
+use std::io;
+
+use number8_proto::uri::encode_path_segment;
+use rustix::io::Errno;
+
+use super::conditions::strong_etag;
+use crate::body::Body;
+use crate::handler::Answer;
+use crate::response::Response;
+use crate::results::IntoResponse;
+use crate::server::lane::Lane;
+use crate::store::{Clash, Kind, PathError, SafePath, WriteError, Written};
+
+/// Why nothing has changed.
+#[derive(Debug)]
+pub(super) enum Fail {
+    /// The folder says so.
+    Write(WriteError),
+    /// A precondition does not hold.
+    Unmet,
+    /// The folder that all files have to go to is not there.
+    NoExternal,
+    /// The content could not be read to its end.
+    Content(io::Error),
+    /// An answer that is made already.
+    Answer(Box<Response>),
+}
+
+impl From<WriteError> for Fail {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<Box<Response>> for Fail {
+    fn from(response: Box<Response>) -> Self {
+        Self::Answer(response)
+    }
+}
+
+impl Fail {
+    pub(super) fn into_response(self) -> Response {
+        match self {
+            Self::Write(error) => refuse_write(&error),
+            Self::Unmet => Response::error(412, "the file is not what it was, or is there already"),
+            Self::NoExternal => Response::error(503, "the disk that takes files is not there"),
+            Self::Content(error) => error.into_response(),
+            Self::Answer(response) => *response,
+        }
+    }
+}
+
+fn refuse_write(error: &WriteError) -> Response {
+    match error {
+        WriteError::NotFound => Response::error(404, "there is nothing at this address"),
+        WriteError::Clash(Clash::NotEmpty) => {
+            Response::error(409, "the folder is not empty; ?force=1 removes all that it holds too")
+        }
+        WriteError::Clash(clash) => Response::error(409, clash.to_string()),
+        WriteError::Refused(_) => Response::error(403, "nothing can be written there"),
+        WriteError::ReadOnly => Response::error(403, error.to_string()),
+        WriteError::BadName => Response::error(400, error.to_string()),
+        WriteError::NoSpace => Response::error(507, "the disk has no room for it"),
+        WriteError::TooLarge => Response::error(413, error.to_string()),
+        WriteError::Io(error) if is_shortage(error) => busy(),
+        WriteError::Io(_) => failed(),
+    }
+}
+
+/// EMFILE, ENFILE, ENOMEM: it may work in a moment.
+fn is_shortage(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+        .iter()
+        .any(|shortage| error.raw_os_error() == Some(shortage.raw_os_error()))
+}
+
+pub(super) fn busy() -> Response {
+    Response::error(503, "the server is busy").with_known("Retry-After", "1")
+}
+
+pub(super) fn failed() -> Response {
+    Response::error(500, "nothing was written: the disk failed")
+}
+
+/// A refusal that says why.
+pub(super) fn refused(status: u16, why: &'static str) -> Box<Response> {
+    Box::new(Response::error(status, why))
+}
+
+/// RFC 9110 §12.5.3: what would do.
+pub(super) fn no_coding() -> Box<Response> {
+    let response = Response::error(415, "content is stored as it comes: send it without a coding");
+    Box::new(response.with_known("Accept-Encoding", "identity"))
+}
+
+pub(super) fn too_large() -> Box<Response> {
+    refused(413, "the content is larger than is allowed here")
+}
+
+pub(super) fn bad_path(error: &PathError) -> Box<Response> {
+    match error {
+        PathError::Hidden => refused(403, "hidden names cannot be written"),
+        PathError::TooLong => refused(414, "the path or a name in it is too long"),
+        _ => refused(400, "the path does not name a file"),
+    }
+}
+
+/// 201 for what was not there before, with its place; else 204. A client may use the tag for its next If-Match.
+pub(super) fn written(prefix: &[u8], written: &Written) -> Response {
+    let mut response = match written.created {
+        true => Response::new(201, Body::empty())
+            .with_known("Location", location(prefix, &written.path, written.meta.kind)),
+        false => Response::new(204, Body::empty()),
+    };
+    if written.meta.kind == Kind::File {
+        response = response.with_known("ETag", strong_etag(&written.meta));
+    }
+    response
+}
+
+/// The path of a URL that leads to a place in the folder.
+pub(super) fn location(prefix: &[u8], path: &SafePath, kind: Kind) -> Vec<u8> {
+    let mut location: Vec<u8> = prefix.iter().copied().filter(u8::is_ascii_graphic).collect();
+    for name in path.as_bytes().split(|&b| b == b'/') {
+        location.push(b'/');
+        location.extend_from_slice(encode_path_segment(name).as_bytes());
+    }
+    if kind == Kind::Directory && !location.ends_with(b"/") {
+        location.push(b'/');
+    }
+    location
+}
+
+/// The answer that a function on the lane gives.
+pub(super) fn by_lane(
+    lane: &Lane,
+    function: impl FnOnce() -> Result<Response, Fail> + Send + 'static,
+) -> Result<Answer, Box<Response>> {
+    let Ok(job) = lane.submit(function) else { return Err(Box::new(busy())) };
+    Ok(Answer::later(async move {
+        match job.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(fail)) => fail.into_response(),
+            Err(_) => failed(),
+        }
+    }))
+}

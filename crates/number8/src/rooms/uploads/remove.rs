@@ -1,0 +1,46 @@
+//! DELETE (rows U24 and U25).
+
+use std::sync::Arc;
+
+use number8_proto::http1::Head;
+use number8_proto::uri::Query;
+
+use super::Inner;
+use super::answer::{self, Fail};
+use super::conditions::Conditions;
+use super::permit::Permits;
+use super::target::Target;
+
+use crate::body::Body;
+use crate::handler::{Answer, Call};
+use crate::response::Response;
+use crate::store::{Kind, WriteError};
+
+/// Removes a file, or a folder, whose path ends in a slash.
+pub(super) fn answer(
+    inner: &Arc<Inner>,
+    call: &Call<'_>,
+    target: Target,
+) -> Result<Answer, Box<Response>> {
+    let is_forced = is_forced(call.head);
+    Permits::of(call).remove(&target, is_forced)?;
+    let (inner, conditions) = (Arc::clone(inner), Conditions::of(call.head));
+    answer::by_lane(call.lane, move || {
+        let claim = inner.roots.of(&target.path)?.claim(&target.path, false)?;
+        let Some(current) = claim.current()? else { return Err(WriteError::NotFound.into()) };
+        if current.kind == Kind::Directory && !target.path.names_folder() {
+            // A slip of the pen should not remove a folder.
+            let why = "this is a folder: its path ends with a slash";
+            return Err(Fail::Answer(answer::refused(409, why)));
+        }
+        conditions.check(Some(&current))?;
+        claim.remove(is_forced)?;
+        Ok(Response::new(204, Body::empty()))
+    })
+}
+
+/// `?force=1`, and nothing like it.
+fn is_forced(head: &Head<'_>) -> bool {
+    let query = head.query().unwrap_or_default();
+    Query::new(query).any(|pair| *pair.key == *b"force" && pair.value.as_deref() == Some(b"1"))
+}

@@ -1,0 +1,119 @@
+//! Who may do what: the rights of the rules are verbs, and each request needs its own.
+
+use std::fs;
+
+use number8::access::{Access, Rights, Rule};
+use number8::{App, Uploads};
+
+use super::send;
+use crate::files::serve_app;
+
+#[test]
+fn wish_1_each_change_needs_its_own_right() {
+    let away = Rights::MOVE | Rights::DELETE;
+    let requests: &[(&str, &str, &str, Rights)] = &[
+        ("PUT", "/new", "", Rights::CREATE),
+        ("PUT", "/a/b/new", "", Rights::CREATE),
+        ("PUT", "/file", "", Rights::OVERWRITE),
+        ("POST", "/folder/", "", Rights::CREATE),
+        ("DELETE", "/file", "", Rights::DELETE),
+        ("DELETE", "/full/?force=1", "", Rights::DELETE),
+        ("MOVE", "/file", "/moved", away | Rights::CREATE),
+        ("MOVE", "/file", "/other", away | Rights::OVERWRITE),
+    ];
+    let all = [Rights::CREATE, Rights::OVERWRITE, Rights::DELETE, Rights::MOVE];
+    for (method, target, destination, needed) in requests {
+        for granted in 0..1 << all.len() {
+            let rights = (0..all.len())
+                .filter(|bit| granted & (1 << bit) != 0)
+                .fold(Rights::LIST, |rights, bit| rights | all[bit]);
+            let temp = tempfile::tempdir().unwrap();
+            fs::create_dir(temp.path().join("full")).unwrap();
+            for name in ["file", "other", "full/x"] {
+                fs::write(temp.path().join(name), name).unwrap();
+            }
+            let access = Access::new([Rule::everyone("/", rights).unwrap()]);
+            let uploads = Uploads::new(temp.path()).unwrap().sync(false).keep_free(0);
+            let server = serve_app(App::new().access(access).mount("/", uploads));
+            let field = format!("Destination: {destination}");
+            let answer = send(&server, method, target, &[&field], b"");
+            let want = if rights.contains(*needed) { 2 } else { 4 };
+            assert_eq!(answer.status / 100, want, "{method} {target} with {rights}: {answer:?}");
+            if want == 4 {
+                assert_eq!(answer.status, 403);
+                assert_eq!(fs::read(temp.path().join("file")).unwrap(), b"file");
+                assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
+            }
+        }
+    }
+}
+
+#[test]
+fn wish_2_who_could_log_in_is_asked_to() {
+    let temp = tempfile::tempdir().unwrap();
+    let access = Access::new([
+        Rule::everyone("/", Rights::RO).unwrap(),
+        Rule::user("joe", "/", Rights::UP).unwrap(),
+    ]);
+    let uploads = Uploads::new(temp.path()).unwrap();
+    let server = serve_app(App::new().access(access).mount("/", uploads));
+    let answer = send(&server, "PUT", "/new", &[], b"x");
+    assert_eq!(answer.status, 401);
+    assert!(answer.field("WWW-Authenticate").is_some());
+}
+
+/// A rule below refuses the whole, and no spelling of a path gets around it.
+#[test]
+fn design_7_a_rule_below_refuses_the_whole() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::create_dir_all(temp.path().join("in/private")).unwrap();
+    fs::write(temp.path().join("in/private/x"), "x").unwrap();
+    fs::write(temp.path().join("in/y"), "y").unwrap();
+    let access = Access::new([
+        Rule::everyone("/", Rights::RW).unwrap(),
+        Rule::everyone("/s/in/private", Rights::RO).unwrap(),
+    ]);
+    let uploads = Uploads::new(temp.path()).unwrap();
+    let server = serve_app(App::new().access(access).mount("/s", uploads));
+    for (method, target, destination) in [
+        ("PUT", "/s/in/private/z", ""),
+        ("PUT", "/s/in//private/z", ""),
+        ("PUT", "/s//in/%70rivate/z", ""),
+        ("POST", "/s/in/private/folder/", ""),
+        ("DELETE", "/s/in/private/x", ""),
+        ("DELETE", "/s/in/?force=1", ""),
+        ("DELETE", "/s/in/private/?force=1", ""),
+        ("MOVE", "/s/in/", "/s/out"),
+        ("MOVE", "/s/in/private/x", "/s/x"),
+        ("MOVE", "/s/in/y", "/s/in/private/y"),
+        ("MOVE", "/s/in/y", "/s/in//%70rivate/y"),
+    ] {
+        let field = format!("Destination: {destination}");
+        let answer = send(&server, method, target, &[&field], b"z");
+        assert_eq!(answer.status, 403, "{method} {target} {destination}: {answer:?}");
+    }
+    assert_eq!(fs::read_dir(temp.path().join("in/private")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(temp.path().join("in")).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+}
+
+#[cfg(feature = "multipart")]
+#[test]
+fn design_7_the_files_of_a_form_need_rights_by_their_own_names() {
+    let temp = tempfile::tempdir().unwrap();
+    let access = Access::new([
+        Rule::everyone("/", Rights::UP).unwrap(),
+        Rule::everyone("/secret.txt", Rights::NONE).unwrap(),
+    ]);
+    let uploads = Uploads::new(temp.path()).unwrap();
+    let server = serve_app(App::new().access(access).mount("/", uploads));
+    for (name, status) in [("open.txt", 201), ("open.txt", 403), ("secret.txt", 403)] {
+        let form = format!(
+            "--XX\r\nContent-Disposition: form-data; name=f; filename=\"{name}\"\r\n\r\nx\r\n--XX--\r\n"
+        );
+        let content_type = "Content-Type: multipart/form-data; boundary=XX";
+        let answer = send(&server, "POST", "/", &[content_type], form.as_bytes());
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+}

@@ -1,0 +1,100 @@
+//! Preconditions: what was seen is what is changed.
+
+use std::fs;
+use std::io::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::{Shared, read, set};
+
+#[test]
+fn f9_preconditions_decide() {
+    let shared = Shared::new();
+    let tag = shared.put("/file", "one").etag().to_owned();
+    let match_it = format!("If-Match: {tag}");
+    let not_it = format!("If-None-Match: {tag}");
+    for (method, target, field, status) in [
+        ("PUT", "/file", "If-None-Match: *", 412),
+        ("PUT", "/new", "If-None-Match: *", 201),
+        ("PUT", "/absent", "If-Match: *", 412),
+        ("PUT", "/file", "If-Match: \"other\"", 412),
+        ("PUT", "/file", "If-Match: W/\"weak\"", 412),
+        ("PUT", "/file", &not_it, 412),
+        ("PUT", "/file", "If-Unmodified-Since: Tue, 02 Jan 2024 03:04:05 GMT", 412),
+        ("PUT", "/absent", "If-Unmodified-Since: Tue, 02 Jan 2024 03:04:05 GMT", 201),
+        ("DELETE", "/file", "If-Match: \"other\"", 412),
+        ("DELETE", "/absent2", "If-Match: \"other\"", 404),
+        ("MOVE", "/file", "If-Match: \"other\"", 412),
+        ("PUT", "/file", &match_it, 204),
+        // It has changed by now.
+        ("DELETE", "/file", &match_it, 412),
+    ] {
+        let fields = [field, "Destination: /elsewhere"];
+        assert_eq!(shared.send(method, target, &fields, b"x").status, status, "{method} {field}");
+    }
+    let tag = shared.put("/file", "two").etag().to_owned();
+    assert_eq!(shared.send("DELETE", "/file", &[&format!("If-Match: {tag}")], b"").status, 204);
+    assert_eq!(shared.names(), set(&["new", "absent"]));
+}
+
+#[test]
+fn f9_a_tag_that_was_read_is_one_to_write_with() {
+    let shared = Shared::new();
+    shared.write("file", "old");
+    let file = fs::File::options().write(true).open(shared.path("file")).unwrap();
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+    let seen = shared.server.get("/file").etag().to_owned();
+    let field = format!("If-Match: {seen}");
+    let answer = shared.send("PUT", "/file", &[&field], b"new");
+    assert_eq!(answer.status, 204);
+    let now = shared.server.get("/file");
+    // What is young is tagged weakly for whoever reads it: the same tag otherwise.
+    assert_eq!(now.etag().trim_start_matches("W/"), answer.etag());
+    assert_eq!(shared.send("PUT", "/file", &[&field], b"late").status, 412);
+    assert_eq!(shared.read("file"), "new");
+}
+
+#[test]
+fn design_11_a_precondition_is_asked_again_at_the_commit() {
+    let shared = Shared::new();
+    let tag = shared.put("/file", "one").etag().to_owned();
+    // Both hold when the heads come; the first to be whole wins.
+    let begin = |target: &str, field: &str, first: &[u8]| {
+        let mut stream = shared.server.send("PUT", target, &["Content-Length: 8", field]);
+        stream.write_all(first).unwrap();
+        stream
+    };
+    for (target, field) in
+        [("/file", format!("If-Match: {tag}")), ("/new", "If-None-Match: *".to_owned())]
+    {
+        let mut first = begin(target, &field, b"aaaa");
+        let mut second = begin(target, &field, b"bbbb");
+        second.write_all(b"BBBB").unwrap();
+        assert_eq!(read(&mut second).status / 100, 2, "{field}");
+        first.write_all(b"AAAA").unwrap();
+        assert_eq!(read(&mut first).status, 412, "{field}");
+        assert_eq!(shared.read(&target[1..]), "bbbbBBBB");
+    }
+    assert_eq!(shared.names(), set(&["file", "new"]));
+}
+
+#[test]
+fn f9_counters_do_not_lose_an_increment() {
+    let shared = Shared::new();
+    shared.put("/counter", "0");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut done = 0;
+                while done < 10 {
+                    let now = shared.server.get("/counter");
+                    let tag = format!("If-Match: {}", now.etag().trim_start_matches("W/"));
+                    let next = (now.text().parse::<u32>().unwrap() + 1).to_string();
+                    done += u32::from(
+                        shared.send("PUT", "/counter", &[&tag], next.as_bytes()).status == 204,
+                    );
+                }
+            });
+        }
+    });
+    assert_eq!(shared.read("counter"), "40");
+}

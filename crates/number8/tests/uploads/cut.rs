@@ -1,0 +1,61 @@
+//! Clients that leave in the middle: nothing of what they sent is ever seen, and nothing is left.
+
+use std::io::Write;
+use std::net::Shutdown;
+
+use super::{Shared, read, set};
+use crate::files::{eventually, noise, open_below};
+
+#[test]
+fn design_6_a_client_that_leaves_leaves_nothing() {
+    let shared = Shared::new();
+    shared.write("file", "old");
+    // The rooms hold the folder.
+    let held = open_below(shared.temp.path());
+    let half = noise(1_000_000);
+    for way in ["end", "reset", "half-close"] {
+        for target in ["/file", "/a/new"] {
+            let mut stream = shared.server.send("PUT", target, &["Content-Length: 2000000"]);
+            stream.write_all(&half).unwrap();
+            eventually(|| open_below(shared.temp.path()) > held);
+            match way {
+                "half-close" => {
+                    stream.shutdown(Shutdown::Write).unwrap();
+                    let _ = stream.set_read_timeout(Some(std::time::Duration::from_secs(5)));
+                    let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
+                }
+                "reset" => reset_on_drop(&stream),
+                _ => {}
+            }
+            drop(stream);
+            // The file that nobody sees is given up.
+            eventually(|| open_below(shared.temp.path()) == held);
+            assert_eq!(shared.names(), set(&["file"]), "{way}");
+            assert_eq!(shared.server.get("/file").text(), "old", "{way}");
+        }
+    }
+}
+
+fn reset_on_drop(stream: &std::net::TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn design_11_two_uploads_to_one_name_do_not_mix() {
+    let shared = Shared::new();
+    let begin = |byte: u8| {
+        let mut stream = shared.server.send("PUT", "/one", &["Content-Length: 1000000"]);
+        stream.write_all(&vec![byte; 500_000]).unwrap();
+        stream
+    };
+    let (mut first, mut second) = (begin(b'a'), begin(b'b'));
+    assert_eq!(shared.server.get("/one").status, 404, "nothing is seen before it is whole");
+    second.write_all(&[b'b'; 500_000]).unwrap();
+    assert_eq!(read(&mut second).status, 201);
+    assert_eq!(shared.server.get("/one").body, [b'b'; 1_000_000]);
+    first.write_all(&[b'a'; 500_000]).unwrap();
+    assert_eq!(read(&mut first).status, 204);
+    assert_eq!(shared.server.get("/one").body, [b'a'; 1_000_000]);
+    assert_eq!(shared.names(), set(&["one"]));
+}

@@ -1,0 +1,81 @@
+//! One address for all files, whose names come from Content-Disposition; and two folders, one over the other.
+
+use std::fs;
+
+use number8::Uploads;
+
+use super::{send, writable};
+use crate::files::serve_app;
+
+#[test]
+fn u26_u27_the_name_comes_from_content_disposition() {
+    let temp = tempfile::tempdir().unwrap();
+    let uploads = Uploads::new(temp.path()).unwrap().endpoint("/files");
+    let server = serve_app(writable().mount("/upload", uploads));
+    for (number, (value, status, name)) in [
+        ("attachement; filename=\"/path/to/file\"", 201, "path/to/file"),
+        ("attachment; filename=\"/path/to/other\"", 201, "path/to/other"),
+        ("attachment; filename=plain.txt", 201, "plain.txt"),
+        ("attachment; filename=x; filename*=UTF-8''%C3%A9", 201, "é"),
+        ("attachment; filename=\"/path/to/file\"", 204, "path/to/file"),
+        ("attachment", 400, ""),
+        ("inline; filename=x", 400, ""),
+        ("attachment; filename=\"/../x\"", 400, ""),
+        ("attachment; filename=\"/.x\"", 403, ""),
+        ("attachment; filename=\"/path/\"", 409, ""),
+        ("attachment; filename=\"\"", 409, ""),
+        ("attachment; filename=\"a", 400, ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let field = format!("Content-Disposition: {value}");
+        let content = number.to_string();
+        let answer = send(&server, "POST", "/upload", &[&field], content.as_bytes());
+        assert_eq!(answer.status, status, "{value}: {answer:?}");
+        if status < 300 {
+            assert_eq!(fs::read_to_string(temp.path().join(name)).unwrap(), content);
+        }
+        if status == 201 {
+            let location = answer.field("Location").unwrap();
+            assert!(location.starts_with("/files/"), "{location}");
+        }
+    }
+    // Mandatory, at this very address, and nothing else is done here.
+    assert_eq!(send(&server, "POST", "/upload", &[], b"x").status, 400);
+    let name = "Content-Disposition: attachment; filename=x";
+    for target in ["/upload/", "/upload/x"] {
+        assert_eq!(send(&server, "POST", target, &[name], b"x").status, 404);
+    }
+    for method in ["DELETE", "GET", "MOVE"] {
+        let answer = send(&server, method, "/upload", &[name], b"x");
+        assert_eq!((answer.status, answer.field("Allow")), (405, Some("PUT, POST, OPTIONS")));
+    }
+    assert_eq!(send(&server, "OPTIONS", "/upload", &[], b"").status, 204);
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn u19_u28_files_go_to_the_external_storage_while_it_is_there() {
+    for only in [false, true] {
+        let temp = tempfile::tempdir().unwrap();
+        let (internal, external) = (temp.path().join("flash"), temp.path().join("card"));
+        fs::create_dir(&internal).unwrap();
+        fs::create_dir(&external).unwrap();
+        fs::write(internal.join("old"), "").unwrap();
+        let uploads = Uploads::new(&internal).unwrap().external(&external, only);
+        let server = serve_app(writable().mount("/", uploads));
+
+        assert_eq!(send(&server, "PUT", "/new", &[], b"x").status, 201);
+        assert!(external.join("new").exists() && !internal.join("new").exists());
+        // What is only in the first folder is removed from there, unless nothing may be.
+        let status = send(&server, "DELETE", "/old", &[], b"").status;
+        assert_eq!(status, if only { 404 } else { 204 });
+        assert_eq!(internal.join("old").exists(), only);
+
+        fs::remove_dir_all(&external).unwrap();
+        let status = send(&server, "PUT", "/later", &[], b"x").status;
+        assert_eq!(status, if only { 503 } else { 201 });
+        assert_eq!(internal.join("later").exists(), !only);
+    }
+}

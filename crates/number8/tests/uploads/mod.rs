@@ -1,0 +1,106 @@
+//! A folder that takes files, over real sockets, as a client sees it.
+
+mod access;
+mod conditions;
+mod cut;
+mod endpoint;
+mod forms;
+mod moving;
+mod removing;
+mod storing;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+
+use number8::access::{Access, Rights, Rule};
+use number8::{App, ByMethod, Files, Uploads};
+use tempfile::TempDir;
+
+use crate::files::{Answer, PATIENCE, Served, serve_app};
+
+/// A folder that is served and takes files.
+struct Shared {
+    temp: TempDir,
+    server: Served,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self::with(|uploads| uploads)
+    }
+
+    fn with(settings: impl FnOnce(Uploads) -> Uploads) -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let uploads = Uploads::new(temp.path()).unwrap().sync(false).keep_free(0);
+        let both = ByMethod::new().with(Files::new(temp.path()).unwrap()).with(settings(uploads));
+        let server = serve_app(writable().mount("/", both));
+        Self { temp, server }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.temp.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// A request with content.
+    fn send(&self, method: &str, target: &str, fields: &[&str], content: &[u8]) -> Answer {
+        send(&self.server, method, target, fields, content)
+    }
+
+    fn put(&self, target: &str, content: &str) -> Answer {
+        self.send("PUT", target, &[], content.as_bytes())
+    }
+
+    /// Every name below the folder, hidden or not.
+    fn names(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        let mut open = vec![self.temp.path().to_owned()];
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.is_symlink() {
+                    open.push(path.clone());
+                }
+                let name = path.strip_prefix(self.temp.path()).unwrap();
+                all.insert(name.to_str().unwrap().to_owned());
+            }
+        }
+        all
+    }
+}
+
+/// An app in which everyone may read and write.
+fn writable() -> App {
+    let everyone = Rule::everyone("/", Rights::RW).unwrap();
+    App::new().access(Access::new([everyone]))
+}
+
+fn send(server: &Served, method: &str, target: &str, fields: &[&str], content: &[u8]) -> Answer {
+    let length = format!("Content-Length: {}", content.len());
+    let mut stream = server.send(method, target, &[&[length.as_str()], fields].concat());
+    // A server that refuses may do so before it has read everything.
+    let _ = stream.write_all(content);
+    read(&mut stream)
+}
+
+fn read(stream: &mut TcpStream) -> Answer {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    Answer::parse(&bytes, false)
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}

@@ -1,0 +1,72 @@
+//! MOVE.
+
+use number8::Uploads;
+use number8::store::OnClash;
+
+use super::{Shared, send, set, writable};
+use crate::files::serve_app;
+
+#[test]
+fn f10_files_and_folders_are_moved() {
+    let shared = Shared::new();
+    shared.write("a", "a");
+    shared.write("b", "b");
+    shared.write("folder/x", "x");
+    for (from, fields, status, location) in [
+        ("/a", &["Destination: /new/c%20d"][..], 201, Some("/new/c%20d")),
+        ("/new/c%20d", &["X-Destination: /a"], 201, Some("/a")),
+        // Our own host, in any case; another one is not ours to write to.
+        ("/a", &["Destination: http://A/c"], 201, Some("/c")),
+        ("/c", &["Destination: http://other/c2"], 502, None),
+        ("/c", &["Destination: c2"], 400, None),
+        ("/c", &["Destination: /c2?x"], 400, None),
+        ("/c", &["Destination: /../c2"], 400, None),
+        ("/c", &["Destination: /.c2"], 403, None),
+        ("/c", &[], 400, None),
+        ("/c", &["Destination: /c"], 409, None),
+        ("/missing", &["Destination: /c2"], 404, None),
+        ("/c", &["Destination: /b", "Overwrite: F"], 412, None),
+        ("/c", &["Destination: /b", "Overwrite: maybe"], 400, None),
+        ("/c", &["Destination: /b", "Overwrite: T"], 204, None),
+        ("/folder/", &["Destination: /b"], 409, None),
+        ("/b", &["Destination: /folder"], 409, None),
+        ("/folder/", &["Destination: /folder/in/itself"], 409, None),
+        ("/folder/", &["Destination: /moved/"], 201, Some("/moved/")),
+        ("/", &["Destination: /x"], 409, None),
+    ] {
+        let answer = shared.send("MOVE", from, fields, b"");
+        assert_eq!(answer.status, status, "{from} {fields:?}: {answer:?}");
+        assert_eq!(answer.field("Location"), location, "{from} {fields:?}");
+    }
+    assert_eq!(shared.read("b"), "a");
+    assert_eq!(shared.names(), set(&["b", "moved", "moved/x", "new"]));
+}
+
+#[test]
+fn f10_a_taken_name_goes_by_the_policy() {
+    for (on_clash, status, names) in [
+        (OnClash::Refuse, 409, &["a", "b"][..]),
+        (OnClash::Replace, 204, &["b"]),
+        (OnClash::KeepBoth, 201, &["b", "b (2)"]),
+    ] {
+        let shared = Shared::with(|uploads| uploads.on_clash(on_clash));
+        shared.write("a", "a");
+        shared.write("b", "b");
+        let answer = shared.send("MOVE", "/a", &["Destination: /b"], b"");
+        assert_eq!((answer.status, shared.names()), (status, set(names)), "{on_clash:?}");
+    }
+}
+
+#[test]
+fn f10_a_move_stays_below_its_mount() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::write(temp.path().join("a"), "").unwrap();
+    let uploads = Uploads::new(temp.path()).unwrap();
+    let server = serve_app(writable().mount("/in", uploads));
+    for (destination, status) in [("/b", 409), ("/inside", 409), ("/in/b", 201)] {
+        let field = format!("Destination: {destination}");
+        let answer = send(&server, "MOVE", "/in/a", &[&field], b"");
+        assert_eq!(answer.status, status, "{destination}");
+    }
+    assert!(temp.path().join("b").exists());
+}
