@@ -9,6 +9,8 @@
 //! ```
 
 pub mod access;
+#[cfg(feature = "accounts")]
+pub mod accounts;
 mod app;
 mod body;
 mod by_method;

@@ -4,6 +4,9 @@
 
 // Who may do what: rules, rights and the texts that stand for them.
 mod access;
+// Who somebody is: passwords, tokens, fields, functions.
+#[cfg(feature = "accounts")]
+mod auth;
 // Connections are taken whatever `accept` says.
 mod accept;
 // Blocking calls: bounded, batched, none in the way of another. (`loom.rs` has the interleavings.)

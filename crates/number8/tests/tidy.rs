@@ -53,6 +53,8 @@ const RULES: &[Rule] = &[
             "crates/number8/src/server/port_holder.rs",
             // The log file is written, never served.
             "crates/number8/src/layers/access_log",
+            // The file of passwords is read, never served.
+            "crates/number8/src/accounts/",
             // The configuration file, read before there is a server.
             "crates/number8-cli/src/file.rs",
             // Pages for errors, read once at the start.

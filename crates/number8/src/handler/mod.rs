@@ -92,13 +92,14 @@ impl Call<'_> {
     }
 }
 
+/// One challenge alone: some clients cannot read two (RFC 9110 §11.6.1).
+pub(crate) const CHALLENGE: &str = "Basic realm=\"number8\", charset=\"UTF-8\"";
+
 /// The answer to a refusal: 401 with a challenge (RFC 7617 §2), 403, or what a function of the user's chose.
 pub(crate) fn refused(refusal: &Refusal) -> Response {
     let response = Response::error(refusal.status(), refusal.to_string());
     match refusal.status() {
-        401 => {
-            response.with_known("WWW-Authenticate", "Basic realm=\"number8\", charset=\"UTF-8\"")
-        }
+        401 => response.with_known("WWW-Authenticate", CHALLENGE),
         _ => response,
     }
 }

@@ -1,3 +1,5 @@
 //! What stands between the connection and the handler, or beside them: each layer knows values, never sockets.
 
 pub mod access_log;
+#[cfg(feature = "accounts")]
+pub mod auth;

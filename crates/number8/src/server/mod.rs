@@ -18,7 +18,7 @@ mod options;
 mod port_holder;
 pub mod testing;
 pub mod transport;
-mod worker;
+pub(crate) mod worker;
 
 use std::fmt;
 use std::future::Future;

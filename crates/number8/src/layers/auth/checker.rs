@@ -1,0 +1,221 @@
+//! Whether a credential is right, with as few password hashes as that takes.
+//!
+//! What was right a short while ago is looked up. Else one of a few permits is waited for, and the lane hashes. A file
+//! of accounts is looked at on the way, at most once a second, by the lane.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::sync::Semaphore;
+
+use super::AuthLimits;
+use super::credentials::Credentials;
+use super::failures::Failures;
+use super::remembered::Remembered;
+use crate::accounts::{Accounts, FileError, Mac};
+use crate::server::clock;
+use crate::server::lane::Lane;
+use crate::server::worker::lock;
+
+/// What became of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is that user's.
+    User(Arc<str>),
+    /// It is nobody's.
+    Wrong,
+    /// The client has guessed too often and has to wait so long.
+    TooOften { wait_ms: u64 },
+    /// The server has too much to do to find out.
+    Busy,
+}
+
+pub(super) struct Checker {
+    accounts: RwLock<Arc<Accounts>>,
+    limits: AuthLimits,
+    remembered: Mutex<Remembered>,
+    failures: Mutex<Failures>,
+    hashing: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// When the file of accounts was looked at last.
+    looked_ms: AtomicU64,
+    /// What was told of the file last, so that it is told once.
+    problem: Mutex<Option<FileError>>,
+    on_problem: Box<OnProblem>,
+}
+
+/// Whom to tell that a file of accounts is wrong.
+pub(super) type OnProblem = dyn Fn(&FileError) + Send + Sync;
+
+impl Checker {
+    pub(super) fn new(accounts: Accounts, limits: AuthLimits, on_problem: Box<OnProblem>) -> Self {
+        Self {
+            accounts: RwLock::new(Arc::new(accounts)),
+            remembered: Mutex::default(),
+            failures: Mutex::new(Failures::new(limits.failures_free)),
+            hashing: Arc::new(Semaphore::new(limits.hashes_max.max(1))),
+            waiting: AtomicUsize::new(0),
+            looked_ms: AtomicU64::new(clock::monotonic_ms()),
+            limits,
+            problem: Mutex::default(),
+            on_problem,
+        }
+    }
+
+    /// What can be said at once.
+    pub(super) fn check_now(&self, asked: &Asked) -> Option<Verdict> {
+        if self.is_look_due() {
+            return None;
+        }
+        match &asked.credentials {
+            Credentials::Bearer { token } => Some(self.bearer(token, asked.client)),
+            Credentials::Basic { .. } => self.remembered(&self.mac(asked)).map(Verdict::User),
+        }
+    }
+
+    /// What can be said after waiting.
+    pub(super) async fn check(self: Arc<Self>, asked: Asked, lane: Lane) -> Verdict {
+        if self.is_look_due() {
+            let looking = Arc::clone(&self);
+            match lane.submit(move || looking.look()) {
+                Ok(job) => drop(job.await),
+                Err(_) => return Verdict::Busy,
+            }
+        }
+        if let Some(verdict) = self.check_now(&asked) {
+            return verdict;
+        }
+        let Some(_place) = Place::take(&self.waiting, self.limits.waiting_max) else {
+            return Verdict::Busy;
+        };
+        let Ok(permit) = Arc::clone(&self.hashing).acquire_owned().await else {
+            return Verdict::Busy;
+        };
+        let checking = Arc::clone(&self);
+        let job = lane.submit(move || {
+            let verdict = checking.verify(&asked);
+            // SECURITY: a hash goes on when its client has gone, so the permit stays with the hash.
+            drop(permit);
+            verdict
+        });
+        match job {
+            Ok(job) => job.await.unwrap_or(Verdict::Busy),
+            Err(_) => Verdict::Busy,
+        }
+    }
+
+    /// Blocks for as long as a password hash takes.
+    fn verify(&self, asked: &Asked) -> Verdict {
+        let Credentials::Basic { name, password } = &asked.credentials else {
+            return Verdict::Wrong;
+        };
+        let mac = self.mac(asked);
+        // Another request with the same credential was first.
+        if let Some(user) = self.remembered(&mac) {
+            return Verdict::User(user);
+        }
+        if let Some(wait) = self.wait(asked.client) {
+            return wait;
+        }
+        let accounts = self.accounts();
+        let user = accounts.user(name, password);
+        let now_ms = clock::monotonic_ms();
+        let Some(user) = user else {
+            lock(&self.failures).failed(asked.client, now_ms);
+            return Verdict::Wrong;
+        };
+        lock(&self.failures).succeeded(asked.client);
+        let mut remembered = lock(&self.remembered);
+        // What the accounts of before say is not to be remembered by those of now.
+        if Arc::ptr_eq(&accounts, &self.accounts()) {
+            remembered.keep(mac, Arc::clone(&user), now_ms, clock::millis(self.limits.remember));
+        }
+        Verdict::User(user)
+    }
+
+    fn bearer(&self, token: &[u8], client: Option<IpAddr>) -> Verdict {
+        if let Some(wait) = self.wait(client) {
+            return wait;
+        }
+        match self.accounts().bearer(token) {
+            Some(user) => Verdict::User(user),
+            None => {
+                lock(&self.failures).failed(client, clock::monotonic_ms());
+                Verdict::Wrong
+            }
+        }
+    }
+
+    fn wait(&self, client: Option<IpAddr>) -> Option<Verdict> {
+        let wait_ms = lock(&self.failures).wait_ms(client, clock::monotonic_ms());
+        (wait_ms > 0).then_some(Verdict::TooOften { wait_ms })
+    }
+
+    fn remembered(&self, mac: &Mac) -> Option<Arc<str>> {
+        lock(&self.remembered).user(mac, clock::monotonic_ms())
+    }
+
+    fn mac(&self, asked: &Asked) -> Mac {
+        self.accounts().mac(&asked.value)
+    }
+
+    fn is_look_due(&self) -> bool {
+        let looked_ms = self.looked_ms.load(Ordering::Relaxed);
+        self.accounts().has_file() && clock::monotonic_ms() >= looked_ms + LOOK_EVERY_MS
+    }
+
+    /// Reads the file of accounts again if it has changed; a wrong one changes nothing.
+    fn look(&self) {
+        // Whoever comes meanwhile goes by what there was.
+        self.looked_ms.store(clock::monotonic_ms(), Ordering::Relaxed);
+        match self.accounts().read_again() {
+            Ok(None) => {}
+            Ok(Some(accounts)) => {
+                let mut remembered = lock(&self.remembered);
+                *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+                remembered.clear();
+            }
+            Err(problem) => {
+                let mut told = lock(&self.problem);
+                if told.as_ref() != Some(&problem) {
+                    (self.on_problem)(&problem);
+                    *told = Some(problem);
+                }
+                return;
+            }
+        }
+        *lock(&self.problem) = None;
+    }
+
+    fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.accounts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A credential and who sent it.
+pub(super) struct Asked {
+    pub(super) credentials: Credentials,
+    /// The whole value of the field.
+    pub(super) value: Vec<u8>,
+    pub(super) client: Option<IpAddr>,
+}
+
+/// One of the places of those who wait.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long a change of the file may take to show.
+const LOOK_EVERY_MS: u64 = 1000;

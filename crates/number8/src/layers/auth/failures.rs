@@ -1,0 +1,161 @@
+//! Whoever guesses has to wait, longer each time.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Wrong credentials by client. An IPv6 client is its /64: it may have all addresses there.
+#[derive(Debug)]
+pub(super) struct Failures {
+    by_client: HashMap<Option<IpAddr>, Failed>,
+    /// How many are free.
+    free: u32,
+}
+
+#[derive(Debug)]
+struct Failed {
+    count: u32,
+    last_ms: u64,
+}
+
+impl Failed {
+    /// The first wait is a second; each one more doubles it.
+    fn until_ms(&self, free: u32) -> u64 {
+        let Some(doublings) = self.count.checked_sub(free.saturating_add(1)) else { return 0 };
+        let wait_ms = 1000_u64.checked_shl(doublings).unwrap_or(WAIT_MAX_MS);
+        self.last_ms.saturating_add(if doublings < 16 {
+            wait_ms.min(WAIT_MAX_MS)
+        } else {
+            WAIT_MAX_MS
+        })
+    }
+
+    fn is_forgotten(&self, now_ms: u64) -> bool {
+        now_ms >= self.last_ms.saturating_add(FORGOTTEN_AFTER_MS)
+    }
+}
+
+impl Failures {
+    /// With so many failures before there is a wait.
+    pub(super) fn new(free: u32) -> Self {
+        Self { by_client: HashMap::new(), free }
+    }
+
+    /// How long this client has to wait, in milliseconds; 0 where it may try.
+    pub(super) fn wait_ms(&self, client: Option<IpAddr>, now_ms: u64) -> u64 {
+        let failed =
+            self.by_client.get(&network(client)).filter(|failed| !failed.is_forgotten(now_ms));
+        failed.map_or(0, |failed| failed.until_ms(self.free).saturating_sub(now_ms))
+    }
+
+    /// A credential of this client was wrong.
+    pub(super) fn failed(&mut self, client: Option<IpAddr>, now_ms: u64) {
+        let client = network(client);
+        if self.by_client.len() >= CLIENTS_MAX && !self.by_client.contains_key(&client) {
+            self.make_room(now_ms);
+        }
+        let failed = self.by_client.entry(client).or_insert(Failed { count: 0, last_ms: now_ms });
+        if failed.is_forgotten(now_ms) {
+            failed.count = 0;
+        }
+        failed.count = failed.count.saturating_add(1);
+        failed.last_ms = now_ms;
+    }
+
+    /// A credential of this client was right.
+    pub(super) fn succeeded(&mut self, client: Option<IpAddr>) {
+        self.by_client.remove(&network(client));
+    }
+
+    /// SECURITY: somebody with many addresses must not be able to have others forgotten for nothing; who failed least
+    /// goes first.
+    fn make_room(&mut self, now_ms: u64) {
+        self.by_client.retain(|_, failed| !failed.is_forgotten(now_ms));
+        if self.by_client.len() < CLIENTS_MAX {
+            return;
+        }
+        let least = self.by_client.iter().min_by_key(|(_, failed)| (failed.count, failed.last_ms));
+        if let Some(client) = least.map(|(client, _)| *client) {
+            self.by_client.remove(&client);
+        }
+    }
+}
+
+fn network(client: Option<IpAddr>) -> Option<IpAddr> {
+    client.map(|client| match client.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address => address,
+    })
+}
+
+const WAIT_MAX_MS: u64 = 60_000;
+
+const FORGOTTEN_AFTER_MS: u64 = 10 * 60_000;
+
+const CLIENTS_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a7_each_failure_doubles_the_wait() {
+        let mut failures = Failures::new(2);
+        let joe = client("192.0.2.1");
+        let mut now_ms = 5000;
+        for want_ms in [0, 0, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000] {
+            failures.failed(joe, now_ms);
+            assert_eq!(failures.wait_ms(joe, now_ms), want_ms);
+            now_ms += want_ms;
+            assert_eq!(failures.wait_ms(joe, now_ms), 0);
+        }
+        for _ in 0..100 {
+            failures.failed(joe, now_ms);
+        }
+        assert_eq!(failures.wait_ms(joe, now_ms), 60_000);
+        assert_eq!(failures.wait_ms(client("192.0.2.2"), now_ms), 0);
+        failures.succeeded(joe);
+        assert_eq!(failures.wait_ms(joe, now_ms), 0);
+    }
+
+    #[test]
+    fn failures_are_forgotten_in_time() {
+        let mut failures = Failures::new(0);
+        let joe = client("192.0.2.1");
+        failures.failed(joe, 0);
+        failures.failed(joe, 0);
+        assert_eq!(failures.wait_ms(joe, 0), 2000);
+        failures.failed(joe, FORGOTTEN_AFTER_MS);
+        assert_eq!(failures.wait_ms(joe, FORGOTTEN_AFTER_MS), 1000);
+    }
+
+    #[test]
+    fn clients_of_one_network_are_one() {
+        for (one, other, same) in [
+            ("2001:db8::1", "2001:db8::ffff:1", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+        ] {
+            let mut failures = Failures::new(0);
+            failures.failed(client(one), 0);
+            assert_eq!(failures.wait_ms(client(other), 0) > 0, same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn many_addresses_do_not_make_it_forget_whoever_failed_often() {
+        let mut failures = Failures::new(0);
+        let guesser = client("192.0.2.1");
+        failures.failed(guesser, 0);
+        failures.failed(guesser, 0);
+        for number in 0..2 * CLIENTS_MAX as u32 {
+            failures.failed(Some(IpAddr::V4(number.into())), 0);
+            assert!(failures.by_client.len() <= CLIENTS_MAX);
+        }
+        assert!(failures.wait_ms(guesser, 0) > 0);
+    }
+}

@@ -1,0 +1,192 @@
+//! Finds out who asks: by a password, by a token, or as a function of the user's says.
+//!
+//! This layer only says who somebody is; what they may do is the matter of [`access`](crate::access). So a request
+//! without a credential goes on, from nobody; one with a wrong credential is refused, whatever it asks for.
+
+mod checker;
+mod credentials;
+mod failures;
+mod remembered;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use number8_proto::headers::Known;
+use subtle::ConstantTimeEq;
+
+use self::checker::{Asked, Checker, Verdict};
+use self::credentials::Credentials;
+use crate::accounts::{Accounts, FileError};
+use crate::handler::{CHALLENGE, Call};
+use crate::layer::{Before, Layer, Waited};
+use crate::response::Response;
+
+/// Who asks, found out in one of three ways.
+///
+/// ```
+/// use number8::access::{Access, Rights, Rule};
+/// use number8::accounts::Accounts;
+/// use number8::layers::auth::Auth;
+/// use number8::{App, Files};
+///
+/// let accounts = Accounts::new()?.password("joe", "correct horse")?;
+/// let rules = [Rule::everyone("/", Rights::RO)?, Rule::user("joe", "/", Rights::RW)?];
+/// let app = App::new()
+///     .access(Access::new(rules))
+///     .layer(Auth::accounts(accounts))
+///     .mount("/", Files::new(".")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Auth(Way);
+
+enum Way {
+    Accounts(Arc<Checker>),
+    Header(Vec<u8>),
+    Function(Box<Function>),
+}
+
+type Function = dyn Fn(&mut Call<'_>) -> bool + Send + Sync;
+
+/// How much checking is done for whom.
+#[derive(Clone, Debug)]
+pub struct AuthLimits {
+    /// How long a right password is remembered. Default 5 minutes.
+    pub remember: Duration,
+    /// Wrong credentials of one client before it has to wait: a second, then twice as long each time up to a minute,
+    /// with 429. After ten minutes without a failure they are forgotten. Default 5.
+    pub failures_free: u32,
+    /// Password hashes at once: each may take 19 MiB and tens of milliseconds of a core. Default 2.
+    pub hashes_max: usize,
+    /// Requests that may wait for a hash; more are answered 503. Default 64.
+    pub waiting_max: usize,
+}
+
+impl Default for AuthLimits {
+    fn default() -> Self {
+        Self {
+            remember: Duration::from_secs(300),
+            failures_free: 5,
+            hashes_max: 2,
+            waiting_max: 64,
+        }
+    }
+}
+
+impl Auth {
+    /// By name and password (Basic, RFC 7617) or by token (Bearer, RFC 6750), with the default limits.
+    #[must_use]
+    pub fn accounts(accounts: Accounts) -> Self {
+        Self::with_limits(accounts, AuthLimits::default(), |_| {})
+    }
+
+    /// As [`accounts`](Self::accounts), with limits of your own; the function is told when the file of accounts is
+    /// wrong, after which the old accounts stay in use.
+    #[must_use]
+    pub fn with_limits(
+        accounts: Accounts,
+        limits: AuthLimits,
+        on_problem: impl Fn(&FileError) + Send + Sync + 'static,
+    ) -> Self {
+        Self(Way::Accounts(Arc::new(Checker::new(accounts, limits, Box::new(on_problem)))))
+    }
+
+    /// Everything is only for those whose Authorization field has exactly this value (row U7), such as
+    /// `Basic YW5zd2VyOjQy` for the name `answer` and the password `42`.
+    ///
+    /// ```
+    /// use number8::{App, layers::auth::Auth};
+    ///
+    /// let app = App::new().get("/", async || "Hello, world.").layer(Auth::header("Basic YW5zd2VyOjQy"));
+    /// ```
+    #[must_use]
+    pub fn header(value: impl Into<Vec<u8>>) -> Self {
+        Self(Way::Header(value.into()))
+    }
+
+    /// Everything is only for those whom a function lets through (row U8). It is called for each request, whatever is
+    /// asked for, before anything of the content is read, and where the request was parsed: it must not wait. It may
+    /// set the user.
+    ///
+    /// ```
+    /// use number8::{App, layers::auth::Auth};
+    ///
+    /// let app = App::new()
+    ///     .get("/", async || "Hello, world.")
+    ///     .layer(Auth::function(|call| call.head.named("X-Token") == Some(b"8")));
+    /// ```
+    #[must_use]
+    pub fn function(function: impl Fn(&mut Call<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Way::Function(Box::new(function)))
+    }
+}
+
+impl Layer for Auth {
+    fn before(&self, call: &mut Call<'_>) -> Before {
+        match &self.0 {
+            Way::Accounts(checker) => by_account(checker, call),
+            Way::Header(value) => {
+                let sent = call.head.get(Known::Authorization).unwrap_or_default();
+                // SECURITY: in a time that tells nothing of where they differ. The length is no secret.
+                let is_right: bool = sent.ct_eq(value).into();
+                if is_right { Before::Go } else { Before::Answer(log_in("log in first")) }
+            }
+            Way::Function(function) if function(call) => Before::Go,
+            Way::Function(_) => Before::Answer(Response::error(403, "this is not for you")),
+        }
+    }
+}
+
+fn by_account(checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
+    let mut values = call.head.all(Known::Authorization);
+    let Some(value) = values.next() else { return Before::Go };
+    let credentials = if values.next().is_none() { Credentials::parse(value) } else { None };
+    let Some(credentials) = credentials else {
+        return Before::Answer(log_in("log in with a name and a password"));
+    };
+    let asked = Asked { credentials, value: value.to_vec(), client: call.caller.ip };
+    if let Some(verdict) = checker.check_now(&asked) {
+        return match answer(verdict) {
+            Waited::Go { user } => {
+                call.caller.user = user;
+                Before::Go
+            }
+            Waited::Answer(response) => Before::Answer(response),
+        };
+    }
+    let (checker, lane) = (Arc::clone(checker), call.lane.clone());
+    Before::wait(async move { answer(checker.check(asked, lane).await) })
+}
+
+fn answer(verdict: Verdict) -> Waited {
+    Waited::Answer(match verdict {
+        Verdict::User(user) => return Waited::Go { user: Some(user) },
+        Verdict::Wrong => log_in("the name or the password is wrong"),
+        Verdict::TooOften { wait_ms } => {
+            let seconds = wait_ms.div_ceil(1000);
+            let why =
+                format!("too many wrong passwords from this address: try again in {seconds} s");
+            Response::error(429, why).with_known("Retry-After", seconds.to_string())
+        }
+        Verdict::Busy => {
+            let why = "too many passwords are being checked";
+            Response::error(503, why).with_known("Retry-After", "1")
+        }
+    })
+}
+
+/// 401 with the challenge that makes browsers ask for a password.
+fn log_in(why: &'static str) -> Response {
+    Response::error(401, why).with_known("WWW-Authenticate", CHALLENGE)
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = match &self.0 {
+            Way::Accounts(_) => "accounts",
+            Way::Header(_) => "header",
+            Way::Function(_) => "function",
+        };
+        f.debug_tuple("Auth").field(&way).finish()
+    }
+}
