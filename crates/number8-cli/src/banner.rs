@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use if_addrs::IfOperStatus;
+use number8::access::Rights;
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
@@ -58,7 +59,8 @@ pub fn text(
     for mount in &config.files.mounts {
         let path = one_line(&mount.path.to_string_lossy());
         let place = if mount.url == "/" { String::new() } else { format!(" under {}", mount.url) };
-        text.push_str(&format!("Serving {path}{place}, read only\n"));
+        let rights = rights(config.access.everyone);
+        text.push_str(&format!("Serving {path}{place}, {rights}\n"));
     }
     for url in &urls {
         text.push_str(&format!("  {:width$}  {}\n", url.text, url.reach));
@@ -72,6 +74,17 @@ pub fn text(
         }
     }
     text
+}
+
+/// What everyone may do.
+fn rights(everyone: Rights) -> String {
+    if everyone == Rights::RO {
+        return "read only".to_owned();
+    }
+    format!(
+        "everyone may {}",
+        everyone.to_string().replace(',', ", ").replace("none", "do nothing")
+    )
 }
 
 struct Url {

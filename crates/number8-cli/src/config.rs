@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use number8::access::Rights;
 use number8::layers::access_log::Format;
+use number8::store::OnClash;
 
 use crate::problem::Problem;
 use crate::settings::{Origin, Settings};
@@ -16,6 +18,10 @@ use crate::units::{parse_duration, parse_size};
 pub struct Config {
     /// What is served.
     pub files: Files,
+    /// Who may do what.
+    pub access: Access,
+    /// How files are taken.
+    pub uploads: Uploads,
     /// Where it is served.
     pub listen: Listen,
     /// What every answer has.
@@ -55,6 +61,39 @@ pub struct Files {
     pub mime: Vec<(String, String)>,
     /// Bytes of memory for small files.
     pub cache_bytes: u64,
+}
+
+/// Who may do what.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// What everyone may do everywhere.
+    pub everyone: Rights,
+    /// Whether they may also write from other machines.
+    pub insecure: bool,
+}
+
+impl Access {
+    /// Whether somebody whom nobody knows may change files.
+    pub fn everyone_writes(&self) -> bool {
+        self.everyone.intersects(WRITING)
+    }
+}
+
+/// The rights to change files.
+const WRITING: Rights =
+    Rights::CREATE.union(Rights::OVERWRITE).union(Rights::DELETE).union(Rights::MOVE);
+
+/// How files are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Uploads {
+    /// Bytes of one upload; `None` for what the disk holds.
+    pub bytes_max: Option<u64>,
+    /// What to do where a name is taken.
+    pub on_clash: OnClash,
+    /// Bytes that stay free on the disk.
+    pub keep_free_bytes: u64,
+    /// Whether to wait for the disk.
+    pub sync: bool,
 }
 
 /// A folder or file and the path it is served under.
@@ -172,6 +211,8 @@ impl Config {
     pub fn check(settings: &Settings) -> Result<Config, Problem> {
         let config = Config {
             files: files(settings)?,
+            access: access(settings)?,
+            uploads: uploads(settings)?,
             listen: listen(settings)?,
             answers: answers(settings)?,
             log: log(settings)?,
@@ -221,6 +262,34 @@ fn files(settings: &Settings) -> Result<Files, Problem> {
         follow_symlinks: settings.switch("follow-symlinks")?,
         mime: settings.list("mime", syntax::mime)?,
         cache_bytes: size(settings, "cache-size", 0)?,
+    })
+}
+
+fn access(settings: &Settings) -> Result<Access, Problem> {
+    let mut everyone = required(settings, "allow", |value| {
+        value.parse::<Rights>().map_err(|error| error.to_string())
+    })?;
+    if settings.switch("allow-all")? {
+        if settings.get("allow").is_some_and(|setting| setting.origin != Origin::Default) {
+            let why = "this does not go with allow: take one of the two";
+            return Err(settings.problem("allow-all", why));
+        }
+        everyone = Rights::RW;
+    }
+    Ok(Access { everyone, insecure: settings.switch("insecure")? })
+}
+
+fn uploads(settings: &Settings) -> Result<Uploads, Problem> {
+    Ok(Uploads {
+        bytes_max: Some(size(settings, "max-upload", 0)?).filter(|&limit| limit > 0),
+        on_clash: required(settings, "overwrite", |value| match value {
+            "error" => Ok(OnClash::Refuse),
+            "replace" => Ok(OnClash::Replace),
+            "rename" => Ok(OnClash::KeepBoth),
+            _ => Err("this is error, replace or rename".to_owned()),
+        })?,
+        keep_free_bytes: size(settings, "keep-free", 0)?,
+        sync: !settings.switch("no-fsync")?,
     })
 }
 

@@ -176,16 +176,46 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        heading: "Who may do what",
+        options: &[
+            Opt::new(
+                "allow",
+                Text,
+                "RIGHTS",
+                "What everyone may do: list,read,create,overwrite,delete,move, or ro, up, rw, wo, none",
+            )
+            .default("ro"),
+            Opt::switch("allow-all", "Everything with files; the same as --allow rw").short('A'),
+            Opt::switch("insecure", "Let everyone write also from other machines"),
+        ],
+    },
+    Section {
+        heading: "Uploads",
+        options: &[
+            Opt::new("max-upload", Size, "SIZE", "The largest upload; 0 for what the disk holds")
+                .default("0"),
+            Opt::new(
+                "overwrite",
+                Text,
+                "POLICY",
+                "Where a name is taken: error, replace, or rename to keep both",
+            )
+            .default("replace"),
+            Opt::new("keep-free", Size, "SIZE", "What stays free on the disk").default("64MiB"),
+            Opt::switch("no-fsync", "Do not wait for the disk: faster, and torn by a power cut"),
+        ],
+    },
+    Section {
         heading: "Where",
         options: &[
             Opt::new(
                 "bind",
                 List,
                 "ADDR",
-                "IP, IP:PORT, :PORT, unix:/path[,mode=660] or fd:N to listen on; can be repeated",
+                "IP, IP:PORT, :PORT, localhost, unix:/path[,mode=660] or fd:N to listen on; can be repeated",
             )
             .short('b')
-            .computed("every address, IPv4 and IPv6"),
+            .computed("every address, IPv4 and IPv6; localhost where everyone may write"),
             Opt::new("port", Number, "PORT", "Port where ADDR names none; 0 takes any free one")
                 .short('p')
                 .default("8080"),

@@ -6,14 +6,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use number8::access::{Access, Rule};
 use number8::layers::access_log::{Format, Sink};
 use number8::server::{
     self, Bind, Closed, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
-use number8::{AccessLog, App, ErrorPage, Files, Handle, Reach, ServeError, Server};
+use number8::{
+    AccessLog, App, ByMethod, ErrorPage, Files, Handle, Reach, ServeError, Server, Uploads,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Invocation;
@@ -36,6 +40,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     server::raise_nofile_limit();
     let logs = Logs::open(config)?;
     let listeners = listen(config)?;
+    sweep(config);
     let mut server = Server::new(app(config, &logs)?, options(config), listeners).on_warning(say);
     if let Some(sink) = logs.connections.clone() {
         server = server.on_closed(move |peer, why| {
@@ -138,18 +143,68 @@ fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
         let content_type = number8::media_type(path.as_os_str().as_encoded_bytes());
         app = app.error_page(*status, ErrorPage { content_type, content: Bytes::from(content) });
     }
+    let everyone = Rule::everyone("/", config.access.everyone)
+        .map_err(|error| Problem::config(format!("allow: {error}")))?;
+    app = app.access(Access::new([everyone]));
     for mount in &config.files.mounts {
         let url = format!("{}{}", config.listen.path_prefix, mount.url);
-        app = app.mount(&url, files(config, &mount.path)?);
+        let files = files(config, &mount.path)?;
+        app = match uploads(config, &mount.path)? {
+            Some(uploads) => app.mount(&url, ByMethod::new().with(files).with(uploads)),
+            None => app.mount(&url, files),
+        };
     }
     Ok(app)
 }
 
+/// What takes files into a folder, if anybody may write; `None` for a single file.
+fn uploads(config: &Config, path: &Path) -> Result<Option<Uploads>, Problem> {
+    if !config.access.everyone_writes() || !path.is_dir() {
+        return Ok(None);
+    }
+    let uploads = Uploads::with_reach(path, reach(config))
+        .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?
+        .max_bytes(config.uploads.bytes_max.unwrap_or(u64::MAX))
+        .on_clash(config.uploads.on_clash)
+        .keep_free(config.uploads.keep_free_bytes)
+        .sync(config.uploads.sync);
+    Ok(Some(uploads))
+}
+
+/// Removes what uploads of a killed process have left, beside the serving.
+fn sweep(config: &Config) {
+    let mut rooms = Vec::new();
+    for mount in &config.files.mounts {
+        // Where this fails, the app could not be made either.
+        rooms.extend(uploads(config, &mount.path).ok().flatten());
+    }
+    if rooms.is_empty() {
+        return;
+    }
+    let swept = thread::Builder::new().name("number8-sweep".to_owned()).spawn(move || {
+        for room in rooms {
+            match room.sweep() {
+                Ok(0) => {}
+                Ok(count) => {
+                    say(&format!("{count} unfinished uploads of a killed run are removed"));
+                }
+                Err(error) => say(&format!("unfinished uploads cannot be looked for: {error}")),
+            }
+        }
+    });
+    if let Err(error) = swept {
+        say(&format!("unfinished uploads cannot be looked for: {error}"));
+    }
+}
+
+fn reach(config: &Config) -> Reach {
+    Reach { hidden: config.files.hidden, follow_links: config.files.follow_symlinks }
+}
+
 fn files(config: &Config, path: &Path) -> Result<Files, Problem> {
-    let reach = Reach { hidden: config.files.hidden, follow_links: config.files.follow_symlinks };
     // All mounts together keep as much as one alone.
     let cache_bytes = config.files.cache_bytes / config.files.mounts.len().max(1) as u64;
-    let mut files = Files::with_reach(path, reach)
+    let mut files = Files::with_reach(path, reach(config))
         .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?
         .index(config.files.index.iter().cloned())
         .listing(config.files.listing)
@@ -214,7 +269,8 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
     let failure = |error: server::BindError| Problem::failure(error.to_string());
     let inherited = server::inherited().map_err(failure)?;
     if config.listen.binds.is_empty() && !inherited.is_empty() {
-        return Ok(inherited.into_iter().map(|(_, listener)| listener).collect());
+        let listeners = inherited.into_iter().map(|(_, listener)| listener).collect();
+        return guarded(config, listeners);
     }
     let mut binds = Vec::new();
     for bind in &config.listen.binds {
@@ -222,9 +278,34 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
         binds.push(parsed.map_err(|error| Problem::usage(format!("bind {bind}: {error}")))?);
     }
     if binds.is_empty() {
-        binds.push(Bind::Every { port: config.listen.port });
+        binds.push(match needs_loopback(config) {
+            true => Bind::Loopback { port: None },
+            false => Bind::Every { port: config.listen.port },
+        });
     }
-    server::bind(&binds, config.listen.port).map_err(failure)
+    guarded(config, server::bind(&binds, config.listen.port).map_err(failure)?)
+}
+
+/// SECURITY: whoever can reach a server that lets everyone write can fill its disk, or replace its pages.
+fn needs_loopback(config: &Config) -> bool {
+    config.access.everyone_writes() && !config.access.insecure
+}
+
+/// Refuses to be reached from other machines where that is not safe.
+fn guarded(config: &Config, listeners: Vec<Listener>) -> Result<Vec<Listener>, Problem> {
+    if needs_loopback(config) {
+        for listener in &listeners {
+            if let LocalAddr::Ip(address) = listener.local_addr()
+                && !address.ip().is_loopback()
+            {
+                return Err(Problem::config(format!(
+                    "everyone who reaches {address} could write there: listen at localhost, allow less, or add \
+                     --insecure"
+                )));
+            }
+        }
+    }
+    Ok(listeners)
 }
 
 /// One line of the log of connections.

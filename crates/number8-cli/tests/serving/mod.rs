@@ -10,6 +10,8 @@ mod limits;
 mod listening;
 // What signals do.
 mod signals;
+// Files that are taken.
+mod uploads;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -64,6 +64,12 @@ impl Rights {
         ("none", Self::NONE),
     ];
 
+    /// These and those of `other`, as `|` where constants are made.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether all of `other` are among these.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {

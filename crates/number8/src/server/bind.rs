@@ -29,6 +29,11 @@ pub enum Bind {
         /// The port; 0 is any free one, the same for both.
         port: u16,
     },
+    /// `localhost`, `localhost:PORT`: the loopback addresses, IPv4 and IPv6, which other machines cannot reach.
+    Loopback {
+        /// The port; 0 is any free one, the same for both. Without one the default is used.
+        port: Option<u16>,
+    },
     /// `unix:/path` or `unix:/path,mode=660`.
     Unix {
         /// Where the socket is made.
@@ -54,7 +59,7 @@ pub fn bind(binds: &[Bind], default_port: u16) -> Result<Vec<Listener>, BindErro
     let mut listeners = listen_tcp(binds, default_port)?;
     for (index, bind) in binds.iter().enumerate() {
         let listener = match bind {
-            Bind::Ip { .. } | Bind::Every { .. } => continue,
+            Bind::Ip { .. } | Bind::Every { .. } | Bind::Loopback { .. } => continue,
             Bind::Unix { path, mode } => Listener::unix(path, *mode),
             Bind::Abstract(name) => Listener::unix_abstract(name),
             Bind::Fd(number) => sys::take_inherited_listener(*number).and_then(Listener::adopt),
@@ -139,6 +144,7 @@ fn listen_tcp_once(
         let (addresses, port): (&[IpAddr], u16) = match bind {
             Bind::Ip { ip, port } => (std::slice::from_ref(ip), port.unwrap_or(default_port)),
             Bind::Every { port } => (&EVERY_ADDRESS, *port),
+            Bind::Loopback { port } => (&LOOPBACK, port.unwrap_or(default_port)),
             _ => continue,
         };
         let before = listeners.len();
@@ -171,6 +177,8 @@ fn listen_tcp_once(
 const EVERY_ADDRESS: [IpAddr; 2] =
     [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
 
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
 fn lacks_family(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
@@ -181,6 +189,8 @@ impl fmt::Display for Bind {
             Self::Ip { ip, port: None } => write!(f, "{ip}"),
             Self::Ip { ip, port: Some(port) } => write!(f, "{}", SocketAddr::new(*ip, *port)),
             Self::Every { port } => write!(f, ":{port}"),
+            Self::Loopback { port: None } => f.write_str("localhost"),
+            Self::Loopback { port: Some(port) } => write!(f, "localhost:{port}"),
             Self::Unix { path, mode: None } => write!(f, "unix:{}", path.display()),
             Self::Unix { path, mode: Some(mode) } => {
                 write!(f, "unix:{},mode={mode:o}", path.display())
@@ -219,6 +229,9 @@ impl FromStr for Bind {
             && let Some(port) = port
         {
             return Ok(Self::Every { port });
+        }
+        if host == "localhost" {
+            return Ok(Self::Loopback { port });
         }
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let ip = match bracketed {
