@@ -45,20 +45,14 @@ known! {
 }
 
 impl Known {
-    /// The known name that `name` is, in any case; `Other` when it is none.
+    /// The known name that `name`, a token, is in any case; `Other` when it is none.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
         // The length picks at most three candidates, so a field costs few comparisons.
-        let candidates: &[usize] = match CANDIDATES.get(name.len()) {
-            Some(candidates) => candidates,
-            None => return Self::Other,
-        };
+        let Some(candidates) = CANDIDATES.get(name.len()) else { return Self::Other };
         for &at in candidates {
-            if at == usize::MAX {
-                break;
-            }
-            let (text, known) = Self::ALL[at];
-            if name.eq_ignore_ascii_case(text.as_bytes()) {
+            let Some(&(text, known)) = Self::ALL.get(usize::from(at)) else { break };
+            if is_same_token(name, text.as_bytes()) {
                 return known;
             }
         }
@@ -71,17 +65,35 @@ impl Known {
     }
 }
 
-/// Candidates by length: indices into `Known::ALL`, `usize::MAX` where there are no more.
-static CANDIDATES: [[usize; 3]; 20] = {
-    let mut table = [[usize::MAX; 3]; 20];
+/// Whether a token is, in any case, a name of the same length that is made of small letters and hyphens.
+fn is_same_token(token: &[u8], small: &[u8]) -> bool {
+    // In a token nothing else becomes a small letter or a hyphen by this bit.
+    const SMALL: u64 = u64::from_le_bytes([0x20; 8]);
+    let is_same = |token: &[u8; 8], small: &[u8; 8]| {
+        u64::from_le_bytes(*token) | SMALL == u64::from_le_bytes(*small)
+    };
+    match (token.last_chunk(), small.last_chunk()) {
+        // The two words at the end may overlap.
+        (Some(token_end), Some(small_end)) => {
+            let (words, small_words) = (token.as_chunks().0, small.as_chunks().0);
+            is_same(token_end, small_end)
+                && words.iter().zip(small_words).all(|(token, small)| is_same(token, small))
+        }
+        _ => token.iter().zip(small).all(|(b, small)| b | 0x20 == *small),
+    }
+}
+
+/// Candidates by length: indices into `Known::ALL`, `u8::MAX` where there are no more.
+static CANDIDATES: [[u8; 3]; 20] = {
+    let mut table = [[u8::MAX; 3]; 20];
     let mut at = 0;
     while at < Known::ALL.len() {
         let length = Known::ALL[at].0.len();
         let mut slot = 0;
-        while table[length][slot] != usize::MAX {
+        while table[length][slot] != u8::MAX {
             slot += 1;
         }
-        table[length][slot] = at;
+        table[length][slot] = at as u8;
         at += 1;
     }
     table

@@ -2,6 +2,8 @@
 
 use core::net::Ipv6Addr;
 
+use crate::syntax;
+
 /// Whether a Host value, without white space around it, names a host that an `http` URI can have.
 ///
 /// Three departures from the grammar, all refusals: an empty host, which `http` URIs cannot have
@@ -21,8 +23,7 @@ pub fn valid_host(value: &[u8]) -> bool {
     }
     let mut rest = value;
     loop {
-        let name = rest.iter().take_while(|&&b| IS_NAME[b as usize]).count();
-        match &rest[name..] {
+        match &rest[syntax::name_run(rest)..] {
             [] => return !value.is_empty(),
             [b':', port @ ..] => return port.len() + 1 < value.len() && valid_port(port),
             [b'%', high, low, after @ ..]
@@ -37,11 +38,14 @@ pub fn valid_host(value: &[u8]) -> bool {
 
 /// port = *DIGIT
 fn valid_port(digits: &[u8]) -> bool {
-    let append = |port: u32, digit: &u8| {
-        let port = port * 10 + u32::from(digit.checked_sub(b'0').filter(|&digit| digit <= 9)?);
-        (port <= 65_535).then_some(port)
-    };
-    digits.iter().try_fold(0, append).is_some()
+    let mut port = 0;
+    for &digit in digits {
+        port = port * 10 + u32::from(digit.wrapping_sub(b'0'));
+        if !digit.is_ascii_digit() || port > 65_535 {
+            return false;
+        }
+    }
+    true
 }
 
 /// IP-literal = "[" ( IPv6address / IPvFuture ) "]", after its first bracket, and a port.
@@ -62,25 +66,8 @@ fn valid_ip_future(future: &[u8]) -> bool {
     !version.is_empty()
         && version.iter().all(u8::is_ascii_hexdigit)
         && !address.is_empty()
-        && address.iter().all(|&b| b == b':' || IS_NAME[b as usize])
+        && address.iter().all(|&b| b == b':' || syntax::is_name(b))
 }
-
-/// Bytes of a reg-name that stand for themselves: unreserved / sub-delims (RFC 3986 §2), no comma.
-static IS_NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 128 {
-        table[b] = (b as u8).is_ascii_alphanumeric();
-        b += 1;
-    }
-    let marks = b"-._~!$&'()*+;=";
-    let mut i = 0;
-    while i < marks.len() {
-        table[marks[i] as usize] = true;
-        i += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ extern crate alloc;
 
 pub mod conditional;
 pub mod date;
-mod decimal;
+pub mod decimal;
 pub mod disposition;
 pub mod error;
 pub mod headers;

@@ -204,12 +204,11 @@ impl Decoder {
         let Some(line) = field_line(Lines { input: within, lenient: false }, 0)? else {
             return if input.len() < left { Ok(None) } else { Err(Error::TrailersTooLarge) };
         };
-        let name = &input[line.name];
-        if is_forbidden_in_trailers(name) {
+        if is_forbidden_in_trailers(line.name) {
             return Err(Error::TrailerForbidden);
         }
         *self = Self::Trailers(read + line.next);
-        Ok(Some((line.next, Piece::Trailer { name, value: &input[line.value] })))
+        Ok(Some((line.next, Piece::Trailer { name: line.name, value: line.value })))
     }
 }
 

@@ -95,14 +95,18 @@ fn transfer_coding(head: &Head<'_>) -> Result<BodyLength, Error> {
 
 /// RFC 9112 §9.3.
 fn keep_alive(head: &Head<'_>) -> bool {
+    let mut values = head.all(Known::Connection);
+    match (values.next(), values.next()) {
+        (None, _) => return head.version() == Version::Http11,
+        // What browsers send, without reading it as a list.
+        (Some(b"keep-alive"), None) => return true,
+        _ => {}
+    }
     let asks = |option: &[u8]| {
         head.all(Known::Connection)
             .flat_map(syntax::list)
             .any(|element| element.eq_ignore_ascii_case(option))
     };
-    if !head.has(Known::Connection) {
-        return head.version() == Version::Http11;
-    }
     !asks(b"close") && (head.version() == Version::Http11 || asks(b"keep-alive"))
 }
 

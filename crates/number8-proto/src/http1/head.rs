@@ -107,6 +107,8 @@ pub struct HeadParser {
     fields: Vec<Field>,
     /// The set of known names that are there, one bit each: absence costs one test.
     present: u32,
+    /// How many of the fields are Host.
+    hosts: usize,
 }
 
 /// The request-target, taken apart (RFC 9112 §3.2). Spans are empty where there is nothing.
@@ -133,6 +135,7 @@ impl HeadParser {
         self.empty_lines = 0;
         self.fields.clear();
         self.present = 0;
+        self.hosts = 0;
     }
 
     /// Reads on in `input`, which begins where the head begins and has grown since the last call.
@@ -185,29 +188,21 @@ impl HeadParser {
             return Ok(Some(next));
         }
 
-        let mut at = start;
-        while let Some(&b) = input.get(at)
-            && syntax::is_tchar(b)
-        {
-            at += 1;
-        }
-        let method = start..at;
-        match input.get(at) {
-            _ if method.len() > METHOD_BYTES_MAX => return Err(Error::MethodTooLong),
+        let length = syntax::token_run(&input[start..]);
+        let method = start..start + length;
+        match input.get(method.end) {
+            _ if length > METHOD_BYTES_MAX => return Err(Error::MethodTooLong),
             None => return Ok(None),
-            Some(b' ') if !method.is_empty() => at += 1,
+            Some(b' ') if length > 0 => {}
             Some(_) => return Err(Error::RequestLine),
         }
 
-        let target = at;
+        let target = method.end + 1;
+        let mut at = target + syntax::path_run(&input[target..]);
         let mut query = None;
-        while let Some(&b) = input.get(at)
-            && syntax::is_target(b)
-        {
-            if b == b'?' && query.is_none() {
-                query = Some(at);
-            }
-            at += 1;
+        if input.get(at) == Some(&b'?') {
+            query = Some(at);
+            at += syntax::target_run(&input[at..]);
         }
         let target = target..at;
         match input.get(at) {
@@ -247,23 +242,26 @@ impl HeadParser {
             Some(_) => {}
         }
         let Some(line) = field_line(lines, start)? else { return Ok(None) };
-        let known = Known::of(&lines.input[line.name.clone()]);
+        let known = Known::of(line.name);
         self.present |= known.bit();
         self.fields.push(Field {
-            name: Span::new(line.name.start, line.name.end),
-            value: Span::new(line.value.start, line.value.end),
+            name: Span::new(start, start + line.name.len()),
+            value: Span::new(line.value_start, line.value_start + line.value.len()),
             known,
         });
-        // The only field that must stand once is looked at when the head ends; see `check_host`.
-        if known == Known::Host && !host::valid_host(&lines.input[line.value]) {
-            return Err(Error::Host);
+        if known == Known::Host {
+            // That it stands once is looked at when the head ends.
+            self.hosts += 1;
+            if !host::valid_host(line.value) {
+                return Err(Error::Host);
+            }
         }
         Ok(Some(line.next))
     }
 
     /// RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0.
     fn check_host(&self) -> Result<(), Error> {
-        match self.fields.iter().filter(|field| field.known == Known::Host).count() {
+        match self.hosts {
             0 if self.version == Version::Http11 => Err(Error::HostMissing),
             0 | 1 => Ok(()),
             _ => Err(Error::HostRepeated),
@@ -363,47 +361,42 @@ impl Lines<'_> {
     }
 }
 
-pub(super) struct FieldLine {
-    pub(super) name: core::ops::Range<usize>,
-    pub(super) value: core::ops::Range<usize>,
+pub(super) struct FieldLine<'b> {
+    pub(super) name: &'b [u8],
+    pub(super) value: &'b [u8],
+    value_start: usize,
     pub(super) next: usize,
 }
 
 /// `name ":" OWS value OWS CRLF` at `start` (RFC 9112 §5); `None` when the line is not whole.
 /// Trailers are read by the same rule.
-pub(super) fn field_line(lines: Lines<'_>, start: usize) -> Result<Option<FieldLine>, Error> {
-    let input = lines.input;
-    let mut at = start;
-    while let Some(&b) = input.get(at)
-        && syntax::is_tchar(b)
-    {
-        at += 1;
-    }
-    let name = start..at;
-    match input.get(at) {
-        None => return Ok(None),
-        Some(b':') if !name.is_empty() => at += 1,
-        Some(&b) if syntax::is_ows(b) && name.is_empty() => return Err(Error::Folded),
-        Some(&b) if syntax::is_ows(b) => return Err(Error::SpaceBeforeColon),
-        Some(_) => return Err(Error::FieldName),
-    }
-    let value = at;
-    at += syntax::value_run(&input[at..]);
-    let next = match input.get(at) {
-        Some(b'\r' | b'\n') => lines.end_of_line(at)?,
-        Some(_) => return Err(Error::FieldValue),
-        None => None,
+#[inline]
+pub(super) fn field_line<'b>(
+    lines: Lines<'b>,
+    start: usize,
+) -> Result<Option<FieldLine<'b>>, Error> {
+    let line = lines.input.get(start..).unwrap_or_default();
+    let (name, rest) = line.split_at(syntax::token_run(line));
+    let after = match rest {
+        [] => return Ok(None),
+        [b':', after @ ..] if !name.is_empty() => after,
+        [b, ..] if syntax::is_ows(*b) && name.is_empty() => return Err(Error::Folded),
+        [b, ..] if syntax::is_ows(*b) => return Err(Error::SpaceBeforeColon),
+        [_, ..] => return Err(Error::FieldName),
+    };
+    let (value, rest) = after.split_at(syntax::value_run(after));
+    let end = start + line.len() - rest.len();
+    let next = match rest {
+        [] => None,
+        [b'\r', b'\n', ..] => Some(end + 2),
+        [b'\r' | b'\n', ..] => lines.end_of_line(end)?,
+        [_, ..] => return Err(Error::FieldValue),
     };
     let Some(next) = next else { return Ok(None) };
 
-    let mut value = value..at;
-    while value.end > value.start && syntax::is_ows(input[value.end - 1]) {
-        value.end -= 1;
-    }
-    while value.start < value.end && syntax::is_ows(input[value.start]) {
-        value.start += 1;
-    }
-    Ok(Some(FieldLine { name, value, next }))
+    let spaces = value.iter().take_while(|&&b| syntax::is_ows(b)).count();
+    let value_start = end - value.len() + spaces;
+    Ok(Some(FieldLine { name, value: syntax::trim_ows(&value[spaces..]), value_start, next }))
 }
 
 /// A request's head, borrowed from the bytes it came in.
