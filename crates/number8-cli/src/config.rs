@@ -172,6 +172,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two parts of a request body.
     pub body: Duration,
+    /// How long a body may be slower than its least rate at first.
+    pub body_rate_after: Duration,
     /// For the client to take more of an answer.
     pub write: Duration,
     /// Between two requests.
@@ -347,6 +349,7 @@ fn timeouts(settings: &Settings) -> Result<Timeouts, Problem> {
         first: wait("timeout-first")?,
         head: wait("timeout-head")?,
         body: wait("timeout-body")?,
+        body_rate_after: required(settings, "min-body-rate-after", parse_duration)?,
         write: wait("timeout-write")?,
         idle: wait("timeout-idle")?,
         linger: required(settings, "timeout-linger", parse_duration)?,

@@ -305,9 +305,16 @@ pub const SECTIONS: &[Section] = &[
                 "min-body-rate",
                 Size,
                 "SIZE",
-                "Least bytes a second of a request body after its first 10 s; 0 for none",
+                "Least bytes a second of a request body; 0 for none",
             )
             .default("500"),
+            Opt::new(
+                "min-body-rate-after",
+                Text,
+                "TIME",
+                "How long a body may be slower than that at first",
+            )
+            .default("10s"),
             Opt::new("timeout-write", Text, "TIME", "For the client to take more of an answer")
                 .default("30s"),
             Opt::new("timeout-idle", Text, "TIME", "Between two requests on a connection")

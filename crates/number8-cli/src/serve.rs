@@ -241,10 +241,10 @@ fn options(config: &Config) -> Options {
             head: timeouts.head,
             body: timeouts.body,
             body_rate_min: limits.body_bytes_per_second_min,
+            body_rate_after: timeouts.body_rate_after,
             write: timeouts.write,
             idle: timeouts.idle,
             linger: timeouts.linger,
-            ..Timeouts::default()
         },
         limits: Limits {
             http: number8::server::HttpLimits {
