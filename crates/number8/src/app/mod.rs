@@ -398,6 +398,10 @@ impl App {
         TestServer::new(self, Options::default())
     }
 
+    pub(crate) fn has_layers(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
     pub(crate) fn rules(&self) -> &Arc<Access> {
         &self.access
     }

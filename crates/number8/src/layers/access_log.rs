@@ -96,17 +96,26 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Turns records into lines; one per worker, since it remembers the text of the current second.
+/// Turns records into lines; one per worker, since it remembers the text of the current second, and how the last line
+/// begins: the requests of one client mostly come together.
 #[derive(Clone, Debug)]
 pub struct Formatter {
     format: Format,
     timestamp: Timestamp,
+    opening: Opening,
+}
+
+/// What the lines begin with that tell of the same client in the same second.
+#[derive(Clone, Debug, Default)]
+struct Opening {
+    of: Option<(Option<IpAddr>, SystemTime)>,
+    text: Vec<u8>,
 }
 
 impl Formatter {
     /// A formatter for this format.
     pub fn new(format: Format) -> Self {
-        Formatter { format, timestamp: Timestamp::default() }
+        Formatter { format, timestamp: Timestamp::default(), opening: Opening::default() }
     }
 
     /// Appends `record` to `out` as one line with its line end; nothing when the format is [`Format::Off`].
@@ -118,8 +127,18 @@ impl Formatter {
                 Json(out).record(record, &self.timestamp);
             }
             Format::Lines(template) => {
-                self.timestamp.set(record.time);
-                for piece in template.pieces() {
+                let (opening, rest) = template.pieces().split_at(template.opening_pieces());
+                let of = Some((record.peer, record.time));
+                if self.opening.of != of || record.user.is_some() {
+                    self.timestamp.set(record.time);
+                    self.opening.text.clear();
+                    for piece in opening {
+                        Text(&mut self.opening.text).piece(piece, record, &self.timestamp);
+                    }
+                    self.opening.of = of.filter(|_| record.user.is_none());
+                }
+                out.extend_from_slice(&self.opening.text);
+                for piece in rest {
                     Text(out).piece(piece, record, &self.timestamp);
                 }
             }

@@ -32,9 +32,7 @@ impl Format {
         match self {
             Format::Off => false,
             Format::Json => true,
-            Format::Lines(template) => {
-                template.pieces.contains(&Piece::Variable(Variable::DurationMs))
-            }
+            Format::Lines(template) => template.tells_duration,
         }
     }
 }
@@ -57,6 +55,9 @@ impl FromStr for Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
+    /// How many pieces at the start tell only who asks, and when.
+    opening: usize,
+    tells_duration: bool,
 }
 
 /// A stretch of a line.
@@ -64,8 +65,27 @@ pub struct Template {
 pub(super) enum Piece {
     /// Copied as it is.
     Literal(String),
+    /// The same, of so many bytes, in a place of fixed size: a copy of that is a few instructions, one of any length is
+    /// a call.
+    Short([u8; SHORT_BYTES], u8),
     /// Filled in from the record.
     Variable(Variable),
+}
+
+/// Most of what stands between two variables is shorter.
+pub(super) const SHORT_BYTES: usize = 8;
+
+impl Piece {
+    fn literal(text: String) -> Self {
+        match u8::try_from(text.len()) {
+            Ok(length) if text.len() <= SHORT_BYTES => {
+                let mut short = [0; SHORT_BYTES];
+                short[..text.len()].copy_from_slice(text.as_bytes());
+                Self::Short(short, length)
+            }
+            _ => Self::Literal(text),
+        }
+    }
 }
 
 /// What a template can name.
@@ -110,6 +130,11 @@ impl Template {
     pub(super) fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
+
+    /// How many pieces at the start are alike for all requests of one client in one second.
+    pub(super) fn opening_pieces(&self) -> usize {
+        self.opening
+    }
 }
 
 impl FromStr for Template {
@@ -131,7 +156,7 @@ impl FromStr for Template {
             }
             let (variable, after) = split_variable(after)?;
             if !literal.is_empty() {
-                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+                pieces.push(Piece::literal(std::mem::take(&mut literal)));
             }
             pieces.push(Piece::Variable(variable));
             rest = after;
@@ -141,9 +166,20 @@ impl FromStr for Template {
         }
         literal.push_str(rest);
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal));
+            pieces.push(Piece::literal(literal));
         }
-        Ok(Template { pieces })
+        let is_opening = |piece: &Piece| {
+            use Variable::{RemoteAddr, TimeIso8601, TimeLocal, User};
+            match piece {
+                Piece::Literal(_) | Piece::Short(..) => true,
+                Piece::Variable(variable) => {
+                    matches!(variable, RemoteAddr | TimeIso8601 | TimeLocal | User)
+                }
+            }
+        };
+        let opening = pieces.iter().take_while(|piece| is_opening(piece)).count();
+        let tells_duration = pieces.contains(&Piece::Variable(Variable::DurationMs));
+        Ok(Template { pieces, opening, tells_duration })
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use number8_proto::decimal;
+
 use super::Record;
 use super::format::{Piece, Variable};
 
@@ -11,8 +13,10 @@ use super::format::{Piece, Variable};
 pub(super) struct Text<'a>(pub(super) &'a mut Vec<u8>);
 
 impl Text<'_> {
+    #[inline(always)]
     pub(super) fn piece(&mut self, piece: &Piece, record: &Record<'_>, time: &Timestamp) {
         let variable = match piece {
+            Piece::Short(text, length) => return put(self.0, text, usize::from(*length)),
             Piece::Literal(text) => return self.0.extend_from_slice(text.as_bytes()),
             Piece::Variable(variable) => variable,
         };
@@ -27,8 +31,8 @@ impl Text<'_> {
             Variable::Target => self.word(record.target),
             Variable::Path => self.word(record.path()),
             Variable::Protocol => protocol(self.0, record.version_minor),
-            Variable::Status => decimal(self.0, record.status.into()),
-            Variable::BytesSent => decimal(self.0, record.bytes),
+            Variable::Status => decimal::push(record.status.into(), self.0),
+            Variable::BytesSent => decimal::push(record.bytes, self.0),
             Variable::DurationMs => milliseconds(self.0, record.duration),
             Variable::User => self.word(record.user.unwrap_or_default().as_bytes()),
             Variable::Host => self.word(record.host.unwrap_or_default()),
@@ -54,8 +58,13 @@ impl Text<'_> {
             return self.0.push(b'-');
         }
         let is_plain = |byte: u8| byte >= first && byte < 0x7f && byte != b'"' && byte != b'\\';
-        while !value.is_empty() {
-            let (plain, rest) = value.split_at(plain_prefix(value, is_plain));
+        loop {
+            let plain = plain_prefix(value, is_plain);
+            // Nearly every value is plain to its end.
+            if plain == value.len() {
+                return self.0.extend_from_slice(value);
+            }
+            let (plain, rest) = value.split_at(plain);
             self.0.extend_from_slice(plain);
             let Some((&byte, rest)) = rest.split_first() else { break };
             self.0.extend_from_slice(&[
@@ -90,9 +99,9 @@ impl Json<'_> {
         self.0.extend_from_slice(b",\"protocol\":\"");
         protocol(self.0, record.version_minor);
         self.0.extend_from_slice(b"\",\"status\":");
-        decimal(self.0, record.status.into());
+        decimal::push(record.status.into(), self.0);
         self.0.extend_from_slice(b",\"bytes_sent\":");
-        decimal(self.0, record.bytes);
+        decimal::push(record.bytes, self.0);
         self.0.extend_from_slice(b",\"duration_ms\":");
         milliseconds(self.0, record.duration);
         self.text("user", record.user.map(str::as_bytes));
@@ -156,16 +165,27 @@ fn plain_prefix(value: &[u8], is_plain: impl Fn(u8) -> bool) -> usize {
     whole + value[whole..].iter().take_while(|&&byte| is_plain(byte)).count()
 }
 
+/// Appends the first bytes of an array. A copy of fixed length is a few instructions, one of any length is a call.
+#[inline(always)]
+fn put<const N: usize>(out: &mut Vec<u8>, text: &[u8; N], length: usize) {
+    let end = out.len() + length;
+    out.extend_from_slice(text);
+    out.truncate(end);
+}
+
 fn address(out: &mut Vec<u8>, peer: IpAddr) {
     // A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
     match peer.to_canonical() {
         IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            decimal(out, a.into());
-            for octet in [b, c, d] {
-                out.push(b'.');
-                decimal(out, octet.into());
+            let mut text = [0; "255.255.255.255.".len()];
+            let mut end = 0;
+            for octet in v4.octets() {
+                let (digits, length) = &OCTETS[usize::from(octet)];
+                text[end..end + 4].copy_from_slice(digits);
+                end += usize::from(*length);
             }
+            // Without the last dot.
+            put(out, &text, end - 1);
         }
         IpAddr::V6(v6) => {
             // Writing to a Vec cannot fail.
@@ -174,29 +194,44 @@ fn address(out: &mut Vec<u8>, peer: IpAddr) {
     }
 }
 
-fn protocol(out: &mut Vec<u8>, version_minor: u8) {
-    out.extend_from_slice(b"HTTP/1.");
-    decimal(out, version_minor.into());
-}
+/// Each number of a byte with a dot behind it, filled up to four, and how many of those count.
+static OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([0; 4], 0); 256];
+    let mut number = 0;
+    while number < octets.len() {
+        let digits = [number / 100, number / 10 % 10, number % 10];
+        let mut at = match number {
+            0..10 => 2,
+            10..100 => 1,
+            _ => 0,
+        };
+        let (text, length) = &mut octets[number];
+        while at < digits.len() {
+            text[*length as usize] = b'0' + digits[at] as u8;
+            *length += 1;
+            at += 1;
+        }
+        text[*length as usize] = b'.';
+        *length += 1;
+        number += 1;
+    }
+    octets
+};
 
-fn decimal(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
+fn protocol(out: &mut Vec<u8>, version_minor: u8) {
+    match version_minor {
+        1 => out.extend_from_slice(b"HTTP/1.1"),
+        minor => {
+            out.extend_from_slice(b"HTTP/1.");
+            decimal::push(minor.into(), out);
         }
     }
-    out.extend_from_slice(&digits[start..]);
 }
 
 /// Milliseconds to the microsecond: `1.250`.
 fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    decimal(out, micros / 1000);
+    decimal::push(micros / 1000, out);
     let mut fraction = *b".000";
     digits(&mut fraction[1..], micros % 1000);
     out.extend_from_slice(&fraction);
@@ -222,6 +257,7 @@ fn digits(place: &mut [u8], mut number: u64) {
 /// A time, with the text of its second kept for the records that follow in the same one.
 #[derive(Clone, Debug)]
 pub(super) struct Timestamp {
+    time: SystemTime,
     second: u64,
     millis: u32,
     iso8601: [u8; 19],
@@ -231,6 +267,7 @@ pub(super) struct Timestamp {
 impl Default for Timestamp {
     fn default() -> Self {
         Timestamp {
+            time: SystemTime::UNIX_EPOCH,
             second: 0,
             millis: 0,
             iso8601: *b"1970-01-01T00:00:00",
@@ -243,6 +280,10 @@ impl Timestamp {
     /// Moves to `time`; years outside 1970 to 9999 stop at the nearer end.
     pub(super) fn set(&mut self, time: SystemTime) {
         const LAST: u64 = 253_402_300_799; // 9999-12-31T23:59:59Z
+        if time == self.time {
+            return;
+        }
+        self.time = time;
         let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.millis = since_epoch.subsec_millis();
         let second = since_epoch.as_secs().min(LAST);

@@ -25,7 +25,8 @@ pub(super) struct Cache {
 
 #[derive(Debug, Default)]
 struct Table {
-    places: HashMap<Arc<[u8]>, usize>,
+    /// Keyed, as the standard one is, and quicker: a client chooses what is looked up, though not what is in here.
+    places: HashMap<Arc<[u8]>, usize, foldhash::fast::RandomState>,
     /// The clock's face; a place that was given up is empty.
     slots: Vec<Option<Slot>>,
     vacant: Vec<usize>,

@@ -10,6 +10,7 @@ use super::Settings;
 use super::load::Moment;
 use super::representation::{Content, Representation, Source};
 use crate::body::{Body, FileRange, Part};
+use crate::server::clock;
 use crate::store::{self, File, Meta, SafePath};
 
 /// Files up to this size are asked once a second whether they are in memory, not at each request.
@@ -217,10 +218,11 @@ impl Entry {
     }
 
     /// True when the pages of a file of moderate size are in memory, as of at most a second ago.
-    fn is_warm(&self, file: &File, size: u64, now_ms: u64) -> bool {
+    fn is_warm(&self, file: &File, size: u64) -> bool {
         if size > WARM_BYTES_MAX {
             return false;
         }
+        let now_ms = clock::monotonic_ms();
         if now_ms < self.warm_until_ms.load(Ordering::Relaxed) {
             return true;
         }
@@ -232,12 +234,12 @@ impl Entry {
     }
 
     /// A part of the content: the bytes from `start` up to and without `end`.
-    pub(super) fn part(&self, content: &Content, start: u64, end: u64, now_ms: u64) -> Part {
+    pub(super) fn part(&self, content: &Content, start: u64, end: u64) -> Part {
         match content {
             // What is in memory is far smaller than the address space.
             Content::Memory(bytes) => Part::Bytes(bytes.slice(start as usize..end as usize)),
             Content::File(file, size) => Part::File(FileRange {
-                warm: self.is_warm(file, *size, now_ms),
+                warm: self.is_warm(file, *size),
                 file: file.clone(),
                 start,
                 end,
@@ -246,10 +248,10 @@ impl Entry {
     }
 
     /// The whole content.
-    pub(super) fn body(&self, content: &Content, now_ms: u64) -> Body {
+    pub(super) fn body(&self, content: &Content) -> Body {
         match content {
             Content::Memory(bytes) => bytes.clone().into(),
-            Content::File(_, size) => Body::parts([self.part(content, 0, *size, now_ms)]),
+            Content::File(_, size) => Body::parts([self.part(content, 0, *size)]),
         }
     }
 }

@@ -241,8 +241,10 @@ impl Inner {
             Method::Options => return options(ALLOW).into(),
             _ => return not_allowed(ALLOW).into(),
         }
-        let query = String::from_utf8_lossy(call.head.query().unwrap_or_default());
-        let mut view = View::parse(&query, self.settings.page_entries);
+        let mut view = View::new(self.settings.page_entries);
+        if let Some(query) = call.head.query() {
+            view.read(&String::from_utf8_lossy(query));
+        }
         let names_folder = call.path.is_empty() || call.path.ends_with(b"/");
         let may_list = call.may(Rights::LIST);
         let mut wants_listing = view.json && self.settings.listing && names_folder;

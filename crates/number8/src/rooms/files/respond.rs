@@ -24,7 +24,6 @@ const RANGES_MAX: usize = 16;
 /// Answers GET or HEAD with a file, or with `coded`, the same in another coding.
 pub(super) fn respond(entry: &Entry, coded: Option<&Representation>, head: &Head<'_>) -> Response {
     let file = coded.unwrap_or(&entry.identity);
-    let now_ms = clock::monotonic_ms();
     match evaluate(file, head) {
         Outcome::Proceed => {}
         Outcome::NotModified => {
@@ -44,15 +43,15 @@ pub(super) fn respond(entry: &Entry, coded: Option<&Representation>, head: &Head
         match range::resolve(range, file.content.len(), RANGES_MAX) {
             RangeOutcome::Ignore => {}
             RangeOutcome::Satisfiable(Spans::One(span)) => {
-                return one_part(entry, file, span, now_ms);
+                return one_part(entry, file, span);
             }
             RangeOutcome::Satisfiable(Spans::Many(spans)) => {
-                return many_parts(entry, file, &spans, now_ms);
+                return many_parts(entry, file, &spans);
             }
             RangeOutcome::Unsatisfiable => return unsatisfiable(file),
         }
     }
-    Response::prepared(Arc::clone(&file.ok), entry.body(&file.content, now_ms))
+    Response::prepared(Arc::clone(&file.ok), entry.body(&file.content))
 }
 
 /// RFC 9110 §14.2: Range is defined for GET alone.
@@ -137,15 +136,15 @@ fn partial(file: &Representation, skip: &str) -> Response {
     response
 }
 
-fn one_part(entry: &Entry, file: &Representation, span: Span, now_ms: u64) -> Response {
+fn one_part(entry: &Entry, file: &Representation, span: Span) -> Response {
     let mut content_range = Vec::new();
     range::content_range(span, file.content.len(), &mut content_range);
     let mut response = partial(file, "").with_known("Content-Range", content_range);
-    response.body = Body::parts([entry.part(&file.content, span.first(), span.last() + 1, now_ms)]);
+    response.body = Body::parts([entry.part(&file.content, span.first(), span.last() + 1)]);
     response
 }
 
-fn many_parts(entry: &Entry, file: &Representation, spans: &[Span], now_ms: u64) -> Response {
+fn many_parts(entry: &Entry, file: &Representation, spans: &[Span]) -> Response {
     let boundary = boundary();
     let multipart = Multipart {
         boundary: boundary.as_bytes(),
@@ -157,7 +156,7 @@ fn many_parts(entry: &Entry, file: &Representation, spans: &[Span], now_ms: u64)
         let mut head = Vec::new();
         multipart.part_head(span, &mut head);
         parts.push(Part::Bytes(Bytes::from(head)));
-        parts.push(entry.part(&file.content, span.first(), span.last() + 1, now_ms));
+        parts.push(entry.part(&file.content, span.first(), span.last() + 1));
     }
     let mut end = Vec::new();
     multipart.end(&mut end);

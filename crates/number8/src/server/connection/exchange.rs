@@ -78,7 +78,10 @@ impl<T: Transport + Unpin> Connection<T> {
             let busy = busy("the server holds as much as it may");
             return self.answer(turn, app, work, since, busy, None);
         }
-        self.caller = Caller::new(self.peer);
+        if app.has_layers() {
+            // What they found out about the request before.
+            self.caller = Caller::new(self.peer);
+        }
         let (feed, body) = match self.conn.body() {
             BodyLength::None => (None, Body::empty()),
             length @ (BodyLength::Known(_) | BodyLength::Chunked) => {

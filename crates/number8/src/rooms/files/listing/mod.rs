@@ -30,22 +30,24 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// What is shown when nothing is asked for.
+    pub(crate) fn new(page_entries: usize) -> Self {
+        Self { json: false, sort: Sort::Name, descending: false, page: 1, page_entries }
+    }
+
     /// Reads the query, without its `?`. What we do not know is left out: somebody else's parameter is no error.
-    pub(crate) fn parse(query: &str, page_entries: usize) -> Self {
-        let mut view =
-            Self { json: false, sort: Sort::Name, descending: false, page: 1, page_entries };
+    pub(crate) fn read(&mut self, query: &str) {
         for pair in query.split('&') {
             match pair.split_once('=').unwrap_or((pair, "")) {
-                ("json", _) => view.json = true,
-                ("sort", "name") => view.sort = Sort::Name,
-                ("sort", "size") => view.sort = Sort::Size,
-                ("sort", "modified") => view.sort = Sort::Modified,
-                ("order", order) => view.descending = order == "desc",
-                ("page", page) => view.page = page.parse().unwrap_or(1).max(1),
+                ("json", _) => self.json = true,
+                ("sort", "name") => self.sort = Sort::Name,
+                ("sort", "size") => self.sort = Sort::Size,
+                ("sort", "modified") => self.sort = Sort::Modified,
+                ("order", order) => self.descending = order == "desc",
+                ("page", page) => self.page = page.parse().unwrap_or(1).max(1),
                 _ => {}
             }
         }
-        view
     }
 
     /// Which entries to list for this view.
