@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Downloads large files that no cache holds from a slow disk, and measures a small hot one.
+"""Downloads large files that no cache holds from a slow disk, uploads others to it, and measures a small hot one.
 
-Writes its files into the served folder, drops them from the page cache, lets the server read its
-disk only at --rate, starts the downloads, and asks for the small file again and again. Prints how
+Writes its files into the served folder, drops them from the page cache, lets the server use its
+disk only at --rate, starts the downloads and --uploads, and asks for the small file again and again. Prints how
 fast the downloads came and the latencies of the small file; removes everything. Exit code 1 when
 the small file is served too slowly or not at all, or when the downloads were not slow, so that
 the figures mean nothing. Needs root, for the limit.
@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness.requests import exchange, request  # noqa: E402
-from harness.throttle import ReadLimit  # noqa: E402
+from harness.throttle import DiskLimit  # noqa: E402
 from harness.visitor import visit  # noqa: E402
 
 HOT_BYTES = 1024
@@ -39,6 +39,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="which it serves at /")
     parser.add_argument("--downloads", type=int, default=4, metavar="N", help="default 4")
     parser.add_argument(
+        "--uploads", type=int, default=0, metavar="N",
+        help="by PUT, each one after another; the server has to allow them; default 0",
+    )
+    parser.add_argument(
         "--rate", type=float, default=10, metavar="MB", help="megabytes a second; default 10"
     )
     parser.add_argument("--seconds", type=float, default=10, help="default 10")
@@ -54,7 +58,7 @@ def main() -> int:
     try:
         if os.geteuid() != 0:
             raise LookupError("only root may limit the disk")
-        limit = ReadLimit(options.pid, options.folder, rate)
+        limit = DiskLimit(options.pid, options.folder, rate)
     except LookupError as error:
         print(f"cold.py: {error}", file=sys.stderr)
         return USAGE
@@ -114,6 +118,11 @@ def beside_downloads(options: argparse.Namespace, hot: str, cold: list[str]):
         multiprocessing.Process(target=download, args=(options.port, path, counter), daemon=True)
         for path, counter in zip(cold, counters)
     ]
+    folder = hot.rsplit("/", 1)[0]
+    running += [
+        multiprocessing.Process(target=upload, args=(options, f"{folder}/up-{index}"), daemon=True)
+        for index in range(options.uploads)
+    ]
     for process in running:
         process.start()
     try:
@@ -134,6 +143,20 @@ def download(port: int, path: str, received):
         connection.sendall(request(port, path))
         while part := connection.recv(_CHUNK):
             received.value += len(part)
+
+
+def upload(options: argparse.Namespace, path: str):
+    """Stores a file again and again, of a size that keeps the disk busy for seconds."""
+    size = int(options.rate * 2e6)
+    head = f"PUT /{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", options.port)) as connection:
+        while True:
+            connection.sendall(head.encode())
+            for _ in range(size // _CHUNK):
+                connection.sendall(bytes(_CHUNK))
+            connection.sendall(bytes(size % _CHUNK))
+            if not connection.recv(_CHUNK).startswith(b"HTTP/1.1 20"):
+                raise SystemExit("an upload was refused")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Limits how fast one process may read from a disk, by a control group of either version."""
+"""Limits how fast one process may read from a disk and write to it, by a control group of either version."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 _GROUP = "number8-bench"
 
 
-class ReadLimit:
-    """While its `with` block runs, `pid` reads no more than `bytes_per_s` from `folder`'s disk.
+class DiskLimit:
+    """While its `with` block runs, `pid` reads no more than `bytes_per_s` from `folder`'s disk, nor writes more.
 
     Needs root. Raises OSError where the kernel refuses, LookupError where it has no such limit.
     """
@@ -17,16 +17,18 @@ class ReadLimit:
         self.version, self._root = _controller()
         self._group = self._root / _GROUP
 
-    def __enter__(self) -> "ReadLimit":
+    def __enter__(self) -> "DiskLimit":
         self._home = self._root / _membership(self._pid, self.version).lstrip("/")
         if self.version == 2:
             (self._root / "cgroup.subtree_control").write_text("+io")
-            file, limit = "io.max", f"{self._disk} rbps={self._bytes_per_s}"
+            limits = {"io.max": f"{self._disk} rbps={self._bytes_per_s} wbps={self._bytes_per_s}"}
         else:
-            file, limit = "blkio.throttle.read_bps_device", f"{self._disk} {self._bytes_per_s}"
+            both = "blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device"
+            limits = dict.fromkeys(both, f"{self._disk} {self._bytes_per_s}")
         self._group.mkdir(exist_ok=True)
         try:
-            (self._group / file).write_text(limit)
+            for file, limit in limits.items():
+                (self._group / file).write_text(limit)
             self._move(self._group)
         except OSError:
             self._group.rmdir()

@@ -24,8 +24,8 @@ TEXT = b"".join(b"<p>Line %d of a text that compresses well.</p>\n" % n for n in
 class Number8:
     """One running server. Leaving the `with` block stops it and checks that it ends cleanly."""
 
-    def __init__(self, folder):
-        command = [BINARY, "--bind", "127.0.0.1", "--port", "0", folder]
+    def __init__(self, folder, *options):
+        command = [BINARY, "--bind", "127.0.0.1", "--port", "0", *options, folder]
         self.process = subprocess.Popen(
             command,
             env=environment(),
