@@ -1,6 +1,7 @@
 //! Writes the seeds of every fuzz target: `seed FOLDER` fills one folder a target from the wire cases of
 //! number8-proto. A case for heads is one for fields, paths and connections too; what stands behind its
-//! head is one for bodies. Frames of WebSocket are in no wire case: they stand here.
+//! head is one for bodies. Frames of WebSocket and what proxies say are in no wire case: they
+//! stand here.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +15,8 @@ fn main() -> std::io::Result<()> {
     let root = std::env::args().nth(1).expect("usage: seed FOLDER");
     let cases =
         cases::all(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/number8-proto/tests/wire"));
-    for target in ["head", "body", "connection", "range_conditional", "path", "disposition", "sse"] {
+    for target in ["head", "body", "connection", "range_conditional", "path", "disposition", "sse"]
+    {
         let folder = Path::new(&root).join(target);
         std::fs::create_dir_all(&folder)?;
         let mut seen = HashSet::new();
@@ -30,10 +32,12 @@ fn main() -> std::io::Result<()> {
             }
         }
     }
-    let folder = Path::new(&root).join("ws");
-    std::fs::create_dir_all(&folder)?;
-    for (at, frames) in FRAMES.iter().enumerate() {
-        std::fs::write(folder.join(at.to_string()), frames)?;
+    for (target, seeds) in [("ws", FRAMES), ("proxied", PROXIED)] {
+        let folder = Path::new(&root).join(target);
+        std::fs::create_dir_all(&folder)?;
+        for (at, seed) in seeds.iter().enumerate() {
+            std::fs::write(folder.join(at.to_string()), seed)?;
+        }
     }
     Ok(())
 }
@@ -47,6 +51,17 @@ const FRAMES: &[&[u8]] = &[
     b"\x82\x7f\0\0\0\0\0\x01\0\0",
     b"\x8a\x80\0\0\0\0\x88\x85\0\0\0\0\x03\xe8bye",
     b"\x88\x02\x03\xee",
+];
+
+/// What proxies say, in front of a connection and in fields.
+const PROXIED: &[&[u8]] = &[
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\nGET",
+    b"PROXY TCP6 2001:db8::1 ::2 4711 80\r\n",
+    b"PROXY UNKNOWN\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x12\x67\0\x50GET",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    b"for=192.0.2.60;proto=https, for=\"[2001:db8::1]:4711\";host=\"a\\\"b\"",
+    b"192.0.2.60, unknown, [2001:db8::1]:80",
 ];
 
 fn behind_head(request: &[u8]) -> &[u8] {

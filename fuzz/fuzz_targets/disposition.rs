@@ -12,6 +12,10 @@ fuzz_target!(|value: &[u8]| {
         assert!(name.len() <= 2 * value.len());
     }
     let value = value.strip_suffix(b" ").unwrap_or(value);
-    let longer = [value.trim_ascii_end().strip_suffix(b";").unwrap_or(value), b" ; x = \"y\" "].concat();
-    assert_eq!(ContentDisposition::parse(&longer).map(|again| again.filename), Some(parsed.filename));
+    let longer =
+        [value.trim_ascii_end().strip_suffix(b";").unwrap_or(value), b" ; x = \"y\" "].concat();
+    assert_eq!(
+        ContentDisposition::parse(&longer).map(|again| again.filename),
+        Some(parsed.filename)
+    );
 });

@@ -30,6 +30,7 @@ known! {
     ContentLength = "content-length",
     ContentType = "content-type",
     Expect = "expect",
+    Forwarded = "forwarded",
     Host = "host",
     IfMatch = "if-match",
     IfModifiedSince = "if-modified-since",
@@ -42,6 +43,10 @@ known! {
     TransferEncoding = "transfer-encoding",
     Upgrade = "upgrade",
     UserAgent = "user-agent",
+    XForwardedFor = "x-forwarded-for",
+    XForwardedHost = "x-forwarded-host",
+    XForwardedProto = "x-forwarded-proto",
+    XRealIp = "x-real-ip",
 }
 
 impl Known {

@@ -1,6 +1,6 @@
 //! The Host field (RFC 9110 §7.2): `uri-host [ ":" port ]`, checked against RFC 3986 §3.2.2.
 
-use core::net::Ipv6Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::syntax;
 
@@ -33,6 +33,69 @@ pub fn valid_host(value: &[u8]) -> bool {
             }
             _ => return false,
         }
+    }
+}
+
+/// The name or IP literal of a Host value, without its port and without the dot that ends a full name.
+///
+/// ```
+/// use number8_proto::host::name_of;
+/// assert_eq!(name_of(b"board.example.:8080"), b"board.example");
+/// assert_eq!(name_of(b"[::1]:8080"), b"[::1]");
+/// ```
+#[must_use]
+pub fn name_of(host: &[u8]) -> &[u8] {
+    let (name, _) = split_port(host);
+    name.strip_suffix(b".").unwrap_or(name)
+}
+
+/// Whether a Host value names an IP address, or this very machine as every machine calls itself.
+#[must_use]
+pub fn is_literal_or_localhost(host: &[u8]) -> bool {
+    let name = name_of(host);
+    name.starts_with(b"[")
+        || name.eq_ignore_ascii_case(b"localhost")
+        || str::from_utf8(name).is_ok_and(|name| name.parse::<Ipv4Addr>().is_ok())
+}
+
+/// Whether an Origin value (RFC 6454 §7) is that of pages from this host: the same name and the same port, which a
+/// missing port of either takes from the scheme of the origin.
+///
+/// ```
+/// use number8_proto::host::is_origin_of;
+/// assert!(is_origin_of(b"http://board.local", b"board.local:80"));
+/// assert!(!is_origin_of(b"http://board.local:3000", b"board.local"));
+/// assert!(!is_origin_of(b"null", b"board.local"));
+/// ```
+#[must_use]
+pub fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
+    let scheme_end = origin.windows(3).position(|part| part == b"://");
+    let Some((scheme, authority)) = scheme_end.map(|end| (&origin[..end], &origin[end + 3..]))
+    else {
+        return false;
+    };
+    let default_port: &[u8] = match scheme {
+        b"http" => b"80",
+        b"https" => b"443",
+        _ => return false,
+    };
+    let same_port = port_of(authority, default_port) == port_of(host, default_port);
+    valid_host(authority) && same_port && name_of(authority).eq_ignore_ascii_case(name_of(host))
+}
+
+fn port_of<'a>(host: &'a [u8], default_port: &'a [u8]) -> &'a [u8] {
+    match split_port(host).1 {
+        b"" => default_port,
+        port => port,
+    }
+}
+
+/// The host and its port, which is empty where there is none.
+fn split_port(host: &[u8]) -> (&[u8], &[u8]) {
+    match host.iter().rposition(|&b| b == b':') {
+        // A colon inside brackets belongs to an IPv6 literal.
+        Some(colon) if !host.ends_with(b"]") => (&host[..colon], &host[colon + 1..]),
+        _ => (host, b""),
     }
 }
 

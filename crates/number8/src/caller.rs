@@ -30,12 +30,25 @@ pub struct Caller {
     pub user: Option<Arc<str>>,
     /// Whether the client's request travelled encrypted, as far as is known.
     pub is_secure: bool,
+    /// The host that the client asked for, where a proxy that is trusted tells another than Host.
+    pub host: Option<Box<str>>,
 }
 
 impl Caller {
     /// What a connection tells.
     #[must_use]
     pub fn new(peer: Option<SocketAddr>) -> Self {
-        Self { peer, ip: peer.map(|peer| peer.ip()), user: None, is_secure: false }
+        Self { peer, ip: peer.map(|peer| peer.ip()), ..Self::default() }
+    }
+
+    /// Forgets what was found out about the request before; most often that was nothing.
+    pub(crate) fn begin_again(&mut self, peer: Option<SocketAddr>) {
+        if self.user.is_some()
+            || self.host.is_some()
+            || self.is_secure
+            || self.ip != peer.map(|peer| peer.ip())
+        {
+            *self = Self::new(peer);
+        }
     }
 }

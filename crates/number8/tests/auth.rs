@@ -12,6 +12,7 @@ use number8::layers::auth::{Auth, AuthLimits};
 use number8::server::Options;
 use number8::testing::TestServer;
 use number8::{Answer, App, Call, Handler, Response};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Made by others: "password" of argon2's own tests, "abc" of bcrypt's, "42" by `openssl passwd -6`.
 const ARGON2: &str =
@@ -231,10 +232,10 @@ async fn a_right_password_costs_one_hash_for_a_time() {
     assert_eq!(ask(&server, &basic("joe", "right")).await.0, 200);
     let first = begun.elapsed();
     let begun = Instant::now();
-    for _ in 0..10 {
+    for _ in 0..100 {
         assert_eq!(ask(&server, &basic("joe", "right")).await.0, 200);
     }
-    assert!(begun.elapsed() < first * 5, "ten more took {:?}, one {first:?}", begun.elapsed());
+    assert!(begun.elapsed() < first * 50, "100 more took {:?}, one {first:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -259,9 +260,10 @@ fn an_unknown_name_takes_as_long_as_a_known_one() {
         .unwrap();
     let quickest = |name: &str| {
         let time = |_| {
-            let begun = Instant::now();
+            let begun = clock_gettime(ClockId::ThreadCPUTime);
             assert!(!accounts.verify(name, "wrong"));
-            begun.elapsed()
+            let ended = clock_gettime(ClockId::ThreadCPUTime);
+            (ended.tv_sec - begun.tv_sec) * 1_000_000_000 + ended.tv_nsec - begun.tv_nsec
         };
         (0..5).map(time).min().unwrap()
     };
@@ -269,7 +271,8 @@ fn an_unknown_name_takes_as_long_as_a_known_one() {
     for name in ["plain", "argon2", "bcrypt", ""] {
         let known = quickest(name);
         let (less, more) = (known.min(unknown), known.max(unknown));
-        assert!(less * 2 > more, "{name} {known:?}, nobody {unknown:?}");
+        // Other work on the machine makes both vary; without the precaution one would be thousands of times the other.
+        assert!(less * 4 > more, "{name} {known} ns, nobody {unknown} ns");
     }
 }
 

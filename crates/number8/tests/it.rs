@@ -7,6 +7,10 @@ mod access;
 // Who somebody is: passwords, tokens, fields, functions.
 #[cfg(feature = "accounts")]
 mod auth;
+// Which pages may do what, and read what.
+mod origin;
+// Who a client is behind a proxy.
+mod proxies;
 // Connections are taken whatever `accept` says.
 mod accept;
 // Blocking calls: bounded, batched, none in the way of another. (`loom.rs` has the interleavings.)

@@ -168,6 +168,12 @@ impl HeadParser {
         }
     }
 
+    /// Forgets every field of these names, as if it had not been sent. [`Head::bytes`] stays what was sent.
+    pub fn forget(&mut self, names: &[Known]) {
+        self.fields.retain(|field| !names.contains(&field.known));
+        self.present = names.iter().fold(self.present, |present, name| present & !name.bit());
+    }
+
     /// The head that [`HeadParser::parse`] found complete in `input`.
     #[must_use]
     pub fn head<'b>(&'b self, input: &'b [u8]) -> Head<'b> {

@@ -13,6 +13,8 @@ mod uri;
 mod host;
 // What a file is to be called, in every spelling.
 mod disposition;
+// What proxies say of clients, and whose an origin is.
+mod forwarded;
 // Choices are among what is there and what is accepted.
 mod negotiate;
 

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use number8_proto::headers::Known;
-use number8_proto::http1::{Head, Method};
+use number8_proto::host::{is_literal_or_localhost, name_of};
+use number8_proto::http1::{Head, HeadParser, Method};
 
 use super::App;
 use super::pages::{health, not_allowed, options, plain_page};
@@ -12,6 +13,7 @@ use crate::body::Body;
 use crate::caller::Caller;
 use crate::handler::{Answer, Call};
 use crate::layer::{Before, Waited};
+use crate::layers::proxies;
 use crate::response::Response;
 use crate::router::Found;
 
@@ -54,6 +56,26 @@ impl App {
             }
         }
         Begun::Answer(self.handle(call))
+    }
+
+    /// Finds out who a client is that comes by a proxy; answers where that cannot be. What others say of themselves is
+    /// taken away.
+    pub(crate) fn identify(
+        &self,
+        parser: &mut HeadParser,
+        head: &[u8],
+        caller: &mut Caller,
+    ) -> Option<Response> {
+        let head = parser.head(head);
+        if !proxies::FIELDS.iter().any(|&name| head.has(name)) {
+            return None;
+        }
+        if !self.proxies.trust(caller.peer) {
+            parser.forget(&proxies::FIELDS);
+            return None;
+        }
+        let disagreement = self.proxies.identify(&head, caller).err()?;
+        Some(Response::error(400, disagreement.to_string()).closing())
     }
 
     /// What no layer is asked about: another's host, the server as a whole, its health.
@@ -137,16 +159,8 @@ impl App {
     }
 
     fn is_ours(&self, host: &[u8]) -> bool {
-        let name = match host.iter().rposition(|&b| b == b':') {
-            // A colon inside brackets belongs to an IPv6 literal.
-            Some(colon) if !host.ends_with(b"]") => &host[..colon],
-            _ => host,
-        };
-        let name = name.strip_suffix(b".").unwrap_or(name);
-        name.starts_with(b"[")
-            || name.eq_ignore_ascii_case(b"localhost")
-            || std::str::from_utf8(name)
-                .is_ok_and(|name| name.parse::<std::net::Ipv4Addr>().is_ok())
+        let name = name_of(host);
+        is_literal_or_localhost(host)
             || self.hosts.iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
     }
 }

@@ -22,6 +22,7 @@ use crate::access::Access;
 use crate::handler::{Call, Handler, IntoHandler, Needs};
 use crate::layer::{Ahead, Behind, Layer};
 use crate::layers::access_log::{Format, Sink};
+use crate::layers::proxies::Proxies;
 use crate::response::Response;
 use crate::router::{self, RouteError, Router};
 use crate::server::Options;
@@ -50,6 +51,7 @@ pub struct App {
     mounts: Vec<(Vec<u8>, Box<dyn Handler>)>,
     error_pages: HashMap<u16, ErrorPage>,
     hosts: Vec<String>,
+    proxies: Proxies,
     health: Option<Vec<u8>>,
     server_name: Option<String>,
     fields: Fields,
@@ -97,6 +99,7 @@ impl App {
             mounts: Vec::new(),
             error_pages: HashMap::new(),
             hosts: Vec::new(),
+            proxies: Proxies::default(),
             health: None,
             server_name: Some("number8".to_owned()),
             fields: Fields::new(),
@@ -352,6 +355,21 @@ impl App {
         self
     }
 
+    /// Believes these proxies what they say of the client: its address, its scheme, its host. From anybody else the
+    /// fields Forwarded, X-Forwarded-For, -Host and -Proto and X-Real-IP are taken away before anything sees them.
+    ///
+    /// ```
+    /// use number8::{App, layers::proxies::Proxies};
+    ///
+    /// let app = App::new().proxies(Proxies::new(["127.0.0.1".parse()?]));
+    /// # Ok::<(), number8::layers::proxies::ProxyError>(())
+    /// ```
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
     /// Answers this path with 200 as long as the server lives; such requests are not logged.
     #[must_use]
     pub fn health(mut self, path: impl Into<Option<String>>) -> Self {
@@ -396,10 +414,6 @@ impl App {
     #[must_use]
     pub fn test(self) -> TestServer {
         TestServer::new(self, Options::default())
-    }
-
-    pub(crate) fn has_layers(&self) -> bool {
-        !self.layers.is_empty()
     }
 
     pub(crate) fn rules(&self) -> &Arc<Access> {

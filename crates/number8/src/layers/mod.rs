@@ -3,3 +3,6 @@
 pub mod access_log;
 #[cfg(feature = "accounts")]
 pub mod auth;
+pub mod cors;
+pub mod proxies;
+pub mod same_origin;

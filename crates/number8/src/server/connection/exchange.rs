@@ -78,9 +78,9 @@ impl<T: Transport + Unpin> Connection<T> {
             let busy = busy("the server holds as much as it may");
             return self.answer(turn, app, work, since, busy, None);
         }
-        if app.has_layers() {
-            // What they found out about the request before.
-            self.caller = Caller::new(self.peer);
+        self.caller.begin_again(self.peer);
+        if let Some(refusal) = app.identify(&mut work.parser, work.input.head(), &mut self.caller) {
+            return self.answer(turn, app, work, since, refusal, None);
         }
         let (feed, body) = match self.conn.body() {
             BodyLength::None => (None, Body::empty()),

@@ -4,6 +4,7 @@
 mod request;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
@@ -82,9 +83,22 @@ impl TestServer {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn connect_with(&self, capacity: usize) -> End {
+        self.accept(capacity, None)
+    }
+
+    /// A new connection that seems to come from that address.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn connect_from(&self, peer: SocketAddr) -> End {
+        self.accept(CAPACITY, Some(peer))
+    }
+
+    fn accept(&self, capacity: usize, peer: Option<SocketAddr>) -> End {
         let (client, server) = memory::pair(capacity);
-        if let Some(place) = self.worker.enter(None) {
-            tokio::spawn(Connection::new(server, place, None));
+        if let Some(place) = self.worker.enter(peer.map(|peer| peer.ip())) {
+            tokio::spawn(Connection::new(server, place, peer));
         }
         client
     }

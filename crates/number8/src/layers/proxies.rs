@@ -1,0 +1,205 @@
+//! Who is behind a proxy: believed from those proxies that are trusted, and from nobody else.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use number8_proto::forwarded::{Hop, parse_forwarded, parse_x_forwarded_for};
+use number8_proto::headers::Known;
+use number8_proto::host::valid_host;
+use number8_proto::http1::Head;
+
+use crate::caller::Caller;
+
+/// The proxies that are trusted to say who a client is.
+///
+/// They say it by Forwarded (RFC 7239) or by X-Forwarded-For, -Proto and -Host. A proxy hands on what it does not write
+/// itself, so where both are there and name two clients, the request is refused: one of them was made up.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(Vec<Proxy>);
+
+impl Proxies {
+    /// Trusts these and nobody else.
+    ///
+    /// ```
+    /// use number8::layers::proxies::Proxies;
+    ///
+    /// let proxies = Proxies::new(["10.0.0.0/8".parse()?, "::1".parse()?, "unix".parse()?]);
+    /// # Ok::<(), number8::layers::proxies::ProxyError>(())
+    /// ```
+    #[must_use]
+    pub fn new(proxies: impl IntoIterator<Item = Proxy>) -> Self {
+        Self(proxies.into_iter().collect())
+    }
+
+    /// Whether the other end of a connection is one of them.
+    #[must_use]
+    pub fn trust(&self, peer: Option<SocketAddr>) -> bool {
+        match peer {
+            None => self.0.contains(&Proxy::Unix),
+            Some(peer) => self.trusts(peer.ip()),
+        }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|proxy| proxy.contains(address))
+    }
+
+    /// Fills in what a trusted proxy says of the client.
+    pub(crate) fn identify(
+        &self,
+        head: &Head<'_>,
+        caller: &mut Caller,
+    ) -> Result<(), Disagreement> {
+        let forwarded = match head.joined(Known::Forwarded) {
+            Some(value) => {
+                let hops = parse_forwarded(&value).ok_or(Disagreement::Unreadable)?;
+                Some(self.client(hops.iter().map(|hop| hop.client)).map(|at| owned(&hops[at])))
+            }
+            None => None,
+        };
+        let x_forwarded = head.joined(Known::XForwardedFor).map(|value| {
+            let addresses: Vec<_> = parse_x_forwarded_for(&value).collect();
+            self.client(addresses.iter().copied()).and_then(|at| addresses[at])
+        });
+        let told = match (forwarded, x_forwarded) {
+            (Some(hop), Some(address)) => {
+                let hop = hop.unwrap_or_default();
+                if hop.client != address {
+                    return Err(Disagreement::TwoClients);
+                }
+                hop
+            }
+            (Some(hop), None) => hop.unwrap_or_default(),
+            (None, Some(client)) => Told { client, ..Told::default() },
+            (None, None) => Told { client: caller.ip, ..Told::default() },
+        };
+        caller.ip = told.client;
+        let last = |value: &[u8]| {
+            value.rsplit(|&b| b == b',').next().map(|last| last.trim_ascii().to_vec())
+        };
+        let proto = told.proto.or_else(|| last(&head.joined(Known::XForwardedProto)?));
+        caller.is_secure |= proto.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
+        let host = told.host.or_else(|| last(&head.joined(Known::XForwardedHost)?));
+        let host =
+            host.filter(|host| valid_host(host)).and_then(|host| String::from_utf8(host).ok());
+        caller.host = host.map(String::into_boxed_str).or_else(|| caller.host.take());
+        Ok(())
+    }
+
+    /// Which entry names the client: the last one that is no trusted proxy, else the first. Each entry was written by
+    /// whom the next one names, so what stands before an entry that is not trusted may be made up.
+    fn client(
+        &self,
+        hops: impl DoubleEndedIterator<Item = Option<IpAddr>> + ExactSizeIterator,
+    ) -> Option<usize> {
+        let is_proxy = |hop: &Option<IpAddr>| hop.is_some_and(|address| self.trusts(address));
+        let count = hops.len();
+        let trusted = hops.rev().take_while(is_proxy).count();
+        (count > 0).then(|| count.saturating_sub(trusted + 1))
+    }
+}
+
+/// What only a trusted proxy may send.
+pub(crate) const FIELDS: [Known; 5] = [
+    Known::Forwarded,
+    Known::XForwardedFor,
+    Known::XForwardedHost,
+    Known::XForwardedProto,
+    Known::XRealIp,
+];
+
+/// What is told of a client.
+#[derive(Default)]
+struct Told {
+    client: Option<IpAddr>,
+    proto: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+}
+
+fn owned(hop: &Hop<'_>) -> Told {
+    let own = |value: &Option<std::borrow::Cow<'_, [u8]>>| value.as_deref().map(<[u8]>::to_vec);
+    Told { client: hop.client, proto: own(&hop.proto), host: own(&hop.host) }
+}
+
+/// Why what a trusted proxy handed on cannot be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disagreement {
+    /// Forwarded is none.
+    Unreadable,
+    /// Forwarded and X-Forwarded-For name two clients.
+    TwoClients,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "the field Forwarded is not valid",
+            Self::TwoClients => "Forwarded and X-Forwarded-For name two clients",
+        })
+    }
+}
+
+/// A proxy, or a network of them: `192.0.2.1`, `10.0.0.0/8`, `fd00::/8`, or `unix` for whoever comes by a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// Whoever connects to a Unix socket.
+    Unix,
+    /// The addresses that have the first bits in common with this one.
+    Network {
+        /// One of them.
+        address: IpAddr,
+        /// How many bits.
+        bits: u8,
+    },
+}
+
+impl Proxy {
+    fn contains(&self, other: IpAddr) -> bool {
+        let Self::Network { address, bits } = *self else { return false };
+        match (address, other.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+                (own.to_bits() ^ other.to_bits()) & mask == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+                (own.to_bits() ^ other.to_bits()) & mask == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Proxy {
+    type Err = ProxyError;
+
+    fn from_str(text: &str) -> Result<Self, ProxyError> {
+        if text == "unix" {
+            return Ok(Self::Unix);
+        }
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| ProxyError)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).ok_or(ProxyError)?,
+            None => most,
+        };
+        Ok(Self::Network { address, bits })
+    }
+}
+
+/// A text names no [`Proxy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyError;
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a proxy is an IP address, a network such as 10.0.0.0/8, or unix")
+    }
+}
+
+impl std::error::Error for ProxyError {}
