@@ -50,8 +50,8 @@ async function printedUrl(child) {
   throw new Error(`number8 printed no URL but: ${seen}`);
 }
 
-/** A browser of our own: a new profile, no sandbox (CI runs as root), no calls home. */
-export function openBrowser() {
+/** A browser of our own: a new profile, no sandbox (CI runs as root), no calls home, and `more` arguments. */
+export function openBrowser(more = []) {
   return chromium.launch({
     executablePath: BROWSER,
     args: [
@@ -62,6 +62,7 @@ export function openBrowser() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 
 use crate::config::Config;
+use crate::explain::Question;
 use crate::file;
 use crate::options::{self, Kind, Opt, SECTIONS};
 use crate::problem::Problem;
@@ -36,6 +37,10 @@ Exit codes: 0 stopped as asked, 1 failure, 2 wrong command line, 78 wrong config
 pub enum Action {
     /// Print this and end.
     Print(Vec<u8>),
+    /// Make a hash of a password, for this name if there is one, and end.
+    Password(Option<String>),
+    /// Say which rule decides about a request and end.
+    Explain(Question, Invocation),
     /// Check this configuration file and end.
     Check(PathBuf),
     /// Print the settings that would be served with and end.
@@ -84,11 +89,19 @@ impl Invocation {
 /// Help or version was asked for, or the arguments are wrong.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, Stop> {
     let matches = command().try_get_matches_from(arguments).map_err(|error| stop(&error))?;
-    if let Some((_, config)) = matches.subcommand()
-        && let Some((_, check)) = config.subcommand()
-        && let Some(path) = check.get_one::<PathBuf>("file")
-    {
-        return Ok(Action::Check(path.clone()));
+    match matches.subcommand() {
+        Some(("passwd", passwd)) => {
+            return Ok(Action::Password(passwd.get_one::<String>("name").cloned()));
+        }
+        Some(("explain", explain)) => return Ok(explained(explain)),
+        Some((_, config)) => {
+            if let Some((_, check)) = config.subcommand()
+                && let Some(path) = check.get_one::<PathBuf>("file")
+            {
+                return Ok(Action::Check(path.clone()));
+            }
+        }
+        None => {}
     }
     if let Some(shell) = matches.get_one::<Shell>("print-completions") {
         let mut script = Vec::new();
@@ -112,6 +125,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
     })
 }
 
+/// `explain`, which takes every option of serving. Whatever would be served plays no part.
+fn explained(matches: &ArgMatches) -> Action {
+    let text = |name| matches.get_one::<String>(name).cloned();
+    let question = Question {
+        user: text("user"),
+        method: text("method").unwrap_or_default(),
+        path: text("target").unwrap_or_default(),
+    };
+    let mut flags = flags(matches);
+    if let Some(path) = options::find("path") {
+        flags.set(path, Setting { origin: Origin::Flag, values: vec![".".to_owned()] });
+    }
+    let file = matches.get_one::<PathBuf>("config").cloned();
+    Action::Explain(question, Invocation { flags, file })
+}
+
 /// The command as clap knows it.
 pub fn command() -> Command {
     let check = Command::new("check")
@@ -124,6 +153,24 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .subcommand(check);
+    let passwd = Command::new("passwd")
+        .about("Print the hash of a password, typed unseen or from standard input (for --auth and --auth-file)")
+        .arg(Arg::new("name").value_name("NAME").help("Print a line for --auth-file"));
+    let required =
+        |name: &'static str, value: &'static str| Arg::new(name).value_name(value).required(true);
+    let explain = Command::new("explain")
+        .about("Say which rule decides about a request; takes every option of serving")
+        .args([
+            required("method", "METHOD").help("GET, HEAD, PUT, POST, DELETE or MOVE"),
+            required("target", "/PATH").help("The path from the root of the server"),
+            Arg::new("user").long("user").value_name("NAME").help("Who asks; without it, anybody"),
+            config_file(),
+        ])
+        .args(
+            options::all()
+                .filter(|option| !option.is_positional)
+                .map(|option| arg(option).hide(true)),
+        );
     let mut command = Command::new("number8")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -131,7 +178,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args_override_self(true)
-        .subcommand(config);
+        .subcommands([passwd, explain, config]);
     for section in SECTIONS {
         for option in section.options {
             let heading = (!option.is_positional).then_some(section.heading);
@@ -139,12 +186,7 @@ pub fn command() -> Command {
         }
     }
     command.next_help_heading("Configuration and more").args([
-        Arg::new("config")
-            .long("config")
-            .value_name("FILE")
-            .value_hint(ValueHint::FilePath)
-            .value_parser(value_parser!(PathBuf))
-            .help("Read this configuration file and no other"),
+        config_file(),
         Arg::new("print-config")
             .long("print-config")
             .action(ArgAction::SetTrue)
@@ -159,6 +201,15 @@ pub fn command() -> Command {
             .action(ArgAction::SetTrue)
             .help("Print the manual page"),
     ])
+}
+
+fn config_file() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_hint(ValueHint::FilePath)
+        .value_parser(value_parser!(PathBuf))
+        .help("Read this configuration file and no other")
 }
 
 fn arg(option: &Opt) -> Arg {
@@ -196,9 +247,10 @@ fn flags(matches: &ArgMatches) -> Settings {
         let values = match option.kind {
             Kind::Switch if matches.get_flag(option.name) => vec!["true".to_owned()],
             Kind::Switch => continue,
-            _ => match matches.get_many::<String>(option.name) {
-                Some(values) => values.cloned().collect(),
-                None => continue,
+            // A subcommand does not know all of them.
+            _ => match matches.try_get_many::<String>(option.name) {
+                Ok(Some(values)) => values.cloned().collect(),
+                _ => continue,
             },
         };
         settings.set(option, Setting { origin: Origin::Flag, values });

@@ -8,7 +8,7 @@ use number8::access::Rights;
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
-use crate::config::Config;
+use crate::config::{Access, Config};
 use crate::problem::one_line;
 
 /// Beginnings of the names of interfaces that lead to containers and virtual machines, not to other people.
@@ -59,7 +59,7 @@ pub fn text(
     for mount in &config.files.mounts {
         let path = one_line(&mount.path.to_string_lossy());
         let place = if mount.url == "/" { String::new() } else { format!(" under {}", mount.url) };
-        let rights = rights(config.access.everyone);
+        let rights = rights(&config.access);
         text.push_str(&format!("Serving {path}{place}, {rights}\n"));
     }
     for url in &urls {
@@ -76,8 +76,18 @@ pub fn text(
     text
 }
 
-/// What everyone may do.
-fn rights(everyone: Rights) -> String {
+/// What everyone may do, and whether somebody may do more.
+fn rights(access: &Access) -> String {
+    let everyone = access.rules.rights(None, b"/");
+    if access.accounts.is_some() {
+        let more = if everyone.is_empty() { "for those who log in" } else { "more after a login" };
+        let everyone = if everyone.is_empty() { String::new() } else { rights_of(everyone) + ", " };
+        return everyone + more;
+    }
+    rights_of(everyone)
+}
+
+fn rights_of(everyone: Rights) -> String {
     if everyone == Rights::RO {
         return "read only".to_owned();
     }

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use number8::access::Rights;
 use number8::layers::access_log::Format;
+use number8::layers::proxies::Proxy;
 use number8::store::OnClash;
 
+pub use crate::access::Access;
 use crate::problem::Problem;
 use crate::settings::{Origin, Settings};
 use crate::syntax;
@@ -63,26 +64,6 @@ pub struct Files {
     pub cache_bytes: u64,
 }
 
-/// Who may do what.
-#[derive(Clone, Copy, Debug)]
-pub struct Access {
-    /// What everyone may do everywhere.
-    pub everyone: Rights,
-    /// Whether they may also write from other machines.
-    pub insecure: bool,
-}
-
-impl Access {
-    /// Whether somebody whom nobody knows may change files.
-    pub fn everyone_writes(&self) -> bool {
-        self.everyone.intersects(WRITING)
-    }
-}
-
-/// The rights to change files.
-const WRITING: Rights =
-    Rights::CREATE.union(Rights::OVERWRITE).union(Rights::DELETE).union(Rights::MOVE);
-
 /// How files are taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Uploads {
@@ -114,6 +95,8 @@ pub struct Listen {
     pub port: u16,
     /// Host names that are answered, in lower case; empty for all.
     pub hosts: Vec<String>,
+    /// Whom to believe about who a client is.
+    pub trusted_proxies: Vec<Proxy>,
     /// Empty, or a path without a slash at its end that everything is under.
     pub path_prefix: String,
     /// Whether to draw the address as a QR code.
@@ -125,6 +108,8 @@ pub struct Listen {
 pub struct Answers {
     /// Fields to add.
     pub headers: Vec<(String, String)>,
+    /// Whose pages may read: `None` for our own only, an empty list for all.
+    pub cors: Option<Vec<String>>,
     /// Cache-Control of files.
     pub cache_control: Option<String>,
     /// Whether there is a Server field.
@@ -213,7 +198,7 @@ impl Config {
     pub fn check(settings: &Settings) -> Result<Config, Problem> {
         let config = Config {
             files: files(settings)?,
-            access: access(settings)?,
+            access: Access::check(settings)?,
             uploads: uploads(settings)?,
             listen: listen(settings)?,
             answers: answers(settings)?,
@@ -267,20 +252,6 @@ fn files(settings: &Settings) -> Result<Files, Problem> {
     })
 }
 
-fn access(settings: &Settings) -> Result<Access, Problem> {
-    let mut everyone = required(settings, "allow", |value| {
-        value.parse::<Rights>().map_err(|error| error.to_string())
-    })?;
-    if settings.switch("allow-all")? {
-        if settings.get("allow").is_some_and(|setting| setting.origin != Origin::Default) {
-            let why = "this does not go with allow: take one of the two";
-            return Err(settings.problem("allow-all", why));
-        }
-        everyone = Rights::RW;
-    }
-    Ok(Access { everyone, insecure: settings.switch("insecure")? })
-}
-
 fn uploads(settings: &Settings) -> Result<Uploads, Problem> {
     Ok(Uploads {
         bytes_max: Some(size(settings, "max-upload", 0)?).filter(|&limit| limit > 0),
@@ -302,6 +273,9 @@ fn listen(settings: &Settings) -> Result<Listen, Problem> {
             value.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
         })?,
         hosts: settings.list("host", syntax::host)?,
+        trusted_proxies: settings.list("trusted-proxy", |value| {
+            value.parse::<Proxy>().map_err(|error| error.to_string())
+        })?,
         path_prefix: settings.one("path-prefix", syntax::prefix)?.unwrap_or_default(),
         qr: settings.switch("qr")?,
     })
@@ -310,6 +284,7 @@ fn listen(settings: &Settings) -> Result<Listen, Problem> {
 fn answers(settings: &Settings) -> Result<Answers, Problem> {
     Ok(Answers {
         headers: settings.list("header", syntax::header)?,
+        cors: settings.one("cors", syntax::cors)?.flatten(),
         cache_control: settings.one("cache-control", syntax::field_value)?,
         server_header: !settings.switch("no-server-header")?,
         health: settings.one("health", syntax::health)?.flatten(),

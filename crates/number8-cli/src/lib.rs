@@ -5,11 +5,14 @@
 //! Every option is one row of [`options`]: its flag, its variable, its key, its default and its help come from there.
 //! Nothing here speaks HTTP.
 
+pub mod access;
 pub mod args;
 pub mod banner;
 pub mod config;
+pub mod explain;
 pub mod file;
 pub mod options;
+pub mod passwd;
 pub mod problem;
 pub mod serve;
 pub mod settings;
@@ -22,6 +25,7 @@ use std::process::ExitCode;
 
 use args::{Action, Invocation};
 use config::Config;
+use explain::Question;
 use problem::Problem;
 use settings::Settings;
 
@@ -40,6 +44,14 @@ pub fn run(
     };
     match action {
         Action::Print(text) => exit_of(print(&text)),
+        Action::Password(name) => match passwd::line(name.as_deref()) {
+            Ok(line) => exit_of(print(line.as_bytes())),
+            Err(problem) => problem.report(),
+        },
+        Action::Explain(question, invocation) => match explain(&question, &invocation) {
+            Ok(text) => exit_of(print(text.as_bytes())),
+            Err(problem) => problem.report(),
+        },
         Action::Check(path) => match file::read(&path)
             .and_then(Settings::completed)
             .and_then(|all| Config::check(&all))
@@ -65,6 +77,11 @@ pub fn run(
             Err(problem) => problem.report(),
         },
     }
+}
+
+fn explain(question: &Question, invocation: &Invocation) -> Result<String, Problem> {
+    let (_, config) = invocation.load()?;
+    question.answer(&config.access.rules).map_err(Problem::usage)
 }
 
 fn warn(config: &Config) {

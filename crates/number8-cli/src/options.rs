@@ -50,11 +50,22 @@ pub struct Opt {
     pub default: Default,
     /// One line of help.
     pub help: &'static str,
+    /// Its value holds a secret, which is shown nowhere.
+    pub is_secret: bool,
 }
 
 impl Opt {
     const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
-        Opt { name, short: None, is_positional: false, kind, value, default: Default::Unset, help }
+        Opt {
+            name,
+            short: None,
+            is_positional: false,
+            kind,
+            value,
+            default: Default::Unset,
+            help,
+            is_secret: false,
+        }
     }
 
     const fn switch(name: &'static str, help: &'static str) -> Self {
@@ -63,6 +74,11 @@ impl Opt {
 
     const fn short(mut self, short: char) -> Self {
         self.short = Some(short);
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.is_secret = true;
         self
     }
 
@@ -184,7 +200,37 @@ pub const SECTIONS: &[Section] = &[
                 "RIGHTS",
                 "What everyone may do: list,read,create,overwrite,delete,move, or ro, up, rw, wo, none",
             )
-            .default("ro"),
+            .computed("ro; with --auth, --auth-file or --token only what those say"),
+            Opt::new(
+                "auth",
+                List,
+                "RULE",
+                "name:password@/path:rights, or @/path:rights for everyone; can be repeated",
+            )
+            .short('a')
+            .secret(),
+            Opt::new(
+                "auth-file",
+                Text,
+                "FILE",
+                "Passwords as htpasswd writes them; read again when the file changes",
+            ),
+            Opt::new(
+                "token",
+                List,
+                "RULE",
+                "name:token@/path:rights, for programs that send a bearer token; can be repeated",
+            )
+            .secret(),
+            Opt::new(
+                "login-failures",
+                Number,
+                "COUNT",
+                "Wrong passwords of one client before it has to wait",
+            )
+            .default("5"),
+            Opt::new("login-remember", Text, "TIME", "How long a right password is remembered")
+                .default("5m"),
             Opt::switch("allow-all", "Everything with files; the same as --allow rw").short('A'),
             Opt::switch("insecure", "Let everyone write also from other machines"),
         ],
@@ -225,6 +271,12 @@ pub const SECTIONS: &[Section] = &[
                 "NAME",
                 "Answer only to this host name (and to IP addresses); can be repeated",
             ),
+            Opt::new(
+                "trusted-proxy",
+                List,
+                "CIDR",
+                "Believe this proxy, network or unix about who a client is; can be repeated",
+            ),
             Opt::new("path-prefix", Text, "/PREFIX", "Serve everything under this path"),
             Opt::switch("qr", "Draw the address for the local network as a QR code"),
         ],
@@ -237,6 +289,12 @@ pub const SECTIONS: &[Section] = &[
                 Pairs(": "),
                 "NAME: VALUE",
                 "Add a field to every answer; can be repeated",
+            ),
+            Opt::new(
+                "cors",
+                OptionalText,
+                "ORIGIN",
+                "Let pages of this site read and change what their visitor may; without ORIGIN, let all read",
             ),
             Opt::new("cache-control", Text, "VALUE", "Cache-Control of files"),
             Opt::switch("no-server-header", "Leave out the Server field"),

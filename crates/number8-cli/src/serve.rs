@@ -10,14 +10,18 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use number8::access::{Access, Rule};
 use number8::layers::access_log::{Format, Sink};
+use number8::layers::auth::Auth;
+use number8::layers::cors::{Cors, FILE_FIELDS};
+use number8::layers::proxies::Proxies;
+use number8::layers::same_origin::SameOrigin;
 use number8::server::{
     self, Bind, Closed, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
 use number8::{
     AccessLog, App, ByMethod, ErrorPage, Files, Handle, Reach, ServeError, Server, Uploads,
 };
+use rustix::system::uname;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Invocation;
@@ -143,9 +147,7 @@ fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
         let content_type = number8::media_type(path.as_os_str().as_encoded_bytes());
         app = app.error_page(*status, ErrorPage { content_type, content: Bytes::from(content) });
     }
-    let everyone = Rule::everyone("/", config.access.everyone)
-        .map_err(|error| Problem::config(format!("allow: {error}")))?;
-    app = app.access(Access::new([everyone]));
+    app = guard(app, config)?;
     for mount in &config.files.mounts {
         let url = format!("{}{}", config.listen.path_prefix, mount.url);
         let files = files(config, &mount.path)?;
@@ -157,9 +159,46 @@ fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
     Ok(app)
 }
 
+/// Who may do what: whose word counts, whose pages may ask, who asks, and the rules.
+fn guard(app: App, config: &Config) -> Result<App, Problem> {
+    let (listen, access) = (&config.listen, &config.access);
+    let mut app = app
+        .proxies(Proxies::new(listen.trusted_proxies.iter().copied()))
+        .access(access.rules.clone());
+    let origins = config.answers.cors.as_deref();
+    if let Some(origins) = origins {
+        let cors = match origins {
+            [] => Cors::any().methods("GET, HEAD"),
+            _ => Cors::origins(origins).map(Cors::credentials),
+        };
+        let cors = cors.and_then(|cors| cors.exposed(FILE_FIELDS));
+        let cors = cors.map_err(|error| Problem::config(format!("cors: {error}")))?;
+        app = app.layer(cors.private_network());
+    }
+    // Where nothing can be done, no page of another site can do it.
+    if access.anybody_acts() {
+        app = app.layer(same_origin(&listen.hosts, origins.unwrap_or_default()));
+    }
+    Ok(match &access.accounts {
+        Some(accounts) => {
+            let tell = |problem: &_| say(&format!("{problem}; the old accounts stay in use"));
+            app.layer(Auth::with_limits(accounts.clone(), access.limits.clone(), tell))
+        }
+        None => app,
+    })
+}
+
+/// Our names, and the sites whose pages may act here.
+fn same_origin(hosts: &[String], origins: &[String]) -> SameOrigin {
+    let machine = uname().nodename().to_string_lossy().into_owned();
+    let own = SameOrigin::new().host(format!("{machine}.local")).host(machine);
+    let named = hosts.iter().fold(own, |layer, name| layer.host(name));
+    origins.iter().fold(named, |layer, origin| layer.origin(origin))
+}
+
 /// What takes files into a folder, if anybody may write; `None` for a single file.
 fn uploads(config: &Config, path: &Path) -> Result<Option<Uploads>, Problem> {
-    if !config.access.everyone_writes() || !path.is_dir() {
+    if !config.access.anybody_writes() || !path.is_dir() {
         return Ok(None);
     }
     let uploads = Uploads::with_reach(path, reach(config))

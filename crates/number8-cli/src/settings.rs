@@ -1,5 +1,6 @@
 //! What is set, where, and as which text: the flags, the environment, the file and the defaults laid over each other.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -141,6 +142,9 @@ impl Settings {
         self.fall_back("cache-size", &units::size_text((ram / 16).min(64 << 20)));
         self.fall_back("max-buffered", &units::size_text((ram / 8).min(256 << 20)));
 
+        if !["auth", "auth-file", "token"].iter().any(|name| self.by_name.contains_key(name)) {
+            self.fall_back("allow", "ro");
+        }
         let is_patient = self.switch("lenient")?;
         self.fall_back("timeout-head", if is_patient { "120s" } else { "30s" });
         let is_silent = self.switch("quiet")? && !self.by_name.contains_key("log-file");
@@ -215,7 +219,9 @@ impl Settings {
         let mut text = String::new();
         for option in options::all() {
             let Some(setting) = self.by_name.get(option.name) else { continue };
-            let value = to_toml(option.kind, &setting.values);
+            let shown: Vec<String> =
+                setting.values.iter().map(|value| shown(option, value).into_owned()).collect();
+            let value = to_toml(option.kind, &shown);
             text.push_str(&format!("{} = {value}", option.name));
             if setting.origin != Origin::Default {
                 text.push_str(&format!(" # from {}", one_line(&setting.origin.place(option))));
@@ -223,6 +229,19 @@ impl Settings {
             text.push('\n');
         }
         text
+    }
+}
+
+/// A value as it may be shown: of `name:secret@/path:rights` all but the secret.
+fn shown<'a>(option: &Opt, value: &'a str) -> Cow<'a, str> {
+    if !option.is_secret {
+        return value.into();
+    }
+    let end = value.rfind("@/").unwrap_or(value.len());
+    match value[..end].find(':') {
+        Some(colon) => format!("{}:***{}", &value[..colon], &value[end..]).into(),
+        None if end == value.len() => "***".into(),
+        None => value.into(),
     }
 }
 
@@ -243,6 +262,7 @@ impl Origin {
     fn problem(&self, name: &str, value: &str, why: &str) -> Problem {
         let option = options::find(name);
         let flag = option.map_or_else(|| name.to_owned(), Opt::flag);
+        let value = option.map_or(Cow::Borrowed(value), |option| shown(option, value));
         match self {
             Origin::Flag if option.is_some_and(|option| option.kind == Kind::Switch) => {
                 Problem::usage(format!("{flag}: {why}"))

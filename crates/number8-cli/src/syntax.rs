@@ -182,6 +182,43 @@ pub(crate) fn host(text: &str) -> Result<String, String> {
     Ok(name.to_ascii_lowercase())
 }
 
+/// `true` for pages of all sites, or origins with commas between; `false` for none.
+pub(crate) fn cors(text: &str) -> Result<Option<Vec<String>>, String> {
+    match text {
+        "true" | "*" => return Ok(Some(Vec::new())),
+        "false" => return Ok(None),
+        _ => {}
+    }
+    let origin = |text: &str| {
+        let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_one = authority.is_some_and(|authority| match authority.rsplit_once(':') {
+            Some((name, port)) if !authority.ends_with(']') => {
+                host(name).is_ok() && port.parse::<u16>().is_ok()
+            }
+            _ => host(authority).is_ok(),
+        });
+        if is_one {
+            return Ok(text.to_ascii_lowercase());
+        }
+        Err("an origin is a scheme, a host and maybe a port, such as https://app.example"
+            .to_owned())
+    };
+    text.split(',').map(|text| origin(text.trim())).collect::<Result<_, _>>().map(Some)
+}
+
+/// A secret, or `@FILE` for the first line of a file.
+pub(crate) fn secret(text: &str) -> Result<String, String> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
+    let content =
+        fs::read_to_string(path).map_err(|error| format!("{path}: {}", unreadable(&error)))?;
+    let line = content.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        Err(format!("{path}: its first line is empty"))
+    } else {
+        Ok(line.to_owned())
+    }
+}
+
 /// A file that can be created or appended to, as far as its folder tells.
 pub(crate) fn log_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(non_empty(text)?);

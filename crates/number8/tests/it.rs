@@ -11,6 +11,8 @@ mod auth;
 mod origin;
 // Who a client is behind a proxy.
 mod proxies;
+// Faults that other servers had.
+mod peers;
 // Connections are taken whatever `accept` says.
 mod accept;
 // Blocking calls: bounded, batched, none in the way of another. (`loom.rs` has the interleavings.)

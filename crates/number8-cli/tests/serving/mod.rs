@@ -2,6 +2,8 @@
 //!
 //! Nothing here sleeps for a fixed time: whoever waits, waits for an event, and gives up after [`PATIENCE`].
 
+// Who may do what, and who they are.
+mod access;
 // What each option changes in the answers.
 mod answers;
 // How long clients are waited for and how much is taken from them.

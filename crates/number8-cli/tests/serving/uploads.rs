@@ -111,8 +111,9 @@ fn design_6_a_killed_server_leaves_the_old_file_and_no_litter() {
     for target in ["/index.html", "/new.bin"] {
         let mut served = Served::start(folder.path(), &["-A"]);
         let mut client = served.connect();
-        client
-            .send(&format!("PUT {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n"));
+        client.send(&format!(
+            "PUT {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n"
+        ));
         client.0.write_all(&vec![b'x'; 3_000_000]).unwrap();
         until("it is being written", || holds_a_temporary_file(&served));
         served.signal(Signal::KILL);
@@ -146,7 +147,7 @@ fn line_7_a_large_upload_takes_little_memory() {
     let served = Served::start(folder.path(), &["-A", "--no-fsync", "--io-threads", "1"]);
     let mut client = served.connect();
     client.send(&format!(
-        "PUT /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {BYTES}\r\n\r\n"
+        "PUT /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {BYTES}\r\n\r\n"
     ));
     let piece = vec![b'x'; 1 << 20];
     for _ in 0..BYTES / piece.len() {

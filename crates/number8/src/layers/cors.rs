@@ -13,6 +13,9 @@ use crate::caller::Caller;
 use crate::layer::Layer;
 use crate::response::Response;
 
+/// The fields of answers with files that pages have a use for: what to hand to [`Cors::exposed`].
+pub const FILE_FIELDS: &str = "Content-Range, ETag, Location";
+
 /// Says who else may read the answers.
 ///
 /// It is to be the first of the layers that may refuse, so that it sees what they refuse.

@@ -17,7 +17,6 @@ use super::feed::Feed;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
 use crate::app::{App, Begun, Waiting};
 use crate::body::{Body, BodyError, Kind, Part, channel};
-use crate::caller::Caller;
 use crate::handler::values::Values;
 use crate::handler::{Answer, Call};
 use crate::layer::Waited;

@@ -1,0 +1,130 @@
+//! Who may do what, and who there is: what `--allow`, `--auth`, `--auth-file` and `--token` say together.
+
+use number8::access::{Access as Rules, Grant, Rights, Rule};
+use number8::accounts::Accounts;
+use number8::layers::auth::AuthLimits;
+
+use crate::problem::Problem;
+use crate::settings::{Origin, Settings};
+use crate::syntax;
+use crate::units::parse_duration;
+
+/// Who may do what, and who there is.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The rules.
+    pub rules: Rules,
+    /// Who can log in, if anybody can.
+    pub accounts: Option<Accounts>,
+    /// How much checking is done for whom.
+    pub limits: AuthLimits,
+    /// Whether everyone may also write from other machines.
+    pub insecure: bool,
+}
+
+impl Access {
+    /// Whether somebody whom nobody knows may do more than look.
+    pub fn everyone_writes(&self) -> bool {
+        self.rules.everyone_may_any(Rights::ALL.without(Rights::RO))
+    }
+
+    /// Whether anybody may do more than look.
+    pub fn anybody_acts(&self) -> bool {
+        let acting = Rights::ALL.without(Rights::RO);
+        self.rules.rules().iter().any(|rule| rule.rights().intersects(acting))
+    }
+
+    /// Whether anybody may change files.
+    pub fn anybody_writes(&self) -> bool {
+        let writing = Rights::RW.without(Rights::RO);
+        self.rules.rules().iter().any(|rule| rule.rights().intersects(writing))
+    }
+
+    /// Checks the settings about access.
+    pub(crate) fn check(settings: &Settings) -> Result<Self, Problem> {
+        let mut rules = everyone(settings)?;
+        let mut accounts = Accounts::new().map_err(|error| Problem::failure(error.to_string()))?;
+        let mut has_accounts = false;
+
+        let mut nameless = Vec::new();
+        for grant in settings.list("auth", grant)? {
+            if let (Some(name), Some(secret)) = (&grant.name, &grant.secret) {
+                let added = accounts.password(name, secret);
+                accounts = added.map_err(|error| settings.problem("auth", &error.to_string()))?;
+                has_accounts = true;
+            } else if let Some(name) = grant.name {
+                nameless.push(name);
+            }
+            rules.extend(grant.rules);
+        }
+        for grant in settings.list("token", grant)? {
+            let (Some(name), Some(token)) = (&grant.name, &grant.secret) else {
+                return Err(settings.problem("token", "write name:token@/path:rights"));
+            };
+            let added = accounts.token(name, token);
+            accounts = added.map_err(|error| settings.problem("token", &error.to_string()))?;
+            has_accounts = true;
+            rules.extend(grant.rules);
+        }
+        if let Some(path) = settings.one("auth-file", syntax::non_empty)? {
+            let read = accounts.file(path);
+            accounts = read.map_err(|error| settings.problem("auth-file", &error.to_string()))?;
+            has_accounts = true;
+        } else if let Some(name) =
+            nameless.iter().find(|name| !accounts.names().any(|other| other == **name))
+        {
+            let why =
+                format!("{name} has no password: write {name}:PASSWORD@…, or give an --auth-file");
+            return Err(settings.problem("auth", &why));
+        }
+        rules.extend(readers(&accounts, &rules));
+        Ok(Self {
+            rules: Rules::new(rules),
+            accounts: has_accounts.then_some(accounts),
+            limits: limits(settings)?,
+            insecure: settings.switch("insecure")?,
+        })
+    }
+}
+
+/// `--allow` and `--allow-all` as a rule; none where `--auth` says all there is to say.
+fn everyone(settings: &Settings) -> Result<Vec<Rule>, Problem> {
+    let mut rights = settings
+        .one("allow", |value| value.parse::<Rights>().map_err(|error| error.to_string()))?;
+    if settings.switch("allow-all")? {
+        if settings.get("allow").is_some_and(|setting| setting.origin != Origin::Default) {
+            let why = "this does not go with allow: take one of the two";
+            return Err(settings.problem("allow-all", why));
+        }
+        rights = Some(Rights::RW);
+    }
+    let rule = rights.map(|rights| Rule::everyone("/", rights)).transpose();
+    rule.map(|rule| rule.into_iter().collect())
+        .map_err(|error| settings.problem("allow", &error.to_string()))
+}
+
+/// `name:password@/path:rights`, where the password may be `@FILE`.
+fn grant(text: &str) -> Result<Grant, String> {
+    let grant: Grant =
+        text.parse().map_err(|error: number8::access::GrantError| error.to_string())?;
+    let secret = grant.secret.as_deref().map(syntax::secret).transpose()?;
+    Ok(Grant { secret, ..grant })
+}
+
+/// Whoever can log in and is named by no rule did it to see something.
+fn readers(accounts: &Accounts, rules: &[Rule]) -> Vec<Rule> {
+    let is_named = |name: &str| rules.iter().any(|rule| rule.named() == Some(name));
+    let names = accounts.names().filter(|name| !is_named(name));
+    names.filter_map(|name| Rule::user(name, "/", Rights::RO).ok()).collect()
+}
+
+fn limits(settings: &Settings) -> Result<AuthLimits, Problem> {
+    let defaults = AuthLimits::default();
+    let failures = settings
+        .one("login-failures", |value| value.parse().map_err(|_| "this is a number".to_owned()))?;
+    Ok(AuthLimits {
+        failures_free: failures.unwrap_or(defaults.failures_free),
+        remember: settings.one("login-remember", parse_duration)?.unwrap_or(defaults.remember),
+        ..defaults
+    })
+}

@@ -1,0 +1,69 @@
+//! `number8 passwd`: the hash to keep in place of a password. The password comes from the terminal, unseen, or from
+//! standard input; never from the command line, which everybody on the machine can read.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use number8::accounts::hash_password;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::problem::Problem;
+
+/// Asks for a password and gives its hash as a line; with a name, as a line of a file for `--auth-file`.
+///
+/// # Errors
+/// There is no password, or the two that were typed differ.
+pub fn line(name: Option<&str>) -> Result<String, Problem> {
+    let failure = |error: io::Error| Problem::failure(format!("standard input: {error}"));
+    let password = if io::stdin().is_terminal() {
+        let first = unseen("Password: ").map_err(failure)?;
+        if first != unseen("Once more: ").map_err(failure)? {
+            return Err(Problem::failure("the two passwords differ"));
+        }
+        first
+    } else {
+        read().map_err(failure)?
+    };
+    let hash = hash_password(&password).map_err(|error| Problem::failure(error.to_string()))?;
+    Ok(match name {
+        Some(name) => format!("{name}:{hash}\n"),
+        None => format!("{hash}\n"),
+    })
+}
+
+/// A line of standard input without its end.
+fn read() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// A line that the terminal does not show.
+fn unseen(prompt: &str) -> io::Result<String> {
+    let mut stderr = io::stderr();
+    write!(stderr, "{prompt}")?;
+    stderr.flush()?;
+    let _hidden = Hidden::begin()?;
+    let line = read();
+    writeln!(stderr)?;
+    line
+}
+
+/// While this lives, the terminal shows nothing of what is typed.
+struct Hidden(Termios);
+
+impl Hidden {
+    fn begin() -> io::Result<Self> {
+        let shown = tcgetattr(io::stdin())?;
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(shown))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // Nothing is left to be done if the terminal has gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}

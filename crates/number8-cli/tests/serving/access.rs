@@ -1,0 +1,269 @@
+//! The command with accounts, other people's pages, proxies; `passwd` and `explain`.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use rustix::process::Signal;
+
+use super::{Served, sandbox, until};
+
+/// `joe:pw`, `joe:a:b` and `ann:42` as they are sent.
+const JOE: &str = "Authorization: Basic am9lOnB3\r\n";
+const JOE_AB: &str = "Authorization: Basic am9lOmE6Yg==\r\n";
+const ANN: &str = "Authorization: Basic YW5uOjQy\r\n";
+
+/// 42, by `openssl passwd -6`.
+const HASH_42: &str = "$6$saltsalt$aHjH/5eU8.TNwCG1ESLJioJx2NxeAKhCdu6P9tpoHt1q16bptbHBvBwuba9D1yxJMB/kM0omXsD8aPFA4hlZC0";
+
+fn ask(served: &Served, request: &str, fields: &str) -> u16 {
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n{fields}\r\n"
+    );
+    served.connect().send(&text).rest()[9..12].parse().unwrap()
+}
+
+#[test]
+fn a2_a3_accounts_may_do_what_their_rules_say() {
+    let folder = sandbox();
+    fs::write(folder.path().join("pw"), "a:b\n").unwrap();
+    fs::write(folder.path().join("users"), format!("ann:{HASH_42}\n")).unwrap();
+    let hashed = format!("ann:{HASH_42}@/:rw");
+    // Options, request, credential, status.
+    type Case<'a> = (&'a [&'a str], &'a str, &'a str, u16);
+    let cases: &[Case<'_>] = &[
+        // Wish 2: reading is public, writing takes a login.
+        (&["--allow", "ro", "-a", "joe:pw@/:rw"], "GET /", "", 200),
+        (&["--allow", "ro", "-a", "joe:pw@/:rw"], "PUT /new", "", 401),
+        (&["--allow", "ro", "-a", "joe:pw@/:rw"], "PUT /new", JOE, 201),
+        (&["--allow", "ro", "-a", "joe:pw@/:rw"], "DELETE /new", JOE, 204),
+        // Without --allow there is only what --auth says.
+        (&["-a", "joe:pw@/:ro"], "GET /", "", 401),
+        (&["-a", "joe:pw@/:ro"], "GET /", JOE, 200),
+        (&["-a", "joe:pw@/:ro"], "GET /", ANN, 401),
+        (&["-a", "joe:pw@/:ro"], "PUT /new", JOE, 405),
+        // Wish 1: add, and neither replace nor delete.
+        (&["-a", "joe:pw@/:up"], "PUT /index.html", JOE, 403),
+        (&["-a", "joe:pw@/:up"], "DELETE /index.html", JOE, 403),
+        (&["-a", "joe:pw@/:ro,/plain:none"], "GET /plain/a.txt", JOE, 403),
+        (&["-a", "joe:pw@/:ro,/plain:none"], "GET //plain//a.txt", JOE, 403),
+        (&["-a", "joe:pw@/:ro,/plain:none"], "GET /%70lain/a.txt", JOE, 403),
+        (&["-a", "@/plain:ro"], "GET /plain/a.txt", "", 200),
+        (&["-a", "@/plain:ro"], "GET /", "", 403),
+        // A drop box.
+        (&["-a", "@/:ro", "-a", "joe:pw@/plain:wo"], "GET /plain/a.txt", JOE, 403),
+        (&["-a", "@/:ro", "-a", "@/plain:wo", "--insecure"], "GET /plain/a.txt", "", 403),
+        // Passwords from elsewhere.
+        (&["-a", "joe:@pw@/:ro"], "GET /", JOE_AB, 200),
+        (&["-a", "joe:@pw@/:ro"], "GET /", JOE, 401),
+        (&["-a", &hashed], "GET /", ANN, 200),
+        (&["--auth-file", "users"], "GET /", ANN, 200),
+        (&["--auth-file", "users"], "GET /", "", 401),
+        (&["--auth-file", "users", "-a", "ann@/plain:ro"], "GET /", ANN, 403),
+        (&["--auth-file", "users", "-a", "ann@/plain:ro"], "GET /plain/", ANN, 200),
+        // Tokens.
+        (&["--token", "ci:t0ken@/:rw"], "PUT /index.html", "Authorization: Bearer t0ken\r\n", 204),
+        (&["--token", "ci:t0ken@/:rw"], "PUT /index.html", "Authorization: Bearer token\r\n", 401),
+    ];
+    for (arguments, request, fields, want) in cases {
+        let served = Served::start(folder.path(), arguments);
+        assert_eq!(ask(&served, request, fields), *want, "{arguments:?} {request} {fields}");
+    }
+}
+
+#[test]
+fn a_wrong_rule_is_one_line_that_shows_no_secret() {
+    let folder = sandbox();
+    for (arguments, want) in [
+        (&["-a", "joe:hunter2"][..], "--auth joe:***: write name:password@/path:rights"),
+        (&["-a", "joe:hunter2@/:rx"], "--auth joe:***@/:rx: there is no right 'rx'"),
+        (&["-a", "joe:hunter2@/"], "say what may be done under /"),
+        (&["-a", "joe@/:ro"], "joe has no password"),
+        (&["-a", "joe:hunter2@/:ro", "-a", "joe:hunter2@/a:ro"], "two users called joe"),
+        (&["-a", "joe:@none@/:ro"], "none: it cannot be read"),
+        (&["--token", "ci@/:ro"], "write name:token@/path:rights"),
+        (&["--token", "ci:hunter2 x@/:ro"], "a token is letters, digits"),
+        (&["--auth-file", "none"], "the file of passwords cannot be read"),
+        (&["--auth-file", "site/index.html"], "index.html:1: a line is name:hash"),
+        (&["--trusted-proxy", "me"], "a proxy is an IP address, a network"),
+        (&["--cors=app.example"], "an origin is a scheme, a host"),
+        (&["--cors=https://a.example/"], "an origin is a scheme, a host"),
+        (&["--login-failures", "x"], "this is a number"),
+        (&["-A", "-a", "joe:hunter2@/:ro", "-b", "0.0.0.0"], "could write there"),
+        (&["-a", "@/in:wo", "-b", "0.0.0.0"], "could write there"),
+    ] {
+        let output = run(folder.path(), &[&["site", "-p", "0"], arguments].concat(), "");
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}");
+        let line = crate::complaint(&output);
+        assert!(line.contains(want), "{arguments:?}: {line}");
+        assert!(!line.contains("hunter2"), "{arguments:?}: {line}");
+    }
+    let output = run(folder.path(), &["site", "-a", "joe:hunter2@/:ro", "--print-config"], "");
+    let text = crate::stdout(&output);
+    assert!(text.contains("auth = [\"joe:***@/:ro\"] # from --auth"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("allow ="), "{text}");
+}
+
+fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut command = crate::number8(folder);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a2_passwd_prints_a_line_that_logs_in() {
+    let folder = sandbox();
+    let output = run(folder.path(), &["passwd", "joe"], "pw\n");
+    let line = crate::stdout(&output).to_owned();
+    assert!(line.starts_with("joe:$argon2id$v=19$"), "{line}");
+    fs::write(folder.path().join("users"), line).unwrap();
+    let served = Served::start(folder.path(), &["--auth-file", "users"]);
+    assert_eq!(ask(&served, "GET /", JOE), 200);
+    assert_eq!(ask(&served, "GET /", JOE_AB), 401);
+
+    let bare = run(folder.path(), &["passwd"], "pw");
+    assert!(crate::stdout(&bare).starts_with("$argon2id$"));
+    let none = run(folder.path(), &["passwd"], "");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(crate::complaint(&none).contains("the password is empty"));
+}
+
+#[test]
+fn a3_explain_says_which_rule_decides() {
+    let folder = sandbox();
+    let rules = ["--allow", "ro", "-a", "joe:pw@/in:up", "-a", "@/in:delete"];
+    let explain = |arguments: &[&str]| {
+        let output = run(folder.path(), &[&["explain"], &rules[..], arguments].concat(), "");
+        (output.status.code(), crate::stdout(&output).to_owned())
+    };
+    for (arguments, lines) in [
+        (
+            &["GET", "/a"][..],
+            &[
+                "GET /a by anybody",
+                "  allowed: read",
+                "because",
+                "  everyone may list,read under /",
+            ][..],
+        ),
+        (
+            &["put", "/in/x", "--user", "joe"],
+            &[
+                "PUT /in/x by joe",
+                "  allowed: create, where nothing is there",
+                "  refused (403): overwrite, where something is",
+                "because",
+                "  joe may list,read,create under /in",
+                "  everyone may delete under /in",
+            ],
+        ),
+        (
+            &["PUT", "/in/x"],
+            &[
+                "PUT /in/x by anybody",
+                "  needs a login (401): create, where nothing is there",
+                "  refused (403): overwrite, where something is",
+                "because",
+                "  everyone may delete under /in",
+            ],
+        ),
+    ] {
+        let (code, text) = explain(arguments);
+        assert_eq!(
+            (code, text.lines().collect::<Vec<_>>()),
+            (Some(0), lines.to_vec()),
+            "{arguments:?}"
+        );
+    }
+    let wrong = run(folder.path(), &["explain", "BREW", "/"], "");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(crate::complaint(&wrong).contains("take GET, HEAD, PUT"));
+}
+
+#[test]
+fn wish31_a_changed_file_of_passwords_counts_without_a_restart() {
+    let folder = sandbox();
+    let path = folder.path().join("users");
+    fs::write(&path, format!("ann:{HASH_42}\n")).unwrap();
+    let served = Served::start(folder.path(), &["--auth-file", "users"]);
+    assert_eq!(ask(&served, "GET /", ANN), 200);
+    fs::write(&path, "ann\n").unwrap();
+    until("the wrong file is noticed", || {
+        assert_eq!(ask(&served, "GET /", ANN), 200);
+        served.messages().iter().any(|line| line.contains("users:1: a line is name:hash"))
+    });
+    fs::write(&path, format!("joe:{HASH_42}\n")).unwrap();
+    until("Ann is gone", || ask(&served, "GET /", ANN) == 401);
+}
+
+#[test]
+fn accounts_are_loaded_again_on_request() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    fs::write(&file, "auth = [\"joe:pw@/:ro\"]\n").unwrap();
+    let served = Served::start(folder.path(), &["--config", "n8.toml"]);
+    assert_eq!(ask(&served, "GET /", JOE), 200);
+    fs::write(&file, "auth = [\"joe:a:b@/:ro\"]\n").unwrap();
+    served.signal(Signal::HUP);
+    served.message("loaded again");
+    assert_eq!(ask(&served, "GET /", JOE), 401);
+    assert_eq!(ask(&served, "GET /", JOE_AB), 200);
+}
+
+#[test]
+fn a7_login_options_have_an_effect() {
+    let folder = sandbox();
+    let served = Served::start(folder.path(), &["-a", "joe:pw@/:ro", "--login-failures", "0"]);
+    assert_eq!(ask(&served, "GET /", ANN), 401);
+    assert_eq!(ask(&served, "GET /", JOE), 429);
+    let served = Served::start(folder.path(), &["-a", "joe:pw@/:ro", "--login-remember", "0"]);
+    assert_eq!(ask(&served, "GET /", JOE), 200);
+}
+
+#[test]
+fn g11_the_log_shows_the_user_and_the_real_client() {
+    let folder = sandbox();
+    let log = ["--log", "$remote_addr $user $status"];
+    let forwarded = format!("X-Forwarded-For: 192.0.2.9\r\n{JOE}");
+    let served = Served::start(
+        folder.path(),
+        &[&["-a", "joe:pw@/:ro", "--trusted-proxy", "127.0.0.0/8"], &log[..]].concat(),
+    );
+    assert_eq!(ask(&served, "GET /", &forwarded), 200);
+    served.message("192.0.2.9 joe 200");
+    let served = Served::start(folder.path(), &[&["-a", "joe:pw@/:ro"], &log[..]].concat());
+    assert_eq!(ask(&served, "GET /", &forwarded), 200);
+    served.message("127.0.0.1 joe 200");
+}
+
+#[test]
+fn a10_g12_other_sites_are_refused_unless_they_are_named() {
+    let folder = sandbox();
+    let put = |served: &Served, host: &str, origin: &str| -> u16 {
+        let text = format!(
+            "PUT /new HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\nOrigin: {origin}\r\n\r\n"
+        );
+        served.connect().send(&text).rest()[9..12].parse().unwrap()
+    };
+    let served = Served::start(folder.path(), &["-A"]);
+    assert_eq!(put(&served, "localhost", "https://app.example"), 403);
+    assert_eq!(put(&served, "evil.example", "http://evil.example"), 421);
+    let served = Served::start(folder.path(), &["-A", "--cors"]);
+    assert_eq!(put(&served, "localhost", "https://app.example"), 403);
+    assert!(served.get("/").contains("\r\nAccess-Control-Allow-Origin: *\r\n"));
+    let served = Served::start(
+        folder.path(),
+        &["-A", "--cors=https://app.example", "--host", "farm.example"],
+    );
+    assert_eq!(put(&served, "farm.example", "https://app.example"), 201);
+    assert_eq!(put(&served, "farm.example", "https://other.example"), 403);
+    let answer = served.get_with("/", "Origin: https://app.example\r\n");
+    assert!(
+        answer.contains("\r\nAccess-Control-Allow-Origin: https://app.example\r\n"),
+        "{answer}"
+    );
+    assert!(answer.contains("\r\nAccess-Control-Allow-Credentials: true\r\n"), "{answer}");
+}
