@@ -201,9 +201,7 @@ pub(crate) struct Worker {
     table: Mutex<Table>,
     /// Told when the table is no longer empty.
     busy: Notify,
-    #[allow(clippy::vec_box, reason = "they go from here to connections and back as they are")]
-    free: Mutex<Vec<Box<Work>>>,
-    current: Mutex<Option<Arc<Current>>>,
+    desk: Mutex<Desk>,
     /// Of the access log, and the app whose format it is.
     formatter: Mutex<Option<(u64, Formatter)>>,
 }
@@ -223,9 +221,18 @@ struct Table {
     vacant: Vec<usize>,
 }
 
+/// What a connection needs when it has something to do; under one lock, since it needs both.
+#[derive(Debug, Default)]
+struct Desk {
+    #[allow(clippy::vec_box, reason = "they go from here to connections and back as they are")]
+    free: Vec<Box<Work>>,
+    current: Option<Arc<Current>>,
+}
+
 /// What is the same for every request of one second.
 #[derive(Debug)]
 pub(crate) struct Current {
+    pub(crate) shared: Arc<Shared>,
     pub(crate) app: Arc<App>,
     /// Seconds since 1970.
     pub(crate) unix: i64,
@@ -315,8 +322,7 @@ impl Worker {
             shared,
             table: Mutex::default(),
             busy: Notify::new(),
-            free: Mutex::default(),
-            current: Mutex::default(),
+            desk: Mutex::default(),
             formatter: Mutex::default(),
         }
     }
@@ -428,13 +434,17 @@ impl Worker {
         }
     }
 
-    /// Buffers for a connection that has something to do.
-    pub(crate) fn take_work(&self) -> Box<Work> {
-        lock(&self.free).pop().unwrap_or_default()
+    /// For a connection that has something to do: what is the same for all, and buffers.
+    pub(crate) fn begin(&self) -> (Arc<Current>, Box<Work>) {
+        let mut desk = lock(&self.desk);
+        let current = self.current_at(&mut desk);
+        let work = desk.free.pop();
+        drop(desk);
+        (current, work.unwrap_or_default())
     }
 
     pub(crate) fn give_back(&self, work: Box<Work>) {
-        let mut free = lock(&self.free);
+        let free = &mut lock(&self.desk).free;
         if free.len() < FREE_MAX {
             free.push(work);
         }
@@ -442,17 +452,21 @@ impl Worker {
 
     /// The app that is served, with the fields of this second.
     pub(crate) fn current(&self) -> Arc<Current> {
+        self.current_at(&mut lock(&self.desk))
+    }
+
+    fn current_at(&self, desk: &mut Desk) -> Arc<Current> {
         let unix = clock::unix_seconds();
         let app_id = self.shared.app_id();
-        let mut current = lock(&self.current);
-        match &*current {
+        match &desk.current {
             Some(current) if current.unix == unix && current.app.id() == app_id => {
                 Arc::clone(current)
             }
             _ => {
-                let app = self.shared.app();
+                let (shared, app) = (Arc::clone(&self.shared), self.shared.app());
                 let stamp = app.stamp(unix);
-                Arc::clone(current.insert(Arc::new(Current { app, unix, stamp })))
+                let new = Arc::new(Current { shared, app, unix, stamp });
+                Arc::clone(desk.current.insert(new))
             }
         }
     }

@@ -33,7 +33,7 @@ impl<T: Transport + Unpin> Connection<T> {
         cx: &mut Context<'_>,
     ) -> io::Result<Poll<()>> {
         let mut moved = 0;
-        let result = work.output.poll_send(&self.io, &turn.worker.shared.lane, cx, &mut moved);
+        let result = work.output.poll_send(&self.io, &turn.current.shared.lane, cx, &mut moved);
         self.budget = self.budget.saturating_sub(moved);
         match result {
             Poll::Ready(result) => {
@@ -48,7 +48,7 @@ impl<T: Transport + Unpin> Connection<T> {
                     // The client is not to blame.
                     self.wait_for_nothing();
                 } else if moved > 0 || self.wait != Wait::Write {
-                    let write = clock::millis(turn.worker.shared.options.timeouts.write);
+                    let write = clock::millis(turn.current.shared.options.timeouts.write);
                     self.wait_for(Wait::Write, turn.ms + write);
                 }
                 Ok(Poll::Pending)
@@ -71,7 +71,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 Flow::Again
             }
             Next::Drain => {
-                let left = turn.worker.shared.options.limits.http.drain_bytes_max;
+                let left = turn.current.shared.options.limits.http.drain_bytes_max;
                 self.phase = Phase::Drain(left);
                 Flow::Again
             }
@@ -92,7 +92,7 @@ impl<T: Transport + Unpin> Connection<T> {
             return Flow::End;
         }
         work.input.clear();
-        let shared = &turn.worker.shared;
+        let shared = &turn.current.shared;
         let (linger, left) =
             (clock::millis(shared.options.timeouts.linger), shared.options.limits.linger_bytes_max);
         self.wait_for(Wait::Linger, turn.ms + linger);
@@ -111,7 +111,7 @@ impl<T: Transport + Unpin> Connection<T> {
         if !work.output.is_empty() && self.poll_send(turn, work, cx)?.is_pending() {
             return Ok(Flow::Wait);
         }
-        let options = &turn.worker.shared.options;
+        let options = &turn.current.shared.options;
         loop {
             let received =
                 self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http);

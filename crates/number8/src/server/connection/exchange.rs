@@ -69,7 +69,7 @@ impl<T: Transport + Unpin> Connection<T> {
     /// A head is complete: finds out who answers, and begins.
     pub(super) fn dispatch(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> Flow {
         let since = turn.begun;
-        let (shared, app) = (&turn.worker.shared, &turn.current.app);
+        let (shared, app) = (&turn.current.shared, &turn.current.app);
         if let Some(sink) = app.dump_sink() {
             dump(sink, b"< ", work.input.head());
         }
@@ -112,7 +112,7 @@ impl<T: Transport + Unpin> Connection<T> {
             path: head.path(),
             caller: &mut self.caller,
             body,
-            lane: &turn.worker.shared.lane,
+            lane: &turn.current.shared.lane,
             values: Values::default(),
             states: app.states(),
             access: app.rules(),
@@ -347,7 +347,7 @@ impl<T: Transport + Unpin> Connection<T> {
         response: Response,
         feed: Option<Feed>,
     ) -> Flow {
-        let shared = &turn.worker.shared;
+        let shared = &turn.current.shared;
         let head = work.input.head();
         let head = (!head.is_empty()).then(|| work.parser.head(head));
         let response = app.finish(head.as_ref().map(|head| (head, &self.caller)), response);
@@ -445,7 +445,7 @@ impl<T: Transport + Unpin> Connection<T> {
             return;
         }
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();
-        turn.worker.log(&turn.current, &self.caller, head.as_ref(), status, bytes, duration);
+        self.place.worker.log(&turn.current, &self.caller, head.as_ref(), status, bytes, duration);
     }
 }
 

@@ -46,7 +46,7 @@ impl<T: Transport + Unpin> Connection<T> {
         feed: &mut Feed,
         cx: &mut Context<'_>,
     ) -> io::Result<bool> {
-        let options = &turn.worker.shared.options;
+        let options = &turn.current.shared.options;
         if !feed.feeder.wants_more() {
             // Whoever reads takes its time: the client is not to blame.
             feed.since_ms = None;

@@ -33,7 +33,7 @@ use number8_proto::{CloseReason, Error};
 
 use super::clock;
 use super::transport::Transport;
-use super::worker::{Current, Place, Standing, Stop, Worker};
+use super::worker::{Current, Place, Standing, Stop};
 use crate::caller::Caller;
 pub use closed::Closed;
 use exchange::Exchange;
@@ -98,8 +98,7 @@ enum Wait {
 /// What stays the same while a connection runs until it has to wait: found out once, however many
 /// requests came together.
 struct Turn {
-    worker: Arc<Worker>,
-    /// The app, and what every answer of this second has.
+    /// The server, its app, and what every answer of this second has.
     current: Arc<Current>,
     /// Milliseconds on the clock of deadlines.
     ms: u64,
@@ -108,12 +107,10 @@ struct Turn {
 }
 
 impl Turn {
-    fn new(worker: &Arc<Worker>) -> Self {
-        let current = worker.current();
+    fn new(current: Arc<Current>) -> Self {
         Self {
             ms: clock::monotonic_ms(),
             begun: current.app.is_timed().then(Instant::now),
-            worker: Arc::clone(worker),
             current,
         }
     }
@@ -179,8 +176,8 @@ impl<T: Transport + Unpin> Connection<T> {
             let first_byte = connection.place.worker.shared.options.timeouts.first_byte;
             connection.wait_for(Wait::FirstByte, clock::monotonic_ms() + clock::millis(first_byte));
         } else {
-            let turn = Turn::new(&connection.place.worker);
-            let mut work = turn.worker.take_work();
+            let (current, mut work) = connection.place.worker.begin();
+            let turn = Turn::new(current);
             connection.closed = Some(Closed::TooMany);
             connection.refuse(&turn, &mut work, 503, "too many connections");
             connection.held = Held::Work(work);
@@ -210,10 +207,10 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let turn = &Turn::new(&self.place.worker);
+        let (current, mut work) = self.take_up();
+        let turn = &Turn::new(current);
         self.budget = TURN_BYTES;
-        let mut work = self.take_up();
-        let end = if turn.worker.shared.stop() == Stop::Now {
+        let end = if turn.current.shared.stop() == Stop::Now {
             self.note(Closed::Cut);
             Poll::Ready(())
         } else if self.is_overdue(turn) && !self.deadline_passed(turn, &mut work) {
@@ -256,16 +253,17 @@ impl<T: Transport + Unpin> Connection<T> {
     }
 
     /// Takes buffers, with what was put away.
-    fn take_up(&mut self) -> Box<Work> {
+    fn take_up(&mut self) -> (Arc<Current>, Box<Work>) {
+        let worker = &self.place.worker;
         match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Work(work) => work,
-            Held::Nothing => self.place.worker.take_work(),
+            Held::Work(work) => (worker.current(), work),
+            Held::Nothing => worker.begin(),
             Held::Partial(partial) => {
                 let (bytes, parser) = *partial;
-                let mut work = self.place.worker.take_work();
+                let (current, mut work) = worker.begin();
                 work.input.restore(&bytes);
                 work.parser = parser;
-                work
+                (current, work)
             }
         }
     }
@@ -347,7 +345,7 @@ impl<T: Transport + Unpin> Connection<T> {
 
     /// Takes requests from the input, answers them, and reads when there is none.
     fn receive(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let shared = &turn.worker.shared;
+        let shared = &turn.current.shared;
         let options = &shared.options;
         if !work.input.unread().is_empty() {
             if shared.app_id() != turn.current.app.id() {
@@ -401,7 +399,7 @@ impl<T: Transport + Unpin> Connection<T> {
     /// There is no request, and not a part of one: waits for it, unless that has gone on for too long or the
     /// server wants to end.
     fn between(&mut self, turn: &Turn, work: &mut Work) -> Flow {
-        let shared = &turn.worker.shared;
+        let shared = &turn.current.shared;
         let timeouts = &shared.options.timeouts;
         if self.place.entry.is_evicted() {
             self.note(Closed::Evicted);
@@ -439,10 +437,7 @@ impl<T: Transport + Unpin> Connection<T> {
     /// Reads once.
     fn read(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Read> {
         loop {
-            match self.io.poll_read_ready(cx) {
-                Poll::Pending => return Ok(Read::Nothing),
-                Poll::Ready(result) => result?,
-            }
+            // Tried before it is asked for: the transport knows by itself whether that is worth a call.
             match self.io.try_read(work.input.room()) {
                 Ok(0) => return Ok(Read::End),
                 Ok(count) => {
@@ -450,12 +445,13 @@ impl<T: Transport + Unpin> Connection<T> {
                     self.budget = self.budget.saturating_sub(count as u64);
                     return Ok(Read::Bytes);
                 }
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                    ) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
+            }
+            match self.io.poll_read_ready(cx) {
+                Poll::Pending => return Ok(Read::Nothing),
+                Poll::Ready(result) => result?,
             }
         }
     }

@@ -143,7 +143,7 @@ fn poll_session(
 ) -> SessionStep {
     let input = SessionInput {
         has_ended: conversation.input_ended,
-        is_stopping: turn.worker.shared.stop() != Stop::No,
+        is_stopping: turn.current.shared.stop() != Stop::No,
         bytes: work.input.unread_mut(),
     };
     let (session, output) = (&mut conversation.session, &mut work.output.bytes);
