@@ -66,6 +66,9 @@ pub use store::Reach;
 /// The pages of `docs`, whose examples are tested here.
 #[cfg(all(doctest, feature = "files", feature = "uploads"))]
 mod guide {
+    #[cfg(feature = "accounts")]
+    #[doc = include_str!("../../../docs/access.md")]
+    mod access {}
     #[doc = include_str!("../../../docs/rooms/uploads.md")]
     mod uploads {}
 }
