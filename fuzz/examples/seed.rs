@@ -15,8 +15,9 @@ fn main() -> std::io::Result<()> {
     let root = std::env::args().nth(1).expect("usage: seed FOLDER");
     let cases =
         cases::all(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/number8-proto/tests/wire"));
-    for target in ["head", "body", "connection", "range_conditional", "path", "disposition", "sse"]
-    {
+    let targets =
+        ["head", "body", "connection", "range_conditional", "path", "disposition", "sse", "cookie"];
+    for target in targets {
         let folder = Path::new(&root).join(target);
         std::fs::create_dir_all(&folder)?;
         let mut seen = HashSet::new();

@@ -16,6 +16,7 @@
 extern crate alloc;
 
 pub mod conditional;
+pub mod cookie;
 pub mod date;
 pub mod decimal;
 pub mod disposition;

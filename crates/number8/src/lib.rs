@@ -15,6 +15,7 @@ mod app;
 mod body;
 mod by_method;
 mod caller;
+mod cookies;
 mod error;
 #[cfg(any(feature = "files", feature = "uploads"))]
 mod etag;
@@ -39,6 +40,7 @@ pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, ChunkStream};
 pub use by_method::ByMethod;
 pub use caller::Caller;
+pub use cookies::Cookies;
 pub use error::Error;
 pub use handler::{
     Answer, Argument, Arguments, AsyncFunction, Call, Handler, Inline, InlineFunction, IntoHandler,
@@ -47,6 +49,7 @@ pub use handler::{
 #[cfg(feature = "json")]
 pub use json::{Form, Json, Query};
 pub use layer::{Before, Layer, Waited};
+pub use number8_proto::cookie::{Cookie, CookieError, SameSite};
 pub use number8_proto::headers::{FieldError, Fields};
 pub use number8_proto::http1::{BodySize, Head, Method, Prepared, Version};
 pub use request::Request;

@@ -29,6 +29,8 @@ mod connection;
 mod flow;
 // From a path to a function, its arguments and what it returns.
 mod routes;
+// Cookies, both ways.
+mod cookies;
 // What stands around every handler.
 mod layers;
 // Connections that are handed over to another protocol.

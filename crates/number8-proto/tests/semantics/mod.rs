@@ -7,6 +7,8 @@ mod date;
 mod range;
 // Preconditions against lists made around a known tag.
 mod conditional;
+// A cookie that is set comes back, and nothing beside it.
+mod cookie;
 // What was encoded decodes to itself.
 mod uri;
 // Hosts made from the grammar, and what no valid one holds.
