@@ -115,6 +115,8 @@ pub enum FieldError {
     Value,
     /// The field frames the message or the connection; only the encoder writes those.
     Framing,
+    /// The field says how to read the message, so it cannot stand behind it (RFC 9110 §6.5.1).
+    Trailer,
 }
 
 impl fmt::Display for FieldError {
@@ -123,6 +125,7 @@ impl fmt::Display for FieldError {
             Self::Name => "a field name must be a token",
             Self::Value => "a field value must not hold control bytes",
             Self::Framing => "this field is written by the server itself",
+            Self::Trailer => "this field cannot stand behind the content",
         })
     }
 }

@@ -109,6 +109,18 @@ pub fn accepted_encodings(value: &[u8]) -> Encodings {
     Encodings { weights: ALL.map(weight) }
 }
 
+/// Whether a TE value (RFC 9110 §10.1.4) says that the client reads trailer fields.
+///
+/// ```
+/// use number8_proto::negotiate::takes_trailers;
+/// assert!(takes_trailers(b"gzip;q=0.5, Trailers"));
+/// assert!(!takes_trailers(b"gzip"));
+/// ```
+#[must_use]
+pub fn takes_trailers(te: &[u8]) -> bool {
+    members(te).any(|(name, _)| name.eq_ignore_ascii_case(b"trailers"))
+}
+
 /// Whether an Accept value (RFC 9110 §12.5.1) likes `application/json` better than `text/html`.
 ///
 /// The greater weight decides; where the weights are the same, the type that is named more closely:

@@ -1,6 +1,8 @@
 //! Content: of an answer, to be sent; of a request, as it arrives.
 
 mod incoming;
+mod read;
+mod sender;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,9 +13,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use number8_proto::headers::Fields;
 use number8_proto::http1::BodySize;
 
 pub(crate) use incoming::{Feeder, Incoming, channel};
+pub use read::BodyReader;
+pub use sender::Sender;
 
 use crate::session::Session;
 use crate::store::File;
@@ -196,6 +201,14 @@ impl Body {
             _ => Vec::new(),
         }
     }
+
+    /// The fields that stand behind an answer, once its content has been read to its end.
+    pub(crate) fn trailers_to_client(&self) -> Option<Fields> {
+        match &self.kind {
+            Kind::Incoming(incoming) => incoming.trailers_to_client(),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for Body {
@@ -246,6 +259,8 @@ pub enum BodyError {
     TimedOut,
     /// The client left.
     Disconnected,
+    /// Whoever writes it gave up.
+    Unfinished,
     /// Its framing is not valid.
     Malformed(number8_proto::Error),
 }
@@ -258,6 +273,7 @@ impl BodyError {
             Self::TooLarge => 413,
             Self::TimedOut => 408,
             Self::Disconnected => 400,
+            Self::Unfinished => 500,
             Self::Malformed(error) => error.status(),
         }
     }
@@ -269,6 +285,7 @@ impl fmt::Display for BodyError {
             Self::TooLarge => f.write_str("the content is larger than is allowed here"),
             Self::TimedOut => f.write_str("the content comes too slowly"),
             Self::Disconnected => f.write_str("the client left before its content was whole"),
+            Self::Unfinished => f.write_str("the content was not finished"),
             Self::Malformed(error) => error.fmt(f),
         }
     }

@@ -62,7 +62,7 @@ impl Response {
     /// use number8::{App, Cookie, Error, IntoResponse, Response};
     ///
     /// async fn log_in() -> Result<Response, Error> {
-    ///     Ok("Welcome.".into_response().with_cookie(Cookie::new("session", "8f31").secure())?)
+    ///     Ok("Welcome.".into_response().with_cookie(&Cookie::new("session", "8f31").secure())?)
     /// }
     ///
     /// let app = App::new().post("/log-in", log_in);
@@ -70,7 +70,7 @@ impl Response {
     ///
     /// # Errors
     /// The cookie cannot be sent, or a browser would drop it.
-    pub fn with_cookie(self, cookie: Cookie) -> Result<Self, CookieError> {
+    pub fn with_cookie(self, cookie: &Cookie) -> Result<Self, CookieError> {
         let value = cookie.field_value()?;
         Ok(self.with_known("Set-Cookie", value))
     }

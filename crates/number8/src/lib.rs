@@ -15,6 +15,7 @@ mod app;
 mod body;
 mod by_method;
 mod caller;
+mod content;
 mod cookies;
 mod error;
 #[cfg(any(feature = "files", feature = "uploads"))]
@@ -37,9 +38,10 @@ mod sync;
 mod sys;
 
 pub use app::{AccessLog, App, ErrorPage};
-pub use body::{Body, BodyError, ChunkStream};
+pub use body::{Body, BodyError, BodyReader, ChunkStream, Sender};
 pub use by_method::ByMethod;
 pub use caller::Caller;
+pub use content::{Content, ContentLimit, Limited, content_limit};
 pub use cookies::Cookies;
 pub use error::Error;
 pub use handler::{

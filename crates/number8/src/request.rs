@@ -12,6 +12,7 @@ use crate::caller::Caller;
 use crate::error::Error;
 use crate::handler::values::Values;
 use crate::handler::{Argument, Call, Taken};
+use crate::server::lane::Lane;
 use crate::state::States;
 
 /// A request that owns its parts, so that a handler may keep it as long as it likes.
@@ -156,6 +157,13 @@ impl Argument for Body {
 
     fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
         Ok(Taken::Now(std::mem::take(&mut call.body)))
+    }
+}
+
+/// Where work goes that may block.
+impl Argument for Lane {
+    fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
+        Ok(Taken::Now(call.lane.clone()))
     }
 }
 

@@ -37,10 +37,10 @@ async fn r14_cookies_are_read_by_argument_and_by_request() {
 async fn r14_l14_an_answer_sets_cookies_or_is_refused() {
     async fn set() -> Result<Response, CookieError> {
         let cookie = Cookie::new("a", "1");
-        "set".into_response().with_cookie(cookie)?.with_cookie(Cookie::removal("b"))
+        "set".into_response().with_cookie(&cookie)?.with_cookie(&Cookie::removal("b"))
     }
     async fn wrong() -> Result<Response, CookieError> {
-        "set".into_response().with_cookie(Cookie::new("a", "1\r\nX-Evil: 1"))
+        "set".into_response().with_cookie(&Cookie::new("a", "1\r\nX-Evil: 1"))
     }
     let server = App::new().get("/", set).get("/wrong", wrong).test();
     let answer = server.get("/").send().await.unwrap();

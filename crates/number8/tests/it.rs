@@ -29,6 +29,8 @@ mod connection;
 mod flow;
 // From a path to a function, its arguments and what it returns.
 mod routes;
+// Content piece by piece, as readers, with limits.
+mod content;
 // Cookies, both ways.
 mod cookies;
 // What stands around every handler.

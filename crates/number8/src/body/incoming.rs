@@ -1,28 +1,37 @@
-//! The body of a request on its way from the connection to whoever reads it.
+//! The body of a request on its way from the connection to whoever reads it; and that of an answer, the other way.
 //!
 //! Two ends of one small queue. The reader asks first: nothing is read from the client, and no
 //! `100 Continue` is sent, before somebody wants the body. The connection stops reading while a window's
 //! worth lies unread.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use number8_proto::headers::Fields;
 
 use super::BodyError;
 
 /// Bytes that may lie unread before the connection stops reading.
 const WINDOW_BYTES: usize = 256 * 1024;
 
+/// Bytes that may wait for a client before who sends them has to wait: as many as one write takes.
+const ANSWER_WINDOW_BYTES: usize = 64 * 1024;
+
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
+    /// Bytes that may lie unread.
+    window_bytes: usize,
     /// What the client says about the length, and how much may come.
     length: Option<u64>,
     limit: u64,
     trailers: Vec<(String, Vec<u8>)>,
+    /// The fields behind an answer; never those that a client sent.
+    trailers_to_client: Option<Fields>,
     end: Option<Result<(), BodyError>>,
     /// The reader has asked for something that is not there yet.
     wanted: bool,
@@ -54,7 +63,15 @@ pub(crate) struct Feeder(Shared);
 pub(crate) fn channel(connection: Waker, length: Option<u64>, limit: u64) -> (Feeder, Incoming) {
     let shared = Shared::default();
     let feeder = Some(connection);
-    *shared.lock() = State { feeder, length, limit, ..State::default() };
+    let window_bytes = WINDOW_BYTES;
+    *shared.lock() = State { feeder, length, limit, window_bytes, ..State::default() };
+    (Feeder(shared.clone()), Incoming(shared))
+}
+
+/// The body of an answer, to come from whoever has the first end.
+pub(super) fn channel_to_client() -> (Feeder, Incoming) {
+    let shared = Shared::default();
+    shared.lock().window_bytes = ANSWER_WINDOW_BYTES;
     (Feeder(shared.clone()), Incoming(shared))
 }
 
@@ -69,9 +86,9 @@ impl Incoming {
             return Poll::Ready(Err(BodyError::TooLarge));
         }
         if let Some(chunk) = state.queue.pop_front() {
-            let was_full = state.queued_bytes >= WINDOW_BYTES;
+            let was_full = state.queued_bytes >= state.window_bytes;
             state.queued_bytes -= chunk.len();
-            if was_full && state.queued_bytes < WINDOW_BYTES {
+            if was_full && state.queued_bytes < state.window_bytes {
                 wake(&state.feeder);
             }
             return Poll::Ready(Ok(Some(chunk)));
@@ -94,6 +111,11 @@ impl Incoming {
     pub(super) fn trailers(&self) -> Vec<(String, Vec<u8>)> {
         self.0.lock().trailers.clone()
     }
+
+    /// What stands behind an answer.
+    pub(super) fn trailers_to_client(&self) -> Option<Fields> {
+        self.0.lock().trailers_to_client.take()
+    }
 }
 
 impl Drop for Incoming {
@@ -113,7 +135,7 @@ impl Feeder {
         state.wanted
             && !state.reader_is_gone
             && state.end.is_none()
-            && state.queued_bytes < WINDOW_BYTES
+            && state.queued_bytes < state.window_bytes
     }
 
     /// How many bytes may come.
@@ -139,6 +161,23 @@ impl Feeder {
         // A field name is a token, so nothing is lost.
         let name = String::from_utf8_lossy(name).into_owned();
         self.0.lock().trailers.push((name, value.to_vec()));
+    }
+
+    /// Whether there is room for more; an error when nobody reads it.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.lock();
+        if state.reader_is_gone {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if state.queued_bytes < state.window_bytes {
+            return Poll::Ready(Ok(()));
+        }
+        state.feeder = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(super) fn set_trailers(&self, trailers: Fields) {
+        self.0.lock().trailers_to_client = Some(trailers);
     }
 
     pub(crate) fn end(&self, end: Result<(), BodyError>) {

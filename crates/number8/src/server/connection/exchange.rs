@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use number8_proto::headers::Fields;
 use number8_proto::http1::{BodyLength, SendBody};
+use number8_proto::negotiate::takes_trailers;
 
 use super::super::transport::Transport;
 use super::super::worker::Stop;
@@ -35,6 +36,16 @@ pub(super) struct Exchange {
     feed: Option<Feed>,
     /// The client has closed its half: nothing more is read.
     input_ended: bool,
+}
+
+impl Exchange {
+    /// The fields behind the content, for a client that says it reads them (RFC 9110 §6.5.1).
+    fn trailers(&self, work: &Work) -> Fields {
+        let Making::Content { body, .. } = &self.making else { return Fields::new() };
+        let Some(trailers) = body.trailers_to_client() else { return Fields::new() };
+        let te = work.parser.head(work.input.head()).named("te").unwrap_or_default();
+        if takes_trailers(te) { trailers } else { Fields::new() }
+    }
 }
 
 /// What is being made.
@@ -164,8 +175,9 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             Ok(Step::End) => {
                 self.wait_for_nothing();
+                let trailers = exchange.trailers(work);
                 self.phase = Phase::Exchange(exchange);
-                self.conn.finish(&Fields::new(), &mut work.output.bytes);
+                self.conn.finish(&trailers, &mut work.output.bytes);
                 self.end_content();
                 Ok(Flow::Again)
             }

@@ -1,0 +1,212 @@
+//! Content piece by piece, both ways, and limits of single handlers.
+
+use std::io::{self, Read};
+
+use number8::server::lane::Lane;
+use number8::{App, Body, Content, Fields, Sender, content_limit};
+
+use crate::serving::PATIENCE;
+
+/// An app whose content a function writes.
+fn writing<F>(write: impl Fn(Sender) -> F + Clone + Send + Sync + 'static) -> App
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    App::new().get("/", move || {
+        let write = write.clone();
+        async move {
+            let (sender, body) = Body::channel();
+            tokio::spawn(write(sender));
+            body
+        }
+    })
+}
+
+async fn raw(app: App, request: &str) -> String {
+    let server = app.test();
+    let client = server.connect();
+    client.write_all(request.as_bytes()).await.unwrap();
+    String::from_utf8(client.read_to_end().await.unwrap()).unwrap()
+}
+
+fn get(version: &str, more: &str) -> String {
+    format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: close\r\n{more}\r\n")
+}
+
+#[tokio::test]
+async fn r11_content_goes_out_piece_by_piece_and_has_to_be_finished() {
+    let pieces = |finish: bool| {
+        writing(move |mut sender| async move {
+            for piece in ["one", "", "two"] {
+                sender.send(piece).await.unwrap();
+            }
+            if finish {
+                sender.finish();
+            }
+        })
+    };
+    let whole = raw(pieces(true), &get("1.1", "")).await;
+    assert!(whole.ends_with("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"), "{whole}");
+    let old = raw(pieces(true), &get("1.0", "")).await;
+    assert!(old.ends_with("\r\n\r\nonetwo") && !old.contains("chunked"), "{old}");
+    // The client sees that it is not whole.
+    let cut = raw(pieces(false), &get("1.1", "")).await;
+    assert!(cut.ends_with("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n"), "{cut}");
+}
+
+#[tokio::test]
+async fn trailers_go_to_clients_that_read_them() {
+    let trailing = || {
+        writing(|mut sender| async move {
+            sender.send("content").await.unwrap();
+            let mut trailers = Fields::new();
+            trailers.push("X-Sum", b"8").unwrap();
+            sender.finish_with(trailers).unwrap();
+        })
+    };
+    let cases = [
+        ("1.1", "TE: trailers\r\n", true),
+        ("1.1", "TE: deflate;q=0.5, Trailers\r\n", true),
+        ("1.1", "TE: deflate\r\n", false),
+        ("1.1", "", false),
+        ("1.0", "TE: trailers\r\n", false),
+    ];
+    for (version, te, expected) in cases {
+        let answer = raw(trailing(), &get(version, te)).await;
+        assert_eq!(answer.ends_with("0\r\nX-Sum: 8\r\n\r\n"), expected, "{te}: {answer}");
+        assert_eq!(answer.contains("X-Sum"), expected, "{te}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn l14_trailers_that_must_stand_before_cut_the_answer() {
+    let names = ["content-type", "Set-Cookie", "Content-Encoding", "Cache-Control", "Host"];
+    for name in names {
+        let app = writing(move |sender| async move {
+            let mut trailers = Fields::new();
+            trailers.push(name, b"8").unwrap();
+            assert!(sender.finish_with(trailers).is_err());
+        });
+        let answer = raw(app, &get("1.1", "TE: trailers\r\n")).await;
+        assert!(!answer.ends_with("0\r\n\r\n"), "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_client_slows_the_sender_and_one_that_leaves_stops_it() {
+    let (sent, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let app = writing(move |mut sender| {
+        let sent = sent.clone();
+        async move {
+            while sender.send(vec![b'8'; 1000]).await.is_ok() {
+                sent.send(true).unwrap();
+            }
+            sent.send(false).unwrap();
+        }
+    });
+    let server = app.test();
+    let client = server.connect_with(1024);
+    client.write_all(get("1.1", "").as_bytes()).await.unwrap();
+    // It stops while nobody reads: the window, a batch and what the pair holds.
+    let (mut pieces, mut turns) = (0, 0);
+    while turns < 1000 {
+        tokio::task::yield_now().await;
+        turns += 1;
+        if seen.try_recv().is_ok() {
+            (pieces, turns) = (pieces + 1, 0);
+        }
+    }
+    assert!((60..400).contains(&pieces), "{pieces} pieces");
+    drop(client);
+    let the_rest = async { while seen.recv().await == Some(true) {} };
+    tokio::time::timeout(PATIENCE, the_rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_for_the_head_stops_the_sender() {
+    let (told, mut tells) = tokio::sync::mpsc::channel(1);
+    let app = writing(move |mut sender| {
+        let told = told.clone();
+        async move {
+            let error = loop {
+                match sender.send("8").await {
+                    Ok(()) => tokio::task::yield_now().await,
+                    Err(error) => break error,
+                }
+            };
+            told.send(error.kind()).await.unwrap();
+        }
+    });
+    let server = app.test();
+    assert_eq!(server.request("HEAD", "/").send().await.unwrap().body(), b"");
+    assert_eq!(
+        tokio::time::timeout(PATIENCE, tells.recv()).await.unwrap(),
+        Some(io::ErrorKind::BrokenPipe)
+    );
+}
+
+#[tokio::test]
+async fn readers_are_content() {
+    let app = App::new()
+        .get("/blocking", async |lane: Lane| {
+            Body::from_reader(io::repeat(b'8').take(100_000), &lane)
+        })
+        .get("/async", async || Body::from_async_reader(io::Cursor::new(vec![b'8'; 100_000])));
+    let server = app.test();
+    for target in ["/blocking", "/async"] {
+        let answer = server.get(target).send().await.unwrap();
+        assert_eq!(answer.body(), vec![b'8'; 100_000], "{target}");
+    }
+}
+
+#[tokio::test]
+async fn r8_r9_content_is_a_reader() {
+    let app = App::new().post("/", async |body: Body| -> io::Result<String> {
+        let (mut reader, mut counts) = (body.into_reader(), Vec::new());
+        let mut buffer = [0; 4];
+        loop {
+            let count = reader.read(&mut buffer).await?;
+            counts.push(count.to_string());
+            if count == 0 {
+                return Ok(counts.join(" "));
+            }
+        }
+    });
+    let server = app.test();
+    for (content, counts) in [("", "0"), ("123", "3 0"), ("12345", "4 1 0")] {
+        assert_eq!(server.post("/").body(content).send().await.unwrap().text(), counts);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_has_a_limit_of_its_own() {
+    let size = |content: Content| content.len().to_string();
+    let app = App::new()
+        .post("/default", size)
+        .post("/more", content_limit(2 << 20, size))
+        .post("/less", content_limit(8, size));
+    let server = app.test();
+    let cases = [
+        ("/default", 1 << 20, 200),
+        ("/default", (1 << 20) + 1, 413),
+        ("/more", 2 << 20, 200),
+        ("/more", (2 << 20) + 1, 413),
+        ("/less", 8, 200),
+        ("/less", 9, 413),
+        ("/less", 0, 200),
+    ];
+    for (target, length, status) in cases {
+        let answer = server.post(target).body(vec![b'8'; length]).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{target} {length}");
+        // The same without a length in the head.
+        let content = "8".repeat(length);
+        let chunk =
+            if length == 0 { String::new() } else { format!("{length:x}\r\n{content}\r\n") };
+        let client = server.connect();
+        let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+        let request = format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n");
+        let (_, answer) = tokio::join!(client.write_all(request.as_bytes()), client.read_to_end());
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(answer.unwrap().starts_with(expected.as_bytes()), "{target} {length} chunked");
+    }
+}
