@@ -97,6 +97,8 @@ pub struct Listen {
     pub hosts: Vec<String>,
     /// Whom to believe about who a client is.
     pub trusted_proxies: Vec<Proxy>,
+    /// Whether those begin each connection with a PROXY header.
+    pub proxy_protocol: bool,
     /// Empty, or a path without a slash at its end that everything is under.
     pub path_prefix: String,
     /// Whether to draw the address as a QR code.
@@ -213,6 +215,10 @@ impl Config {
                 settings.problem("verbose", "this does not go with quiet: take one of the two")
             );
         }
+        if config.listen.proxy_protocol && config.listen.trusted_proxies.is_empty() {
+            let why = "say with trusted-proxy from whom to take it";
+            return Err(settings.problem("proxy-protocol", why));
+        }
         if config.limits.uri_bytes > config.limits.head_bytes {
             let is_set =
                 settings.get("max-uri").is_some_and(|setting| setting.origin != Origin::Default);
@@ -276,6 +282,7 @@ fn listen(settings: &Settings) -> Result<Listen, Problem> {
         trusted_proxies: settings.list("trusted-proxy", |value| {
             value.parse::<Proxy>().map_err(|error| error.to_string())
         })?,
+        proxy_protocol: settings.switch("proxy-protocol")?,
         path_prefix: settings.one("path-prefix", syntax::prefix)?.unwrap_or_default(),
         qr: settings.switch("qr")?,
     })

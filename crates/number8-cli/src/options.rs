@@ -277,6 +277,10 @@ pub const SECTIONS: &[Section] = &[
                 "CIDR",
                 "Believe this proxy, network or unix about who a client is; can be repeated",
             ),
+            Opt::switch(
+                "proxy-protocol",
+                "Trusted proxies begin each connection with a PROXY header (version 1 or 2)",
+            ),
             Opt::new("path-prefix", Text, "/PREFIX", "Serve everything under this path"),
             Opt::switch("qr", "Draw the address for the local network as a QR code"),
         ],

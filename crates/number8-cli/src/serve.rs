@@ -162,9 +162,9 @@ fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
 /// Who may do what: whose word counts, whose pages may ask, who asks, and the rules.
 fn guard(app: App, config: &Config) -> Result<App, Problem> {
     let (listen, access) = (&config.listen, &config.access);
-    let mut app = app
-        .proxies(Proxies::new(listen.trusted_proxies.iter().copied()))
-        .access(access.rules.clone());
+    let proxies = Proxies::new(listen.trusted_proxies.iter().copied());
+    let proxies = if listen.proxy_protocol { proxies.announce() } else { proxies };
+    let mut app = app.proxies(proxies).access(access.rules.clone());
     let origins = config.answers.cors.as_deref();
     if let Some(origins) = origins {
         let cors = match origins {

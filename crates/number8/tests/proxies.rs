@@ -1,8 +1,11 @@
 //! Who a client is that comes by a proxy, and who only says so.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use number8::layers::proxies::{Proxies, Proxy};
+use number8::server::{Options, Timeouts};
+use number8::testing::TestServer;
 use number8::{Answer, App, Call, Handler, Response};
 
 /// Answers with what is known of the client, and which of the fields about it are left.
@@ -143,5 +146,61 @@ fn proxies_are_addresses_and_networks() {
         "a.example",
     ] {
         assert!(text.parse::<Proxy>().is_err(), "{text}");
+    }
+}
+
+/// What the server answers to these bytes, the last one that a client sends; empty where it just closes.
+async fn announced(peer: &str, bytes: &[u8]) -> String {
+    let proxies = Proxies::new(["10.0.0.0/8".parse::<Proxy>().unwrap()]).announce();
+    let server = App::new().mount("/", Seen).proxies(proxies).test();
+    let client = server.connect_from(SocketAddr::new(peer.parse().unwrap(), 4711));
+    // In pieces, as a network may bring it.
+    for piece in bytes.chunks(7) {
+        if client.write_all(piece).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let answers = client.read_to_end().await.unwrap_or_default();
+    String::from_utf8(answers).unwrap().lines().last().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn g11_a_balancer_announces_its_client() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n";
+    let two = format!("{request}\r\n{request}Connection: close\r\n\r\n");
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x12\x67\0\x50";
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    let cases: &[(&str, &[u8], &str)] = &[
+        ("10.0.0.1", b"PROXY TCP4 192.0.2.9 10.0.0.1 4711 80\r\n", "192.0.2.9 http - 0"),
+        ("10.0.0.1", b"PROXY TCP6 2001:db8::9 ::1 4711 80\r\n", "2001:db8::9 http - 0"),
+        ("10.0.0.1", v2, "192.0.2.1 http - 0"),
+        // The balancer itself, which may say more by fields.
+        ("10.0.0.1", local, "1.2.3.4 http - 1"),
+        ("10.0.0.1", b"PROXY UNKNOWN\r\n", "1.2.3.4 http - 1"),
+        // It has to, and nobody else may.
+        ("10.0.0.1", b"", ""),
+        ("10.0.0.1", b"PROXY TCP4 192.0.2.9\r\n", ""),
+        ("11.0.0.1", b"", "11.0.0.1 http - 0"),
+        ("11.0.0.1", b"PROXY TCP4 192.0.2.9 10.0.0.1 4711 80\r\n", "</html>"),
+    ];
+    for (peer, header, want) in cases {
+        let found = announced(peer, &[header, two.as_bytes()].concat()).await;
+        assert_eq!(found, *want, "{peer} {}", String::from_utf8_lossy(header));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balancer_that_says_nothing_is_not_waited_for_for_ever() {
+    let proxies = Proxies::new(["10.0.0.0/8".parse::<Proxy>().unwrap()]).announce();
+    let options = Options {
+        timeouts: Timeouts { first_byte: Duration::from_millis(1), ..Timeouts::default() },
+        ..Options::default()
+    };
+    let server = TestServer::new(App::new().proxies(proxies), options);
+    for part in [&b""[..], b"PROXY TC"] {
+        let client = server.connect_from("10.0.0.1:1".parse().unwrap());
+        client.write_all(part).await.unwrap();
+        assert_eq!(client.read_to_end().await.unwrap(), b"");
     }
 }

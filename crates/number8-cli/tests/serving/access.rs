@@ -86,6 +86,7 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
         (&["--token", "ci:hunter2 x@/:ro"], "a token is letters, digits"),
         (&["--auth-file", "none"], "the file of passwords cannot be read"),
         (&["--auth-file", "site/index.html"], "index.html:1: a line is name:hash"),
+        (&["--proxy-protocol"], "say with trusted-proxy from whom to take it"),
         (&["--trusted-proxy", "me"], "a proxy is an IP address, a network"),
         (&["--cors=app.example"], "an origin is a scheme, a host"),
         (&["--cors=https://a.example/"], "an origin is a scheme, a host"),
@@ -237,6 +238,13 @@ fn g11_the_log_shows_the_user_and_the_real_client() {
     let served = Served::start(folder.path(), &[&["-a", "joe:pw@/:ro"], &log[..]].concat());
     assert_eq!(ask(&served, "GET /", &forwarded), 200);
     served.message("127.0.0.1 joe 200");
+    let announce = ["--trusted-proxy", "127.0.0.1", "--proxy-protocol"];
+    let served = Served::start(folder.path(), &[&announce[..], &log[..]].concat());
+    let header = "PROXY TCP4 192.0.2.8 127.0.0.1 4711 80\r\n";
+    let answer = served.connect().send(&format!("{header}{}", super::last("/", ""))).rest();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    served.message("192.0.2.8 - 200");
+    assert_eq!(served.get("/"), "");
 }
 
 #[test]

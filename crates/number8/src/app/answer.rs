@@ -1,6 +1,7 @@
 //! How an app comes to an answer: host, health, layers, routes, mounts; then the layers again.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 use number8_proto::headers::Known;
@@ -56,6 +57,11 @@ impl App {
             }
         }
         Begun::Answer(self.handle(call))
+    }
+
+    /// Whether a connection from there has to begin with a PROXY header.
+    pub(crate) fn expects_header(&self, peer: Option<SocketAddr>) -> bool {
+        self.proxies.have_to_announce(peer)
     }
 
     /// Finds out who a client is that comes by a proxy; answers where that cannot be. What others say of themselves is

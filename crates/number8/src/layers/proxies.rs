@@ -16,7 +16,10 @@ use crate::caller::Caller;
 /// They say it by Forwarded (RFC 7239) or by X-Forwarded-For, -Proto and -Host. A proxy hands on what it does not write
 /// itself, so where both are there and name two clients, the request is refused: one of them was made up.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies(Vec<Proxy>);
+pub struct Proxies {
+    trusted: Vec<Proxy>,
+    announce: bool,
+}
 
 impl Proxies {
     /// Trusts these and nobody else.
@@ -29,20 +32,31 @@ impl Proxies {
     /// ```
     #[must_use]
     pub fn new(proxies: impl IntoIterator<Item = Proxy>) -> Self {
-        Self(proxies.into_iter().collect())
+        Self { trusted: proxies.into_iter().collect(), announce: false }
+    }
+
+    /// Every connection of theirs has to begin with a header of the PROXY protocol (version 1 or 2), which names the
+    /// client; one that does not is closed. What else the client sends counts as its own.
+    #[must_use]
+    pub fn announce(self) -> Self {
+        Self { announce: true, ..self }
+    }
+
+    pub(crate) fn have_to_announce(&self, peer: Option<SocketAddr>) -> bool {
+        self.announce && self.trust(peer)
     }
 
     /// Whether the other end of a connection is one of them.
     #[must_use]
     pub fn trust(&self, peer: Option<SocketAddr>) -> bool {
         match peer {
-            None => self.0.contains(&Proxy::Unix),
+            None => self.trusted.contains(&Proxy::Unix),
             Some(peer) => self.trusts(peer.ip()),
         }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|proxy| proxy.contains(address))
+        self.trusted.iter().any(|proxy| proxy.contains(address))
     }
 
     /// Fills in what a trusted proxy says of the client.

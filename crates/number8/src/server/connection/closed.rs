@@ -17,6 +17,9 @@ pub enum Closed {
     Fault(Error),
     /// There were too many connections; it was told so.
     TooMany,
+    /// It came from a trusted proxy and did not begin with a PROXY header
+    /// ([`Proxies::announce`](crate::layers::proxies::Proxies::announce)).
+    NotAnnounced,
     /// Nothing came ([`Timeouts::first_byte`](crate::server::Timeouts::first_byte)).
     FirstByteTimeout,
     /// No next request came ([`Timeouts::idle`](crate::server::Timeouts::idle)).
@@ -49,6 +52,7 @@ impl fmt::Display for Closed {
             Self::Answered(CloseReason::Fault) => "the request was at fault",
             Self::Fault(error) => return write!(f, "the request was at fault: {error}"),
             Self::TooMany => "there are too many connections",
+            Self::NotAnnounced => "it did not begin with a PROXY header",
             Self::FirstByteTimeout => "nothing came",
             Self::Idle => "no next request came",
             Self::HeadTimeout => "the request head came too slowly",

@@ -320,7 +320,11 @@ impl<T: Transport + Unpin> Connection<T> {
                 matches!(exchange.making, Making::Content { .. }) && exchange.feed.is_none()
             }
             Phase::Flush => true,
-            Phase::Receive | Phase::Session(_) | Phase::Drain(_) | Phase::Linger(_) => false,
+            Phase::Announced
+            | Phase::Receive
+            | Phase::Session(_)
+            | Phase::Drain(_)
+            | Phase::Linger(_) => false,
         }
     }
 

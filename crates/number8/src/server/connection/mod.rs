@@ -12,6 +12,7 @@
 //! holds no buffer and no allocation of its own. What a client sends is read into a buffer borrowed from
 //! the worker; every complete request in it is answered; then everything is written with one call.
 
+mod announced;
 mod closed;
 mod closing;
 mod exchange;
@@ -68,6 +69,8 @@ enum Held {
 
 /// What happens next.
 enum Phase {
+    /// Wait for what a balancer says of its client.
+    Announced,
     /// Wait for a head.
     Receive,
     /// An answer is being made, or its content is.
@@ -174,6 +177,9 @@ impl<T: Transport + Unpin> Connection<T> {
         };
         if connection.place.is_admitted() {
             let first_byte = connection.place.worker.shared.options.timeouts.first_byte;
+            if connection.place.worker.shared.app().expects_header(peer) {
+                connection.phase = Phase::Announced;
+            }
             connection.wait_for(Wait::FirstByte, clock::monotonic_ms() + clock::millis(first_byte));
         } else {
             let (current, mut work) = connection.place.worker.begin();
@@ -232,6 +238,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 return Poll::Pending;
             }
             let flow = match self.phase {
+                Phase::Announced => self.announced(turn, work, cx),
                 Phase::Receive => self.receive(turn, work, cx),
                 Phase::Exchange(_) => self.exchange(turn, work, cx),
                 Phase::Session(_) => self.session(turn, work, cx),
@@ -305,7 +312,11 @@ impl<T: Transport + Unpin> Connection<T> {
     fn put_away(&mut self, mut work: Box<Work>, is_end: bool) {
         let is_receiving = matches!(
             self.phase,
-            Phase::Receive | Phase::Session(_) | Phase::Linger(_) | Phase::Drain(_)
+            Phase::Announced
+                | Phase::Receive
+                | Phase::Session(_)
+                | Phase::Linger(_)
+                | Phase::Drain(_)
         );
         if is_end || (is_receiving && work.output.is_empty()) {
             let unread = work.input.unread();

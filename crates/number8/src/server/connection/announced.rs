@@ -1,0 +1,46 @@
+//! What a balancer says of its client before anything of the client's own: the PROXY protocol.
+
+use std::io;
+use std::task::Context;
+
+use number8_proto::proxy;
+
+use super::super::transport::Transport;
+use super::super::worker::Stop;
+use super::{Closed, Connection, Flow, Phase, Read, Turn, Work};
+
+impl<T: Transport + Unpin> Connection<T> {
+    /// Reads the header, within the time for the first byte. A connection without one is closed in silence: whatever
+    /// speaks there does not know that it has to announce itself, and would take an answer for one to something else.
+    pub(super) fn announced(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Flow> {
+        match proxy::parse(work.input.unread()) {
+            Ok(Some(proxied)) => {
+                work.input.used(proxied.length);
+                self.peer = proxied.client.or(self.peer);
+                self.phase = Phase::Receive;
+                return Ok(Flow::Again);
+            }
+            Ok(None) => {}
+            Err(_) => return Ok(self.end(Closed::NotAnnounced)),
+        }
+        let is_stopping = turn.current.shared.stop() != Stop::No;
+        Ok(match self.read(work, cx)? {
+            Read::Bytes => Flow::Again,
+            Read::End => self.end(Closed::ByClient),
+            Read::Nothing if self.place.entry.is_evicted() => self.end(Closed::Evicted),
+            Read::Nothing if self.is_overdue(turn) => self.end(Closed::FirstByteTimeout),
+            Read::Nothing if is_stopping => self.end(Closed::Stopping),
+            Read::Nothing => Flow::Wait,
+        })
+    }
+
+    fn end(&mut self, closed: Closed) -> Flow {
+        self.note(closed);
+        Flow::End
+    }
+}
