@@ -376,3 +376,28 @@ fn our_changes_are_counted() {
         assert!(number8::store::changes() > before);
     });
 }
+
+#[test]
+fn f9_a_large_file_goes_past_memory_and_arrives_whole() {
+    each_way(|folders, root, options| {
+        let options = StageOptions { sync: true, ..options };
+        // Around the place where it begins to, in pieces that fit no block, and with a tail.
+        for (piece, length) in [
+            (512 * 1024, 34 * 1024 * 1024 + 77),
+            (256 * 1024, 33 * 1024 * 1024),
+            (300_000, 36_000_000),
+        ] {
+            let content: Vec<u8> = (0..length).map(|at: usize| (at / 7 % 253) as u8).collect();
+            let mut staged = root.stage(&path(root, "/large"), None, options).unwrap();
+            for chunk in content.chunks(piece) {
+                staged.write(&[Bytes::copy_from_slice(chunk)]).unwrap();
+            }
+            assert_eq!(staged.len(), length as u64);
+            staged.finish().unwrap();
+            let claim = staged.claim().unwrap();
+            let written = staged.commit(claim, OnClash::Replace).unwrap();
+            assert_eq!(written.meta.size, length as u64);
+            assert!(fs::read(folders.path("root/large")).unwrap() == content, "{piece} {length}");
+        }
+    });
+}

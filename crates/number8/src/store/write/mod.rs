@@ -15,6 +15,7 @@
 //!
 //! Everything here may wait for the disk.
 
+mod blocks;
 mod claim;
 mod error;
 mod hold;

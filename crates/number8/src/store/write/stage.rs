@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use bytes::Bytes;
 use rustix::io::Errno;
 
+use super::blocks::{BLOCK_BYTES, Blocks};
 use super::claim::{Claim, Look, Written};
 use super::sys::{self, Space};
 use super::temporary::Temporary;
@@ -41,9 +42,22 @@ pub struct Staged {
     root: Root,
     path: SafePath,
     options: StageOptions,
+    /// Bytes in the file.
     written: u64,
+    direct: Direct,
     /// How much may be written before the free space is looked at again.
     unchecked: u64,
+}
+
+/// Whether content goes past the page cache.
+#[derive(Debug)]
+enum Direct {
+    /// Not yet: the file may stay small.
+    NotYet,
+    /// By whole blocks.
+    Blocks(Blocks),
+    /// This file system cannot, or the file is whole.
+    No,
 }
 
 impl Root {
@@ -69,7 +83,10 @@ impl Root {
             true => Temporary::create(folder)?,
         };
         let (root, path) = (self.clone(), path.clone());
-        let mut staged = Staged { file, name, root, path, options, written: 0, unchecked: 0 };
+        // Whoever does not wait for the disk at the end does not want to on the way either.
+        let direct = if options.sync { Direct::NotYet } else { Direct::No };
+        let mut staged =
+            Staged { file, name, root, path, options, written: 0, direct, unchecked: 0 };
         staged.check_space(length.unwrap_or(0))?;
         Ok(staged)
     }
@@ -85,28 +102,28 @@ impl Staged {
         if self.unchecked < length {
             self.check_space(length)?;
         }
-        let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
-        let mut rest = slices.as_mut_slice();
-        while !rest.is_empty() {
-            let count = sys::write_at(&self.file, rest, self.written)?;
-            if count == 0 {
-                return Err(WriteError::NoSpace);
-            }
-            self.written += count as u64;
-            IoSlice::advance_slices(&mut rest, count);
-        }
         self.unchecked = self.unchecked.saturating_sub(length);
-        Ok(())
+        if matches!(self.direct, Direct::NotYet) && self.written >= DIRECT_AFTER_BYTES {
+            self.begin_direct();
+        }
+        match std::mem::replace(&mut self.direct, Direct::No) {
+            Direct::Blocks(blocks) => return self.write_blocks(blocks, chunks),
+            direct => self.direct = direct,
+        }
+        self.write_all(chunks.iter().map(|chunk| &**chunk))
     }
 
     /// Bytes written so far.
     pub fn len(&self) -> u64 {
-        self.written
+        match &self.direct {
+            Direct::Blocks(blocks) => self.written + blocks.bytes().len() as u64,
+            Direct::NotYet | Direct::No => self.written,
+        }
     }
 
     /// Whether nothing has been written.
     pub fn is_empty(&self) -> bool {
-        self.written == 0
+        self.len() == 0
     }
 
     /// Waits until the content is on the disk, unless that was not asked for; then it may be committed.
@@ -114,6 +131,7 @@ impl Staged {
     /// # Errors
     /// The disk could not take the content.
     pub fn finish(&mut self) -> Result<(), WriteError> {
+        self.end_direct()?;
         if self.options.sync {
             sys::sync_content(&self.file)?;
         }
@@ -137,6 +155,7 @@ impl Staged {
         if claim.names_folder() {
             return Err(WriteError::Clash(Clash::NotFolder));
         }
+        self.end_direct()?;
         for _ in 0..RACES_MAX {
             match (claim.look()?, on_clash) {
                 (Look::Nothing, _) => match self.put_in(&claim.folder, &claim.name) {
@@ -157,6 +176,67 @@ impl Staged {
             }
         }
         Err(WriteError::Clash(Clash::Exists))
+    }
+
+    fn write_all<'a>(&mut self, content: impl Iterator<Item = &'a [u8]>) -> Result<(), WriteError> {
+        let mut slices: Vec<IoSlice<'_>> = content.map(IoSlice::new).collect();
+        let mut rest = slices.as_mut_slice();
+        while !rest.is_empty() {
+            let count = sys::write_at(&self.file, rest, self.written)?;
+            if count == 0 {
+                return Err(WriteError::NoSpace);
+            }
+            self.written += count as u64;
+            IoSlice::advance_slices(&mut rest, count);
+        }
+        Ok(())
+    }
+
+    /// Writes what follows past the page cache, from the next even place on.
+    fn begin_direct(&mut self) {
+        if self.written.is_multiple_of(BLOCK_BYTES as u64) {
+            self.direct = match sys::set_direct(&self.file, true) {
+                Ok(()) => Direct::Blocks(Blocks::new()),
+                Err(_) => Direct::No,
+            };
+        }
+    }
+
+    fn write_blocks(&mut self, mut blocks: Blocks, chunks: &[Bytes]) -> Result<(), WriteError> {
+        for chunk in chunks {
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                rest = blocks.take(rest);
+                if blocks.is_full() {
+                    self.write_block(&blocks)?;
+                    blocks.clear();
+                }
+            }
+        }
+        self.direct = Direct::Blocks(blocks);
+        Ok(())
+    }
+
+    fn write_block(&mut self, block: &Blocks) -> Result<(), WriteError> {
+        match self.write_all([block.bytes()].into_iter()) {
+            // The file system takes the flag and not the write: what is left of the block goes through memory, as all
+            // that follows will as soon as the flag is off.
+            Err(WriteError::BadName) => {
+                sys::set_direct(&self.file, false)?;
+                let left = (self.written % BLOCK_BYTES as u64) as usize;
+                self.write_all([&block.bytes()[left..]].into_iter())
+            }
+            result => result,
+        }
+    }
+
+    /// Writes what is gathered; it is no whole block, so it goes through memory.
+    fn end_direct(&mut self) -> Result<(), WriteError> {
+        if let Direct::Blocks(blocks) = std::mem::replace(&mut self.direct, Direct::No) {
+            sys::set_direct(&self.file, false)?;
+            self.write_all([blocks.bytes()].into_iter().filter(|bytes| !bytes.is_empty()))?;
+        }
+        Ok(())
     }
 
     /// Gives the file a name that is free.
@@ -220,8 +300,36 @@ impl Staged {
 /// What stays free unless said otherwise: enough to log in and tidy up.
 const KEEP_FREE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How much of a file goes through memory, where it stays for those who read it next. A larger one would push out what
+/// others read.
+const DIRECT_AFTER_BYTES: u64 = 32 * 1024 * 1024;
+
 /// How much is written between two looks at the free space.
 const SPACE_CHECK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The clock of vfat.
 const COARSEST_TICK_NS: i128 = 2_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::RootOptions;
+
+    #[test]
+    fn a_large_file_that_is_waited_for_goes_past_the_page_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(folder.path(), RootOptions::default()).unwrap();
+        let path = root.path(b"/large").unwrap();
+        let piece = [Bytes::from(vec![1; BLOCK_BYTES])];
+        for sync in [false, true] {
+            let options = StageOptions { sync, ..StageOptions::default() };
+            let mut staged = root.stage(&path, None, options).unwrap();
+            for _ in 0..=DIRECT_AFTER_BYTES / BLOCK_BYTES as u64 {
+                staged.write(&piece).unwrap();
+            }
+            // Not every file system can.
+            let can = sys::set_direct(&staged.file, true).is_ok();
+            assert_eq!(matches!(staged.direct, Direct::Blocks(_)), sync && can);
+        }
+    }
+}

@@ -111,6 +111,13 @@ pub(super) fn write_at(
     retry_on_intr(|| rustix::io::pwritev(file, slices, offset))
 }
 
+/// Has what follows go past the page cache, or through it again. Not every file system can.
+pub(super) fn set_direct(file: &OwnedFd, direct: bool) -> Result<(), Errno> {
+    let flags = rustix::fs::fcntl_getfl(file)?;
+    let flags = if direct { flags | OFlags::DIRECT } else { flags.difference(OFlags::DIRECT) };
+    rustix::fs::fcntl_setfl(file, flags)
+}
+
 /// Waits until the content is on the disk.
 pub(super) fn sync_content(file: &OwnedFd) -> Result<(), Errno> {
     match retry_on_intr(|| rustix::fs::fdatasync(file)) {
