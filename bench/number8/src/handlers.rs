@@ -3,13 +3,19 @@
 use std::thread;
 use std::time::Duration;
 
-use number8::{App, inline};
+use number8::{App, get, inline};
 
 const GREETING: &str = "Hello, world.";
 const SLEEP: Duration = Duration::from_millis(100);
 
+#[get("/macro")]
+async fn by_macro() -> &'static str {
+    GREETING
+}
+
 pub(crate) fn routes(app: App) -> App {
-    app.get("/async", async || GREETING)
+    app.add(by_macro)
+        .get("/async", async || GREETING)
         .get("/inline", inline(|| GREETING))
         .get("/pooled", || GREETING)
         .get("/quick", async || GREETING)

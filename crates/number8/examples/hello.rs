@@ -2,11 +2,11 @@
 
 use std::error::Error;
 
-use number8::{App, Server};
+use number8::{App, Server, get};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "8080".to_owned());
-    let app = App::new().get("/", hello);
+    let app = App::new().add(hello);
     let options = number8::Options { workers: 1, ..number8::Options::default() };
     let listeners = number8::server::bind(&[format!("127.0.0.1:{port}").parse()?], 8080)?;
     let server = Server::new(app, options, listeners);
@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(server.run()?)
 }
 
+#[get("/")]
 async fn hello() -> &'static str {
     "Hello, world."
 }

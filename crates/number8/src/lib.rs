@@ -1,11 +1,20 @@
 //! A small, fast web server as a library.
 //!
 //! ```no_run
-//! use number8::{App, Server};
+//! # #[cfg(feature = "macros")] {
+//! use number8::{App, Server, get};
 //!
-//! let app = App::new().get("/", async || "Hello, world.");
-//! Server::bind(app, "127.0.0.1:8080")?.run()?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! #[get("/")]
+//! async fn hello() -> &'static str {
+//!     "Hello, world."
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let app = App::new().add(hello).get("/closures", async || "are fine, too");
+//!     Server::bind(app, "127.0.0.1:8080")?.run()?;
+//!     Ok(())
+//! }
+//! # }
 //! ```
 
 pub mod access;
@@ -30,6 +39,7 @@ mod response;
 mod results;
 mod rooms;
 mod router;
+mod routes;
 pub mod server;
 mod session;
 mod state;
@@ -51,6 +61,8 @@ pub use handler::{
 #[cfg(feature = "json")]
 pub use json::{Form, Json, Query};
 pub use layer::{Before, Layer, Waited};
+#[cfg(feature = "macros")]
+pub use number8_macros::{delete, get, patch, post, put, route};
 pub use number8_proto::cookie::{Cookie, CookieError, SameSite};
 pub use number8_proto::headers::{FieldError, Fields};
 pub use number8_proto::http1::{BodySize, Head, Method, Prepared, Version};
@@ -62,6 +74,7 @@ pub use rooms::files::{Files, media_type};
 #[cfg(feature = "uploads")]
 pub use rooms::uploads::Uploads;
 pub use router::RouteError;
+pub use routes::Routes;
 pub use server::testing;
 pub use server::{Handle, Options, ServeError, Server};
 pub use session::{Session, SessionInput, SessionStep};

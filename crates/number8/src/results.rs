@@ -22,6 +22,11 @@ use crate::store::File;
 /// assert_eq!(Redirect::to("/").into_response().status(), 303);
 /// assert_eq!(None::<&str>.into_response().status(), 404);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the answer to a request",
+    label = "not a response",
+    note = "an answer is text, bytes, `Html`, `Json`, a status, a tuple `(status, fields, answer)` or parts of it, `Redirect`, `Response`, a `Result` or `Option` of answers, or a type of yours that is `IntoResponse`"
+)]
 pub trait IntoResponse {
     /// The answer that this value stands for.
     fn into_response(self) -> Response;

@@ -33,6 +33,9 @@ mod routes;
 mod content;
 // Cookies, both ways.
 mod cookies;
+// Routes as attributes of functions.
+#[cfg(feature = "macros")]
+mod macros;
 // What stands around every handler.
 mod layers;
 // Connections that are handed over to another protocol.

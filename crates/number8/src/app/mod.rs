@@ -25,6 +25,7 @@ use crate::layers::access_log::{Format, Sink};
 use crate::layers::proxies::Proxies;
 use crate::response::Response;
 use crate::router::{self, RouteError, Router};
+use crate::routes::Routes;
 use crate::server::Options;
 use crate::server::testing::TestServer;
 use crate::state::States;
@@ -163,6 +164,31 @@ impl App {
     #[must_use]
     pub fn any<Kind>(self, path: &str, handler: impl IntoHandler<Kind>) -> Self {
         self.add_route(None, path, handler)
+    }
+
+    /// Adds routes: functions with an attribute such as `#[get("/")]`, one or several.
+    ///
+    /// ```
+    /// # #[cfg(feature = "macros")] {
+    /// use number8::{App, get, post};
+    ///
+    /// #[get("/songs/{id}")]
+    /// async fn song(id: u32) -> String {
+    ///     format!("song {id}")
+    /// }
+    ///
+    /// #[post("/songs")]
+    /// async fn add_song(title: String) -> (u16, String) {
+    ///     (201, title)
+    /// }
+    ///
+    /// let app = App::new().add((song, add_song));
+    /// # }
+    /// ```
+    #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "nobody reads an app as a number")]
+    pub fn add(self, routes: impl Routes) -> Self {
+        routes.add_to(self)
     }
 
     /// Answers these methods of every path that fits a pattern, in which `*` stands for any text, slashes too. The

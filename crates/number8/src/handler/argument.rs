@@ -30,6 +30,11 @@ use crate::error::Error;
 ///
 /// let app = App::new().get("/", async |Language(name): Language| format!("You read {name}."));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a handler",
+    label = "neither a value of the path nor taken from a request",
+    note = "an argument is a value of the path, which can be read from text (`FromStr`), or `Request`, `Body`, `Content`, `Cookies`, `Json<T>`, `Query<T>`, `Form<T>`, `State<T>`, or a type of yours that is an `Argument`"
+)]
 pub trait Argument: Sized + Send + 'static {
     /// How many values of the path it takes.
     const PATH_VALUES: usize = 0;
@@ -92,6 +97,8 @@ impl Needs {
     }
 }
 
+// The error about a type that is none should speak of arguments, not of text.
+#[diagnostic::do_not_recommend]
 impl<T: FromStr + Send + 'static> Argument for T {
     const PATH_VALUES: usize = 1;
 
@@ -104,6 +111,10 @@ impl<T: FromStr + Send + 'static> Argument for T {
 }
 
 /// The arguments of a function, all of them: a tuple of up to eight.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the arguments of a handler",
+    note = "a handler takes up to eight arguments, each of them an `Argument`"
+)]
 pub trait Arguments: Sized + Send + 'static {
     /// Takes them from a request, from left to right.
     ///

@@ -36,6 +36,12 @@ use crate::server::lane::Lane;
 ///     .get("/uptime", reading)
 ///     .get("/", inline(|| "Hello, world."));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer requests",
+    label = "not a handler",
+    note = "a handler is an `async fn`, a `fn` or an `inline(fn)` of up to eight arguments, each of them an `Argument`, whose result is `IntoResponse`",
+    note = "with an attribute such as `#[get(\"/\")]` on the function, the compiler says which argument it is"
+)]
 pub trait IntoHandler<Kind> {
     /// The handler that calls this function; `route` names it in what is logged.
     fn into_handler(self, route: &str) -> Box<dyn Handler>;

@@ -1,0 +1,72 @@
+//! Paths of routes: whether they can be one, and the names in them.
+
+use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
+use syn::{Error, FnArg, Ident, LitStr, Pat, Result, Token};
+
+/// The names of the placeholders in a path, in order.
+pub(crate) fn names(path: &LitStr) -> Result<Vec<String>> {
+    let text = path.value();
+    if !text.starts_with('/') {
+        return Err(Error::new(path.span(), "a path begins with a slash"));
+    }
+    // The library builds its routes with this, so both agree on what a path is.
+    if matchit::Router::new().insert(&text, ()).is_err() {
+        let message =
+            "not understood: a placeholder is {name}, one to a segment, or {*rest} at the end";
+        return Err(Error::new(path.span(), message));
+    }
+    // A brace that is doubled stands for itself.
+    let plain = text.replace("{{", "").replace("}}", "");
+    let placeholders = plain.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    Ok(placeholders.map(|name| name.trim_start_matches('*').to_owned()).collect())
+}
+
+/// Whether each name in a path is the name of an argument, in the same order.
+///
+/// The rest of the arguments are for the compiler to judge. One that has a pattern in place of a name may take whatever
+/// comes at its place.
+pub(crate) fn agree(
+    path: &LitStr,
+    names: &[String],
+    arguments: &Punctuated<FnArg, Token![,]>,
+) -> Result<()> {
+    let arguments: Vec<Option<&Ident>> = arguments.iter().map(name).collect();
+    let mut next = 0;
+    for name in names {
+        let place = |from: usize| {
+            let mut rest = arguments.iter().skip(from);
+            rest.position(|argument| argument.is_some_and(|argument| is_named(argument, name)))
+        };
+        if let Some(after) = place(next) {
+            next += after + 1;
+        } else if let Some(Some(early)) = place(0).map(|place| arguments[place]) {
+            let message = format!(
+                "values of the path go by position: `{name}` comes later in {:?}",
+                path.value()
+            );
+            return Err(Error::new(early.span(), message));
+        } else if let Some(after) = arguments.iter().skip(next).position(Option::is_none) {
+            next += after + 1;
+        } else {
+            let message = format!("no argument is called `{name}`");
+            return Err(Error::new(path.span(), message));
+        }
+    }
+    Ok(())
+}
+
+fn name(argument: &FnArg) -> Option<&Ident> {
+    match argument {
+        FnArg::Typed(argument) => match &*argument.pat {
+            Pat::Ident(pattern) => Some(&pattern.ident),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    }
+}
+
+fn is_named(argument: &Ident, name: &str) -> bool {
+    let argument = argument.unraw().to_string();
+    argument == name || argument.strip_prefix('_') == Some(name)
+}

@@ -1,0 +1,33 @@
+use number8::{App, get, route};
+
+#[get("songs")]
+async fn no_slash() {}
+
+#[get("/songs/{id")]
+async fn open(id: u32) {
+    let _ = id;
+}
+
+#[get("/{*rest}/songs")]
+async fn rest_first(rest: String) {
+    let _ = rest;
+}
+
+#[get("/{artist}-{song}")]
+async fn two_in_one(artist: String, song: String) {
+    let _ = (artist, song);
+}
+
+#[get(songs)]
+async fn no_text() {}
+
+#[route(GET, BREW, "/coffee")]
+async fn no_method() {}
+
+#[route("/coffee")]
+async fn which_method() {}
+
+fn main() {
+    let app = App::new().add((no_slash, open, rest_first, two_in_one));
+    let _ = app.add([no_text, no_method, which_method]);
+}
