@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use number8::accounts::{Accounts, hash_password};
+use number8::layers::access_log::Sink;
 use number8::layers::auth::{Auth, AuthLimits};
 use number8::server::Options;
 use number8::testing::TestServer;
-use number8::{Answer, App, Call, Handler, Response};
+use number8::{AccessLog, Answer, App, Call, Handler, Response};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Made by others: "password" of argon2's own tests, "abc" of bcrypt's, "42" by `openssl passwd -6`.
@@ -346,4 +347,27 @@ fn a_wrong_file_of_passwords_is_refused_with_its_line() {
             .to_string()
             .contains("cannot be read")
     );
+}
+
+#[tokio::test]
+async fn the_log_names_no_user_for_what_is_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let sink = Arc::new(Sink::file(&path).unwrap());
+    let log = AccessLog { format: "$user $status".parse().unwrap(), sink: Arc::clone(&sink) };
+    let accounts = accounts().password("joe", "pw").unwrap();
+    let server =
+        App::new().mount("/", WhoAmI).access_log(log).layer(Auth::accounts(accounts)).test();
+    let client = server.connect();
+    let joe = basic("joe", "pw");
+    let requests = [
+        &*format!("GET / HTTP/1.1\r\nHost: a\r\n{joe}\r\n"),
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        &*format!("GET / HTTP/1.1\r\nHost: a\r\n{joe}\r\n"),
+        "what is this\r\n\r\n",
+    ];
+    client.write_all(requests.concat().as_bytes()).await.unwrap();
+    client.read_to_end().await.unwrap();
+    sink.finish(Duration::from_secs(10));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "joe 200\n- 200\njoe 200\n- 400\n");
 }

@@ -84,11 +84,11 @@ impl<T: Transport + Unpin> Connection<T> {
         if let Some(sink) = app.dump_sink() {
             dump(sink, b"< ", work.input.head());
         }
+        self.caller.begin_again(self.peer);
         if !shared.has_room() {
             let busy = busy("the server holds as much as it may");
             return self.answer(turn, app, work, since, busy, None);
         }
-        self.caller.begin_again(self.peer);
         if let Some(refusal) = app.identify(&mut work.parser, work.input.head(), &mut self.caller) {
             return self.answer(turn, app, work, since, refusal, None);
         }
@@ -426,6 +426,10 @@ impl<T: Transport + Unpin> Connection<T> {
         if !self.conn.may_respond() {
             self.phase = Phase::Flush;
             return;
+        }
+        if work.input.head().is_empty() {
+            // Whoever sent the request before has not sent this.
+            self.caller.begin_again(self.peer);
         }
         let response = match status {
             503 => busy(why),
