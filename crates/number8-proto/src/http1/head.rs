@@ -109,6 +109,7 @@ pub struct HeadParser {
     present: u32,
     /// How many of the fields are Host.
     hosts: usize,
+    last_host: host::LastValid,
 }
 
 /// The request-target, taken apart (RFC 9112 §3.2). Spans are empty where there is nothing.
@@ -258,7 +259,7 @@ impl HeadParser {
         if known == Known::Host {
             // That it stands once is looked at when the head ends.
             self.hosts += 1;
-            if !host::valid_host(line.value) {
+            if !self.last_host.is_valid(line.value) {
                 return Err(Error::Host);
             }
         }
