@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use number8::Uploads;
+use number8::{ByMethod, Files, Overlay, Uploads};
 
 use super::{send, writable};
 use crate::files::serve_app;
@@ -78,4 +78,29 @@ fn u19_u28_files_go_to_the_external_storage_while_it_is_there() {
         assert_eq!(status, if only { 503 } else { 201 });
         assert_eq!(internal.join("later").exists(), !only);
     }
+}
+
+#[test]
+fn u19_what_the_external_storage_lacks_comes_from_the_internal_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let (internal, external) = (temp.path().join("flash"), temp.path().join("card"));
+    for (folder, names) in [(&internal, ["both", "low"]), (&external, ["both", "high"])] {
+        fs::create_dir(folder).unwrap();
+        for name in names {
+            fs::write(folder.join(name), folder.file_name().unwrap().as_encoded_bytes()).unwrap();
+        }
+    }
+    let files = Overlay::new(Files::new(&external).unwrap(), Files::new(&internal).unwrap());
+    let uploads = Uploads::new(&internal).unwrap().external(&external, false).keep_free(0);
+    let server = serve_app(writable().mount("/", ByMethod::new().with(files).with(uploads)));
+    for (target, want) in [("/both", "card"), ("/high", "card"), ("/low", "flash")] {
+        assert_eq!(server.get(target).text(), want, "{target}");
+    }
+    assert_eq!(server.get("/neither").status, 404);
+    assert!(server.get("/?json").text().contains("high"));
+    // What is written lies over what was there, and shows at once.
+    assert_eq!(send(&server, "PUT", "/low", &[], b"new").status, 201);
+    assert_eq!(server.get("/low").text(), "new");
+    assert_eq!(send(&server, "DELETE", "/low", &[], b"").status, 204);
+    assert_eq!(server.get("/low").text(), "flash");
 }
