@@ -77,6 +77,30 @@ async fn every_spelling_of_a_path_is_decided_alike() {
     }
 }
 
+/// An index file is served under two names, and a rule for either counts.
+#[tokio::test]
+async fn an_index_file_is_kept_from_those_who_may_not_read_it_under_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("docs")).unwrap();
+    fs::write(folder.path().join("docs/index.html"), "the secret").unwrap();
+    fs::write(folder.path().join("docs/a.txt"), "a").unwrap();
+    for (rights, listed) in [(Rights::RO, true), (Rights::READ, false)] {
+        let rules = [
+            Rule::everyone("/", rights).unwrap(),
+            Rule::everyone("/docs/index.html", Rights::NONE).unwrap(),
+        ];
+        let files = Files::new(folder.path()).unwrap();
+        let server = App::new().access(Access::new(rules)).mount("/", files).test();
+        assert_eq!(status(&server, "GET /docs/a.txt").await, 200);
+        for path in ["/docs/", "/docs/index.html", "//docs//"] {
+            let answer = ask(&server, format!("GET {path}").as_bytes()).await;
+            assert!(!answer.contains("the secret"), "{path}: {answer}");
+            let is_listing = answer.starts_with("HTTP/1.1 200 ");
+            assert_eq!(is_listing, listed && path.ends_with('/'), "{path}: {answer}");
+        }
+    }
+}
+
 /// What is kept in memory for one who may read is kept from one who may not.
 #[tokio::test]
 async fn a_kept_file_is_for_those_who_may_read_it() {

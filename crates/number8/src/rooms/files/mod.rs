@@ -248,7 +248,11 @@ impl Inner {
         let names_folder = call.path.is_empty() || call.path.ends_with(b"/");
         let may_list = call.may(Rights::LIST);
         let mut wants_listing = view.json && self.settings.listing && names_folder;
-        if let Err(refusal) = call.may(Rights::READ) {
+        let may_read = call.may(Rights::READ).and_then(|()| match names_folder {
+            true => self.may_read_index(call),
+            false => Ok(()),
+        });
+        if let Err(refusal) = may_read {
             // Whoever may only list sees the folder, and no index file in its place.
             if !names_folder || may_list.is_err() {
                 return refusal.into_response().into();
@@ -277,6 +281,19 @@ impl Inner {
             },
             found => self.found(found, call.head, call.path, call.lane).into(),
         }
+    }
+
+    /// Whether the caller may read what may stand for the folder of the target, under its own name, too.
+    fn may_read_index(&self, call: &Call<'_>) -> Result<(), Error> {
+        let access = call.access();
+        if access.everywhere().contains(Rights::READ) {
+            return Ok(());
+        }
+        let (user, folder) = (call.caller.user.as_deref(), call.url_path());
+        self.settings.index.iter().try_for_each(|name| {
+            let path = [&folder, &b"/"[..], name.as_bytes()].concat();
+            call.allowed(access.decide(user, Rights::READ, &path))
+        })
     }
 
     /// Whether a kept file may be served without looking for it anew.
