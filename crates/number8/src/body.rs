@@ -20,6 +20,7 @@ pub(crate) use incoming::{Feeder, Incoming, channel};
 pub use read::BodyReader;
 pub use sender::Sender;
 
+use crate::broadcast::{Frame, Subscription};
 use crate::session::Session;
 use crate::store::File;
 
@@ -46,6 +47,7 @@ pub(crate) enum Kind {
     Parts(VecDeque<Part>),
     Stream(ChunkStream),
     Incoming(Incoming),
+    Broadcast(Box<Broadcast>),
     /// Nothing of HTTP follows: the connection is handed over.
     Session(Box<Takeover>),
 }
@@ -55,6 +57,13 @@ pub(crate) struct Takeover {
     /// The protocol that 101 names; without one there is no head at all.
     pub(crate) protocol: Option<&'static str>,
     pub(crate) session: Box<dyn Session>,
+}
+
+/// What many connections get at once.
+pub(crate) struct Broadcast {
+    /// For this connection alone, before everything else.
+    pub(crate) first: Option<Frame>,
+    pub(crate) subscription: Subscription,
 }
 
 /// A piece of content whose length is known.
@@ -99,6 +108,11 @@ impl Body {
         Self { kind: Kind::Parts(parts.into()) }
     }
 
+    #[cfg_attr(not(feature = "events"), allow(dead_code, reason = "a room broadcasts"))]
+    pub(crate) fn broadcast(broadcast: Broadcast) -> Self {
+        Self { kind: Kind::Broadcast(Box::new(broadcast)) }
+    }
+
     pub(crate) fn session(protocol: Option<&'static str>, session: Box<dyn Session>) -> Self {
         Self { kind: Kind::Session(Box::new(Takeover { protocol, session })) }
     }
@@ -114,7 +128,7 @@ impl Body {
             Kind::Empty => Some(0),
             Kind::Bytes(bytes) => Some(bytes.len() as u64),
             Kind::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
-            Kind::Stream(_) | Kind::Incoming(_) | Kind::Session(_) => None,
+            Kind::Stream(_) | Kind::Incoming(_) | Kind::Broadcast(_) | Kind::Session(_) => None,
         }
     }
 
@@ -146,7 +160,7 @@ impl Body {
             let chunk = match &mut self.kind {
                 Kind::Empty => None,
                 Kind::Bytes(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-                Kind::Parts(_) | Kind::Session(_) => {
+                Kind::Parts(_) | Kind::Broadcast(_) | Kind::Session(_) => {
                     return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
                 }
                 Kind::Stream(stream) => ready!(stream.as_mut().poll_next(cx)).transpose()?,

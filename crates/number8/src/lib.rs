@@ -22,6 +22,8 @@ pub mod access;
 pub mod accounts;
 mod app;
 mod body;
+#[cfg_attr(not(feature = "events"), allow(dead_code, reason = "a room broadcasts"))]
+mod broadcast;
 mod by_method;
 mod caller;
 mod content;
@@ -71,6 +73,8 @@ pub use overlay::Overlay;
 pub use request::Request;
 pub use response::Response;
 pub use results::{Html, IntoResponse, Redirect};
+#[cfg(feature = "events")]
+pub use rooms::events::{Event, EventError, Events};
 #[cfg(feature = "files")]
 pub use rooms::files::{Files, media_type};
 #[cfg(feature = "uploads")]
@@ -84,11 +88,13 @@ pub use state::State;
 pub use store::Reach;
 
 /// The pages of `docs`, whose examples are tested here.
-#[cfg(all(doctest, feature = "files", feature = "uploads"))]
+#[cfg(all(doctest, feature = "files", feature = "uploads", feature = "events"))]
 mod guide {
     #[cfg(feature = "accounts")]
     #[doc = include_str!("../../../docs/access.md")]
     mod access {}
+    #[doc = include_str!("../../../docs/rooms/events.md")]
+    mod events {}
     #[doc = include_str!("../../../docs/rooms/uploads.md")]
     mod uploads {}
 }

@@ -40,6 +40,8 @@ mod macros;
 mod layers;
 // Connections that are handed over to another protocol.
 mod session;
+// Events to those who listen.
+mod events;
 // How long the server waits for what.
 mod deadlines;
 // How much it takes of what.

@@ -176,6 +176,17 @@ fn put_status_line(out: &mut Vec<u8>, status: u16) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends data as one chunk of a body (RFC 9112 §7.1), for a caller who sends the same to many
+/// connections. Of no data there is no chunk: it would be the last one.
+pub fn put_chunk(data: &[u8], out: &mut Vec<u8>) {
+    if data.is_empty() {
+        return;
+    }
+    put_chunk_size(out, data.len());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Writes a chunk's size line (RFC 9112 §7.1).
 pub(super) fn put_chunk_size(out: &mut Vec<u8>, size: usize) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -43,7 +43,7 @@ mod head;
 use alloc::vec::Vec;
 
 pub use body::{Decoder, Piece};
-pub use encode::{BodySize, Prepared, ResponseHead, Stamp, is_without_content, reason};
+pub use encode::{BodySize, Prepared, ResponseHead, Stamp, is_without_content, put_chunk, reason};
 pub use framing::{BodyLength, Framing, framing};
 pub use head::{Head, HeadParser, Method, OwnedHead, Version};
 
@@ -401,13 +401,9 @@ impl Conn {
                 out.extend_from_slice(&data[..length]);
                 self.sent(length as u64);
             }
-            Send::Chunks if !data.is_empty() => {
-                encode::put_chunk_size(out, data.len());
-                out.extend_from_slice(data);
-                out.extend_from_slice(b"\r\n");
-            }
+            Send::Chunks => put_chunk(data, out),
             Send::UntilClose => out.extend_from_slice(data),
-            Send::Chunks | Send::Idle | Send::Done => {}
+            Send::Idle | Send::Done => {}
         }
     }
 

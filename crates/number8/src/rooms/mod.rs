@@ -1,5 +1,7 @@
 //! What a server can offer, one room each. A room imports the core and never another room.
 
+#[cfg(feature = "events")]
+pub(crate) mod events;
 #[cfg(feature = "files")]
 pub(crate) mod files;
 #[cfg(feature = "uploads")]

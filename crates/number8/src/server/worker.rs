@@ -417,10 +417,20 @@ impl Worker {
                     entry.wake();
                 }
             }
+            self.forget_replaced_app();
             sweeps += 1;
             if sweeps % SWEEPS_PER_FLUSH == 0 {
                 self.flush_log();
             }
+        }
+    }
+
+    /// Gives up an app that was replaced, though nothing has been asked since: whoever still listens to it is
+    /// to notice that nobody can send any more.
+    fn forget_replaced_app(&self) {
+        let mut desk = lock(&self.desk);
+        if desk.current.as_ref().is_some_and(|it| it.app.id() != self.shared.app_id()) {
+            desk.current = None;
         }
     }
 

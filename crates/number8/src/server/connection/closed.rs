@@ -30,6 +30,8 @@ pub enum Closed {
     BodyTimeout,
     /// The client took no more of an answer ([`Timeouts::write`](crate::server::Timeouts::write)).
     WriteTimeout,
+    /// The client took what is sent to many so slowly that what comes next is not kept any more.
+    Behind,
     /// Nothing was being answered, and descriptors were short.
     Evicted,
     /// The server stops, and nothing was being answered.
@@ -58,6 +60,7 @@ impl fmt::Display for Closed {
             Self::HeadTimeout => "the request head came too slowly",
             Self::BodyTimeout => "the content came too slowly",
             Self::WriteTimeout => "the client took no more of the answer",
+            Self::Behind => "the client was too slow for what is sent to many",
             Self::Evicted => "nothing was being answered, and descriptors are short",
             Self::Stopping => "the server stops",
             Self::Cut => "the server ended before the answer did",

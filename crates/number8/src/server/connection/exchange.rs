@@ -322,6 +322,7 @@ impl<T: Transport + Unpin> Connection<T> {
             Phase::Flush => true,
             Phase::Announced
             | Phase::Receive
+            | Phase::Listen(_)
             | Phase::Session(_)
             | Phase::Drain(_)
             | Phase::Linger(_) => false,
@@ -398,6 +399,10 @@ impl<T: Transport + Unpin> Connection<T> {
                 bytes = parts.iter().map(Part::len).sum();
                 self.conn.sent(bytes);
                 work.output.parts = parts;
+            }
+            (_, Kind::Broadcast(broadcast)) => {
+                drop(feed);
+                return self.begin_listening(turn, work, since, send, status, *broadcast);
             }
             (_, kind @ (Kind::Stream(_) | Kind::Incoming(_) | Kind::Session(_))) => {
                 let until_close = send == SendBody::Plain;

@@ -18,6 +18,7 @@ mod closing;
 mod exchange;
 mod feed;
 mod input;
+mod listen;
 mod output;
 mod session;
 
@@ -39,6 +40,7 @@ use crate::caller::Caller;
 pub use closed::Closed;
 use exchange::Exchange;
 use input::Input;
+use listen::Listener;
 use output::Output;
 use session::Conversation;
 
@@ -75,6 +77,8 @@ enum Phase {
     Receive,
     /// An answer is being made, or its content is.
     Exchange(Box<Exchange>),
+    /// What is sent to many goes out here too.
+    Listen(Box<Listener>),
     /// Another protocol has taken over.
     Session(Box<Conversation>),
     /// Send what is there, then go on as the protocol says.
@@ -95,6 +99,7 @@ enum Wait {
     Body,
     Write,
     Session,
+    Heartbeat,
     Linger,
 }
 
@@ -241,6 +246,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 Phase::Announced => self.announced(turn, work, cx),
                 Phase::Receive => self.receive(turn, work, cx),
                 Phase::Exchange(_) => self.exchange(turn, work, cx),
+                Phase::Listen(_) => self.listen(turn, work, cx),
                 Phase::Session(_) => self.session(turn, work, cx),
                 Phase::Flush => self.flush(turn, work, cx),
                 Phase::Drain(left) => self.drain(turn, work, left, cx),
@@ -284,8 +290,8 @@ impl<T: Transport + Unpin> Connection<T> {
         match self.wait {
             // Whether a request has come in the meantime is seen when reading.
             Wait::Nothing | Wait::FirstByte | Wait::Idle => true,
-            // The session asked to be woken.
-            Wait::Session => true,
+            // Something is to be sent, or the session asked to be woken.
+            Wait::Heartbeat | Wait::Session => true,
             Wait::Linger => {
                 self.note(Closed::Answered(CloseReason::BodyUnread));
                 false
@@ -314,6 +320,7 @@ impl<T: Transport + Unpin> Connection<T> {
             self.phase,
             Phase::Announced
                 | Phase::Receive
+                | Phase::Listen(_)
                 | Phase::Session(_)
                 | Phase::Linger(_)
                 | Phase::Drain(_)
@@ -486,7 +493,7 @@ impl<T: Transport + Unpin> Future for Connection<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.place.entry.register(cx.waker());
-        this.run(cx)
+        this.listen_quickly(cx).unwrap_or_else(|| this.run(cx))
     }
 }
 
