@@ -79,6 +79,10 @@ pub use rooms::events::{Event, EventError, Events};
 pub use rooms::files::{Files, media_type};
 #[cfg(feature = "uploads")]
 pub use rooms::uploads::Uploads;
+#[cfg(feature = "websocket")]
+pub use rooms::websocket::{
+    CloseCode, Message, Outcome, Socket, SocketError, SocketReceiver, SocketSender, WebSocket,
+};
 pub use router::RouteError;
 pub use routes::Routes;
 pub use server::testing;
@@ -88,7 +92,13 @@ pub use state::State;
 pub use store::Reach;
 
 /// The pages of `docs`, whose examples are tested here.
-#[cfg(all(doctest, feature = "files", feature = "uploads", feature = "events"))]
+#[cfg(all(
+    doctest,
+    feature = "files",
+    feature = "uploads",
+    feature = "events",
+    feature = "websocket"
+))]
 mod guide {
     #[cfg(feature = "accounts")]
     #[doc = include_str!("../../../docs/access.md")]
@@ -97,4 +107,6 @@ mod guide {
     mod events {}
     #[doc = include_str!("../../../docs/rooms/uploads.md")]
     mod uploads {}
+    #[doc = include_str!("../../../docs/rooms/websocket.md")]
+    mod websocket {}
 }

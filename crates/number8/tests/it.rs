@@ -54,3 +54,5 @@ mod store;
 mod uploads;
 // TCP, Unix sockets and the in-memory pair behave alike.
 mod transport;
+// Messages to and fro, byte by byte.
+mod websocket;

@@ -6,3 +6,5 @@ pub(crate) mod events;
 pub(crate) mod files;
 #[cfg(feature = "uploads")]
 pub(crate) mod uploads;
+#[cfg(feature = "websocket")]
+pub(crate) mod websocket;

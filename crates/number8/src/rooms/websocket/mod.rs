@@ -1,0 +1,202 @@
+//! The room that talks WebSocket (RFC 6455): messages to and fro, as long as both sides like.
+//!
+//! A request goes through these steps, and each may end it: its method; whether the caller may read here; whether
+//! a page that sent it is one of ours; the handshake. Then the connection belongs to a function of the user's, which
+//! runs where the frames are read: no task, no channel and no copy stand between the two.
+
+mod message;
+mod socket;
+mod talk;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use number8_proto::headers::Known;
+use number8_proto::host::is_origin_of;
+use number8_proto::http1::{Head, Method};
+use number8_proto::limits::WebSocketLimits;
+use number8_proto::ws::{Refusal, handshake, offered_protocols};
+
+use crate::access::Rights;
+use crate::app::{not_allowed, options};
+use crate::caller::Caller;
+use crate::handler::{Answer, Call, Handler};
+use crate::response::Response;
+use crate::results::IntoResponse;
+pub use message::{Message, Outcome, SocketError};
+pub use number8_proto::ws::CloseCode;
+use socket::Pipe;
+pub use socket::{Socket, SocketReceiver, SocketSender};
+use talk::{Talk, Talking};
+
+const ALLOW: &str = "GET, OPTIONS";
+
+/// Answers requests for a WebSocket with a function that talks. Mount it, or route a GET to it.
+///
+/// ```
+/// use number8::{App, SocketError, WebSocket};
+///
+/// let echo = WebSocket::new(async |mut socket| {
+///     while let Some(message) = socket.receive().await? {
+///         socket.send(message).await?;
+///     }
+///     Ok::<(), SocketError>(())
+/// });
+/// let app = App::new().mount("/echo", echo);
+/// ```
+#[derive(Clone)]
+pub struct WebSocket {
+    talk: Arc<dyn Fn(Socket) -> Talking + Send + Sync>,
+    settings: Settings,
+}
+
+#[derive(Debug, Clone)]
+struct Settings {
+    limits: WebSocketLimits,
+    ping_every: Option<Duration>,
+    protocols: Vec<&'static str>,
+    origins: Origins,
+}
+
+#[derive(Debug, Clone)]
+enum Origins {
+    Any,
+    /// Our own, and these.
+    Ours(Vec<String>),
+}
+
+impl WebSocket {
+    /// Calls `talk` with each WebSocket that is opened. When it returns, the WebSocket closes: with 1000, or with
+    /// 1011 where it returns an error.
+    pub fn new<F, R>(talk: F) -> Self
+    where
+        F: Fn(Socket) -> R + Send + Sync + 'static,
+        R: Future<Output: Outcome> + Send + 'static,
+    {
+        let talk = move |socket| -> Talking {
+            let talking = talk(socket);
+            Box::pin(async { talking.await.code() })
+        };
+        Self {
+            talk: Arc::new(talk),
+            settings: Settings {
+                limits: WebSocketLimits::default(),
+                ping_every: Some(Duration::from_secs(30)),
+                protocols: Vec::new(),
+                origins: Origins::Ours(Vec::new()),
+            },
+        }
+    }
+
+    /// A message has at most so many bytes (1 MiB); a larger one closes with 1009.
+    #[must_use]
+    pub fn message_bytes_max(mut self, bytes: u64) -> Self {
+        self.settings.limits.message_bytes_max = bytes;
+        self
+    }
+
+    /// A client that is silent for this time (30 s) is asked whether it is there; after as much silence again it is
+    /// gone.
+    #[must_use]
+    pub fn ping_every(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.ping_every = time.into();
+        self
+    }
+
+    /// Speaks these protocols: the first that the client offers and is among them is agreed upon.
+    #[must_use]
+    pub fn protocols(mut self, protocols: impl IntoIterator<Item = &'static str>) -> Self {
+        self.settings.protocols = protocols.into_iter().collect();
+        self
+    }
+
+    /// Lets pages of another site in, too, such as `https://app.example`.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        if let Origins::Ours(others) = &mut self.settings.origins {
+            others.push(origin.into());
+        }
+        self
+    }
+
+    /// Lets pages of every site in.
+    ///
+    /// SECURITY: a browser sends the cookies and passwords of its user along, whatever page opens the WebSocket.
+    #[must_use]
+    pub fn any_origin(mut self) -> Self {
+        self.settings.origins = Origins::Any;
+        self
+    }
+
+    /// Takes what the clients of MicroPython's WebREPL send: frames without a mask, handshakes without a version.
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.settings.limits.lenient = true;
+        self
+    }
+
+    /// Answers a request for a WebSocket: for a handler of your own, which has decided that the caller may. A page of
+    /// another site is still refused.
+    #[must_use]
+    pub fn open(&self, head: &Head<'_>, caller: &Caller) -> Response {
+        if !self.is_from_here(head, caller) {
+            return Response::error(403, "a page of another site may not open this WebSocket");
+        }
+        let accept = match handshake(head, self.settings.limits.lenient) {
+            Ok(accept) => accept,
+            Err(Refusal::Method) => return not_allowed(ALLOW),
+            Err(refusal) => {
+                let response = Response::error(refusal.status(), refusal.to_string());
+                return match refusal {
+                    Refusal::Version => response.with_known("Sec-WebSocket-Version", "13"),
+                    _ => response,
+                };
+            }
+        };
+        let protocol = offered_protocols(head)
+            .find_map(|offered| self.settings.protocols.iter().find(|ours| **ours == offered));
+        let pipe = Arc::new(Pipe::default());
+        let talking = (self.talk)(Socket::new(&pipe, protocol.copied()));
+        let Settings { limits, ping_every, .. } = self.settings;
+        let response = Response::upgrade("websocket", Talk::new(limits, pipe, talking, ping_every))
+            .with_known("Sec-WebSocket-Accept", accept);
+        match protocol {
+            Some(protocol) => response.with_known("Sec-WebSocket-Protocol", protocol),
+            None => response,
+        }
+    }
+
+    /// SECURITY: browsers open WebSockets to any site for any page, and say whose page it is (RFC 6455 §10.2).
+    fn is_from_here(&self, head: &Head<'_>, caller: &Caller) -> bool {
+        let Origins::Ours(others) = &self.settings.origins else { return true };
+        let Some(origin) = head.get(Known::Origin) else { return true };
+        let told = caller.host.as_deref().map(str::as_bytes);
+        let host = told.or_else(|| head.host()).unwrap_or_default();
+        is_origin_of(origin, host)
+            || others.iter().any(|other| origin.eq_ignore_ascii_case(other.as_bytes()))
+    }
+}
+
+impl Handler for WebSocket {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        if call.head.method() == Method::Options {
+            return options(ALLOW).into();
+        }
+        match call.may(Rights::READ) {
+            Ok(()) => self.open(call.head, call.caller).into(),
+            Err(refused) => refused.into_response().into(),
+        }
+    }
+
+    fn allow(&self) -> &str {
+        ALLOW
+    }
+}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
