@@ -79,6 +79,8 @@ class Bench:
     server_core: int
     folder: Path
     runs: Path
+    uploads: Path
+    """Where what is uploaded is stored."""
     number8: Program
     hello: Program
     services: Path

@@ -1,11 +1,13 @@
 """The line about uploads: one large file by PUT, or by form where a server has no PUT."""
 
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
 from harness import load, processes, sample_folder, servers
 from harness.bench import Bench, Target
 from harness.load import LoadError
+from harness.servers import Server
 
 UPLOAD_BYTES = 4 << 30
 _NAME = "upload.bin"
@@ -19,7 +21,12 @@ def upload(bench: Bench):
     programs = servers.number8_uploads(bench.number8.binary), servers.dufs(), servers.miniserve()
     try:
         with ExitStack() as stack:
-            running = bench.started(stack, *programs)
+            running = [
+                stack.enter_context(
+                    Server(program, bench.folder, bench.uploads, bench.server_core)
+                )
+                for program in programs
+            ]
             for server in running:
                 _check_bytes(bench, server)
             measured = bench.in_turns(
@@ -32,12 +39,14 @@ def upload(bench: Bench):
             }
     finally:
         source.unlink()
+        for program in programs:
+            shutil.rmtree(bench.uploads / program.name, ignore_errors=True)
     best = min(measured[1:], key=lambda series: series.cost())
     bench.compare(measured, {best.server: Target(0.80)})
     bench.compare_figures("peak RSS while they came", "MiB", memory, Target(24))
 
 
-def _upload(bench: Bench, server, source: Path):
+def _upload(bench: Bench, server: Server, source: Path):
     sample = load.curl_upload(server, bench.server_core, source)
     stored = server.uploads / source.name
     size = stored.stat().st_size
@@ -48,7 +57,7 @@ def _upload(bench: Bench, server, source: Path):
     return sample
 
 
-def _check_bytes(bench: Bench, server):
+def _check_bytes(bench: Bench, server: Server):
     """Makes sure that what is stored is what was sent."""
     source = bench.folder / sample_folder.HUGE
     load.curl_upload(server, bench.server_core, source)
