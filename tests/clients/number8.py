@@ -1,7 +1,8 @@
-"""Starts the built command on a free port, and a folder for it to serve."""
+"""Starts the built command, or another server, on a free port, and makes a folder to serve."""
 
 import os
 import pathlib
+import queue
 import random
 import re
 import signal
@@ -21,17 +22,19 @@ BIG = random.Random(8).randbytes(3 << 20)
 TEXT = b"".join(b"<p>Line %d of a text that compresses well.</p>\n" % n for n in range(2000))
 
 
-class Number8:
-    """One running server. Leaving the `with` block stops it and checks that it ends cleanly."""
+class Running:
+    """One running server. Leaving the `with` block stops it and checks that it ends as it should."""
 
-    def __init__(self, folder, *options):
-        command = [BINARY, "--bind", "127.0.0.1", "--port", "0", *options, folder]
+    def __init__(self, command, ends_with=0, cwd=None):
+        self.name = pathlib.Path(command[0]).name
+        self.ends_with = ends_with
         self.process = subprocess.Popen(
             command,
+            cwd=cwd,
             env=environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         late = threading.Timer(START_SECONDS, self.process.kill)
@@ -39,16 +42,23 @@ class Number8:
         self.url = self._printed_url()
         late.cancel()
         self.port = int(self.url.rsplit(":", 1)[1])
-        # Nobody reads the log, and a full pipe would stop the server.
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        # A full pipe would stop the server.
+        self.said = queue.Queue()
+        self.reader = threading.Thread(target=self._hear, daemon=True)
+        self.reader.start()
+
+    def _hear(self):
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.said.put(line)
 
     def _printed_url(self):
         seen = []
-        for line in self.process.stderr:
+        for line in self.process.stdout:
             seen.append(line)
             if url := re.search(r"http://127\.0\.0\.1:\d+", line):
                 return url[0]
-        raise AssertionError(f"number8 printed no URL but: {''.join(seen)}")
+        raise AssertionError(f"{self.name} printed no URL but: {''.join(seen)}")
 
     def __enter__(self):
         return self
@@ -60,13 +70,21 @@ class Number8:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
-        assert code == 0, f"number8 ended with {code}"
+        self.reader.join()
+        assert code == self.ends_with, f"{self.name} ended with {code}"
 
     def connect(self, seconds=10):
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+class Number8(Running):
+    """The command, serving a folder."""
+
+    def __init__(self, folder, *options):
+        super().__init__([BINARY, "--bind", "127.0.0.1", "--port", "0", *options, folder])
 
 
 def environment():

@@ -1,4 +1,7 @@
-//! The smallest service: `cargo run --release --example hello [PORT]`, then open the printed address.
+//! The smallest service: `cargo run --release --example hello [PORT]`, then
+//!
+//! - open the printed address, or `curl localhost:8080/`: `Hello, world.`;
+//! - `curl -i localhost:8080/elsewhere` is a 404: there is nothing else.
 
 use std::error::Error;
 
