@@ -28,6 +28,8 @@ mod by_method;
 mod caller;
 mod content;
 mod cookies;
+#[cfg(feature = "http")]
+mod edge;
 mod error;
 #[cfg(any(feature = "files", feature = "uploads"))]
 mod etag;
@@ -56,6 +58,10 @@ pub use by_method::ByMethod;
 pub use caller::Caller;
 pub use content::{Content, ContentLimit, Limited, content_limit};
 pub use cookies::Cookies;
+#[cfg(feature = "http")]
+pub use edge::IntoHttpError;
+#[cfg(feature = "tower")]
+pub use edge::Tower;
 pub use error::Error;
 pub use handler::{
     Answer, Argument, Arguments, AsyncFunction, Call, Handler, Inline, InlineFunction, IntoHandler,

@@ -29,6 +29,9 @@ mod connection;
 mod flow;
 // From a path to a function, its arguments and what it returns.
 mod routes;
+// The rest of the ecosystem.
+#[cfg(feature = "tower")]
+mod edge;
 // Content piece by piece, as readers, with limits.
 mod content;
 // Cookies, both ways.
