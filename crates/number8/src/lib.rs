@@ -38,6 +38,8 @@ mod handler;
 mod json;
 mod layer;
 pub mod layers;
+#[cfg(any(feature = "files", feature = "compression"))]
+mod media;
 mod overlay;
 mod request;
 mod response;

@@ -34,6 +34,9 @@ mod routes;
 mod edge;
 // Content piece by piece, as readers, with limits.
 mod content;
+// Answers of handlers, compressed.
+#[cfg(feature = "compression")]
+mod compress;
 // Cookies, both ways.
 mod cookies;
 // Routes as attributes of functions.

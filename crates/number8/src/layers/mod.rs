@@ -3,6 +3,8 @@
 pub mod access_log;
 #[cfg(feature = "accounts")]
 pub mod auth;
+#[cfg(feature = "compression")]
+pub mod compress;
 pub mod cors;
 pub mod proxies;
 pub mod same_origin;

@@ -12,7 +12,8 @@ use number8_proto::uri;
 
 use super::entry::{Entry, Looks};
 use super::representation::{Content, Source};
-use super::{Inner, encode, mime};
+use super::{Inner, encode};
+use crate::media;
 use crate::server::clock;
 use crate::store::{self, Dir, File, Kind, Meta, OpenError, Opened, PathError, SafePath};
 
@@ -269,7 +270,7 @@ impl Search<'_> {
         let settings = &self.files.settings;
         let content_type = settings.types.of(path.file_name().unwrap_or_default());
         let is_compressible =
-            mime::is_compressible(&content_type) && encode::SIZES.contains(&file.meta().size);
+            media::is_compressible(&content_type) && encode::SIZES.contains(&file.meta().size);
         let looks = Looks { content_type: content_type.into(), by_accept, is_compressible };
         let file = self.source(file, Coding::Identity)?;
         Ok(Arc::new(Entry::new(path, file, siblings, &looks, settings, self.now)))
