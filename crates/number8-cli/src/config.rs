@@ -118,6 +118,8 @@ pub struct Answers {
     pub server_header: bool,
     /// The path that answers that all is well.
     pub health: Option<String>,
+    /// The path where events are sent to those who listen.
+    pub events: Option<String>,
     /// Whether bare line feeds are accepted in a request head.
     pub lenient: bool,
 }
@@ -295,6 +297,7 @@ fn answers(settings: &Settings) -> Result<Answers, Problem> {
         cache_control: settings.one("cache-control", syntax::field_value)?,
         server_header: !settings.switch("no-server-header")?,
         health: settings.one("health", syntax::health)?.flatten(),
+        events: settings.one("events", syntax::prefix)?,
         lenient: settings.switch("lenient")?,
     })
 }

@@ -304,6 +304,12 @@ pub const SECTIONS: &[Section] = &[
             Opt::switch("no-server-header", "Leave out the Server field"),
             Opt::new("health", Text, "/PATH", "Answer 200 here and do not log it; off for none")
                 .default("/.number8/health"),
+            Opt::new(
+                "events",
+                Text,
+                "/PATH",
+                "Send events to those who listen here; who has the right events sends them by POST",
+            ),
             Opt::switch(
                 "lenient",
                 "Accept bare line feeds in a request head, for requests typed by hand",

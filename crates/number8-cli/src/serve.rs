@@ -19,7 +19,7 @@ use number8::server::{
     self, Bind, Closed, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
 use number8::{
-    AccessLog, App, ByMethod, ErrorPage, Files, Handle, Reach, ServeError, Server, Uploads,
+    AccessLog, App, ByMethod, ErrorPage, Events, Files, Handle, Reach, ServeError, Server, Uploads,
 };
 use rustix::system::uname;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,7 +45,9 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let logs = Logs::open(config)?;
     let listeners = listen(config)?;
     sweep(config);
-    let mut server = Server::new(app(config, &logs)?, options(config), listeners).on_warning(say);
+    let events = Events::new();
+    let mut server =
+        Server::new(app(config, &logs, &events)?, options(config), listeners).on_warning(say);
     if let Some(sink) = logs.connections.clone() {
         server = server.on_closed(move |peer, why| {
             sink.push(closed(peer, why).as_bytes());
@@ -53,8 +55,13 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         });
     }
     let greeting = if config.log.quiet { String::new() } else { greeting(config, &server) };
-    let mut steering =
-        Steering { handle: server.handle(), invocation, logs: logs.clone(), is_stopping: false };
+    let mut steering = Steering {
+        handle: server.handle(),
+        invocation,
+        logs: logs.clone(),
+        events,
+        is_stopping: false,
+    };
     let result = server.run_with(async move {
         if let Err(error) = steering.run(&greeting).await {
             say(&format!("signals cannot be watched: {error}"));
@@ -124,7 +131,7 @@ fn stderr() -> Result<Sink, Problem> {
 }
 
 /// The app that the configuration describes.
-fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
+fn app(config: &Config, logs: &Logs, events: &Events) -> Result<App, Problem> {
     let mut app = App::new().health(config.answers.health.clone()).dump(logs.dump.clone());
     if !config.answers.server_header {
         app = app.server_name(None);
@@ -155,6 +162,9 @@ fn app(config: &Config, logs: &Logs) -> Result<App, Problem> {
             Some(uploads) => app.mount(&url, ByMethod::new().with(files).with(uploads)),
             None => app.mount(&url, files),
         };
+    }
+    if let Some(path) = &config.answers.events {
+        app = app.mount(&format!("{}{path}", config.listen.path_prefix), events.clone());
     }
     Ok(app)
 }
@@ -370,6 +380,8 @@ struct Steering {
     handle: Handle,
     invocation: Invocation,
     logs: Logs,
+    /// Who listens goes on listening when the configuration is loaded again.
+    events: Events,
     is_stopping: bool,
 }
 
@@ -408,7 +420,8 @@ impl Steering {
     /// stays as it is.
     fn reload(&self) {
         self.logs.reopen();
-        let loaded = self.invocation.load().and_then(|(_, config)| app(&config, &self.logs));
+        let loaded =
+            self.invocation.load().and_then(|(_, config)| app(&config, &self.logs, &self.events));
         match loaded.and_then(|app| {
             self.handle.replace(app).map_err(|error| Problem::failure(error.to_string()))
         }) {

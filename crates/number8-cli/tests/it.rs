@@ -94,6 +94,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["site", "--header", "X-A: b\r\nX-B: c"], "the value of a field is one line of text"),
         (&["site", "--header", "content-length: 3"], "number8 writes content-length itself"),
         (&["site", "--cache-control", ""], "--cache-control : the value of a field is one line"),
+        (&["site", "--events", "/"], "--events /: a path starts with a slash"),
         (&["site", "--health", "up"], "--health up: a path starts with a slash"),
         (
             &["site", "--log", "combine"],
@@ -365,6 +366,8 @@ fn print_config_can_be_read_back() {
         "--no-server-header",
         "--health",
         "off",
+        "--events",
+        "/events",
         "--max-connections-per-ip",
         "3",
         "--min-body-rate",

@@ -39,6 +39,8 @@ fn options_change_answers() {
         (&[], "/.number8/health", &["200", "ok"]),
         (&["--health", "/up"], "/up", &["200", "ok"]),
         (&["--health", "off"], "/.number8/health", &["404"]),
+        (&["--events", "/ev"], "/ev/%ff", &["404", "name of a topic"]),
+        (&["--path-prefix", "/x", "--events", "/ev"], "/x/ev/%ff", &["404", "name of a topic"]),
         (&["--host", "board.local"], "/", &["200", "hello"]),
         (&["--io-threads", "1"], "/", &["200", "hello"]),
         (&["--lane-threads", "1", "--lane-queue", "1"], "/plain/b.txt", &["200"]),
@@ -158,4 +160,27 @@ fn b4_files_show_as_they_are_now() {
     assert!(served.get("/new.txt").contains("404"));
     fs::write(folder.path().join("site/new.txt"), "new").unwrap();
     until("the file is there", || served.get("/new.txt").ends_with("\r\n\r\nnew"));
+}
+
+/// Who listens goes on listening when the configuration is loaded again.
+#[test]
+fn x12_events_are_sent_by_who_may_to_all_who_listen() {
+    let folder = sandbox();
+    let served = Served::start(
+        folder.path(),
+        &["--events", "/events", "--allow", "ro", "--auth", "joe:pw@/:ro,events"],
+    );
+    let mut listener = served.connect();
+    listener.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").until("\r\n\r\n");
+    let post = |fields: &str| {
+        let head = "POST /events?event=call HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+        let request = format!("{head}{fields}Content-Length: 6\r\n\r\ndinner");
+        served.connect().send(&request).rest()
+    };
+    assert!(post("").starts_with("HTTP/1.1 401 "));
+    served.signal(Signal::HUP);
+    served.message("loaded again");
+    let answer = post("Authorization: Basic am9lOnB3\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n1\n"), "{answer}");
+    assert!(listener.until("data: dinner\n").contains("event: call\n"));
 }
