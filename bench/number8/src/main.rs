@@ -1,13 +1,15 @@
 //! `number8-bench KIND PORT`: number8 as a library, on one worker, as `bench/run` measures it beside its peers.
 
+mod events;
 mod handlers;
+mod ws;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use number8::{App, Options, Server};
 
-const USAGE: &str = "usage: number8-bench handlers PORT";
+const USAGE: &str = "usage: number8-bench events|handlers|ws PORT";
 
 fn main() -> ExitCode {
     match serve() {
@@ -27,6 +29,8 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let port: u16 = port.parse()?;
     let app = App::new().get("/", async || "Hello, world.");
     let app = match kind.as_str() {
+        "events" => events::routes(app),
+        "ws" => ws::routes(app),
         "handlers" => handlers::routes(app),
         _ => return Err(format!("there is no service {kind:?}; {USAGE}").into()),
     };
