@@ -99,6 +99,45 @@ pub use session::{Session, SessionInput, SessionStep};
 pub use state::State;
 pub use store::Reach;
 
+/// The guide, chapter by chapter; its text is in `docs/guide`, and its examples are tested.
+#[cfg(all(
+    any(doc, doctest),
+    feature = "accounts",
+    feature = "json",
+    feature = "files",
+    feature = "uploads",
+    feature = "events",
+    feature = "websocket"
+))]
+pub mod guide {
+    #[doc = include_str!("../../../docs/guide/first-app.md")]
+    pub mod first_app {}
+    #[doc = include_str!("../../../docs/guide/routes.md")]
+    pub mod routes {}
+    #[doc = include_str!("../../../docs/guide/arguments.md")]
+    pub mod arguments {}
+    #[doc = include_str!("../../../docs/guide/results.md")]
+    pub mod results {}
+    #[doc = include_str!("../../../docs/guide/state.md")]
+    pub mod state {}
+    #[doc = include_str!("../../../docs/guide/layers.md")]
+    pub mod layers {}
+    #[doc = include_str!("../../../docs/guide/content.md")]
+    pub mod content {}
+    #[doc = include_str!("../../../docs/guide/uploads.md")]
+    pub mod uploads {}
+    #[doc = include_str!("../../../docs/guide/events.md")]
+    pub mod events {}
+    #[doc = include_str!("../../../docs/guide/websocket.md")]
+    pub mod websocket {}
+    #[doc = include_str!("../../../docs/guide/access.md")]
+    pub mod access {}
+    #[doc = include_str!("../../../docs/guide/testing.md")]
+    pub mod testing {}
+    #[doc = include_str!("../../../docs/guide/running.md")]
+    pub mod running {}
+}
+
 /// The pages of `docs`, whose examples are tested here.
 #[cfg(all(
     doctest,
@@ -107,7 +146,7 @@ pub use store::Reach;
     feature = "events",
     feature = "websocket"
 ))]
-mod guide {
+mod pages {
     #[cfg(feature = "accounts")]
     #[doc = include_str!("../../../docs/access.md")]
     mod access {}
