@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -10,11 +11,17 @@ const BROWSER = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 const START_MS = 10_000;
 
 /** Serves `folder` until `stop()`, which checks that the server ends cleanly. */
-export async function serve(folder, ...options) {
-  const child = spawn(BINARY, ["--bind", "127.0.0.1", "--port", "0", ...options, folder], {
-    env: environment(),
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+export function serve(folder, ...options) {
+  return run(BINARY, ["--bind", "127.0.0.1", "--port", "0", ...options, folder], 0);
+}
+
+/** Runs an example, which SIGTERM ends. */
+export function runExample(name, ...args) {
+  return run(join(dirname(BINARY), name), args, "SIGTERM");
+}
+
+async function run(binary, args, end) {
+  const child = spawn(binary, args, { env: environment(), stdio: ["ignore", "ignore", "pipe"] });
   const ended = once(child, "exit");
   const url = await printedUrl(child);
   return {
@@ -22,7 +29,7 @@ export async function serve(folder, ...options) {
     async stop() {
       child.kill("SIGTERM");
       const [code, signal] = await ended;
-      if (code !== 0) throw new Error(`number8 ended with ${code ?? signal}`);
+      if ((code ?? signal) !== end) throw new Error(`${binary} ended with ${code ?? signal}`);
     },
   };
 }
