@@ -32,18 +32,18 @@ fn every_time_out_has_an_effect() {
 
     // A last answer is lingered over, unseen by the client: its descriptor tells.
     let served = Served::start(folder.path(), &["--timeout-linger", "100ms"]);
-    let before = served.count("fd");
+    let before = served.sockets();
     let mut client = served.connect();
     assert!(client.send(&closing).rest().ends_with("hello"));
-    until("the connection is gone", || served.count("fd") == before);
+    until("the connection is gone", || served.sockets() == before);
 
     // More than the buffers of both ends hold, and nobody reads it.
     let served =
         Served::start(folder.path(), &["--timeout-write", "100ms", "--log", "$status $bytes_sent"]);
-    let before = served.count("fd");
+    let before = served.sockets();
     let mut client = served.connect();
     client.send(&last("/big.bin", "")).until("\r\n\r\n");
-    until("it is cut", || served.count("fd") == before);
+    until("it is cut", || served.sockets() == before);
     let mut count = 0;
     let mut buf = vec![0; 1 << 20];
     while let Ok(read @ 1..) = client.0.read(&mut buf) {

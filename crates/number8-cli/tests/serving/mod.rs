@@ -124,6 +124,15 @@ impl Served {
         fs::read_dir(format!("/proc/{}/{what}", self.child.id())).unwrap().count()
     }
 
+    /// How many sockets it holds: files that it keeps open come and go.
+    fn sockets(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .unwrap()
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+            .filter(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+            .count()
+    }
+
     /// Waits for its end.
     fn ended(&mut self) -> ExitStatus {
         let mut status = None;

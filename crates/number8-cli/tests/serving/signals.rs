@@ -104,7 +104,8 @@ fn h3_a_second_signal_ends_it_at_once() {
     assert!(served.child.try_wait().unwrap().is_none(), "it waits for the client");
     served.signal(Signal::TERM);
     assert_eq!(served.ended().code(), Some(0));
-    served.message("1 connections were cut while at work");
+    // Those that only asked whether it listens may be among them.
+    served.message("connections were cut while at work");
 }
 
 #[test]
