@@ -29,6 +29,8 @@ mod connection;
 mod flow;
 // From a path to a function, its arguments and what it returns.
 mod routes;
+// A request told back, and pages for refusals.
+mod echo;
 // The rest of the ecosystem.
 #[cfg(feature = "tower")]
 mod edge;

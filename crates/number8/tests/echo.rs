@@ -1,0 +1,88 @@
+//! A request told back as httpbin does, and pages for whatever is refused.
+
+use std::collections::BTreeMap;
+
+use number8::server::transport::Transport;
+use number8::{
+    Answer, App, Argument, Call, Error, ErrorPage, Form, Handler, Json, Request, Response, Taken,
+};
+use serde_json::{Value, json};
+
+/// What the head says, for handlers that take the content in another way.
+struct Told(Value);
+
+impl Argument for Told {
+    fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
+        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let fields = call.head.fields().map(|(name, value)| (lossy(name), lossy(value)));
+        let headers: BTreeMap<_, _> = fields.collect();
+        let host = lossy(call.head.host().unwrap_or_default());
+        let url = format!("http://{host}{}", lossy(call.head.target()));
+        Ok(Taken::Now(Self(json!({ "headers": headers, "url": url }))))
+    }
+}
+
+#[tokio::test]
+async fn h14_h13_b9_l10_a_form_is_told_back_as_httpbin_does() {
+    type Fields = BTreeMap<String, String>;
+    let app = App::new().post("/post", async |Told(mut told): Told, form: Form<Fields>| {
+        told["form"] = json!(*form);
+        Json(told)
+    });
+    let kind = "application/x-www-form-urlencoded";
+    let server = app.test();
+    let request = server.post("/post?x=1").field("Content-Type", kind);
+    let answer = request.body("name=John&surname=Doe+%26+co").send().await.unwrap();
+    assert_eq!(answer.field("content-type"), Some("application/json"));
+    let told: Value = answer.json();
+    assert_eq!(told["form"], json!({ "name": "John", "surname": "Doe & co" }));
+    assert_eq!(told["url"], "http://localhost/post?x=1");
+    assert_eq!(told["headers"]["Content-Type"], kind);
+    let refused = server.post("/post").field("Content-Type", "text/plain").body("a=b");
+    assert_eq!(refused.send().await.unwrap().status(), 415);
+}
+
+#[tokio::test]
+async fn h10_every_refusal_has_the_page_for_its_status() {
+    struct Panics;
+    impl Handler for Panics {
+        fn handle(&self, _: Call<'_>) -> Answer {
+            panic!("as the test wants it")
+        }
+    }
+    let page = |text: &'static str| ErrorPage {
+        content_type: "text/plain".to_owned(),
+        content: text.into(),
+    };
+    let app = App::new()
+        .mount("/panics", Panics)
+        .post("/", async |request: Request| request.into_body().bytes().await)
+        .get("/busy", async || Response::error(503, "not now"));
+    let statuses = [400, 404, 405, 413, 414, 431, 500, 501, 503, 505];
+    let app = statuses.iter().fold(app, |app, &status| app.error_page(status, page("our page")));
+    let server = app.test();
+    let long = "x".repeat(100_000);
+    let cases = [
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("GET /none HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 404),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n".to_owned(), 413),
+        (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431),
+        ("GET /panics HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 500),
+        ("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 503),
+        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n".to_owned(), 505),
+    ];
+    for (request, status) in cases {
+        let client = server.connect();
+        let write = async {
+            // Refused before it is whole, perhaps.
+            let _ = client.write_all(request.as_bytes()).await;
+            let _ = client.shutdown_write();
+        };
+        let (_, answer) = tokio::join!(write, client.read_to_end());
+        let answer = String::from_utf8(answer.unwrap()).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
+        assert!(answer.ends_with("\r\n\r\nour page"), "{status}: {answer}");
+    }
+}
