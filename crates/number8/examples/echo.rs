@@ -3,14 +3,28 @@
 //! - `curl -d 'name=Ada&dish=pie' 'localhost:8080/post?page=2'` shows form, query, fields and URL as JSON;
 //! - `curl --json '[8]' localhost:8080/post` shows the JSON as well as the text;
 //! - `curl localhost:8080/get` shows what there is to a request without content.
+//!
+//! What comes to `ws://localhost:8080/ws` over a WebSocket goes back, too.
 
 use std::error::Error;
 
-use number8::{App, Request, Server};
+use number8::{App, Request, Server, SocketError, WebSocket};
 use serde_json::{Map, Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let app = App::new().get("/get", echo).post("/post", echo).any("/anything/{*path}", echo);
+    let socket = WebSocket::new(async |mut socket| {
+        while let Some(message) = socket.receive().await? {
+            socket.send(message).await?;
+        }
+        Ok::<(), SocketError>(())
+    })
+    // The test suites send messages of that length.
+    .message_bytes_max(16 << 20);
+    let app = App::new()
+        .mount("/ws", socket)
+        .get("/get", echo)
+        .post("/post", echo)
+        .any("/anything/{*path}", echo);
 
     let port = std::env::args().nth(1).unwrap_or_else(|| "8080".to_owned());
     let server = Server::bind(app, &format!("127.0.0.1:{port}"))?;
