@@ -58,6 +58,11 @@ COMMANDS = {
         ("curl --json '[8]' localhost:8080/post", ['"data":"[8]"', '"json":[8]', '"form":{}']),
         ("curl localhost:8080/get", ['"data":""', '"json":null', '"origin":"127.0.0.1"']),
     ],
+    "chat": [("curl -i localhost:8080/chat", ["HTTP/1.1 426"])],
+    "tower": [
+        ("curl localhost:8080/", ["ours\n"]),
+        ("curl localhost:8080/axum/theirs/8", ["theirs, number 8\n"]),
+    ],
     "events": [("curl -d '' localhost:8080/bell", ["nobody is there\n"])],
     "cache": [
         ("curl -i localhost:8080/logo.svg", ["HTTP/1.1 200", "Cache-Control: public, max-age=31536000, immutable"]),
