@@ -31,7 +31,8 @@ use self::mailbox::{Mailbox, Wake};
 /// The sizes and times of a [`Lane`].
 #[derive(Clone, Debug)]
 pub struct LaneOptions {
-    /// The most threads (at least 1). Default 16: enough to keep a disk busy.
+    /// The most threads (at least 1). Default 64: functions that wait 100 ms each for a database are called 640 times a
+    /// second. A thread is started only when a job has waited for [`patience`](Self::patience).
     pub threads_max: usize,
     /// The most jobs that wait. Default 1,024.
     pub queue_max: usize,
@@ -44,7 +45,7 @@ pub struct LaneOptions {
 impl Default for LaneOptions {
     fn default() -> Self {
         Self {
-            threads_max: 16,
+            threads_max: 64,
             queue_max: 1024,
             idle: Duration::from_secs(10),
             patience: Duration::from_millis(1),
