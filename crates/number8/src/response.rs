@@ -221,7 +221,12 @@ pub(crate) fn failed() -> Response {
 
 /// 503 with a time to try again, and the end of the connection: it may be what is too much.
 pub(crate) fn busy(why: impl Into<Cow<'static, str>>) -> Response {
-    Response::error(503, why).with_known("Retry-After", "1").closing()
+    try_again(why).closing()
+}
+
+/// 503 with a time to try again.
+pub(crate) fn try_again(why: impl Into<Cow<'static, str>>) -> Response {
+    Response::error(503, why).with_known("Retry-After", "1")
 }
 
 /// SECURITY: after an interim status a client waits for another head, and would take the next answer for it.

@@ -149,3 +149,11 @@ impl std::error::Error for OpenError {
         }
     }
 }
+
+/// EMFILE, ENFILE, ENOMEM: it may work in a moment.
+#[cfg(any(feature = "files", feature = "uploads"))]
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+        .iter()
+        .any(|shortage| error.raw_os_error() == Some(shortage.raw_os_error()))
+}

@@ -1,13 +1,11 @@
 //! Answers without a file: where to go instead, or why there is none.
 
-use std::io;
-
 use number8_proto::http1::Head;
 
 use super::load::Missing;
 use crate::body::Body;
-use crate::response::Response;
-use crate::store::{OpenError, PathError};
+use crate::response::{Response, try_again};
+use crate::store::{OpenError, PathError, is_shortage};
 
 /// Row H12: a folder without its slash. Relative links in it need the slash; the query is kept.
 pub(super) fn needs_slash(head: &Head<'_>) -> Response {
@@ -48,16 +46,8 @@ pub(super) fn missing(missing: &Missing) -> Response {
     }
 }
 
-/// EMFILE, ENFILE, ENOMEM: it may work in a moment.
-fn is_shortage(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
-        .iter()
-        .any(|shortage| error.raw_os_error() == Some(shortage.raw_os_error()))
-}
-
 pub(super) fn busy() -> Response {
-    Response::error(503, "the server is busy").with_known("Retry-After", "1")
+    try_again("the server is busy")
 }
 
 pub(super) fn failed() -> Response {

@@ -3,15 +3,14 @@
 use std::io;
 
 use number8_proto::uri::encode_path_segment;
-use rustix::io::Errno;
 
 use super::conditions::strong_etag;
 use crate::body::Body;
 use crate::handler::Answer;
-use crate::response::Response;
+use crate::response::{Response, try_again};
 use crate::results::IntoResponse;
 use crate::server::lane::Lane;
-use crate::store::{Clash, Kind, PathError, SafePath, WriteError, Written};
+use crate::store::{Clash, Kind, PathError, SafePath, WriteError, Written, is_shortage};
 
 /// Why nothing has changed.
 #[derive(Debug)]
@@ -69,15 +68,8 @@ fn refuse_write(error: &WriteError) -> Response {
     }
 }
 
-/// EMFILE, ENFILE, ENOMEM: it may work in a moment.
-fn is_shortage(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
-        .iter()
-        .any(|shortage| error.raw_os_error() == Some(shortage.raw_os_error()))
-}
-
 pub(super) fn busy() -> Response {
-    Response::error(503, "the server is busy").with_known("Retry-After", "1")
+    try_again("the server is busy")
 }
 
 pub(super) fn failed() -> Response {
