@@ -1,5 +1,6 @@
 //! The first thing the command says: every address at which it can be reached, and what is allowed there.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -21,6 +22,15 @@ pub enum Place {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// An address of this machine.
@@ -74,6 +84,14 @@ pub fn text(
         }
     }
     text
+}
+
+/// What is served and where, in one line.
+pub fn status(config: &Config, places: &[Place]) -> String {
+    let folders: Vec<_> =
+        config.files.mounts.iter().map(|mount| mount.path.to_string_lossy()).collect();
+    let places: Vec<_> = places.iter().map(Place::to_string).collect();
+    one_line(&format!("serving {} at {}", folders.join(", "), places.join(", ")))
 }
 
 /// What everyone may do, and whether somebody may do more.

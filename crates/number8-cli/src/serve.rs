@@ -27,6 +27,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::args::Invocation;
 use crate::banner::{self, Place};
 use crate::config::Config;
+use crate::notify;
 use crate::problem::{Problem, say};
 
 /// How long the last lines of the log may take.
@@ -60,6 +61,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         invocation,
         logs: logs.clone(),
         events,
+        status: banner::status(config, &places(&server)),
         is_stopping: false,
     };
     let result = server.run_with(async move {
@@ -364,15 +366,18 @@ fn closed(peer: Option<SocketAddr>, why: Closed) -> String {
 }
 
 fn greeting(config: &Config, server: &Server) -> String {
-    let places: Vec<Place> = server
+    banner::text(config, &places(server), &banner::interfaces(), io::stderr().is_terminal())
+}
+
+fn places(server: &Server) -> Vec<Place> {
+    server
         .local_addrs()
         .map(|address| match address {
             LocalAddr::Ip(address) => Place::Tcp(*address),
             LocalAddr::Unix(path) => Place::Unix(path.clone()),
             LocalAddr::Abstract(name) => Place::Unix(PathBuf::from(format!("@{name}"))),
         })
-        .collect();
-    banner::text(config, &places, &banner::interfaces(), io::stderr().is_terminal())
+        .collect()
 }
 
 /// What signals do.
@@ -382,6 +387,8 @@ struct Steering {
     logs: Logs,
     /// Who listens goes on listening when the configuration is loaded again.
     events: Events,
+    /// What is served and where, in a line, for the service manager.
+    status: String,
     is_stopping: bool,
 }
 
@@ -395,8 +402,13 @@ impl Steering {
         let mut child = signal(SignalKind::child())?;
         // Nobody there to read it is no reason not to serve.
         let _ = io::stderr().write_all(greeting.as_bytes());
+        notify::ready(&self.status);
+        let handle = self.handle.clone();
+        let watched = notify::watched(&handle);
+        tokio::pin!(watched);
         loop {
             tokio::select! {
+                () = &mut watched => {}
                 () = next(&mut interrupt) => self.stop(),
                 () = next(&mut terminate) => self.stop(),
                 () = next(&mut hang_up) => self.reload(),
@@ -412,6 +424,7 @@ impl Steering {
             self.handle.shutdown_now();
         } else {
             self.is_stopping = true;
+            notify::stopping();
             self.handle.shutdown();
         }
     }
@@ -419,6 +432,7 @@ impl Steering {
     /// Reads the configuration again. What cannot change while serving (where to listen, threads, time-outs)
     /// stays as it is.
     fn reload(&self) {
+        notify::reloading();
         self.logs.reopen();
         let loaded =
             self.invocation.load().and_then(|(_, config)| app(&config, &self.logs, &self.events));
@@ -430,6 +444,7 @@ impl Steering {
             }
             Err(problem) => say(&format!("{problem}; the old configuration stays in use")),
         }
+        notify::ready(&self.status);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use number8::server::LocalAddr;
-use number8::{App, Body, Response, ServeError, Server, server};
+use number8::{App, Body, Response, ServeError, Server, inline, server};
 
 use crate::serving::{Gate, PATIENCE, Pieces, Running, Setup, on_each_setup, patient, until};
 
@@ -184,4 +184,22 @@ fn dropping_the_future_of_serve_ends_everything() {
     until("the connection is cut", || handle.connections() == 0);
     until("nobody listens", || std::net::TcpStream::connect(address).is_err());
     thread::spawn(move || drop(runtime)).join().unwrap();
+}
+
+#[test]
+fn o5_a_worker_that_is_held_up_can_be_seen() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let stuck = inline(move || {
+        let _ = released.lock().unwrap().recv();
+        "at last"
+    });
+    let server = Running::start(Setup::Workers, App::new().get("/stuck", stuck));
+    assert_eq!(server.handle().stalled(), Duration::ZERO, "nothing to come round for");
+    let mut client = server.connect();
+    client.get("/stuck");
+    until("it is seen", || server.handle().stalled() > Duration::from_secs(1));
+    release.send(()).unwrap();
+    client.answer();
+    until("it comes round again", || server.handle().stalled() < Duration::from_millis(900));
 }

@@ -10,6 +10,8 @@ mod answers;
 mod limits;
 // Addresses, Unix sockets, and sockets that were handed over.
 mod listening;
+// What a service manager is told.
+mod service;
 // What signals do.
 mod signals;
 // Files that are taken.

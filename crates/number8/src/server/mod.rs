@@ -8,6 +8,7 @@
 //! ```
 
 pub mod accept;
+mod beat;
 pub mod bind;
 pub(crate) mod clock;
 pub(crate) mod connection;
@@ -109,6 +110,13 @@ impl Handle {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.shared.buffered()
+    }
+
+    /// How long ago the slowest worker came round to looking at its connections; zero where none has any. Half a
+    /// second is usual; a minute means that something which should not wait holds up that thread.
+    #[must_use]
+    pub fn stalled(&self) -> Duration {
+        self.shared.beats.slowest()
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use number8_proto::http1::{Head, Stamp, Version};
 use tokio::sync::Notify;
 
+use super::beat::{Beat, Beats};
 use super::clock;
 use super::connection::{Closed, Work};
 use super::lane::Lane;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     /// Bytes held by connections that wait.
     buffered: AtomicUsize,
     request_ids: AtomicU64,
+    pub(crate) beats: Beats,
     pub(crate) on_closed: OnceLock<OnClosed>,
 }
 
@@ -87,6 +89,7 @@ impl Shared {
             clients: Mutex::new(HashMap::new()),
             buffered: AtomicUsize::new(0),
             request_ids: AtomicU64::new(1),
+            beats: Beats::default(),
             on_closed: OnceLock::new(),
         }
     }
@@ -201,6 +204,7 @@ pub(crate) struct Worker {
     table: Mutex<Table>,
     /// Told when the table is no longer empty.
     busy: Notify,
+    beat: Arc<Beat>,
     desk: Mutex<Desk>,
     /// Of the access log, and the app whose format it is.
     formatter: Mutex<Option<(u64, Formatter)>>,
@@ -319,6 +323,7 @@ impl Entry {
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            beat: shared.beats.add(),
             shared,
             table: Mutex::default(),
             busy: Notify::new(),
@@ -355,6 +360,7 @@ impl Worker {
         });
         table.entries[index] = Some(Arc::clone(&entry));
         drop(table);
+        self.beat.begin();
         self.busy.notify_one();
         Some(Place { worker: Arc::clone(self), entry })
     }
@@ -408,8 +414,10 @@ impl Worker {
         loop {
             if self.connections() == 0 {
                 self.flush_log();
+                self.beat.rest();
                 self.busy.notified().await;
             }
+            self.beat.come_round();
             tokio::time::sleep(SWEEP).await;
             let now_ms = clock::monotonic_ms();
             for entry in lock(&self.table).entries.iter().flatten() {
