@@ -33,7 +33,7 @@ fn main() -> std::io::Result<()> {
             }
         }
     }
-    for (target, seeds) in [("ws", FRAMES), ("proxied", PROXIED)] {
+    for (target, seeds) in [("ws", FRAMES), ("proxied", PROXIED), ("webrepl", WEBREPL)] {
         let folder = Path::new(&root).join(target);
         std::fs::create_dir_all(&folder)?;
         for (at, seed) in seeds.iter().enumerate() {
@@ -64,6 +64,9 @@ const PROXIED: &[&[u8]] = &[
     b"for=192.0.2.60;proto=https, for=\"[2001:db8::1]:4711\";host=\"a\\\"b\"",
     b"192.0.2.60, unknown, [2001:db8::1]:80",
 ];
+
+/// Messages of a WebREPL client, as the target takes them apart: a bool and bytes, lengths at the end.
+const WEBREPL: &[&[u8]] = &[b"\x01abc\r\x01print(1)\r\x00WA\x03", b"\x00abc\r\x00WA\x01\0\0\0"];
 
 fn behind_head(request: &[u8]) -> &[u8] {
     let end = request.windows(4).position(|end| end == b"\r\n\r\n");

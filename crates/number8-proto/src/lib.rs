@@ -3,7 +3,8 @@
 //! # In scope
 //! - the head, framing and body of requests, and the encoding of answers ([`http1`]);
 //! - what can be decided from fields alone: dates, ranges, preconditions, negotiation, targets;
-//! - the encoding of server-sent events ([`sse`]), and the frames of WebSocket ([`ws`]).
+//! - the encoding of server-sent events ([`sse`]), and the frames of WebSocket ([`ws`]);
+//! - what MicroPython's WebREPL says in such frames ([`webrepl`]).
 //!
 //! # Out of scope
 //! - sockets, files, threads, clocks and logs: the caller has them;
@@ -32,6 +33,7 @@ pub mod range;
 pub mod sse;
 pub mod syntax;
 pub mod uri;
+pub mod webrepl;
 pub mod ws;
 
 pub use error::{CloseReason, Error};

@@ -8,5 +8,7 @@ mod semantics;
 mod http1;
 // What goes on after a head: events and WebSocket frames.
 mod streams;
+// WebREPL: login, terminal and files.
+mod webrepl;
 // Requests and answers as pages, played in every cut.
 mod wire;
