@@ -13,6 +13,7 @@ use crate::explain::Question;
 use crate::file;
 use crate::options::{self, Kind, Opt, SECTIONS};
 use crate::problem::Problem;
+use crate::service::Service;
 use crate::settings::{Origin, Setting, Settings};
 
 const ABOUT: &str = "Serve a folder over HTTP, fast and safely";
@@ -45,8 +46,21 @@ pub enum Action {
     Check(PathBuf),
     /// Print the settings that would be served with and end.
     PrintConfig(Invocation),
+    /// Make, remove or look at a service of systemd.
+    Service(Service, Task),
     /// Serve.
     Serve(Invocation),
+}
+
+/// What to do with a service.
+#[derive(Debug)]
+pub enum Task {
+    /// Install it with these arguments, which mean this.
+    Install(Vec<String>, Invocation),
+    /// Remove it.
+    Remove,
+    /// Say how it is.
+    Status,
 }
 
 /// Why there is nothing to do.
@@ -66,6 +80,15 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// A flag that was typed and holds a secret, if there is one.
+    pub fn secret(&self) -> Option<&'static Opt> {
+        // A rule for everyone has none.
+        let is_secret = |value: &String| !value.starts_with('@');
+        options::all().filter(|option| option.is_secret).find(|option| {
+            self.flags.get(option.name).is_some_and(|setting| setting.values.iter().any(is_secret))
+        })
+    }
+
     /// Reads all sources and checks the whole.
     ///
     /// # Errors
@@ -94,6 +117,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
             return Ok(Action::Password(passwd.get_one::<String>("name").cloned()));
         }
         Some(("explain", explain)) => return Ok(explained(explain)),
+        Some(("service", service)) => return serviced(service),
         Some((_, config)) => {
             if let Some((_, check)) = config.subcommand()
                 && let Some(path) = check.get_one::<PathBuf>("file")
@@ -141,6 +165,87 @@ fn explained(matches: &ArgMatches) -> Action {
     Action::Explain(question, Invocation { flags, file })
 }
 
+/// `service`, whose `install` takes the arguments of serving behind its own.
+fn serviced(matches: &ArgMatches) -> Result<Action, Stop> {
+    let Some((task, matches)) = matches.subcommand() else {
+        return Err(Stop::Problem(Problem::usage("service: say install, remove or status")));
+    };
+    let service = Service {
+        name: matches.get_one::<String>("name").cloned().unwrap_or_default(),
+        is_personal: matches.get_flag("user"),
+        root: matches.get_one::<PathBuf>("root").cloned(),
+        is_rehearsal: matches!(matches.try_get_one::<bool>("dry-run"), Ok(Some(true))),
+    };
+    service.check().map_err(Stop::Problem)?;
+    let task = match task {
+        "remove" => Task::Remove,
+        "status" => Task::Status,
+        _ => {
+            let words: Vec<String> =
+                matches.get_many("arguments").unwrap_or_default().cloned().collect();
+            let typed = std::iter::once("number8").chain(words.iter().map(String::as_str));
+            match parse(typed.map(OsString::from))? {
+                Action::Serve(invocation) => Task::Install(words, invocation),
+                _ => {
+                    let message = "service install: only what serves can be a service";
+                    return Err(Stop::Problem(Problem::usage(message)));
+                }
+            }
+        }
+    };
+    Ok(Action::Service(service, task))
+}
+
+/// `service` as clap knows it.
+fn service() -> Command {
+    let common = || {
+        [
+            Arg::new("name")
+                .long("name")
+                .value_name("NAME")
+                .default_value("number8")
+                .help("The name of the service"),
+            Arg::new("user")
+                .long("user")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("root")
+                .help("A service of your own, without root"),
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .value_hint(ValueHint::DirPath)
+                .value_parser(value_parser!(PathBuf))
+                .help("Change the system below this folder, not the one that runs"),
+        ]
+    };
+    let rehearsal = Arg::new("dry-run")
+        .long("dry-run")
+        .action(ArgAction::SetTrue)
+        .help("Only show what would be done, and the units");
+    let arguments = Arg::new("arguments")
+        .value_name("ARGUMENTS")
+        .num_args(0..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true)
+        .help("What number8 is to be started with: options and PATH, as you would type them here");
+    Command::new("service")
+        .about("Start number8 with the machine, by systemd: says what it does, then does it")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommands([
+            Command::new("install")
+                .about("Write the units for these arguments and start them")
+                .args(common())
+                .arg(rehearsal.clone())
+                .arg(arguments),
+            Command::new("remove")
+                .about("Stop the service and remove its units")
+                .args(common())
+                .arg(rehearsal),
+            Command::new("status").about("Say how the service is").args(common()),
+        ])
+}
+
 /// The command as clap knows it.
 pub fn command() -> Command {
     let check = Command::new("check")
@@ -178,7 +283,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args_override_self(true)
-        .subcommands([passwd, explain, config]);
+        .subcommands([passwd, explain, service(), config]);
     for section in SECTIONS {
         for option in section.options {
             let heading = (!option.is_positional).then_some(section.heading);

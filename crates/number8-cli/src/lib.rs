@@ -16,6 +16,7 @@ pub mod options;
 pub mod passwd;
 pub mod problem;
 pub mod serve;
+pub mod service;
 pub mod settings;
 mod syntax;
 pub mod units;
@@ -24,11 +25,12 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use args::{Action, Invocation};
+use args::{Action, Invocation, Task};
 use config::Config;
 use explain::Question;
 use problem::Problem;
-use settings::Settings;
+use service::Service;
+use settings::{Origin, Settings};
 
 /// Does what the command line asks for; `serve` is called with the checked configuration if it asks to serve, and
 /// with the [`Invocation`] that can load it again.
@@ -51,6 +53,10 @@ pub fn run(
         },
         Action::Explain(question, invocation) => match explain(&question, &invocation) {
             Ok(text) => exit_of(print(text.as_bytes())),
+            Err(problem) => problem.report(),
+        },
+        Action::Service(service, task) => match manage(&service, task) {
+            Ok(code) => code,
             Err(problem) => problem.report(),
         },
         Action::Check(path) => match file::read(&path)
@@ -77,6 +83,31 @@ pub fn run(
             }
             Err(problem) => problem.report(),
         },
+    }
+}
+
+fn manage(service: &Service, task: Task) -> Result<ExitCode, Problem> {
+    match task {
+        Task::Install(arguments, invocation) => {
+            // SECURITY: everybody may read a unit.
+            if let Some(option) = invocation.secret() {
+                return Err(Problem::usage(format!(
+                    "{}: a unit is no place for a secret; put it in a file for --auth-file or --config",
+                    option.flag()
+                )));
+            }
+            let (settings, config) = invocation.load()?;
+            // A service has no terminal and none of these variables.
+            let path = settings.get("path").map(|path| &path.origin);
+            if !matches!(path, Some(Origin::Flag | Origin::File { .. })) {
+                return Err(Problem::usage(
+                    "service install: say which folder to serve: number8 service install PATH",
+                ));
+            }
+            service.install(&arguments, &config).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Remove => service.remove().map(|()| ExitCode::SUCCESS),
+        Task::Status => service.status(),
     }
 }
 

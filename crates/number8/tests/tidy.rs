@@ -61,6 +61,8 @@ const RULES: &[Rule] = &[
             "crates/number8-cli/src/serve.rs",
             // /proc and the standard streams, for defaults.
             "crates/number8-cli/src/settings.rs",
+            // Units for systemd are written, never served.
+            "crates/number8-cli/src/service/",
             // Whether a path on the command line can be served at all.
             "crates/number8-cli/src/syntax.rs",
         ],

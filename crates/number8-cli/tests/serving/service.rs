@@ -1,7 +1,8 @@
 //! What a service manager sees.
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -92,4 +93,29 @@ fn o5_the_watchdog_hears_that_it_lives() {
     for _ in 0..3 {
         assert_eq!(manager.hears_all(), "WATCHDOG=1\n");
     }
+}
+
+#[test]
+fn b22_o5_the_first_visitor_starts_it() {
+    let activate = "/usr/bin/systemd-socket-activate";
+    if !Path::new(activate).exists() {
+        eprintln!("skipped: there is no {activate}");
+        return;
+    }
+    let folder = sandbox();
+    let path = folder.path().join("sock");
+    let mut command = Command::new(activate);
+    command.env_clear().env("HOME", folder.path()).current_dir(folder.path());
+    command.arg("-l").arg(&path).args([env!("CARGO_BIN_EXE_number8"), "site"]);
+    let mut served = Served::run(command);
+    served.message("Listening on");
+    let mut visitor = UnixStream::connect(&path).unwrap();
+    visitor.set_read_timeout(Some(PATIENCE)).unwrap();
+    visitor.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    visitor.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("hello"), "{answer}");
+    served.message("Serving site");
+    served.signal(Signal::TERM);
+    assert_eq!(served.ended().code(), Some(0));
 }

@@ -1,0 +1,327 @@
+//! `number8 service`: started with the machine by systemd. What is to be done is a list of steps first, which are
+//! shown, and then done one after the other.
+
+mod unit;
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::config::Config;
+use crate::problem::{Problem, one_line};
+use unit::{MARK, Unit};
+
+/// What is asked of `number8 service`.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The name of the service.
+    pub name: String,
+    /// Whether it is a service of the person who asks, not of the machine.
+    pub is_personal: bool,
+    /// The root of the system that is changed, where that is not the one that runs.
+    pub root: Option<PathBuf>,
+    /// Whether to show what would be done, and no more.
+    pub is_rehearsal: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Write(PathBuf, String),
+    Remove(PathBuf),
+    Run(Vec<String>),
+}
+
+impl Service {
+    /// Checks the name.
+    ///
+    /// # Errors
+    /// It is none for a unit.
+    pub fn check(&self) -> Result<(), Problem> {
+        let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(is_fit) {
+            let name = one_line(&self.name);
+            return Err(Problem::usage(format!("--name {name}: use letters, digits, - and _")));
+        }
+        Ok(())
+    }
+
+    /// Writes the units that serve with these arguments, of which `config` is what they mean, and starts them.
+    ///
+    /// # Errors
+    /// They cannot be a service, or a step fails.
+    pub fn install(&self, arguments: &[String], config: &Config) -> Result<(), Problem> {
+        let unit = self.unit(arguments, config)?;
+        let mut steps = Vec::new();
+        let mut units = Vec::new();
+        if let Some(text) = unit.socket() {
+            let file = format!("{}.socket", self.name);
+            steps.push(Step::Write(self.folder()?.join(&file), text));
+            units.push(file);
+        }
+        let file = format!("{}.service", self.name);
+        steps.push(Step::Write(self.folder()?.join(&file), unit.service()?));
+        units.push(file);
+        if self.root.is_none() {
+            steps.push(self.systemctl(&["daemon-reload"]));
+            let units: Vec<_> = units.iter().map(String::as_str).collect();
+            steps.push(self.systemctl(&[&["enable", "--now"], &units[..]].concat()));
+            // What ran before runs as the old unit says.
+            steps.push(self.systemctl(&["try-restart", units[units.len() - 1]]));
+        } else {
+            let units: Vec<_> = units.iter().map(String::as_str).collect();
+            steps.push(self.systemctl(&[&["enable"], &units[..]].concat()));
+        }
+        self.go(&steps)
+    }
+
+    /// Stops the service and removes what [`Service::install`] has written.
+    ///
+    /// # Errors
+    /// There is nothing of ours, or a step fails.
+    pub fn remove(&self) -> Result<(), Problem> {
+        let ours: Vec<PathBuf> =
+            self.files()?.into_iter().filter(|path| is_ours(path) == Some(true)).collect();
+        if ours.is_empty() {
+            return Err(Problem::failure(format!(
+                "there is no service {} of ours in {}",
+                self.name,
+                self.folder()?.display()
+            )));
+        }
+        let units: Vec<String> = ours
+            .iter()
+            .filter(|path| path.parent() == self.folder().ok().as_deref())
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect();
+        let mut words = vec!["disable"];
+        if self.root.is_none() {
+            words.push("--now");
+        }
+        words.extend(units.iter().map(String::as_str));
+        let mut steps = vec![self.systemctl(&words)];
+        steps.extend(ours.into_iter().map(Step::Remove));
+        if self.root.is_none() {
+            steps.push(self.systemctl(&["daemon-reload"]));
+        }
+        self.go(&steps)
+    }
+
+    /// Says which files there are and, of the system that runs, how the units are.
+    ///
+    /// # Errors
+    /// systemd cannot be asked.
+    pub fn status(&self) -> Result<ExitCode, Problem> {
+        let mut has_any = false;
+        for path in self.files()? {
+            let word = match is_ours(&path) {
+                None => continue,
+                Some(true) => "written by number8 service install",
+                Some(false) => "written by somebody else",
+            };
+            has_any = true;
+            show(&format!("{}: {word}\n", path.display()))?;
+        }
+        if !has_any {
+            let folder = self.folder()?;
+            show(&format!("there is no service {} in {}\n", self.name, folder.display()))?;
+            // The code that systemctl has for a unit that there is none of.
+            return Ok(ExitCode::from(4));
+        }
+        if self.root.is_some() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let units = [format!("{}.socket", self.name), format!("{}.service", self.name)];
+        let words: Vec<&str> =
+            ["status", "--no-pager"].into_iter().chain(units.iter().map(String::as_str)).collect();
+        let Step::Run(words) = self.systemctl(&words) else { return Ok(ExitCode::SUCCESS) };
+        let status = command(&words).status().map_err(|error| cannot_run(&words, &error))?;
+        Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    }
+
+    /// What is to be run, and what that needs.
+    fn unit(&self, arguments: &[String], config: &Config) -> Result<Unit, Problem> {
+        let here = |error: io::Error| Problem::failure(format!("the current folder: {error}"));
+        let folder = std::env::current_dir().map_err(here)?;
+        let program = std::env::current_exe()
+            .map_err(|error| Problem::failure(format!("the path of this program: {error}")))?;
+        let absolute = |path: &Path| text(&folder.join(path));
+
+        let mut command = vec![text(&program)?];
+        command.extend(arguments.iter().cloned());
+        let served: Vec<&Path> =
+            config.files.mounts.iter().map(|mount| mount.path.as_path()).collect();
+        let mut writes = Vec::new();
+        if config.access.anybody_writes() {
+            for path in &served {
+                writes.push(absolute(path)?);
+            }
+        }
+        if let Some(parent) = config.log.file.as_deref().and_then(Path::parent) {
+            writes.push(absolute(parent)?);
+        }
+        let tmp = |path: &Path| {
+            let path = folder.join(path);
+            path.starts_with("/tmp") || path.starts_with("/var/tmp")
+        };
+        Ok(Unit {
+            command,
+            sees_tmp: served.iter().any(|path| tmp(path)) || tmp(&program) || tmp(&folder),
+            folder: text(&folder)?,
+            is_personal: self.is_personal,
+            user: owner(&served)?,
+            writes,
+            port: config
+                .listen
+                .binds
+                .is_empty()
+                .then_some(config.listen.port)
+                .filter(|port| *port != 0),
+        })
+    }
+
+    /// The folder of the units.
+    fn folder(&self) -> Result<PathBuf, Problem> {
+        if !self.is_personal {
+            let root = self.root.as_deref().unwrap_or_else(|| Path::new("/"));
+            return Ok(root.join("etc/systemd/system"));
+        }
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let configuration = variable("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")));
+        let configuration =
+            configuration.ok_or_else(|| Problem::failure("--user: HOME is not set"))?;
+        Ok(configuration.join("systemd/user"))
+    }
+
+    /// All that an installation may have written.
+    fn files(&self) -> Result<Vec<PathBuf>, Problem> {
+        let folder = self.folder()?;
+        Ok(["socket", "service"].map(|kind| folder.join(format!("{}.{kind}", self.name))).into())
+    }
+
+    fn systemctl(&self, words: &[&str]) -> Step {
+        let mut command = vec!["systemctl".to_owned()];
+        if self.is_personal {
+            command.push("--user".to_owned());
+        }
+        if let Some(root) = &self.root {
+            command.push(format!("--root={}", root.display()));
+        }
+        command.extend(words.iter().map(|&word| word.to_owned()));
+        Step::Run(command)
+    }
+
+    /// Shows all steps, and then does them.
+    fn go(&self, steps: &[Step]) -> Result<(), Problem> {
+        for step in steps {
+            show(&step.shown(self.is_rehearsal))?;
+        }
+        if self.is_rehearsal {
+            return Ok(());
+        }
+        if self.root.is_none() && !Path::new("/run/systemd/system").exists() {
+            return Err(Problem::failure(
+                "systemd does not run this machine, so nothing was done; --root DIR changes the system below DIR, \
+                 --dry-run only shows",
+            ));
+        }
+        // Before anything is changed.
+        for step in steps {
+            if let Step::Write(path, _) = step
+                && is_ours(path) == Some(false)
+            {
+                return Err(Problem::failure(format!(
+                    "{} was written by somebody else, so nothing was done; take another --name",
+                    path.display()
+                )));
+            }
+        }
+        steps.iter().try_for_each(Step::go)
+    }
+}
+
+impl Step {
+    /// The step as a line; with the content of a file below it, if that is wanted.
+    fn shown(&self, with_content: bool) -> String {
+        match self {
+            Self::Write(path, content) if with_content => {
+                let content: String = content.lines().map(|line| format!("    {line}\n")).collect();
+                format!("write {}\n{content}", path.display())
+            }
+            Self::Write(path, _) => format!("write {}\n", path.display()),
+            Self::Remove(path) => format!("remove {}\n", path.display()),
+            Self::Run(words) => format!("run {}\n", words.join(" ")),
+        }
+    }
+
+    fn go(&self) -> Result<(), Problem> {
+        match self {
+            Self::Write(path, content) => {
+                let failed = |error: io::Error| {
+                    let advice = match error.kind() {
+                        ErrorKind::PermissionDenied => {
+                            "; run it as root, or add --user for a service of your own"
+                        }
+                        _ => "",
+                    };
+                    Problem::failure(format!("{}: {error}{advice}", path.display()))
+                };
+                path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+                fs::write(path, content).map_err(failed)
+            }
+            Self::Remove(path) => fs::remove_file(path)
+                .map_err(|error| Problem::failure(format!("{}: {error}", path.display()))),
+            Self::Run(words) => {
+                let status = command(words).status().map_err(|error| cannot_run(words, &error))?;
+                if status.success() {
+                    return Ok(());
+                }
+                Err(Problem::failure(format!("{}: {status}", words.join(" "))))
+            }
+        }
+    }
+}
+
+fn command(words: &[String]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+fn cannot_run(words: &[String], error: &io::Error) -> Problem {
+    Problem::failure(format!("{}: {error}; is systemd installed?", words.join(" ")))
+}
+
+/// Whether a file is one that we wrote; `None` where there is none.
+fn is_ours(path: &Path) -> Option<bool> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        content => Some(content.is_ok_and(|content| content.starts_with(MARK.as_bytes()))),
+    }
+}
+
+/// Whose the first thing served is, unless it is root's: then the service gets a user of its own.
+fn owner(served: &[&Path]) -> Result<Option<u32>, Problem> {
+    let Some(path) = served.first() else { return Ok(None) };
+    let metadata = fs::metadata(path)
+        .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?;
+    Ok(Some(metadata.uid()).filter(|&uid| uid != 0))
+}
+
+fn text(path: &Path) -> Result<String, Problem> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Problem::failure(format!("{}: a unit can only name UTF-8", path.display())))
+}
+
+fn show(text: &str) -> Result<(), Problem> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Problem::failure(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

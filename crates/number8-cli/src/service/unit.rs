@@ -1,0 +1,208 @@
+//! The texts of the units, made from those in `systemd/`, which are units themselves.
+
+use crate::problem::Problem;
+
+/// The first line of what we write, so that nothing else is overwritten or removed.
+pub(super) const MARK: &str =
+    "# Written by \"number8 service install\"; \"number8 service remove\" takes it away.";
+
+const SERVICE: &str = include_str!("../../systemd/number8.service");
+const SOCKET: &str = include_str!("../../systemd/number8.socket");
+
+/// What the manager of one person cannot do, or does for a person anyway.
+const OF_THE_SYSTEM: &[&str] = &[
+    "AmbientCapabilities",
+    "CapabilityBoundingSet",
+    "ConfigurationDirectory",
+    "DynamicUser",
+    "PrivateDevices",
+    "PrivateTmp",
+    "PrivateUsers",
+    "ProcSubset",
+    "ProtectClock",
+    "ProtectControlGroups",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "ProtectProc",
+    "ProtectSystem",
+    "RemoveIPC",
+    // The files that a person takes in are to be what that person's files always are.
+    "UMask",
+];
+
+/// What a service runs and may do.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    /// The program and its arguments.
+    pub(super) command: Vec<String>,
+    /// The folder that relative paths in the arguments start from.
+    pub(super) folder: String,
+    /// Whether it is a service of the person who installs it, not of the machine.
+    pub(super) is_personal: bool,
+    /// Whom it runs as; a user of its own where this is not said.
+    pub(super) user: Option<u32>,
+    /// Folders that it changes.
+    pub(super) writes: Vec<String>,
+    /// Whether what it needs is in a folder for temporary files.
+    pub(super) sees_tmp: bool,
+    /// The port that systemd binds for it.
+    pub(super) port: Option<u16>,
+}
+
+impl Unit {
+    /// The text of the `.service` unit.
+    ///
+    /// # Errors
+    /// An argument cannot be written in a unit.
+    pub(super) fn service(&self) -> Result<String, Problem> {
+        let command: Result<Vec<_>, _> = self
+            .command
+            .iter()
+            .map(|word| quoted(word).map(|word| word.replace('$', "$$")))
+            .collect();
+        let mut text = String::from(MARK);
+        text.push_str("\n[Unit]\n");
+        for line in body(SERVICE) {
+            let (key, _) = line.split_once('=').unwrap_or((line, ""));
+            if self.is_personal && OF_THE_SYSTEM.contains(&key) {
+                continue;
+            }
+            match key {
+                "ExecStart" => {
+                    text.push_str(&format!("WorkingDirectory={}\n", escaped(&self.folder)?));
+                    text.push_str(&format!("ExecStart={}\n", command.clone()?.join(" ")));
+                }
+                "DynamicUser" if self.user.is_some() => {
+                    text.push_str(&format!("User={}\n", self.user.unwrap_or_default()));
+                }
+                "ProtectSystem" => {
+                    text.push_str(&format!("{line}\n"));
+                    for path in &self.writes {
+                        text.push_str(&format!("ReadWritePaths={}\n", quoted(path)?));
+                    }
+                }
+                "PrivateTmp" if self.sees_tmp => text.push_str("PrivateTmp=no\n"),
+                "WantedBy" if self.is_personal => text.push_str("WantedBy=default.target\n"),
+                _ => text.push_str(&format!("{line}\n")),
+            }
+        }
+        Ok(text)
+    }
+
+    /// The text of the `.socket` unit, if systemd is to bind a port.
+    pub(super) fn socket(&self) -> Option<String> {
+        let port = self.port?;
+        let mut text = format!("{MARK}\n[Unit]\n");
+        for line in body(SOCKET) {
+            match line.split_once('=') {
+                Some(("ListenStream", _)) => text.push_str(&format!("ListenStream={port}\n")),
+                Some(("Description", _)) => {
+                    text.push_str(&format!("Description=number8 web server, port {port}\n"));
+                }
+                _ => text.push_str(&format!("{line}\n")),
+            }
+        }
+        Some(text)
+    }
+}
+
+/// The lines of a unit behind its first heading, without the comments, which are for readers of the sources.
+fn body(unit: &str) -> impl Iterator<Item = &str> {
+    unit.lines()
+        .skip_while(|line| !line.starts_with('['))
+        .skip(1)
+        .filter(|line| !line.starts_with('#'))
+}
+
+/// A word of a command line or a list, as systemd reads it (systemd.service(5), "Command lines").
+fn quoted(word: &str) -> Result<String, Problem> {
+    let is_plain = |c: char| c.is_alphanumeric() || "_./:=,@+-%".contains(c);
+    let word = escaped(word)?;
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return Ok(word);
+    }
+    Ok(format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+/// Text without specifiers.
+fn escaped(text: &str) -> Result<String, Problem> {
+    if text.chars().any(char::is_control) {
+        return Err(Problem::usage(format!(
+            "{text}: a unit cannot name this; use a name without control characters"
+        )));
+    }
+    Ok(text.replace('%', "%%"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit() -> Unit {
+        Unit {
+            command: vec!["/usr/bin/number8".to_owned(), "site".to_owned()],
+            folder: "/home/pi".to_owned(),
+            is_personal: false,
+            user: None,
+            writes: Vec::new(),
+            sees_tmp: false,
+            port: Some(80),
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_as_systemd_reads_them() {
+        for (word, written) in [
+            ("site", "site"),
+            ("/a/b.c", "/a/b.c"),
+            ("", "\"\""),
+            ("my music", "\"my music\""),
+            ("100%", "100%%"),
+            ("a\"b", "\"a\\\"b\""),
+            ("a\\b", "\"a\\\\b\""),
+            ("a;b", "\"a;b\""),
+            ("Hütte", "Hütte"),
+        ] {
+            assert_eq!(quoted(word).unwrap(), written, "{word:?}");
+        }
+        assert!(quoted("a\nExecStartPre=x").is_err());
+    }
+
+    #[test]
+    fn variables_are_not_replaced() {
+        let command = vec!["/usr/bin/number8".to_owned(), "$HOME".to_owned()];
+        let text = Unit { command, ..unit() }.service().unwrap();
+        assert!(text.contains("ExecStart=/usr/bin/number8 \"$$HOME\"\n"), "{text}");
+    }
+
+    #[test]
+    fn each_difference_is_a_line() {
+        let plain = unit().service().unwrap();
+        for (unit, has, lacks) in [
+            (unit(), "DynamicUser=yes", "User=1000"),
+            (Unit { user: Some(1000), ..unit() }, "\nUser=1000\n", "DynamicUser"),
+            (Unit { sees_tmp: true, ..unit() }, "PrivateTmp=no", "PrivateTmp=yes"),
+            (
+                Unit { writes: vec!["/srv/in box".to_owned()], ..unit() },
+                "ReadWritePaths=\"/srv/in box\"\n",
+                "ReadWritePaths=/srv",
+            ),
+            (Unit { is_personal: true, ..unit() }, "WantedBy=default.target", "ProtectSystem"),
+        ] {
+            let text = unit.service().unwrap();
+            assert!(text.contains(has) && !text.contains(lacks), "{text}");
+            assert!(text.starts_with(MARK) && text.contains("NoNewPrivileges=yes"));
+            assert!(has == "DynamicUser=yes" || text != plain);
+        }
+    }
+
+    #[test]
+    fn the_socket_has_the_port() {
+        let text = Unit { port: Some(8080), ..unit() }.socket().unwrap();
+        assert!(text.contains("\nListenStream=8080\n") && !text.contains("=80\n"), "{text}");
+        assert_eq!(Unit { port: None, ..unit() }.socket(), None);
+    }
+}

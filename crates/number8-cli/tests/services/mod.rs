@@ -1,0 +1,165 @@
+//! `number8 service` on the root of a system of its own, with the real systemctl and systemd-analyze.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::{complaint, number8, sandbox, stdout};
+
+/// `number8 service` with the words, and the folder as the root where it changes something.
+fn service(folder: &Path, words: &[&str]) -> Output {
+    let root = folder.join("root");
+    fs::create_dir_all(&root).unwrap();
+    let mut command = number8(folder);
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").arg("service").arg(words[0]);
+    command.arg("--root").arg(root).args(&words[1..]).output().unwrap()
+}
+
+/// Those that only systemd can answer need it: elsewhere they say so and pass.
+fn has_systemd() -> bool {
+    let has = Command::new("systemd-analyze").arg("--version").output().is_ok();
+    if !has {
+        eprintln!("skipped: there is no systemd-analyze");
+    }
+    has
+}
+
+#[test]
+fn b1_b22_a_service_is_installed_shown_and_removed() {
+    if !has_systemd() {
+        return;
+    }
+    let folder = sandbox();
+    let units = folder.path().join("root/etc/systemd/system");
+    let status = || {
+        let output = service(folder.path(), &["status"]);
+        (output.status.code(), stdout(&output).to_owned())
+    };
+    let (code, text) = status();
+    assert_eq!(code, Some(4));
+    assert!(text.starts_with("there is no service number8 in "), "{text}");
+
+    let installed = service(folder.path(), &["install", "site", "--port", "80", "-q"]);
+    assert!(installed.status.success(), "{installed:?}");
+    // What it does is said, step by step.
+    let root = folder.path().join("root");
+    let said = stdout(&installed);
+    for step in [
+        format!("write {}/number8.socket\n", units.display()),
+        format!("write {}/number8.service\n", units.display()),
+        format!("run systemctl --root={} enable number8.socket number8.service\n", root.display()),
+    ] {
+        assert!(said.contains(&step), "{said}");
+    }
+    let unit = fs::read_to_string(units.join("number8.service")).unwrap();
+    let program = env!("CARGO_BIN_EXE_number8");
+    assert!(unit.contains(&format!("\nExecStart={program} site --port 80 -q\n")), "{unit}");
+    let here = fs::canonicalize(folder.path()).unwrap();
+    assert!(unit.contains(&format!("\nWorkingDirectory={}\n", here.display())), "{unit}");
+    let socket = fs::read_to_string(units.join("number8.socket")).unwrap();
+    assert!(socket.contains("\nListenStream=80\n"), "{socket}");
+    assert!(units.join("sockets.target.wants/number8.socket").is_symlink());
+    assert!(units.join("multi-user.target.wants/number8.service").is_symlink());
+    let (code, text) = status();
+    assert_eq!(code, Some(0));
+    assert_eq!(text.matches("written by number8 service install").count(), 2, "{text}");
+
+    // Once more, with other arguments, takes the place of it.
+    let again = service(folder.path(), &["install", "site", "-p", "8000"]);
+    assert!(again.status.success(), "{again:?}");
+
+    let removed = service(folder.path(), &["remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    let left: Vec<_> = fs::read_dir(&units).unwrap().map(|it| it.unwrap().path()).collect();
+    assert!(left.iter().all(|path| fs::read_dir(path).unwrap().count() == 0), "{left:?}");
+    assert!(
+        complaint_of(&service(folder.path(), &["remove"])).contains("no service number8 of ours")
+    );
+}
+
+/// The line on standard error of a command that failed.
+fn complaint_of(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_rehearsal_shows_the_units_and_changes_nothing() {
+    let folder = sandbox();
+    let output = service(folder.path(), &["install", "--dry-run", "--name", "music", "site", "-A"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = stdout(&output);
+    assert!(said.contains("    ListenStream=8080\n"), "{said}");
+    let site = fs::canonicalize(folder.path()).unwrap().join("site");
+    assert!(said.contains(&format!("    ReadWritePaths={}\n", site.display())), "{said}");
+    assert!(said.contains("music.service\n    # Written by"), "{said}");
+    assert!(!folder.path().join("root/etc").exists());
+}
+
+#[test]
+fn units_of_others_are_left_alone() {
+    let folder = sandbox();
+    let units = folder.path().join("root/etc/systemd/system");
+    fs::create_dir_all(&units).unwrap();
+    fs::write(units.join("number8.service"), "[Service]\nExecStart=/bin/true\n").unwrap();
+    let output = service(folder.path(), &["install", "site"]);
+    assert!(complaint_of(&output).contains("number8.service was written by somebody else"));
+    assert!(!units.join("number8.socket").exists(), "nothing was done");
+    assert!(
+        complaint_of(&service(folder.path(), &["remove"])).contains("no service number8 of ours")
+    );
+    assert!(units.join("number8.service").exists());
+}
+
+#[test]
+fn what_cannot_be_a_service_is_said() {
+    let folder = sandbox();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["service"], 2, "requires a subcommand"),
+        (&["service", "install"], 2, "say which folder to serve: number8 PATH"),
+        (&["service", "install", "nope"], 2, "PATH nope: there is no such folder"),
+        (
+            &["service", "install", "--name", "a b", "site"],
+            2,
+            "--name a b: use letters, digits, - and _",
+        ),
+        (&["service", "install", "passwd"], 2, "only what serves can be a service"),
+        (
+            &["service", "install", "site", "-a", "me:secret@/:rw"],
+            2,
+            "--auth: a unit is no place for a secret",
+        ),
+    ];
+    for (words, code, says) in cases {
+        let output = number8(folder.path()).args(*words).output().unwrap();
+        assert_eq!(output.status.code(), Some(*code), "{words:?}: {output:?}");
+        let line = complaint(&output);
+        assert!(line.contains(says), "{words:?}: {line}");
+    }
+}
+
+#[test]
+fn o5_the_unit_is_sound_and_says_little_yes() {
+    if !has_systemd() {
+        return;
+    }
+    let folder = sandbox();
+    fs::create_dir(folder.path().join("log")).unwrap();
+    for arguments in [&["site"][..], &["site", "-A"], &["site", "--log-file", "log/access.log"]] {
+        let installed = service(folder.path(), &[&["install"], arguments].concat());
+        assert!(installed.status.success(), "{installed:?}");
+        let unit = folder.path().join("root/etc/systemd/system/number8.service");
+        let verified = Command::new("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(&unit)
+            .output()
+            .unwrap();
+        assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+        let rated = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--no-pager", "--threshold=20"])
+            .arg(&unit)
+            .output()
+            .unwrap();
+        assert!(rated.status.success(), "{}", stdout(&rated));
+    }
+}
