@@ -117,7 +117,7 @@ test("a10: our own page reads and writes, under the name that --host gives", asy
 });
 
 test("a1: a browser asks for the password and remembers it", async () => {
-  const guarded = await serve(folder, "--auth", "joe:a:b@c@/:ro");
+  const guarded = await serve(folder, "--auth", "joe:a:b@c@/:ro", "--no-login-page");
   const refused = await openPage(browser);
   await assert.rejects(refused.page.goto(guarded.url + "secret.txt"), /ERR_INVALID_AUTH_CREDENTIALS/);
   await refused.close();

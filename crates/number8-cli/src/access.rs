@@ -3,6 +3,7 @@
 use number8::access::{Access as Rules, Grant, Rights, Rule};
 use number8::accounts::Accounts;
 use number8::layers::auth::AuthLimits;
+use number8::layers::sessions::SessionLimits;
 
 use crate::problem::Problem;
 use crate::settings::{Origin, Settings};
@@ -18,6 +19,8 @@ pub struct Access {
     pub accounts: Option<Accounts>,
     /// How much checking is done for whom.
     pub limits: AuthLimits,
+    /// How long logins by the page last; `None` where there is no such page.
+    pub sessions: Option<SessionLimits>,
     /// Whether everyone may also write from other machines.
     pub insecure: bool,
 }
@@ -82,6 +85,7 @@ impl Access {
             rules: Rules::new(rules),
             accounts: has_accounts.then_some(accounts),
             limits: limits(settings)?,
+            sessions: sessions(settings)?,
             insecure: settings.switch("insecure")?,
         })
     }
@@ -127,4 +131,24 @@ fn limits(settings: &Settings) -> Result<AuthLimits, Problem> {
         remember: settings.one("login-remember", parse_duration)?.unwrap_or(defaults.remember),
         ..defaults
     })
+}
+
+fn sessions(settings: &Settings) -> Result<Option<SessionLimits>, Problem> {
+    if settings.switch("no-login-page")? {
+        return Ok(None);
+    }
+    let count = |name| {
+        settings.one(name, |value| match value.parse() {
+            Ok(count) if count > 0 => Ok(count),
+            _ => Err("this is a number from 1".to_owned()),
+        })
+    };
+    let defaults = SessionLimits::default();
+    Ok(Some(SessionLimits {
+        idle: settings.one("session-idle", parse_duration)?.unwrap_or(defaults.idle),
+        life: settings.one("session-life", parse_duration)?.unwrap_or(defaults.life),
+        sessions_max: count("max-sessions")?.unwrap_or(defaults.sessions_max),
+        sessions_per_user_max: count("max-sessions-per-user")?
+            .unwrap_or(defaults.sessions_per_user_max),
+    }))
 }

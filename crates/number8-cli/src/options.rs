@@ -231,6 +231,15 @@ pub const SECTIONS: &[Section] = &[
             .default("5"),
             Opt::new("login-remember", Text, "TIME", "How long a right password is remembered")
                 .default("5m"),
+            Opt::switch("no-login-page", "Have browsers ask for the password by themselves"),
+            Opt::new("session-idle", Text, "TIME", "How long a login by the page may go unused")
+                .default("8h"),
+            Opt::new("session-life", Text, "TIME", "How long a login by the page lasts at most")
+                .default("7d"),
+            Opt::new("max-sessions", Number, "COUNT", "Logins by the page at a time")
+                .default("1000"),
+            Opt::new("max-sessions-per-user", Number, "COUNT", "The same, of one user")
+                .default("20"),
             Opt::switch("allow-all", "Everything with files; the same as --allow rw").short('A'),
             Opt::switch("insecure", "Let everyone write also from other machines"),
         ],

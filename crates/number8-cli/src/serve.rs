@@ -15,6 +15,7 @@ use number8::layers::auth::Auth;
 use number8::layers::cors::{Cors, FILE_FIELDS};
 use number8::layers::proxies::Proxies;
 use number8::layers::same_origin::SameOrigin;
+use number8::layers::sessions::{Login, Sessions};
 use number8::server::{
     self, Bind, Closed, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
@@ -46,9 +47,8 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let logs = Logs::open(config)?;
     let listeners = listen(config)?;
     sweep(config);
-    let events = Events::new();
-    let mut server =
-        Server::new(app(config, &logs, &events)?, options(config), listeners).on_warning(say);
+    let kept = Kept::new(config, &logs)?;
+    let mut server = Server::new(app(config, &kept)?, options(config), listeners).on_warning(say);
     if let Some(sink) = logs.connections.clone() {
         server = server.on_closed(move |peer, why| {
             sink.push(closed(peer, why).as_bytes());
@@ -59,8 +59,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let mut steering = Steering {
         handle: server.handle(),
         invocation,
-        logs: logs.clone(),
-        events,
+        kept,
         status: banner::status(config, &places(&server)),
         is_stopping: false,
     };
@@ -80,6 +79,24 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
             Ok(())
         }
         Err(error) => Err(Problem::failure(error.to_string())),
+    }
+}
+
+/// What stays when the configuration is loaded again.
+struct Kept {
+    logs: Logs,
+    /// Who listens goes on listening.
+    events: Events,
+    /// Who has logged in stays so.
+    sessions: Sessions,
+}
+
+impl Kept {
+    fn new(config: &Config, logs: &Logs) -> Result<Self, Problem> {
+        let limits = config.access.sessions.unwrap_or_default();
+        let sessions =
+            Sessions::with_limits(limits).map_err(|error| Problem::failure(error.to_string()))?;
+        Ok(Self { logs: logs.clone(), events: Events::new(), sessions })
     }
 }
 
@@ -133,7 +150,8 @@ fn stderr() -> Result<Sink, Problem> {
 }
 
 /// The app that the configuration describes.
-fn app(config: &Config, logs: &Logs, events: &Events) -> Result<App, Problem> {
+fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
+    let logs = &kept.logs;
     let mut app = App::new().health(config.answers.health.clone()).dump(logs.dump.clone());
     if !config.answers.server_header {
         app = app.server_name(None);
@@ -156,7 +174,7 @@ fn app(config: &Config, logs: &Logs, events: &Events) -> Result<App, Problem> {
         let content_type = number8::media_type(path.as_os_str().as_encoded_bytes());
         app = app.error_page(*status, ErrorPage { content_type, content: Bytes::from(content) });
     }
-    app = guard(app, config)?;
+    app = guard(app, config, &kept.sessions)?;
     for mount in &config.files.mounts {
         let url = format!("{}{}", config.listen.path_prefix, mount.url);
         let files = files(config, &mount.path)?;
@@ -166,13 +184,13 @@ fn app(config: &Config, logs: &Logs, events: &Events) -> Result<App, Problem> {
         };
     }
     if let Some(path) = &config.answers.events {
-        app = app.mount(&format!("{}{path}", config.listen.path_prefix), events.clone());
+        app = app.mount(&format!("{}{path}", config.listen.path_prefix), kept.events.clone());
     }
     Ok(app)
 }
 
 /// Who may do what: whose word counts, whose pages may ask, who asks, and the rules.
-fn guard(app: App, config: &Config) -> Result<App, Problem> {
+fn guard(app: App, config: &Config, sessions: &Sessions) -> Result<App, Problem> {
     let (listen, access) = (&config.listen, &config.access);
     let proxies = Proxies::new(listen.trusted_proxies.iter().copied());
     let proxies = if listen.proxy_protocol { proxies.announce() } else { proxies };
@@ -187,14 +205,19 @@ fn guard(app: App, config: &Config) -> Result<App, Problem> {
         let cors = cors.map_err(|error| Problem::config(format!("cors: {error}")))?;
         app = app.layer(cors.private_network());
     }
+    let has_login = access.accounts.is_some() && access.sessions.is_some();
     // Where nothing can be done, no page of another site can do it.
-    if access.anybody_acts() {
+    if access.anybody_acts() || has_login {
         app = app.layer(same_origin(&listen.hosts, origins.unwrap_or_default()));
     }
     Ok(match &access.accounts {
         Some(accounts) => {
             let tell = |problem: &_| say(&format!("{problem}; the old accounts stay in use"));
-            app.layer(Auth::with_limits(accounts.clone(), access.limits.clone(), tell))
+            let auth = Auth::with_limits(accounts.clone(), access.limits.clone(), tell);
+            app.layer(match has_login {
+                true => auth.login(Login::new(sessions.clone()).under(&listen.path_prefix)),
+                false => auth,
+            })
         }
         None => app,
     })
@@ -384,9 +407,7 @@ fn places(server: &Server) -> Vec<Place> {
 struct Steering {
     handle: Handle,
     invocation: Invocation,
-    logs: Logs,
-    /// Who listens goes on listening when the configuration is loaded again.
-    events: Events,
+    kept: Kept,
     /// What is served and where, in a line, for the service manager.
     status: String,
     is_stopping: bool,
@@ -412,7 +433,7 @@ impl Steering {
                 () = next(&mut interrupt) => self.stop(),
                 () = next(&mut terminate) => self.stop(),
                 () = next(&mut hang_up) => self.reload(),
-                () = next(&mut user1) => self.logs.reopen(),
+                () = next(&mut user1) => self.kept.logs.reopen(),
                 () = next(&mut child) => reap(),
             }
         }
@@ -433,9 +454,8 @@ impl Steering {
     /// stays as it is.
     fn reload(&self) {
         notify::reloading();
-        self.logs.reopen();
-        let loaded =
-            self.invocation.load().and_then(|(_, config)| app(&config, &self.logs, &self.events));
+        self.kept.logs.reopen();
+        let loaded = self.invocation.load().and_then(|(_, config)| app(&config, &self.kept));
         match loaded.and_then(|app| {
             self.handle.replace(app).map_err(|error| Problem::failure(error.to_string()))
         }) {

@@ -30,6 +30,9 @@ pub struct Caller {
     pub user: Option<Arc<str>>,
     /// Whether the client's request travelled encrypted, as far as is known.
     pub is_secure: bool,
+    /// What a form on a page for this client has to send back in its address, as `?token=…`, where the client is known by
+    /// a session ([`sessions`](crate::layers)): a page of another site does not know it.
+    pub form_token: Option<Box<str>>,
     /// The host that the client asked for, where a proxy that is trusted tells another than Host.
     pub host: Option<Box<str>>,
 }
@@ -45,6 +48,7 @@ impl Caller {
     pub(crate) fn begin_again(&mut self, peer: Option<SocketAddr>) {
         if self.user.is_some()
             || self.host.is_some()
+            || self.form_token.is_some()
             || self.is_secure
             || self.ip != peer.map(|peer| peer.ip())
         {

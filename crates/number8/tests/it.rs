@@ -7,6 +7,9 @@ mod access;
 // Who somebody is: passwords, tokens, fields, functions.
 #[cfg(feature = "accounts")]
 mod auth;
+// Logging in by a page.
+#[cfg(feature = "accounts")]
+mod sessions;
 // Which pages may do what, and read what.
 mod origin;
 // Who a client is behind a proxy.

@@ -214,6 +214,62 @@ fn accounts_are_loaded_again_on_request() {
     assert_eq!(ask(&served, "GET /", JOE_AB), 200);
 }
 
+/// The Cookie field of a new session of Joe's; empty where there is none.
+fn log_in(served: &Served, password: &str) -> String {
+    let form = format!("name=joe&password={password}");
+    let length = form.len();
+    let text = format!(
+        "POST /.number8/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{form}"
+    );
+    let answer = served.connect().send(&text).rest();
+    let set = answer.lines().find_map(|line| line.strip_prefix("Set-Cookie: "));
+    set.map_or_else(String::new, |set| format!("Cookie: {}\r\n", set.split(';').next().unwrap()))
+}
+
+#[test]
+fn a5_a_login_outlives_a_reload_and_ends_with_its_password() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    fs::write(&file, "auth = [\"joe:pw@/:ro\"]\n").unwrap();
+    let served = Served::start(folder.path(), &["--config", "n8.toml"]);
+    assert_eq!(log_in(&served, "no"), "");
+    let cookie = log_in(&served, "pw");
+    assert_eq!(ask(&served, "GET /", &cookie), 200);
+    fs::write(&file, "auth = [\"joe:pw@/:rw\"]\n").unwrap();
+    served.signal(Signal::HUP);
+    served.message("loaded again");
+    assert_eq!(ask(&served, "GET /", &cookie), 200);
+    // It changes something only from a page of ours.
+    assert_eq!(ask(&served, "PUT /new", &cookie), 403);
+    assert_eq!(ask(&served, "PUT /new", &format!("{cookie}Origin: http://localhost\r\n")), 201);
+    fs::write(&file, "auth = [\"joe:new@/:rw\"]\n").unwrap();
+    served.signal(Signal::HUP);
+    until("the password is another", || ask(&served, "GET /", &cookie) == 401);
+}
+
+#[test]
+fn a5_session_options_have_an_effect() {
+    let folder = sandbox();
+    let joe = ["-a", "joe:pw@/:ro"];
+    for (option, first, second) in [
+        (&["--max-sessions", "1"][..], 401, 200),
+        (&["--max-sessions-per-user", "1"], 401, 200),
+        (&["--session-idle", "0"], 401, 401),
+        (&["--session-life", "0"], 401, 401),
+        (&[], 200, 200),
+    ] {
+        let served = Served::start(folder.path(), &[&joe[..], option].concat());
+        let cookies = [log_in(&served, "pw"), log_in(&served, "pw")];
+        let found = cookies.map(|cookie| ask(&served, "GET /", &cookie));
+        assert_eq!(found, [first, second], "{option:?}");
+    }
+    let html = "Accept: text/html\r\n";
+    assert_eq!(ask(&Served::start(folder.path(), &joe), "GET /", html), 303);
+    let without = Served::start(folder.path(), &[&joe[..], &["--no-login-page"]].concat());
+    assert_eq!(ask(&without, "GET /", html), 401);
+    assert_eq!(ask(&without, "GET /.number8/login", JOE), 404);
+}
+
 #[test]
 fn a7_login_options_have_an_effect() {
     let folder = sandbox();

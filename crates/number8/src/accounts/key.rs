@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 
 use blake2::Blake2sMac256;
 use blake2::digest::{KeyInit, Mac as _};
@@ -18,16 +19,27 @@ pub(crate) struct Key([u8; 32]);
 pub(crate) struct Mac([u8; 32]);
 
 impl Key {
-    pub(crate) fn new() -> Result<Self, AccountError> {
+    /// The key of this process: the same each time, so that sessions outlive accounts that are loaded again.
+    pub(crate) fn of_process() -> Result<Self, AccountError> {
+        static KEY: OnceLock<Key> = OnceLock::new();
+        if let Some(key) = KEY.get() {
+            return Ok(key.clone());
+        }
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|_| AccountError::NoRandomness)?;
-        Ok(Self(bytes))
+        Ok(KEY.get_or_init(|| Self(bytes)).clone())
     }
 
     pub(crate) fn mac(&self, secret: &[u8]) -> Mac {
         let mut mac = Blake2sMac256::new(&self.0.into());
         mac.update(secret);
         Mac(mac.finalize().into_bytes().into())
+    }
+}
+
+impl Mac {
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 

@@ -58,7 +58,7 @@ impl Accounts {
     /// The system gives no random bytes.
     pub fn new() -> Result<Self, AccountError> {
         let (given, tokens, dummies) = Default::default();
-        Ok(Self { key: Key::new()?, given, tokens, file: None, dummies })
+        Ok(Self { key: Key::of_process()?, given, tokens, file: None, dummies })
     }
 
     /// Adds a user with a password, or with its hash: argon2id, bcrypt or `$6$`.
@@ -138,6 +138,13 @@ impl Accounts {
     /// What a credential is remembered by.
     pub(crate) fn mac(&self, credential: &[u8]) -> Mac {
         self.key.mac(credential)
+    }
+
+    /// What a session of this user goes with: it changes with the password. `None` where there is no such user.
+    pub(crate) fn stamp(&self, name: &str) -> Option<Mac> {
+        let (name, secret) = self.users().find(|(other, _)| **other == *name)?;
+        let text = [name.as_bytes(), b"\0", secret.as_bytes()].concat();
+        Some(self.key.mac(&text))
     }
 
     /// Whether there is a file that may change.

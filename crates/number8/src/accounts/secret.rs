@@ -62,6 +62,15 @@ impl Secret {
         }
     }
 
+    /// What tells it from any other.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(mac) => mac.bytes(),
+            Self::Argon2(hash) | Self::Bcrypt(hash) => hash.as_bytes(),
+            Self::ShaCrypt(hash) => hash.as_str().as_bytes(),
+        }
+    }
+
     /// What says how long verifying takes: the text up to the salt.
     pub(super) fn cost(&self) -> &str {
         match self {

@@ -16,6 +16,8 @@ use number8_proto::http1::{Head, Method, Stamp};
 
 pub(crate) use answer::{Begun, Waiting, log_fields};
 use nested::Nested;
+#[cfg_attr(not(feature = "accounts"), allow(unused_imports, reason = "a page for logging in"))]
+pub(crate) use pages::Escaped;
 pub(crate) use pages::{not_allowed, options};
 
 use crate::access::Access;

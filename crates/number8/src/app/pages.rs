@@ -39,7 +39,8 @@ pub(super) fn plain_page(status: u16, explanation: &str) -> String {
     )
 }
 
-struct Escaped<'a>(&'a str);
+/// Text as a page shows it, also in an attribute with double quotes.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,3 +8,5 @@ pub mod compress;
 pub mod cors;
 pub mod proxies;
 pub mod same_origin;
+#[cfg(feature = "accounts")]
+pub mod sessions;

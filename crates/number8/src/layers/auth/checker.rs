@@ -20,7 +20,7 @@ use crate::server::worker::lock;
 
 /// What became of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::layers) enum Verdict {
     /// It is that user's.
     User(Arc<str>),
     /// It is nobody's.
@@ -31,7 +31,7 @@ pub(super) enum Verdict {
     Busy,
 }
 
-pub(super) struct Checker {
+pub(in crate::layers) struct Checker {
     accounts: RwLock<Arc<Accounts>>,
     limits: AuthLimits,
     remembered: Mutex<Remembered>,
@@ -46,10 +46,14 @@ pub(super) struct Checker {
 }
 
 /// Whom to tell that a file of accounts is wrong.
-pub(super) type OnProblem = dyn Fn(&FileError) + Send + Sync;
+pub(in crate::layers) type OnProblem = dyn Fn(&FileError) + Send + Sync;
 
 impl Checker {
-    pub(super) fn new(accounts: Accounts, limits: AuthLimits, on_problem: Box<OnProblem>) -> Self {
+    pub(in crate::layers) fn new(
+        accounts: Accounts,
+        limits: AuthLimits,
+        on_problem: Box<OnProblem>,
+    ) -> Self {
         Self {
             accounts: RwLock::new(Arc::new(accounts)),
             remembered: Mutex::default(),
@@ -64,7 +68,7 @@ impl Checker {
     }
 
     /// What can be said at once.
-    pub(super) fn check_now(&self, asked: &Asked) -> Option<Verdict> {
+    pub(in crate::layers) fn check_now(&self, asked: &Asked) -> Option<Verdict> {
         if self.is_look_due() {
             return None;
         }
@@ -75,13 +79,9 @@ impl Checker {
     }
 
     /// What can be said after waiting.
-    pub(super) async fn check(self: Arc<Self>, asked: Asked, lane: Lane) -> Verdict {
-        if self.is_look_due() {
-            let looking = Arc::clone(&self);
-            match lane.submit(move || looking.look()) {
-                Ok(job) => drop(job.await),
-                Err(_) => return Verdict::Busy,
-            }
+    pub(in crate::layers) async fn check(self: Arc<Self>, asked: Asked, lane: Lane) -> Verdict {
+        if self.is_look_due() && !self.look_by(&lane).await {
+            return Verdict::Busy;
         }
         if let Some(verdict) = self.check_now(&asked) {
             return verdict;
@@ -160,7 +160,24 @@ impl Checker {
         self.accounts().mac(&asked.value)
     }
 
-    fn is_look_due(&self) -> bool {
+    /// What a session of that user goes with.
+    pub(in crate::layers) fn stamp(&self, user: &str) -> Option<Mac> {
+        self.accounts().stamp(user)
+    }
+
+    /// Looks at the file of accounts by the lane; false where that has too much to do.
+    pub(in crate::layers) async fn look_by(self: &Arc<Self>, lane: &Lane) -> bool {
+        let looking = Arc::clone(self);
+        match lane.submit(move || looking.look()) {
+            Ok(job) => {
+                drop(job.await);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    pub(in crate::layers) fn is_look_due(&self) -> bool {
         let looked_ms = self.looked_ms.load(Ordering::Relaxed);
         self.accounts().has_file() && clock::monotonic_ms() >= looked_ms + LOOK_EVERY_MS
     }
@@ -194,11 +211,11 @@ impl Checker {
 }
 
 /// A credential and who sent it.
-pub(super) struct Asked {
-    pub(super) credentials: Credentials,
+pub(in crate::layers) struct Asked {
+    pub(in crate::layers) credentials: Credentials,
     /// The whole value of the field.
-    pub(super) value: Vec<u8>,
-    pub(super) client: Option<IpAddr>,
+    pub(in crate::layers) value: Vec<u8>,
+    pub(in crate::layers) client: Option<IpAddr>,
 }
 
 /// One of the places of those who wait.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// What a client claims to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Credentials {
+pub(in crate::layers) enum Credentials {
     /// RFC 7617.
     Basic { name: String, password: Vec<u8> },
     /// RFC 6750.
@@ -14,7 +14,7 @@ pub(super) enum Credentials {
 
 impl Credentials {
     /// Reads a value; `None` where it is no credential that anybody here could have.
-    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+    pub(in crate::layers) fn parse(value: &[u8]) -> Option<Self> {
         let space = value.iter().position(|&b| b == b' ')?;
         let (scheme, rest) = (&value[..space], value[space..].trim_ascii_start());
         if scheme.eq_ignore_ascii_case(b"bearer") {

@@ -3,8 +3,8 @@
 //! This layer only says who somebody is; what they may do is the matter of [`access`](crate::access). So a request
 //! without a credential goes on, from nobody; one with a wrong credential is refused, whatever it asks for.
 
-mod checker;
-mod credentials;
+pub(super) mod checker;
+pub(super) mod credentials;
 mod failures;
 mod remembered;
 
@@ -13,13 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use number8_proto::headers::Known;
+use number8_proto::http1::Head;
 use subtle::ConstantTimeEq;
 
 use self::checker::{Asked, Checker, Verdict};
 use self::credentials::Credentials;
 use crate::accounts::{Accounts, FileError};
+use crate::caller::Caller;
 use crate::handler::{CHALLENGE, Call};
 use crate::layer::{Before, Layer, Waited};
+use crate::layers::sessions::Login;
 use crate::response::Response;
 
 /// Who asks, found out in one of three ways.
@@ -41,7 +44,7 @@ use crate::response::Response;
 pub struct Auth(Way);
 
 enum Way {
-    Accounts(Arc<Checker>),
+    Accounts(Arc<Checker>, Option<Login>),
     Header(Vec<u8>),
     Function(Box<Function>),
 }
@@ -88,7 +91,18 @@ impl Auth {
         limits: AuthLimits,
         on_problem: impl Fn(&FileError) + Send + Sync + 'static,
     ) -> Self {
-        Self(Way::Accounts(Arc::new(Checker::new(accounts, limits, Box::new(on_problem)))))
+        let checker = Checker::new(accounts, limits, Box::new(on_problem));
+        Self(Way::Accounts(Arc::new(checker), None))
+    }
+
+    /// Also by a page, beside Basic and tokens; see [`Login`]. It goes through the same check, with the same waiting after
+    /// wrong passwords. Where there are no accounts it changes nothing.
+    #[must_use]
+    pub fn login(self, login: Login) -> Self {
+        match self.0 {
+            Way::Accounts(checker, _) => Self(Way::Accounts(checker, Some(login))),
+            other => Self(other),
+        }
     }
 
     /// Everything is only for those whose Authorization field has exactly this value (row U7), such as
@@ -124,7 +138,10 @@ impl Auth {
 impl Layer for Auth {
     fn before(&self, call: &mut Call<'_>) -> Before {
         match &self.0 {
-            Way::Accounts(checker) => by_account(checker, call),
+            Way::Accounts(checker, login) => {
+                let by_session = login.as_ref().and_then(|login| login.before(checker, call));
+                by_session.unwrap_or_else(|| by_account(checker, call))
+            }
             Way::Header(value) => {
                 let sent = call.head.get(Known::Authorization).unwrap_or_default();
                 // SECURITY: in a time that tells nothing of where they differ. The length is no secret.
@@ -133,6 +150,13 @@ impl Layer for Auth {
             }
             Way::Function(function) if function(call) => Before::Go,
             Way::Function(_) => Before::Answer(Response::error(403, "this is not for you")),
+        }
+    }
+
+    fn after(&self, head: &Head<'_>, _: &Caller, response: Response) -> Response {
+        match &self.0 {
+            Way::Accounts(_, Some(login)) => login.after(head, response),
+            _ => response,
         }
     }
 }
@@ -183,7 +207,7 @@ fn log_in(why: &'static str) -> Response {
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = match &self.0 {
-            Way::Accounts(_) => "accounts",
+            Way::Accounts(..) => "accounts",
             Way::Header(_) => "header",
             Way::Function(_) => "function",
         };

@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_credential_is_remembered_for_a_time_and_until_the_accounts_change() {
-        let key = Key::new().unwrap();
+        let key = Key::of_process().unwrap();
         let (mac, other) = (key.mac(b"joe:a"), key.mac(b"joe:b"));
         let mut remembered = Remembered::default();
         remembered.keep(mac, "joe".into(), 1000, 300_000);
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn no_more_is_remembered_than_may_be() {
-        let key = Key::new().unwrap();
+        let key = Key::of_process().unwrap();
         let mut remembered = Remembered::default();
         for number in 0..2 * ENTRIES_MAX as u64 {
             remembered.keep(key.mac(&number.to_le_bytes()), "joe".into(), number, 10);

@@ -1,0 +1,371 @@
+//! The page for logging in, the address for logging out, and the cookie between them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use number8_proto::cookie::{Cookie, SameSite, cookies};
+use number8_proto::headers::Known;
+use number8_proto::http1::{Head, Method};
+use number8_proto::uri::Query;
+use subtle::ConstantTimeEq;
+
+use super::{Sessions, page, way_back};
+use crate::app::{not_allowed, options};
+use crate::body::Body;
+use crate::handler::Call;
+use crate::layer::{Before, Waited};
+use crate::layers::auth::checker::{Asked, Checker, Verdict};
+use crate::layers::auth::credentials::Credentials;
+use crate::response::Response;
+
+/// Logging in by a page, beside Basic: give it to [`Auth::login`](crate::layers::auth::Auth::login).
+///
+/// It answers `/.number8/login` (GET: the form; POST of `name`, `password` and `to`: 303 to `to`, with the cookie) and
+/// `/.number8/logout` (POST: ends the session, or with the field `everywhere` all those of its user). A browser that
+/// comes to a page which is not for everybody is sent to the form, and back afterwards; programs get 401 as ever.
+#[derive(Clone)]
+pub struct Login {
+    sessions: Sessions,
+    login: String,
+    logout: String,
+    home: String,
+    page: Arc<Page>,
+}
+
+type Page = dyn Fn(&LoginPage<'_>) -> Response + Send + Sync;
+
+/// What a page for logging in has to show.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LoginPage<'a> {
+    /// Where the form is posted to.
+    pub action: &'a str,
+    /// The value of the hidden field `to`.
+    pub to: &'a str,
+    /// The name that was typed before, for the field `name`. The other field is `password`.
+    pub name: &'a str,
+    /// Why it is shown again.
+    pub problem: Option<&'a str>,
+    /// Who has logged in already.
+    pub user: Option<&'a str>,
+}
+
+/// What a form for logging in holds.
+#[derive(Default)]
+struct Typed {
+    name: String,
+    password: Vec<u8>,
+    to: String,
+}
+
+impl Login {
+    /// With these sessions, under `/.number8`, with a plain page.
+    #[must_use]
+    pub fn new(sessions: Sessions) -> Self {
+        let (login, logout) = Default::default();
+        Self { sessions, login, logout, home: String::new(), page: Arc::new(page::plain) }.under("")
+    }
+
+    /// Under this path, without a slash at its end, where everything else is: `/farm` for `/farm/.number8/login`.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
+        self.login = format!("{prefix}/.number8/login");
+        self.logout = format!("{prefix}/.number8/logout");
+        self.home = format!("{prefix}/");
+        self
+    }
+
+    /// With a page of your own. Status and Cache-Control are set afterwards.
+    #[must_use]
+    pub fn page(
+        mut self,
+        page: impl Fn(&LoginPage<'_>) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        self.page = Arc::new(page);
+        self
+    }
+
+    /// What this layer does with a request: answers it, or finds out by the cookie who asks.
+    pub(in crate::layers) fn before(
+        &self,
+        checker: &Arc<Checker>,
+        call: &mut Call<'_>,
+    ) -> Option<Before> {
+        let path = call.head.path();
+        if path == self.login.as_bytes() {
+            return Some(self.log_in(checker, call));
+        }
+        let is_logout = path == self.logout.as_bytes();
+        // What a program says of itself goes before what a browser keeps.
+        if !is_logout && call.head.has(Known::Authorization) {
+            return None;
+        }
+        let id = session_id(call.head);
+        let found = id.and_then(|id| Some((id, self.sessions.find(id)?)));
+        let Some((id, (user, stamp))) = found else {
+            return is_logout.then(|| self.log_out(call, None));
+        };
+        let token = self.sessions.form_token(id);
+        if changes_something(call.head) && !is_from_our_page(call.head, &token) {
+            let why = "this request does not say which page it comes from: load the page again";
+            return Some(Before::Answer(Response::error(403, why)));
+        }
+        if is_logout {
+            return Some(self.log_out(call, Some((id, &user))));
+        }
+        call.caller.form_token = Some(token.into());
+        if checker.is_look_due() {
+            let (checker, lane) = (Arc::clone(checker), call.lane.clone());
+            return Some(Before::wait(async move {
+                checker.look_by(&lane).await;
+                let is_still = checker.stamp(&user) == Some(stamp);
+                Waited::Go { user: is_still.then_some(user) }
+            }));
+        }
+        if checker.stamp(&user) == Some(stamp) {
+            call.caller.user = Some(user);
+        } else {
+            self.sessions.end(id);
+        }
+        Some(Before::Go)
+    }
+
+    /// Shows browsers the form in place of a refusal that logging in could help.
+    pub(in crate::layers) fn after(&self, head: &Head<'_>, response: Response) -> Response {
+        if response.status() != 401 || head.has(Known::Authorization) {
+            return response;
+        }
+        if !is_navigation(head) {
+            // A script of a page gets the refusal, and the browser no reason to ask for a password by itself.
+            let is_script = head.named("sec-fetch-mode").is_some() || has_session(head);
+            return match is_script {
+                true => response.replacing("WWW-Authenticate", CHALLENGE).unwrap_or_else(failed),
+                false => response,
+            };
+        }
+        let target = if head.method() == Method::Get { head.target() } else { b"/" };
+        let location = way_back::login_for(&self.login, target);
+        let redirect = Response::new(303, Body::empty()).with_known("Location", location);
+        redirect.with_known("Cache-Control", "no-store")
+    }
+
+    fn log_in(&self, checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
+        match call.head.method() {
+            Method::Get | Method::Head => {
+                let to = query_value(call.head, b"to").unwrap_or_default();
+                let user = session_id(call.head).and_then(|id| self.sessions.find(id));
+                let user = user.as_ref().map(|(user, _)| &**user);
+                Before::Answer(self.show(200, &Typed { to, ..Typed::default() }, None, user))
+            }
+            Method::Post => {
+                let body = std::mem::take(&mut call.body).limit(FORM_BYTES_MAX);
+                let (login, checker) = (self.clone(), Arc::clone(checker));
+                let (lane, client) = (call.lane.clone(), call.caller.ip);
+                let is_secure = call.caller.is_secure;
+                let old = session_id(call.head).map(<[u8]>::to_vec);
+                Before::wait(async move {
+                    let Ok(form) = body.bytes().await else {
+                        let why = "the form is longer than a name and a password";
+                        return Waited::Answer(Response::error(413, why));
+                    };
+                    let typed = Typed::read(&form);
+                    let verdict = Arc::clone(&checker).check(typed.asked(client), lane).await;
+                    Waited::Answer(login.decide(
+                        &checker,
+                        verdict,
+                        &typed,
+                        old.as_deref(),
+                        is_secure,
+                    ))
+                })
+            }
+            Method::Options => Before::Answer(options("GET, HEAD, POST, OPTIONS")),
+            _ => Before::Answer(not_allowed("GET, HEAD, POST, OPTIONS")),
+        }
+    }
+
+    fn decide(
+        &self,
+        checker: &Checker,
+        verdict: Verdict,
+        typed: &Typed,
+        old: Option<&[u8]>,
+        is_secure: bool,
+    ) -> Response {
+        let user = match verdict {
+            Verdict::User(user) => user,
+            Verdict::Wrong => {
+                // Not 401, for which a browser would ask by itself.
+                return self.show(403, typed, Some("The name or the password is wrong"), None);
+            }
+            Verdict::TooOften { wait_ms } => {
+                let seconds = wait_ms.div_ceil(1000);
+                let why = format!("Too many wrong passwords: try again in {seconds} s");
+                let page = self.show(429, typed, Some(&why), None);
+                return page.with_known("Retry-After", seconds.to_string());
+            }
+            Verdict::Busy => {
+                let why = "Too many people are logging in: try again in a moment";
+                return self.show(503, typed, Some(why), None).with_known("Retry-After", "1");
+            }
+        };
+        // SECURITY: never the id that the browser had, which somebody else may have given it.
+        if let Some(old) = old {
+            self.sessions.end(old);
+        }
+        let begun = checker.stamp(&user).map(|stamp| self.sessions.begin(&user, stamp));
+        let Some(Ok(id)) = begun else {
+            return Response::error(500, "no session could be begun");
+        };
+        let to = way_back::checked(&typed.to).unwrap_or(&self.home);
+        let cookie = cookie(Cookie::new(COOKIE, id).max_age(self.sessions.life()), is_secure);
+        Response::new(303, Body::empty())
+            .with_known("Location", to)
+            .with_known("Cache-Control", "no-store")
+            .with_cookie(&cookie)
+            .unwrap_or_else(failed)
+    }
+
+    fn log_out(&self, call: &mut Call<'_>, session: Option<(&[u8], &Arc<str>)>) -> Before {
+        match call.head.method() {
+            Method::Post => {}
+            Method::Options => return Before::Answer(options("POST, OPTIONS")),
+            _ => return Before::Answer(not_allowed("POST, OPTIONS")),
+        }
+        let cookie = cookie(Cookie::removal(COOKIE), call.caller.is_secure);
+        let gone = Response::new(303, Body::empty())
+            .with_known("Location", &self.login)
+            .with_known("Cache-Control", "no-store")
+            .with_cookie(&cookie)
+            .unwrap_or_else(failed);
+        let Some((id, user)) = session else { return Before::Answer(gone) };
+        self.sessions.end(id);
+        let body = std::mem::take(&mut call.body).limit(FORM_BYTES_MAX);
+        let (sessions, user) = (self.sessions.clone(), Arc::clone(user));
+        Before::wait(async move {
+            let form = body.bytes().await.unwrap_or_default();
+            if Query::new(&form).any(|pair| *pair.key == *b"everywhere") {
+                sessions.end_all_of(&user);
+            }
+            Waited::Answer(gone)
+        })
+    }
+
+    fn show(
+        &self,
+        status: u16,
+        typed: &Typed,
+        problem: Option<&str>,
+        user: Option<&str>,
+    ) -> Response {
+        let to = way_back::checked(&typed.to).unwrap_or(&self.home);
+        let page = LoginPage { action: &self.login, to, name: &typed.name, problem, user };
+        (self.page)(&page).with_status(status).with_known("Cache-Control", "no-store")
+    }
+}
+
+impl Typed {
+    fn read(form: &[u8]) -> Self {
+        let mut typed = Self::default();
+        for pair in Query::new(form) {
+            let value = pair.value.unwrap_or_default();
+            match &*pair.key {
+                b"name" => typed.name = String::from_utf8_lossy(&value).into_owned(),
+                b"password" => typed.password = value.into_owned(),
+                b"to" => typed.to = String::from_utf8_lossy(&value).into_owned(),
+                _ => {}
+            }
+        }
+        typed
+    }
+
+    fn asked(&self, client: Option<std::net::IpAddr>) -> Asked {
+        let (name, password) = (self.name.clone(), self.password.clone());
+        // No value of Authorization has a NUL in it, so the two are never taken for each other.
+        let value = [b"\0", name.as_bytes(), b"\0", &password].concat();
+        Asked { credentials: Credentials::Basic { name, password }, value, client }
+    }
+}
+
+/// SECURITY: a page of another host below ours, or on another port, can set cookies of this name beside ours. Where there
+/// are several, none counts.
+fn session_id<'b>(head: &Head<'b>) -> Option<&'b [u8]> {
+    let mut ids = session_ids(head);
+    ids.next().filter(|id| ids.next().is_none() && id.len() <= ID_BYTES_MAX)
+}
+
+fn has_session(head: &Head<'_>) -> bool {
+    session_ids(head).next().is_some()
+}
+
+fn session_ids<'b>(head: &Head<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+    let fields = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"cookie"));
+    let all = fields.flat_map(|(_, value)| cookies(value));
+    all.filter(|(name, _)| *name == COOKIE.as_bytes()).map(|(_, value)| value)
+}
+
+fn changes_something(head: &Head<'_>) -> bool {
+    !matches!(head.method(), Method::Get | Method::Head | Method::Options)
+        || head.has(Known::Upgrade)
+}
+
+/// Whether the browser says where the request comes from, which another layer checks, or the page knows the token.
+fn is_from_our_page(head: &Head<'_>, token: &str) -> bool {
+    if head.has(Known::Origin) || head.named("sec-fetch-site").is_some() {
+        return true;
+    }
+    let in_field = head.named("x-number8-token").is_some_and(|sent| is_same(sent, token));
+    in_field || query_value(head, b"token").is_some_and(|sent| is_same(sent.as_bytes(), token))
+}
+
+fn is_same(sent: &[u8], token: &str) -> bool {
+    sent.ct_eq(token.as_bytes()).into()
+}
+
+fn query_value(head: &Head<'_>, key: &[u8]) -> Option<String> {
+    let pair = Query::new(head.query()?).find(|pair| *pair.key == *key)?;
+    String::from_utf8(pair.value?.into_owned()).ok()
+}
+
+/// Whether a person is to see the answer in a window of a browser.
+fn is_navigation(head: &Head<'_>) -> bool {
+    if !matches!(head.method(), Method::Get | Method::Head | Method::Post) {
+        return false;
+    }
+    match head.named("sec-fetch-mode") {
+        Some(mode) => mode == b"navigate",
+        // Browsers leave that out over plain HTTP, and some always.
+        None => {
+            let accept = head.get(Known::Accept).unwrap_or_default();
+            let html = b"text/html";
+            accept.windows(html.len()).any(|part| part.eq_ignore_ascii_case(html))
+        }
+    }
+}
+
+fn cookie(cookie: Cookie, is_secure: bool) -> Cookie {
+    let cookie = cookie.same_site(SameSite::Strict);
+    if is_secure { cookie.secure() } else { cookie }
+}
+
+fn failed<E>(_: E) -> Response {
+    crate::response::failed()
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("login", &self.login).finish_non_exhaustive()
+    }
+}
+
+/// The name of the cookie.
+const COOKIE: &str = "number8_session";
+
+/// Ids have 43 characters; a longer one is nobody's.
+const ID_BYTES_MAX: usize = 64;
+
+/// A name, a password and a target.
+const FORM_BYTES_MAX: u64 = 16 << 10;
+
+/// RFC 9110 §11.6.1: 401 has to have a challenge. This one is known to no browser.
+const CHALLENGE: &str = "Session realm=\"number8\"";

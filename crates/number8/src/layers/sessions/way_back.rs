@@ -1,0 +1,72 @@
+//! Where somebody wanted to go before the page for logging in came between.
+
+use std::fmt::Write;
+
+/// The target, if it is a path of this server and nothing else.
+///
+/// SECURITY: else a link to our login page could lead on to a page that looks like ours. `//host` and `/\host` are other
+/// hosts to a browser, and it drops controls before it looks.
+pub(super) fn checked(to: &str) -> Option<&str> {
+    let is_plain = to.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'\\');
+    (is_plain && to.starts_with('/') && !to.starts_with("//")).then_some(to)
+}
+
+/// The address of a login page that leads back to this target.
+pub(super) fn login_for(login: &str, target: &[u8]) -> String {
+    let target = str::from_utf8(target).ok().and_then(checked).filter(|target| *target != "/");
+    let Some(target) = target else { return login.to_owned() };
+    let mut address = format!("{login}?to=");
+    for byte in target.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            address.push(char::from(byte));
+        } else {
+            // A `String` takes whatever is written.
+            let _ = write!(address, "%{byte:02X}");
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a5_the_login_page_leads_nowhere_else() {
+        for (to, is_ours) in [
+            ("/", true),
+            ("/.number8/board?x=1&y=%2F%2Fa#b", true),
+            ("/a//b", true),
+            ("", false),
+            ("a", false),
+            ("//evil.example/", false),
+            ("/\\evil.example/", false),
+            ("\\\\evil.example", false),
+            ("/\t/evil.example", false),
+            ("/\n/evil.example", false),
+            (" //evil.example", false),
+            ("https://evil.example/", false),
+            ("javascript:alert(1)", false),
+            ("/ü", false),
+        ] {
+            assert_eq!(checked(to).is_some(), is_ours, "{to:?}");
+        }
+        assert_eq!(login_for("/login", b"/"), "/login");
+        assert_eq!(login_for("/login", b"//evil.example"), "/login");
+        assert_eq!(login_for("/login", b"/a/b?c=d&e"), "/login?to=/a/b%3Fc%3Dd%26e");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_a_path_as_browsers_read_it(to in "[/\\\\a.:?#\t\r\n ]{0,8}") {
+            if let Some(to) = checked(&to) {
+                // WHATWG URL: tabs and line ends are dropped, `\` is `/`.
+                let seen: String = to.chars().filter(|c| !"\t\r\n".contains(*c)).collect();
+                let seen = seen.replace('\\', "/");
+                prop_assert!(seen.starts_with('/') && !seen.starts_with("//"));
+            }
+        }
+    }
+}

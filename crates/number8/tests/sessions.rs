@@ -1,0 +1,331 @@
+//! Logging in by a page: sessions, their cookie, and what keeps pages of others from using it.
+
+use std::time::Duration;
+
+use number8::access::{Access, Rights, Rule};
+use number8::accounts::Accounts;
+use number8::layers::auth::{Auth, AuthLimits};
+use number8::layers::same_origin::SameOrigin;
+use number8::layers::sessions::{Login, SessionLimits, Sessions};
+use number8::testing::TestServer;
+use number8::{Answer, App, Call, Handler, Response};
+
+/// `joe:pw`, as it is sent.
+const JOE: &str = "Authorization: Basic am9lOnB3\r\n";
+const HTML: &str = "Accept: text/html,*/*;q=0.8\r\n";
+const OURS: &str = "Origin: http://localhost\r\n";
+
+/// Only for those who may run programs; answers with their name and what their forms send back.
+struct Lamp;
+
+impl Handler for Lamp {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        if let Err(refusal) = call.may(Rights::RUN) {
+            return number8::IntoResponse::into_response(refusal).into();
+        }
+        let user = call.caller.user.as_deref().unwrap_or("nobody");
+        let token = call.caller.form_token.as_deref().unwrap_or("none");
+        Response::new(200, format!("{user} {token}")).into()
+    }
+}
+
+fn accounts(password: &str) -> Accounts {
+    Accounts::new().and_then(|all| all.password("joe", password)).unwrap()
+}
+
+fn app(accounts: Accounts, sessions: &Sessions) -> App {
+    let limits = AuthLimits { failures_free: 2, ..AuthLimits::default() };
+    let auth = Auth::with_limits(accounts, limits, |_| {}).login(Login::new(sessions.clone()));
+    let rules = [Rule::user("joe", "/", Rights::RUN), Rule::user("ann", "/", Rights::RUN)];
+    let rules: Result<Vec<_>, _> = rules.into_iter().collect();
+    App::new()
+        .access(Access::new(rules.unwrap()))
+        .layer(SameOrigin::new())
+        .layer(auth)
+        .mount("/lamp", Lamp)
+}
+
+fn serve() -> TestServer {
+    app(accounts("pw"), &Sessions::new().unwrap()).test()
+}
+
+/// What the server says to a request with these fields and this form.
+async fn ask(server: &TestServer, request: &str, fields: &str, form: &str) -> Told {
+    let client = server.connect();
+    let length = form.len();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{fields}\r\n{form}"
+    );
+    client.write_all(text.as_bytes()).await.unwrap();
+    Told(String::from_utf8(client.read_to_end().await.unwrap()).unwrap())
+}
+
+struct Told(String);
+
+impl Told {
+    fn status(&self) -> u16 {
+        self.0[9..12].parse().unwrap()
+    }
+
+    fn field(&self, name: &str) -> &str {
+        let head = self.0.split("\r\n\r\n").next().unwrap_or_default();
+        head.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+            .unwrap_or_default()
+    }
+
+    fn content(&self) -> &str {
+        self.0.split_once("\r\n\r\n").map_or("", |(_, content)| content)
+    }
+
+    /// The Cookie field that sends back what was set.
+    fn cookie(&self) -> String {
+        let set = self.field("Set-Cookie");
+        format!("Cookie: {}\r\n", set.split(';').next().unwrap_or_default())
+    }
+}
+
+async fn log_in(server: &TestServer, fields: &str, form: &str) -> Told {
+    ask(server, "POST /.number8/login", fields, form).await
+}
+
+/// The Cookie field of a new session of Joe's.
+async fn session(server: &TestServer) -> String {
+    log_in(server, OURS, "name=joe&password=pw").await.cookie()
+}
+
+#[tokio::test]
+async fn a5_who_logs_in_is_known_until_the_logout() {
+    let server = serve();
+    let form = ask(&server, "GET /.number8/login?to=/lamp", "", "").await;
+    assert_eq!(form.status(), 200);
+    assert_eq!(form.field("Cache-Control"), "no-store");
+    assert!(form.content().contains("name=\"to\" value=\"/lamp\""), "{}", form.0);
+
+    let told = log_in(&server, OURS, "name=joe&password=pw&to=/lamp").await;
+    assert_eq!((told.status(), told.field("Location")), (303, "/lamp"));
+    let set = told.field("Set-Cookie").to_owned();
+    assert!(set.starts_with("number8_session="), "{set}");
+    assert!(set.ends_with("; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict"), "{set}");
+    let cookie = told.cookie();
+    let lamp = ask(&server, "GET /lamp", &cookie, "").await;
+    assert_eq!(lamp.status(), 200);
+    assert!(lamp.content().starts_with("joe "), "{}", lamp.0);
+
+    let gone = ask(&server, "POST /.number8/logout", &format!("{OURS}{cookie}"), "").await;
+    assert_eq!((gone.status(), gone.field("Location")), (303, "/.number8/login"));
+    assert!(gone.field("Set-Cookie").starts_with("number8_session=; Path=/; Max-Age=0"));
+    // A revoked session is none, though the browser may still have it.
+    assert_eq!(ask(&server, "GET /lamp", &cookie, "").await.status(), 401);
+    for (request, status) in [("GET", 405), ("OPTIONS", 204), ("POST", 303)] {
+        let told = ask(&server, &format!("{request} /.number8/logout"), "", "").await;
+        assert_eq!(told.status(), status, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a5_every_session_of_a_user_ends_at_once() {
+    let sessions = Sessions::new().unwrap();
+    let server = app(accounts("pw"), &sessions).test();
+    let (one, two, three) =
+        (session(&server).await, session(&server).await, session(&server).await);
+    let fields = format!("{OURS}{one}");
+    ask(&server, "POST /.number8/logout", &fields, "everywhere=1").await;
+    for cookie in [&one, &two, &three] {
+        assert_eq!(ask(&server, "GET /lamp", cookie, "").await.status(), 401);
+    }
+    let four = session(&server).await;
+    assert_eq!(
+        (sessions.end_all_of("ann"), sessions.end_all_of("joe"), sessions.count()),
+        (0, 1, 0)
+    );
+    assert_eq!(ask(&server, "GET /lamp", &four, "").await.status(), 401);
+}
+
+#[tokio::test]
+async fn a5_a7_a_wrong_password_begins_nothing_and_costs_time() {
+    let server = serve();
+    for form in ["name=joe&password=no", "name=ann&password=pw", ""] {
+        let told = log_in(&server, OURS, form).await;
+        assert_eq!((told.status(), told.field("Set-Cookie")), (403, ""), "{form}");
+        assert_eq!(told.field("WWW-Authenticate"), "");
+        assert!(told.content().contains("The name or the password is wrong"), "{}", told.0);
+    }
+    // The count is that of Basic.
+    let told = log_in(&server, OURS, "name=joe&password=pw").await;
+    assert_eq!((told.status(), told.field("Retry-After")), (429, "1"));
+    assert!(told.content().contains("try again in 1 s"), "{}", told.0);
+    assert_eq!(ask(&server, "GET /lamp", JOE, "").await.status(), 429);
+    let long = format!("name=joe&password={}", "x".repeat(20_000));
+    assert_eq!(log_in(&server, OURS, &long).await.status(), 413);
+}
+
+#[tokio::test]
+async fn what_was_typed_is_shown_again_as_text() {
+    let told = log_in(&serve(), OURS, "name=%22%3E%3Cb%3E&password=x&to=%22%3E").await;
+    assert!(told.content().contains("value=\"&quot;&gt;&lt;b&gt;\""), "{}", told.0);
+    assert!(told.content().contains("name=\"to\" value=\"/\""), "{}", told.0);
+}
+
+#[tokio::test]
+async fn a5_the_login_leads_to_no_other_site() {
+    let server = serve();
+    for (to, location) in [
+        ("/lamp?x=1", "/lamp?x=1"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("", "/"),
+    ] {
+        let to = to.replace('\\', "%5C").replace('\t', "%09");
+        let told = log_in(&server, OURS, &format!("name=joe&password=pw&to={to}")).await;
+        assert_eq!(told.field("Location"), location, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a5_the_id_is_a_new_one_at_each_login() {
+    let server = serve();
+    // What somebody else gave the browser is no session, and becomes none.
+    let planted = "Cookie: number8_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n";
+    let told = log_in(&server, &format!("{OURS}{planted}"), "name=joe&password=pw").await;
+    let first = told.cookie();
+    assert_ne!(first, planted);
+    assert_eq!(ask(&server, "GET /lamp", planted, "").await.status(), 401);
+    // A session that was there ends.
+    let told = log_in(&server, &format!("{OURS}{first}"), "name=joe&password=pw").await;
+    assert_ne!(told.cookie(), first);
+    assert_eq!(ask(&server, "GET /lamp", &first, "").await.status(), 401);
+    assert_eq!(ask(&server, "GET /lamp", &told.cookie(), "").await.status(), 200);
+    // Of two, none counts.
+    let both = format!("{}{planted}", told.cookie());
+    assert_eq!(ask(&server, "GET /lamp", &both, "").await.status(), 401);
+}
+
+#[tokio::test]
+async fn a5_a_session_ends_in_time() {
+    for (idle, life) in [(0, 1000), (1000, 0)] {
+        let (idle, life) = (Duration::from_secs(idle), Duration::from_secs(life));
+        let limits = SessionLimits { idle, life, ..SessionLimits::default() };
+        let server = app(accounts("pw"), &Sessions::with_limits(limits).unwrap()).test();
+        let cookie = session(&server).await;
+        assert_eq!(ask(&server, "GET /lamp", &cookie, "").await.status(), 401, "{idle:?} {life:?}");
+    }
+}
+
+#[tokio::test]
+async fn a5_a_session_goes_with_the_password_and_outlives_the_app() {
+    let sessions = Sessions::new().unwrap();
+    let cookie = session(&app(accounts("pw"), &sessions).test()).await;
+    let again = app(accounts("pw"), &sessions).test();
+    assert_eq!(ask(&again, "GET /lamp", &cookie, "").await.status(), 200);
+    let changed = app(accounts("other"), &sessions).test();
+    assert_eq!(ask(&changed, "GET /lamp", &cookie, "").await.status(), 401);
+    // It does not come back with the old one.
+    assert_eq!(ask(&again, "GET /lamp", &cookie, "").await.status(), 401);
+    let other = app(accounts("pw"), &Sessions::new().unwrap()).test();
+    let cookie = session(&again).await;
+    assert_eq!(ask(&other, "GET /lamp", &cookie, "").await.status(), 401);
+}
+
+#[tokio::test]
+async fn a5_a_page_of_another_site_cannot_use_the_session() {
+    let server = serve();
+    let cookie = session(&server).await;
+    let token = ask(&server, "GET /lamp", &cookie, "").await;
+    let token = token.content().split(' ').nth(1).unwrap().to_owned();
+    let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\n";
+    let cases: &[(&str, &str, u16)] = &[
+        // A form of another site, and a WebSocket.
+        ("POST /lamp", "Origin: http://evil.example\r\n", 403),
+        ("POST /lamp", "Origin: null\r\n", 403),
+        ("POST /lamp", "Sec-Fetch-Site: cross-site\r\n", 403),
+        ("POST /.number8/logout", "Sec-Fetch-Site: cross-site\r\n", 403),
+        ("POST /.number8/login", "Sec-Fetch-Site: cross-site\r\n", 403),
+        ("GET /lamp", &format!("Origin: http://evil.example\r\n{upgrade}"), 403),
+        ("GET /lamp", &format!("{OURS}{upgrade}"), 200),
+        // Our own.
+        ("POST /lamp", OURS, 200),
+        ("POST /lamp", "Sec-Fetch-Site: same-origin\r\n", 200),
+        ("DELETE /lamp", OURS, 200),
+        // One that does not say.
+        ("POST /lamp", "", 403),
+        ("DELETE /lamp", "", 403),
+        ("GET /lamp", upgrade, 403),
+        ("POST /.number8/logout", "", 403),
+        ("POST /lamp?token=", "", 403),
+        ("POST /lamp?token=AAAA", "", 403),
+        (&format!("POST /lamp?token={token}"), "", 200),
+        (&format!("POST /lamp?a=b&token={token}"), "", 200),
+        ("POST /lamp", &format!("X-Number8-Token: {token}\r\n"), 200),
+        // The token excuses no page of another site.
+        (&format!("POST /lamp?token={token}"), "Origin: http://evil.example\r\n", 403),
+        ("GET /lamp", "", 200),
+    ];
+    for (request, fields, status) in cases {
+        let told = ask(&server, request, &format!("{cookie}{fields}"), "").await;
+        assert_eq!(told.status(), *status, "{request} {fields}: {}", told.0);
+    }
+    // Of another session it is worth nothing.
+    let other = session(&server).await;
+    let told = ask(&server, &format!("POST /lamp?token={token}"), &other, "").await;
+    assert_eq!(told.status(), 403);
+}
+
+#[tokio::test]
+async fn a1_a5_basic_works_beside_it() {
+    let server = serve();
+    let cookie = session(&server).await;
+    // A program needs no token, and says itself who it is.
+    assert_eq!(ask(&server, "POST /lamp", JOE, "").await.status(), 200);
+    let both = format!("{cookie}{JOE}");
+    assert_eq!(ask(&server, "POST /lamp", &both, "").await.content(), "joe none");
+    let wrong = format!("{cookie}Authorization: Basic YW5uOng=\r\n");
+    assert_eq!(ask(&server, "GET /lamp", &wrong, "").await.status(), 401);
+}
+
+#[tokio::test]
+async fn a5_a_browser_is_shown_the_form_and_a_program_the_challenge() {
+    let server = serve();
+    let script = "Sec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n";
+    let stale = "Cookie: number8_session=AAAA\r\n";
+    let cases: &[(&str, &str, u16, &str)] = &[
+        ("GET /lamp?x=1", HTML, 303, "/.number8/login?to=/lamp%3Fx%3D1"),
+        ("GET /lamp", "Sec-Fetch-Mode: navigate\r\n", 303, "/.number8/login?to=/lamp"),
+        ("GET //evil.example/../lamp", HTML, 404, ""),
+        ("POST /lamp", &format!("{OURS}{HTML}"), 303, "/.number8/login"),
+        ("GET /lamp", "", 401, "Basic realm=\"number8\", charset=\"UTF-8\""),
+        ("GET /lamp", "Accept: */*\r\n", 401, "Basic realm=\"number8\", charset=\"UTF-8\""),
+        ("POST /lamp", "", 401, "Basic realm=\"number8\", charset=\"UTF-8\""),
+        // A script, at which a browser shall not ask for a password of its own accord.
+        ("GET /lamp", &format!("{script}{HTML}"), 401, "Session realm=\"number8\""),
+        ("GET /lamp", stale, 401, "Session realm=\"number8\""),
+        ("GET /lamp", &format!("{HTML}Authorization: Basic YW5uOng=\r\n"), 401, "Basic realm"),
+    ];
+    for (request, fields, status, want) in cases {
+        let told = ask(&server, request, fields, "").await;
+        assert_eq!(told.status(), *status, "{request} {fields}");
+        let found = [told.field("Location"), told.field("WWW-Authenticate")].concat();
+        assert!(found.starts_with(want), "{request} {fields}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_is_secure_and_the_page_is_elsewhere_where_the_app_is() {
+    let login = Login::new(Sessions::new().unwrap())
+        .under("/farm")
+        .page(|page| Response::new(200, format!("{} {} {:?}", page.action, page.to, page.problem)));
+    let secure = |call: &mut Call<'_>| {
+        call.caller.is_secure = true;
+        None
+    };
+    let server =
+        App::new().before(secure).layer(Auth::accounts(accounts("pw")).login(login)).test();
+    let page = ask(&server, "GET /farm/.number8/login", "", "").await;
+    assert_eq!(page.content(), "/farm/.number8/login /farm/ None");
+    assert_eq!(ask(&server, "GET /.number8/login", "", "").await.status(), 404);
+    let told = ask(&server, "POST /farm/.number8/login", "", "name=joe&password=pw").await;
+    assert_eq!(told.field("Location"), "/farm/");
+    assert!(told.field("Set-Cookie").contains("; Secure; HttpOnly"), "{}", told.0);
+}
