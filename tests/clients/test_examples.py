@@ -50,6 +50,14 @@ COMMANDS = {
         ("curl -i -d 'dish=pie' localhost:8080/orders", ["HTTP/1.1 422", "missing field `name`"]),
         ("curl localhost:8080/orders/1", ["pie and tea for Ada\n"]),
     ],
+    "multipart": [
+        (
+            "curl -F from=Ada -F file=@song.wav -F file=@tune.wav localhost:8080/letters",
+            ["Ada sent song.wav (8 bytes) and tune.wav (8 bytes)\n"],
+        ),
+        ("curl -i -F from=Ada localhost:8080/letters", ["HTTP/1.1 422", "nothing in the letter"]),
+        ("curl -i -d from=Ada localhost:8080/letters", ["HTTP/1.1 415", "multipart/form-data"]),
+    ],
     "echo": [
         (
             "curl -d 'name=Ada&dish=pie' 'localhost:8080/post?page=2'",
@@ -107,7 +115,7 @@ COMMANDS = {
 }
 
 # Those that serve a folder.
-SERVES_FOLDER = {"auth", "upload"}
+SERVES_FOLDER = {"auth", "multipart", "upload"}
 
 
 def head_comment(name):

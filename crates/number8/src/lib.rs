@@ -40,7 +40,11 @@ mod layer;
 pub mod layers;
 #[cfg(any(feature = "files", feature = "compression"))]
 mod media;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod overlay;
+#[cfg(feature = "uploads")]
+mod receive;
 mod request;
 mod response;
 mod results;
@@ -72,6 +76,8 @@ pub use handler::{
 #[cfg(feature = "json")]
 pub use json::{Form, Json, Query};
 pub use layer::{Before, Layer, Waited};
+#[cfg(feature = "multipart")]
+pub use multipart::{Multipart, MultipartLimits, Part};
 #[cfg(feature = "macros")]
 pub use number8_macros::{delete, get, patch, post, put, route};
 pub use number8_proto::cookie::{Cookie, CookieError, SameSite};
@@ -105,7 +111,7 @@ pub use store::Reach;
     feature = "accounts",
     feature = "json",
     feature = "files",
-    feature = "uploads",
+    feature = "multipart",
     feature = "events",
     feature = "websocket"
 ))]
@@ -124,6 +130,8 @@ pub mod guide {
     pub mod layers {}
     #[doc = include_str!("../../../docs/guide/content.md")]
     pub mod content {}
+    #[doc = include_str!("../../../docs/guide/multipart.md")]
+    pub mod multipart {}
     #[doc = include_str!("../../../docs/guide/uploads.md")]
     pub mod uploads {}
     #[doc = include_str!("../../../docs/guide/events.md")]

@@ -39,6 +39,9 @@ mod echo;
 mod edge;
 // Content piece by piece, as readers, with limits.
 mod content;
+// Forms of several parts, as an argument.
+#[cfg(feature = "multipart")]
+mod multipart;
 // Answers of handlers, compressed.
 #[cfg(feature = "compression")]
 mod compress;

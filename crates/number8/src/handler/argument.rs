@@ -33,7 +33,7 @@ use crate::error::Error;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "neither a value of the path nor taken from a request",
-    note = "an argument is a value of the path, which can be read from text (`FromStr`), or `Request`, `Body`, `Content`, `Cookies`, `Json<T>`, `Query<T>`, `Form<T>`, `State<T>`, or a type of yours that is an `Argument`"
+    note = "an argument is a value of the path, which can be read from text (`FromStr`), or `Request`, `Body`, `Content`, `Cookies`, `Json<T>`, `Query<T>`, `Form<T>`, `Multipart`, `State<T>`, or a type of yours that is an `Argument`"
 )]
 pub trait Argument: Sized + Send + 'static {
     /// How many values of the path it takes.

@@ -7,10 +7,11 @@ use number8_proto::uri::encode_path_segment;
 use super::conditions::strong_etag;
 use crate::body::Body;
 use crate::handler::Answer;
-use crate::response::{Response, try_again};
+use crate::receive::{busy, failed, refuse_write};
+use crate::response::Response;
 use crate::results::IntoResponse;
-use crate::server::lane::Lane;
-use crate::store::{Clash, Kind, PathError, SafePath, WriteError, Written, is_shortage};
+use crate::server::lane::{Lane, LaneFailure};
+use crate::store::{Kind, PathError, SafePath, WriteError, Written};
 
 /// Why nothing has changed.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ impl From<WriteError> for Fail {
     }
 }
 
+impl From<LaneFailure> for Fail {
+    fn from(failure: LaneFailure) -> Self {
+        Self::Answer(Box::new(match failure {
+            LaneFailure::Full => busy(),
+            LaneFailure::Panicked => failed(),
+        }))
+    }
+}
+
 impl From<Box<Response>> for Fail {
     fn from(response: Box<Response>) -> Self {
         Self::Answer(response)
@@ -49,31 +59,6 @@ impl Fail {
             Self::Answer(response) => *response,
         }
     }
-}
-
-fn refuse_write(error: &WriteError) -> Response {
-    match error {
-        WriteError::NotFound => Response::error(404, "there is nothing at this address"),
-        WriteError::Clash(Clash::NotEmpty) => {
-            Response::error(409, "the folder is not empty; ?force=1 removes all that it holds too")
-        }
-        WriteError::Clash(clash) => Response::error(409, clash.to_string()),
-        WriteError::Refused(_) => Response::error(403, "nothing can be written there"),
-        WriteError::ReadOnly => Response::error(403, error.to_string()),
-        WriteError::BadName => Response::error(400, error.to_string()),
-        WriteError::NoSpace => Response::error(507, "the disk has no room for it"),
-        WriteError::TooLarge => Response::error(413, error.to_string()),
-        WriteError::Io(error) if is_shortage(error) => busy(),
-        WriteError::Io(_) => failed(),
-    }
-}
-
-pub(super) fn busy() -> Response {
-    try_again("the server is busy")
-}
-
-pub(super) fn failed() -> Response {
-    Response::error(500, "nothing was written: the disk failed")
 }
 
 /// A refusal that says why.

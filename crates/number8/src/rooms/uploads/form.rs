@@ -3,14 +3,9 @@
 //! A form that is cut, or a file of which nothing can come, leaves nothing. Only a name that somebody else takes between
 //! two commits can stop it half-way.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 
-use bytes::Bytes;
-use futures_core::Stream;
-use multer::{Field, Multipart};
 use number8_proto::headers::Known;
 use number8_proto::http1::Head;
 
@@ -18,18 +13,19 @@ use super::Inner;
 use super::answer::{self, Fail, refused};
 use super::permit::Permits;
 use super::target::Target;
-use super::upload::{OnLane, Receiving, Source, Upload, on_lane, receive};
+use super::upload::{Receiving, Upload};
 use crate::body::Body;
+use crate::error::Error;
 use crate::handler::{Answer, Call};
+use crate::multipart::Multipart;
+use crate::receive::{Sink, receive};
 use crate::response::Response;
-use crate::server::lane::Lane;
+use crate::results::IntoResponse;
+use crate::server::lane::{Lane, OnLane, on_lane};
 use crate::store::{Clash, Kind, WriteError, Written};
 
 /// Files in one form: each has an open descriptor until the form is whole.
 const FILES_MAX: usize = 100;
-
-/// Parts of one form, files or not.
-const PARTS_MAX: usize = 1000;
 
 /// A form on its way.
 struct Form {
@@ -55,11 +51,6 @@ pub(super) fn store(
 ) -> Result<Answer, Box<Response>> {
     inner.check_head(call.head)?;
     let content_type = call.head.get(Known::ContentType).unwrap_or_default();
-    let boundary =
-        std::str::from_utf8(content_type).ok().and_then(|text| multer::parse_boundary(text).ok());
-    let Some(boundary) = boundary else {
-        return Err(refused(400, "the form does not tell its boundary"));
-    };
     let permits = Permits::of(&call);
     let accept = call.head.joined(Known::Accept).unwrap_or_default();
     let html = b"text/html";
@@ -67,16 +58,16 @@ pub(super) fn store(
     let page = is_browser.then(|| answer::location(&folder.prefix, &folder.path, Kind::Directory));
     let form = Form { inner: Arc::clone(inner), folder, permits, page, lane: call.lane.clone() };
     let body = call.body.limit(inner.settings.bytes_max);
-    Ok(Answer::later(async move {
-        form.store(body, boundary).await.unwrap_or_else(Fail::into_response)
-    }))
+    let parts =
+        Multipart::new(content_type, body).map_err(|error| Box::new(error.into_response()))?;
+    Ok(Answer::later(async move { form.store(parts).await.unwrap_or_else(Fail::into_response) }))
 }
 
 impl Form {
-    async fn store(self, body: Body, boundary: String) -> Result<Response, Fail> {
+    async fn store(self, parts: Multipart) -> Result<Response, Fail> {
         let (inner, folder) = (Arc::clone(&self.inner), self.folder.clone());
         on_lane(&self.lane, move || check_folder(&inner, &folder)).await?;
-        let files = self.receive(Multipart::new(Chunks(body), boundary)).await?;
+        let files = self.receive(parts).await?;
         if files.is_empty() {
             return Err(refused(400, "there is no file in the form").into());
         }
@@ -85,24 +76,25 @@ impl Form {
         Ok(self.stored(&stored))
     }
 
-    async fn receive(&self, mut form: Multipart<'_>) -> Result<Vec<OnLane<Receiving>>, Fail> {
+    async fn receive(&self, mut form: Multipart) -> Result<Vec<OnLane<Receiving>>, Fail> {
         let mut files = Vec::new();
-        let mut parts = 0;
-        while let Some(mut part) = form.next_field().await.map_err(fault)? {
-            parts += 1;
-            if files.len() == FILES_MAX || parts > PARTS_MAX {
-                return Err(refused(413, "there are too many parts in the form").into());
-            }
-            let Some(name) = part.file_name().map(base_name).map(<[u8]>::to_vec) else { continue };
+        while let Some(mut part) = form.next().await? {
+            let Some(name) = part.file_name().map(|name| name.as_bytes().to_vec()) else {
+                continue;
+            };
             if name.is_empty() {
                 // A field for files in which none was chosen.
                 continue;
+            }
+            if files.len() == FILES_MAX {
+                return Err(refused(413, "there are too many files in the form").into());
             }
             let target = self.folder.file(&name, &self.inner.roots)?;
             let permit = self.permits.store(&target)?;
             let upload = Upload::of_form(&self.inner, target, permit);
             let receiving = on_lane(&self.lane, move || upload.begin(None)).await?;
-            let (file, rest) = receive(&self.lane, receiving, &mut part).await?;
+            let next = |cx: &mut Context<'_>| part.poll_chunk(cx).map_err(Fail::from);
+            let (file, rest) = receive(&self.lane, receiving, next).await?;
             let file = on_lane(&self.lane, move || file.take()?.write(&rest)).await?;
             files.push(OnLane::new(file, &self.lane));
         }
@@ -142,38 +134,8 @@ fn check_folder(inner: &Inner, folder: &Target) -> Result<(), Fail> {
     }
 }
 
-/// What follows the last separator of folders, whichever system the client runs (RFC 7578 §4.2).
-fn base_name(name: &str) -> &[u8] {
-    name.rsplit(['/', '\\']).next().unwrap_or_default().as_bytes()
-}
-
-/// A fault of the form, or of the body that carries it.
-fn fault(error: multer::Error) -> Fail {
-    match error {
-        multer::Error::StreamReadFailed(source) => match source.downcast::<io::Error>() {
-            Ok(error) => Fail::Content(*error),
-            Err(_) => Fail::Answer(refused(400, "the form cannot be read")),
-        },
-        multer::Error::IncompleteStream | multer::Error::IncompleteFieldData { .. } => {
-            Fail::Answer(refused(400, "the form ends before its last boundary"))
-        }
-        _ => Fail::Answer(refused(400, "the form is not valid")),
-    }
-}
-
-impl Source for Field<'_> {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fail>> {
-        Pin::new(self).poll_next(cx).map(|chunk| chunk.transpose().map_err(fault))
-    }
-}
-
-/// A body as the stream that the parser reads.
-struct Chunks(Body);
-
-impl Stream for Chunks {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_chunk(cx).map(Result::transpose)
+impl From<Error> for Fail {
+    fn from(error: Error) -> Self {
+        Self::Answer(Box::new(error.into_response()))
     }
 }

@@ -12,6 +12,8 @@
 //! `tests/loom.rs` checks all interleavings of small cases: no job and no wake-up is lost, and `close` ends.
 
 mod job;
+#[cfg(feature = "uploads")]
+mod kept;
 mod mailbox;
 
 use std::collections::VecDeque;
@@ -25,6 +27,8 @@ use crate::sync::{self, Condvar, Instant, Mutex, MutexGuard, thread};
 
 use self::job::Run;
 pub use self::job::{Job, JobPanicked};
+#[cfg(feature = "uploads")]
+pub(crate) use self::kept::{LaneFailure, OnLane, on_lane};
 pub use self::mailbox::batch_wakes;
 use self::mailbox::{Mailbox, Wake};
 
