@@ -57,6 +57,8 @@ mod state;
 pub mod store;
 mod sync;
 mod sys;
+#[cfg(feature = "websocket")]
+mod ws;
 
 pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, BodyReader, ChunkStream, Sender};
@@ -94,9 +96,7 @@ pub use rooms::files::{Files, media_type};
 #[cfg(feature = "uploads")]
 pub use rooms::uploads::Uploads;
 #[cfg(feature = "websocket")]
-pub use rooms::websocket::{
-    CloseCode, Message, Outcome, Socket, SocketError, SocketReceiver, SocketSender, WebSocket,
-};
+pub use rooms::websocket::WebSocket;
 pub use router::RouteError;
 pub use routes::Routes;
 pub use server::testing;
@@ -104,6 +104,8 @@ pub use server::{Handle, Options, ServeError, Server};
 pub use session::{Session, SessionInput, SessionStep};
 pub use state::State;
 pub use store::Reach;
+#[cfg(feature = "websocket")]
+pub use ws::{CloseCode, Message, Outcome, Socket, SocketError, SocketReceiver, SocketSender};
 
 /// The guide, chapter by chapter; its text is in `docs/guide`, and its examples are tested.
 #[cfg(all(

@@ -18,7 +18,7 @@ use crate::session::{Session, SessionInput, SessionStep};
 /// How long a function may go on after its WebSocket has ended.
 const AFTER_END: Duration = Duration::from_secs(5);
 
-pub(super) type Talking = Pin<Box<dyn Future<Output = CloseCode> + Send>>;
+pub(crate) type Talking = Pin<Box<dyn Future<Output = CloseCode> + Send>>;
 
 pub(super) struct Talk {
     decoder: Decoder,

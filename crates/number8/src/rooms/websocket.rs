@@ -4,34 +4,20 @@
 //! a page that sent it is one of ours; the handshake. Then the connection belongs to a function of the user's, which
 //! runs where the frames are read: no task, no channel and no copy stand between the two.
 
-mod message;
-mod socket;
-mod talk;
-
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use number8_proto::headers::Known;
-use number8_proto::host::is_origin_of;
 use number8_proto::http1::{Head, Method};
-use number8_proto::limits::WebSocketLimits;
-use number8_proto::ws::{Refusal, handshake, offered_protocols};
 
 use crate::access::Rights;
-use crate::app::{not_allowed, options};
+use crate::app::options;
 use crate::caller::Caller;
 use crate::handler::{Answer, Call, Handler};
 use crate::response::Response;
 use crate::results::IntoResponse;
-pub use message::{Message, Outcome, SocketError};
-pub use number8_proto::ws::CloseCode;
-use socket::Pipe;
-pub use socket::{Socket, SocketReceiver, SocketSender};
-use talk::{Talk, Talking};
-
-const ALLOW: &str = "GET, OPTIONS";
+use crate::ws::{ALLOW, Origins, Outcome, Settings, Socket, Talking, open};
 
 /// Answers requests for a WebSocket with a function that talks. Mount it, or route a GET to it.
 ///
@@ -52,21 +38,6 @@ pub struct WebSocket {
     settings: Settings,
 }
 
-#[derive(Debug, Clone)]
-struct Settings {
-    limits: WebSocketLimits,
-    ping_every: Option<Duration>,
-    protocols: Vec<&'static str>,
-    origins: Origins,
-}
-
-#[derive(Debug, Clone)]
-enum Origins {
-    Any,
-    /// Our own, and these.
-    Ours(Vec<String>),
-}
-
 impl WebSocket {
     /// Calls `talk` with each WebSocket that is opened. When it returns, the WebSocket closes: with 1000, or with
     /// 1011 where it returns an error.
@@ -79,15 +50,7 @@ impl WebSocket {
             let talking = talk(socket);
             Box::pin(async { talking.await.code() })
         };
-        Self {
-            talk: Arc::new(talk),
-            settings: Settings {
-                limits: WebSocketLimits::default(),
-                ping_every: Some(Duration::from_secs(30)),
-                protocols: Vec::new(),
-                origins: Origins::Ours(Vec::new()),
-            },
-        }
+        Self { talk: Arc::new(talk), settings: Settings::default() }
     }
 
     /// A message has at most so many bytes (1 MiB); a larger one closes with 1009.
@@ -141,41 +104,7 @@ impl WebSocket {
     /// another site is still refused.
     #[must_use]
     pub fn open(&self, head: &Head<'_>, caller: &Caller) -> Response {
-        if !self.is_from_here(head, caller) {
-            return Response::error(403, "a page of another site may not open this WebSocket");
-        }
-        let accept = match handshake(head, self.settings.limits.lenient) {
-            Ok(accept) => accept,
-            Err(Refusal::Method) => return not_allowed(ALLOW),
-            Err(refusal) => {
-                let response = Response::error(refusal.status(), refusal.to_string());
-                return match refusal {
-                    Refusal::Version => response.with_known("Sec-WebSocket-Version", "13"),
-                    _ => response,
-                };
-            }
-        };
-        let protocol = offered_protocols(head)
-            .find_map(|offered| self.settings.protocols.iter().find(|ours| **ours == offered));
-        let pipe = Arc::new(Pipe::default());
-        let talking = (self.talk)(Socket::new(&pipe, protocol.copied()));
-        let Settings { limits, ping_every, .. } = self.settings;
-        let response = Response::upgrade("websocket", Talk::new(limits, pipe, talking, ping_every))
-            .with_known("Sec-WebSocket-Accept", accept);
-        match protocol {
-            Some(protocol) => response.with_known("Sec-WebSocket-Protocol", protocol),
-            None => response,
-        }
-    }
-
-    /// SECURITY: browsers open WebSockets to any site for any page, and say whose page it is (RFC 6455 §10.2).
-    fn is_from_here(&self, head: &Head<'_>, caller: &Caller) -> bool {
-        let Origins::Ours(others) = &self.settings.origins else { return true };
-        let Some(origin) = head.get(Known::Origin) else { return true };
-        let told = caller.host.as_deref().map(str::as_bytes);
-        let host = told.or_else(|| head.host()).unwrap_or_default();
-        is_origin_of(origin, host)
-            || others.iter().any(|other| origin.eq_ignore_ascii_case(other.as_bytes()))
+        open(&self.settings, head, caller, |socket| (self.talk)(socket))
     }
 }
 

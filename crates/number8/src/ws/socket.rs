@@ -82,7 +82,7 @@ impl Socket {
         self.sender.close(code, reason);
     }
 
-    /// The protocol that was agreed upon ([`WebSocket::protocols`](super::WebSocket::protocols)).
+    /// The protocol that was agreed upon ([`WebSocket::protocols`](crate::WebSocket::protocols)).
     #[must_use]
     pub fn protocol(&self) -> Option<&'static str> {
         self.receiver.protocol
