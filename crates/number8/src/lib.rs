@@ -146,6 +146,8 @@ pub mod guide {
     pub mod testing {}
     #[doc = include_str!("../../../docs/guide/running.md")]
     pub mod running {}
+    #[doc = include_str!("../../../docs/guide/watching.md")]
+    pub mod watching {}
 }
 
 /// The pages of `docs`, whose examples are tested here.

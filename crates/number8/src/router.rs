@@ -27,6 +27,8 @@ pub(crate) struct Router {
 /// The handlers of one path.
 #[derive(Default)]
 pub(crate) struct Methods {
+    /// The path as it was written.
+    path: String,
     handlers: Vec<(Method, Box<dyn Handler>)>,
     /// Answers what no other does.
     any: Option<Box<dyn Handler>>,
@@ -137,7 +139,7 @@ impl Router {
                     _ => RouteError::Syntax(path.to_owned()),
                 })?;
                 self.places.insert(path.to_owned(), place);
-                self.routes.push(Methods::default());
+                self.routes.push(Methods { path: path.to_owned(), ..Methods::default() });
                 place
             }
         };
@@ -159,7 +161,7 @@ impl Router {
             return Err(RouteError::NoSlash(pattern.to_owned()));
         }
         let shared: std::sync::Arc<dyn Handler> = handler.into();
-        let mut entry = Methods::default();
+        let mut entry = Methods { path: pattern.to_owned(), ..Methods::default() };
         for &method in methods {
             // The first of two handlers for the same method is the one that is found; here both are the same.
             let _ = entry.add(Some(method), Box::new(std::sync::Arc::clone(&shared)));
@@ -219,6 +221,11 @@ impl Methods {
             .map(|(_, handler)| handler)
             .or(self.any.as_ref())
             .map(Box::as_ref)
+    }
+
+    /// The path or the pattern, as it was written.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     /// The methods that would do, for `Allow` (RFC 9110 §10.2.1).

@@ -52,6 +52,8 @@ mod cookies;
 mod macros;
 // What stands around every handler.
 mod layers;
+// What those hear who listen to each request.
+mod spans;
 // Connections that are handed over to another protocol.
 mod session;
 // Events to those who listen.

@@ -10,9 +10,10 @@ use number8_proto::http1::{Head, HeadParser, Method};
 
 use super::App;
 use super::pages::{health, not_allowed, options, plain_page};
+use super::spans::{self, Next};
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::handler::{Answer, Call};
+use crate::handler::{Answer, Call, Handler};
 use crate::layer::{Before, Waited};
 use crate::layers::proxies;
 use crate::response::Response;
@@ -28,14 +29,21 @@ pub(crate) enum Begun {
 /// A request that a layer has not let through yet.
 pub(crate) struct Waiting {
     pub(crate) waited: Pin<Box<dyn Future<Output = Waited> + Send>>,
-    /// The layer that comes next.
-    pub(crate) next: usize,
+    /// Where the request goes on.
+    pub(crate) next: Next,
     pub(crate) body: Body,
 }
 
 impl App {
     /// Answers one request, from that layer on: host, health, layers, routes, mounts, in this order.
-    pub(crate) fn begin(&self, call: Call<'_>, layer: usize) -> Begun {
+    pub(crate) fn begin(&self, call: Call<'_>, next: Next) -> Begun {
+        match spans::are_wanted() {
+            true => self.begin_in_span(call, next),
+            false => self.begin_at(call, next.layer),
+        }
+    }
+
+    pub(super) fn begin_at(&self, call: Call<'_>, layer: usize) -> Begun {
         if layer == 0
             && let Some(response) = self.answer_itself(&call)
         {
@@ -51,7 +59,7 @@ impl App {
                 Before::Go => {}
                 Before::Answer(response) => return Begun::Answer(response.into()),
                 Before::Wait(waited) => {
-                    let next = index + 1;
+                    let next = Next::from(index + 1);
                     return Begun::Wait(Waiting { waited, next, body: call.body });
                 }
             }
@@ -104,14 +112,19 @@ impl App {
         {
             return routed(found, call);
         }
-        for (prefix, handler) in &self.mounts {
-            let Some(rest) = path.strip_prefix(prefix.as_slice()) else { continue };
-            if rest.is_empty() || rest[0] == b'/' {
-                call.path = rest;
-                return handler.handle(call);
-            }
-        }
-        Response::error(404, "there is nothing at this address").into()
+        let Some((prefix, handler)) = self.mount_of(path) else {
+            return Response::error(404, "there is nothing at this address").into();
+        };
+        call.path = &path[prefix.len()..];
+        handler.handle(call)
+    }
+
+    /// The mount that a path leads to.
+    pub(super) fn mount_of(&self, path: &[u8]) -> Option<&(Vec<u8>, Box<dyn Handler>)> {
+        self.mounts.iter().find(|(prefix, _)| {
+            path.strip_prefix(prefix.as_slice())
+                .is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b'/'))
+        })
     }
 
     /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it.

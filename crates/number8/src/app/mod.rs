@@ -3,6 +3,7 @@
 mod answer;
 mod nested;
 mod pages;
+mod spans;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use nested::Nested;
 #[cfg_attr(not(feature = "accounts"), allow(unused_imports, reason = "a page for logging in"))]
 pub(crate) use pages::Escaped;
 pub(crate) use pages::{not_allowed, options};
+pub(crate) use spans::{Next, are_wanted};
 
 use crate::access::Access;
 use crate::handler::{Call, Handler, IntoHandler, Needs};

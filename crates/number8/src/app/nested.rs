@@ -74,7 +74,7 @@ async fn go_on(app: Arc<App>, mut request: Owned, mut waiting: Waiting) -> Respo
                 states: &app.states,
                 access: &request.access,
             };
-            app.pass_layers(call, next)
+            app.pass_layers(call, next.layer)
         };
         match begun {
             Begun::Answer(Answer::Ready(response)) => break response,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Answer, Arguments, Call, Handler, Needs, Taken};
+use crate::app;
 use crate::response::{Response, busy, failed};
 use crate::results::IntoResponse;
 use crate::server::lane::Lane;
@@ -214,6 +215,12 @@ where
 
 /// Has the lane call a function; 503 where it takes no more calls, 500 where the function panics.
 fn on_lane(lane: &Lane, function: impl FnOnce() -> Response + Send + 'static) -> Answer {
+    // Whoever listens to the request hears its function, too.
+    let span = app::are_wanted().then(tracing::Span::current);
+    let function = move || match span {
+        Some(span) => span.in_scope(function),
+        None => function(),
+    };
     match lane.submit(function) {
         Ok(job) => Answer::later(async { job.await.unwrap_or_else(|_| failed()) }),
         Err(full) => busy(full.to_string()).into(),

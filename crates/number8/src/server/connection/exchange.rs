@@ -16,7 +16,7 @@ use super::super::transport::Transport;
 use super::super::worker::Stop;
 use super::feed::Feed;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
-use crate::app::{App, Begun, Waiting};
+use crate::app::{App, Begun, Next, Waiting};
 use crate::body::{Body, BodyError, Kind, Part, channel};
 use crate::handler::values::Values;
 use crate::handler::{Answer, Call};
@@ -66,8 +66,8 @@ enum Making {
 
 /// Where an exchange has got to.
 enum Step {
-    /// A layer lets the request go on, from that layer on.
-    GoOn(Body, usize),
+    /// A layer lets the request go on, from there.
+    GoOn(Body, Next),
     /// The answer is here.
     Answer(Response),
     /// All content has been encoded.
@@ -104,10 +104,10 @@ impl<T: Transport + Unpin> Connection<T> {
                 (Some(Feed::new(feeder)), Body::incoming(incoming))
             }
         };
-        self.ask(turn, app, work, Asking { since, feed, body, layer: 0 }, cx)
+        self.ask(turn, app, work, Asking { since, feed, body, next: Next::default() }, cx)
     }
 
-    /// Asks the app, from that layer on.
+    /// Asks the app, from there on.
     fn ask(
         &mut self,
         turn: &Turn,
@@ -116,7 +116,7 @@ impl<T: Transport + Unpin> Connection<T> {
         asking: Asking,
         cx: &mut Context<'_>,
     ) -> Flow {
-        let Asking { since, feed, body, layer } = asking;
+        let Asking { since, feed, body, next } = asking;
         let head = work.parser.head(work.input.head());
         let call = Call {
             head: &head,
@@ -129,7 +129,7 @@ impl<T: Transport + Unpin> Connection<T> {
             access: app.rules(),
         };
         // An answer that needs no waiting after all is common enough to be spared the trouble.
-        let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, layer) {
+        let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, next) {
             Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
                 Poll::Ready(response) => Begun::Answer(response.into()),
                 Poll::Pending => Begun::Answer(Answer::Later(future)),
@@ -163,9 +163,9 @@ impl<T: Transport + Unpin> Connection<T> {
             return Ok(Flow::Again);
         };
         match self.step(turn, work, &mut exchange, cx) {
-            Ok(Step::GoOn(body, layer)) => {
+            Ok(Step::GoOn(body, next)) => {
                 let Exchange { app, since, feed, .. } = *exchange;
-                Ok(self.ask(turn, &app, work, Asking { since, feed, body, layer }, cx))
+                Ok(self.ask(turn, &app, work, Asking { since, feed, body, next }, cx))
             }
             Ok(Step::Answer(response)) => {
                 self.wait_for_nothing();
@@ -205,7 +205,7 @@ impl<T: Transport + Unpin> Connection<T> {
                     Ok(Poll::Ready(Waited::Go { user })) => {
                         self.caller.user = user;
                         let body = std::mem::take(&mut waiting.body);
-                        return Ok(Step::GoOn(body, waiting.next));
+                        return Ok(Step::GoOn(body, std::mem::take(&mut waiting.next)));
                     }
                     Ok(Poll::Ready(Waited::Answer(response))) => return Ok(Step::Answer(response)),
                     Ok(Poll::Pending) => {}
@@ -479,8 +479,7 @@ struct Asking {
     since: Option<Instant>,
     feed: Option<Feed>,
     body: Body,
-    /// The layer that comes next.
-    layer: usize,
+    next: Next,
 }
 
 enum Pulled {
