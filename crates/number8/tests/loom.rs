@@ -208,7 +208,8 @@ fn a_mailbox_loses_no_call_and_no_wake() {
 
 /// `patience` is the idle time as well.
 fn lane(threads_max: usize, patience: Duration) -> Lane {
-    Lane::new(LaneOptions { threads_max, queue_max: 2, idle: patience, patience })
+    let default = LaneOptions::default();
+    Lane::new(LaneOptions { threads_max, queue_max: 2, idle: patience, patience, ..default })
 }
 
 fn model(case: impl Fn() + Send + Sync + 'static) {

@@ -186,6 +186,35 @@ fn dropping_the_future_of_serve_ends_everything() {
     thread::spawn(move || drop(runtime)).join().unwrap();
 }
 
+/// Which calls are too slow is a matter of the option here, so that no clock has to be trusted.
+#[test]
+fn w8_calls_that_break_their_promise_are_counted() {
+    for (inline_max, counted) in [(Duration::ZERO, 2), (PATIENCE, 0)] {
+        let app = App::new()
+            .get("/", inline(|| "at once"))
+            .post("/", inline(|content: number8::Content| content.len().to_string()))
+            .get("/async", async || "not inline");
+        let mut options = patient();
+        options.lane.inline_max = inline_max;
+        let listeners = server::bind(&["127.0.0.1:0".parse().unwrap()], 0).unwrap();
+        let server = Server::new(app, options, listeners);
+        let Some(&LocalAddr::Ip(address)) = server.local_addrs().next() else { panic!("no TCP") };
+        let handle = server.handle();
+        let serving = thread::spawn(move || server.run());
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let requests = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /async HTTP/1.1\r\nHost: a\r\n\r\n\
+            POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\n8";
+        client.write_all(requests.as_bytes()).unwrap();
+        let mut answers = String::new();
+        std::io::Read::read_to_string(&mut client, &mut answers).unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 3, "{answers}");
+        drop(client);
+        assert_eq!(handle.slow_inline_calls(), counted);
+        handle.shutdown();
+        serving.join().unwrap().unwrap();
+    }
+}
+
 #[test]
 fn o5_a_worker_that_is_held_up_can_be_seen() {
     let (release, released) = mpsc::channel::<()>();

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Answer, Arguments, Call, Handler, Needs, Taken};
 use crate::app;
@@ -79,13 +79,11 @@ pub struct Inline<F>(F);
 /// A plain function that runs where the request was parsed.
 ///
 /// That is as quick as it gets, and a promise that the function does not wait: while it runs, no other connection
-/// of its thread is served. A call that takes longer than 10 ms is logged with its route, as a warning.
+/// of its thread is served. A call that takes longer than 10 ms ([`LaneOptions::inline_max`](crate::server::LaneOptions))
+/// is logged with its route, as a warning, and counted ([`Handle::slow_inline_calls`](crate::Handle::slow_inline_calls)).
 pub fn inline<F>(function: F) -> Inline<F> {
     Inline(function)
 }
-
-/// An inline call that takes longer is logged: it has kept other connections waiting.
-const INLINE_MAX: Duration = Duration::from_millis(10);
 
 struct Called<F>(F);
 
@@ -234,22 +232,22 @@ where
     R: IntoResponse + 'static,
 {
     let route: Arc<str> = route.into();
-    let function = Arc::new(move |args: Args| {
+    let function = Arc::new(move |args: Args, lane: &Lane| {
         let begun = Instant::now();
         let response = function(args).into_response();
         let took = begun.elapsed();
-        if took > INLINE_MAX {
+        if lane.judge_inline(took) {
             let took_ms = took.as_millis();
             tracing::warn!(%route, took_ms, "an inline handler kept other connections waiting");
         }
         response
     });
     Box::new(Called(move |mut call: Call<'_>| match Args::take(&mut call) {
-        Ok(Taken::Now(args)) => function(args).into(),
+        Ok(Taken::Now(args)) => function(args, call.lane).into(),
         Ok(Taken::Later(args)) => {
-            let function = Arc::clone(&function);
+            let (function, lane) = (Arc::clone(&function), call.lane.clone());
             Answer::later(async move {
-                args.await.map_or_else(IntoResponse::into_response, |args| function(args))
+                args.await.map_or_else(IntoResponse::into_response, |args| function(args, &lane))
             })
         }
         Err(error) => error.into_response().into(),

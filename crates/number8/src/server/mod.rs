@@ -112,6 +112,13 @@ impl Handle {
         self.shared.buffered()
     }
 
+    /// Calls of [`inline`](crate::inline) functions that took longer than [`LaneOptions::inline_max`] since the server was
+    /// made: other connections had to wait for each of them. The log has their routes.
+    #[must_use]
+    pub fn slow_inline_calls(&self) -> u64 {
+        self.shared.lane.slow_inline_calls()
+    }
+
     /// How long ago the slowest worker came round to looking at its connections; zero where none has any. Half a
     /// second is usual; a minute means that something which should not wait holds up that thread.
     #[must_use]

@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub struct LaneOptions {
     pub idle: Duration,
     /// How long a job may wait before another thread is woken for it. Default 1 ms.
     pub patience: Duration,
+    /// How long a call may take that was promised not to wait ([`inline`](crate::inline)); a longer one is logged and
+    /// counted. Default 10 ms.
+    pub inline_max: Duration,
 }
 
 impl Default for LaneOptions {
@@ -53,6 +57,7 @@ impl Default for LaneOptions {
             queue_max: 1024,
             idle: Duration::from_secs(10),
             patience: Duration::from_millis(1),
+            inline_max: Duration::from_millis(10),
         }
     }
 }
@@ -66,7 +71,12 @@ impl Lane {
     pub fn new(mut options: LaneOptions) -> Self {
         options.threads_max = options.threads_max.max(1);
         let state = Mutex::new(State::default());
-        Self(Arc::new(Handle(Arc::new(Shared { options, state, ended: Condvar::new() }))))
+        Self(Arc::new(Handle(Arc::new(Shared {
+            options,
+            state,
+            ended: Condvar::new(),
+            slow_inline: AtomicU64::new(0),
+        }))))
     }
 
     /// Has a lane thread call `function`.
@@ -106,6 +116,22 @@ impl Lane {
             }
         }
         Ok(job)
+    }
+
+    /// A call that was promised not to wait has taken so long: counted where that was too long. Says whether it was.
+    pub(crate) fn judge_inline(&self, took: std::time::Duration) -> bool {
+        let shared = &self.0.0;
+        let is_slow = took > shared.options.inline_max;
+        if is_slow {
+            shared.slow_inline.fetch_add(1, Ordering::Relaxed);
+        }
+        is_slow
+    }
+
+    /// Calls that were promised not to wait, and took longer than [`LaneOptions::inline_max`].
+    #[must_use]
+    pub fn slow_inline_calls(&self) -> u64 {
+        self.0.0.slow_inline.load(Ordering::Relaxed)
     }
 
     /// Refuses new jobs, lets those accepted before run, and blocks until all threads have ended or `deadline` is over.
@@ -158,6 +184,8 @@ struct Shared {
     state: Mutex<State>,
     /// Signals that the last thread has ended.
     ended: Condvar,
+    /// Calls beside the lane that belonged on it.
+    slow_inline: AtomicU64,
 }
 
 #[derive(Default)]
