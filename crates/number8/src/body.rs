@@ -1,6 +1,8 @@
 //! Content: of an answer, to be sent; of a request, as it arrives.
 
 mod incoming;
+#[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "a service has such content"))]
+mod limited;
 mod read;
 mod sender;
 
@@ -17,6 +19,7 @@ use number8_proto::headers::Fields;
 use number8_proto::http1::BodySize;
 
 pub(crate) use incoming::{Feeder, Incoming, channel};
+use limited::Limited;
 pub use read::BodyReader;
 pub use sender::Sender;
 
@@ -47,6 +50,7 @@ pub(crate) enum Kind {
     Parts(VecDeque<Part>),
     Stream(ChunkStream),
     Incoming(Incoming),
+    Limited(Box<Limited>),
     Broadcast(Box<Broadcast>),
     /// Nothing of HTTP follows: the connection is handed over.
     Session(Box<Takeover>),
@@ -128,7 +132,11 @@ impl Body {
             Kind::Empty => Some(0),
             Kind::Bytes(bytes) => Some(bytes.len() as u64),
             Kind::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
-            Kind::Stream(_) | Kind::Incoming(_) | Kind::Broadcast(_) | Kind::Session(_) => None,
+            Kind::Stream(_)
+            | Kind::Incoming(_)
+            | Kind::Limited(_)
+            | Kind::Broadcast(_)
+            | Kind::Session(_) => None,
         }
     }
 
@@ -164,6 +172,7 @@ impl Body {
                     return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
                 }
                 Kind::Stream(stream) => ready!(stream.as_mut().poll_next(cx)).transpose()?,
+                Kind::Limited(limited) => ready!(limited.poll_chunk(cx))?,
                 Kind::Incoming(incoming) => {
                     ready!(incoming.poll_chunk(cx)).map_err(io::Error::other)?
                 }
@@ -200,9 +209,11 @@ impl Body {
     /// The same content, of which a client may send so many bytes: in place of the server's limit
     /// (`Limits::body_bytes_max`), for handlers that take more, or less, than others.
     #[must_use]
-    pub fn limit(self, bytes: u64) -> Self {
-        if let Kind::Incoming(incoming) = &self.kind {
-            incoming.limit(bytes);
+    pub fn limit(mut self, bytes: u64) -> Self {
+        match &mut self.kind {
+            Kind::Incoming(incoming) => incoming.limit(bytes),
+            Kind::Limited(limited) => limited.limit = bytes,
+            _ => {}
         }
         self
     }

@@ -69,7 +69,7 @@ pub use cookies::Cookies;
 #[cfg(feature = "http")]
 pub use edge::IntoHttpError;
 #[cfg(feature = "tower")]
-pub use edge::Tower;
+pub use edge::{AppService, Tower};
 pub use error::Error;
 pub use handler::{
     Answer, Argument, Arguments, AsyncFunction, Call, Handler, Inline, InlineFunction, IntoHandler,

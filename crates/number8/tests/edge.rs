@@ -107,3 +107,193 @@ async fn a_service_that_fails_or_wants_the_connection_is_500() {
         assert!(!answer.text().contains("secret"));
     }
 }
+
+/// What an app can do that is served by somebody else.
+fn ours(folder: &std::path::Path) -> App {
+    let hold = async |session: number8::Content| session.len().to_string();
+    App::new()
+        .header("X-Ours", "8")
+        .unwrap()
+        .get("/users/{id}", async |id: u32| format!("user {id}"))
+        .get("/plain", || "from the lane")
+        .get("/panic", async || {
+            tokio::task::yield_now().await;
+            panic!("as the test wants it");
+            #[allow(unreachable_code, reason = "it says what the handler would return")]
+            "never"
+        })
+        .get("/panic/plain", || -> &'static str { panic!("as the test wants it") })
+        .get("/host", async |request: Request| request.field("host").unwrap_or("none").to_owned())
+        .get("/client", async |request: Request| format!("{:?}", request.caller().ip))
+        .get("/forwarded", async |request: Request| {
+            request.field("forwarded").is_some().to_string()
+        })
+        .get("/raw", async || number8::Response::raw("HTTP/1.1 200 OK\r\n\r\n"))
+        .post("/length", hold)
+        .post("/more", number8::content_limit(3_000_000, hold))
+        .post("/echo", async |body: Body| body)
+        .mount("/files", number8::Files::new(folder).unwrap())
+        .mount("/events", number8::Events::new())
+        .mount(
+            "/socket",
+            number8::WebSocket::new(async |_: number8::Socket| Ok::<(), number8::SocketError>(())),
+        )
+        .layer(Knocks)
+}
+
+/// Waits before each request, and says who asks.
+struct Knocks;
+
+impl number8::Layer for Knocks {
+    fn before(&self, call: &mut number8::Call<'_>) -> number8::Before {
+        let is_refused = call.head.named("x-refuse").is_some();
+        number8::Before::wait(async move {
+            tokio::task::yield_now().await;
+            match is_refused {
+                true => number8::Waited::Answer(number8::Response::error(403, "no entry")),
+                false => number8::Waited::Go { user: None },
+            }
+        })
+    }
+}
+
+struct Answered {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// Asks a service as tower's users do.
+async fn oneshot<S, B>(service: S, request: http::Request<axum::body::Body>) -> Answered
+where
+    S: tower::Service<http::Request<axum::body::Body>, Response = http::Response<B>>,
+    S::Error: std::fmt::Debug,
+    B: axum::body::HttpBody<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    let response = tower::ServiceExt::oneshot(service, request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body =
+        axum::body::to_bytes(axum::body::Body::new(body), usize::MAX).await.unwrap().to_vec();
+    Answered { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+fn request(
+    method: &str,
+    target: &str,
+    content: impl Into<axum::body::Body>,
+) -> http::Request<axum::body::Body> {
+    http::Request::builder().method(method).uri(target).body(content.into()).unwrap()
+}
+
+#[tokio::test]
+async fn d6_an_app_is_a_service_of_tower() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = b"0123456789abcde\n".repeat(20_000);
+    std::fs::write(folder.path().join("large.txt"), &large).unwrap();
+    std::fs::write(folder.path().join("small.txt"), "small").unwrap();
+    let service = ours(folder.path()).into_service().unwrap();
+    let long = "8".repeat(2_000_000);
+    for (method, target, content, status, body) in [
+        ("GET", "/users/8?x=1", "", 200, &b"user 8"[..]),
+        ("HEAD", "/users/8", "", 200, b""),
+        ("GET", "/users/eight", "", 404, b"nothing at this address"),
+        ("DELETE", "/users/8", "", 405, b"not"),
+        ("GET", "/plain", "", 200, b"from the lane"),
+        ("GET", "/panic", "", 500, b"the handler failed"),
+        ("GET", "/panic/plain", "", 500, b"the handler failed"),
+        ("GET", "/host", "", 200, b"none"),
+        ("GET", "http://farm.example/host", "", 200, b"farm.example"),
+        ("GET", "/client", "", 200, b"None"),
+        ("POST", "/length", "12345678", 200, b"8"),
+        ("POST", "/length", &long, 413, b"larger than is allowed"),
+        ("POST", "/more", &long, 200, b"2000000"),
+        ("POST", "/echo", "there and back", 200, b"there and back"),
+        ("GET", "/files/small.txt", "", 200, b"small"),
+        ("GET", "/files/large.txt", "", 200, &large),
+        ("HEAD", "/files/large.txt", "", 200, b""),
+        // What needs the connection.
+        ("GET", "/raw", "", 501, b"needs the connection itself"),
+        ("GET", "/events", "", 501, b"needs the connection itself"),
+    ] {
+        let answer = oneshot(service.clone(), request(method, target, content.to_owned())).await;
+        let text = String::from_utf8_lossy(&answer.body);
+        assert_eq!(answer.status, status, "{method} {target}: {text}");
+        let is_right = match status {
+            200 => answer.body == body,
+            _ => text.contains(&*String::from_utf8_lossy(body)),
+        };
+        assert!(is_right, "{method} {target}: {text}");
+        assert_eq!(answer.headers["x-ours"], "8", "{method} {target}");
+        if target == "/files/large.txt" {
+            assert_eq!(answer.headers["content-length"], "320000");
+        }
+    }
+}
+
+#[tokio::test]
+async fn d6_fields_layers_and_callers_pass_through_a_service() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("large.txt"), b"0123456789").unwrap();
+    let service = ours(folder.path()).into_service().unwrap();
+    let with = |target: &str, fields: &[(&str, &str)]| {
+        let mut request = request("GET", target, "");
+        for (name, value) in fields {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
+        }
+        request
+    };
+    let part = oneshot(service.clone(), with("/files/large.txt", &[("range", "bytes=2-4")])).await;
+    assert_eq!((part.status, &*part.body), (206, &b"234"[..]));
+    assert_eq!(part.headers["content-length"], "3");
+    let etag =
+        oneshot(service.clone(), with("/files/large.txt", &[])).await.headers["etag"].clone();
+    let same = with("/files/large.txt", &[("if-none-match", etag.to_str().unwrap())]);
+    let same = oneshot(service.clone(), same).await;
+    assert_eq!((same.status, &*same.body), (304, &b""[..]));
+    assert_eq!(oneshot(service.clone(), with("/plain", &[("x-refuse", "1")])).await.status, 403);
+    // From nobody who is trusted.
+    let told =
+        oneshot(service.clone(), with("/forwarded", &[("forwarded", "for=192.0.2.8")])).await;
+    assert_eq!(told.body, b"false");
+    let mut known = with("/client", &[]);
+    known.extensions_mut().insert(std::net::SocketAddr::from(([192, 0, 2, 8], 8)));
+    assert_eq!(oneshot(service.clone(), known).await.body, b"Some(192.0.2.8)");
+    // A WebSocket that is asked for properly is no fault of the client's.
+    let upgrade = [
+        ("host", "farm.example"),
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    assert_eq!(oneshot(service.clone(), with("/socket", &upgrade)).await.status, 501);
+    // Two hosts are one too many, whoever has read the head.
+    let two = with("/host", &[("host", "a"), ("host", "b")]);
+    assert_eq!(oneshot(service, two).await.status, 400);
+}
+
+#[tokio::test]
+async fn d6_an_app_is_mounted_in_a_router_of_axum_and_that_in_an_app() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = ours(folder.path()).into_service().unwrap();
+    let router = Router::new()
+        .route("/theirs", routing::get(async || "theirs"))
+        .nest_service("/ours", service)
+        .layer(SetResponseHeaderLayer::overriding(
+            HeaderName::from_static("x-layer"),
+            HeaderValue::from_static("seen"),
+        ));
+    for (target, body) in [("/theirs", "theirs"), ("/ours/users/8", "user 8")] {
+        let answer = oneshot(router.clone(), request("GET", target, "")).await;
+        assert_eq!((answer.status, &*answer.body), (200, body.as_bytes()), "{target}");
+        assert_eq!(answer.headers["x-layer"], "seen");
+    }
+    let server = App::new().mount("/axum", Tower::new(router)).test();
+    let answer = server.post("/axum/ours/echo").body("all the way").send().await.unwrap();
+    assert_eq!((answer.status(), answer.text()), (200, "all the way"));
+    assert_eq!(answer.field("x-ours"), Some("8"));
+    let mistaken = App::new().get("no slash", async || "").into_service();
+    assert!(mistaken.unwrap_err().to_string().contains("slash"));
+}

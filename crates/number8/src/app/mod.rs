@@ -476,6 +476,12 @@ impl App {
         Stamp::new(unix_seconds, self.server_name.as_deref()).with(&self.fields)
     }
 
+    /// What every answer has besides its own fields.
+    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "a server has them in its stamp"))]
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter()
+    }
+
     pub(crate) fn is_health(&self, path: &[u8]) -> bool {
         self.health.as_deref() == Some(path)
     }

@@ -197,7 +197,7 @@ where
 }
 
 /// The data of a body's frames; trailers are left out.
-struct Frames<B>(Pin<Box<B>>);
+pub(super) struct Frames<B>(pub(super) Pin<Box<B>>);
 
 impl<B> Stream for Frames<B>
 where

@@ -2,8 +2,14 @@
 
 mod http;
 #[cfg(feature = "tower")]
+mod pieces;
+#[cfg(feature = "tower")]
+mod service;
+#[cfg(feature = "tower")]
 mod tower;
 
 pub use http::IntoHttpError;
+#[cfg(feature = "tower")]
+pub use service::AppService;
 #[cfg(feature = "tower")]
 pub use tower::Tower;

@@ -74,7 +74,7 @@ impl Compress {
     fn is_worth_it(&self, response: &Response) -> bool {
         let is_content = match &response.body.kind {
             Kind::Bytes(bytes) => bytes.len() as u64 >= self.bytes_min,
-            Kind::Stream(_) | Kind::Incoming(_) => true,
+            Kind::Stream(_) | Kind::Incoming(_) | Kind::Limited(_) => true,
             _ => false,
         };
         let status = response.status();

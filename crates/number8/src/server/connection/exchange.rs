@@ -404,7 +404,10 @@ impl<T: Transport + Unpin> Connection<T> {
                 drop(feed);
                 return self.begin_listening(turn, work, since, send, status, *broadcast);
             }
-            (_, kind @ (Kind::Stream(_) | Kind::Incoming(_) | Kind::Session(_))) => {
+            (
+                _,
+                kind @ (Kind::Stream(_) | Kind::Incoming(_) | Kind::Limited(_) | Kind::Session(_)),
+            ) => {
                 let until_close = send == SendBody::Plain;
                 let making = Making::Content { body: Body { kind }, status, bytes, until_close };
                 let app = Arc::clone(app);
