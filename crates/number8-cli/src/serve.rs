@@ -474,11 +474,9 @@ async fn next(signal: &mut Signal) {
     }
 }
 
-/// As the first process of a container, we inherit the children of others: signals are not queued, so all
-/// that have ended are collected (row W12).
+/// As the first process of a container, we inherit the children of others (row W12).
 fn reap() {
-    if std::process::id() != 1 {
-        return;
+    if std::process::id() == 1 {
+        number8::reap_strangers();
     }
-    while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
 }

@@ -26,6 +26,9 @@ mod body;
 mod broadcast;
 mod by_method;
 mod caller;
+#[cfg(feature = "children")]
+#[allow(dead_code, unused_imports, reason = "the rooms that start programs use it")]
+mod children;
 mod content;
 mod cookies;
 #[cfg(feature = "http")]
@@ -64,6 +67,8 @@ pub use app::{AccessLog, App, ErrorPage};
 pub use body::{Body, BodyError, BodyReader, ChunkStream, Sender};
 pub use by_method::ByMethod;
 pub use caller::Caller;
+#[cfg(feature = "children")]
+pub use children::reap_strangers;
 pub use content::{Content, ContentLimit, Limited, content_limit};
 pub use cookies::Cookies;
 #[cfg(feature = "http")]

@@ -1,9 +1,13 @@
-//! The one place with `unsafe`: taking over a descriptor of which only the number is known.
+//! The one place with `unsafe`: taking over a descriptor of which only the number is known, and, in `children`, what
+//! becomes of a process between `fork` and `exec`.
 
 #![allow(
     unsafe_code,
     reason = "a descriptor handed over at start is only a number until someone vouches for it"
 )]
+
+#[cfg(feature = "children")]
+pub(crate) mod children;
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};

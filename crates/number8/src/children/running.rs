@@ -1,0 +1,156 @@
+//! A program that was started, as the server sees it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+
+use super::pipes::End;
+use super::report::{Ended, Limit, RECORD_BYTES, Record};
+use super::spawn::Streams;
+use super::strangers::Supervised;
+use super::supervisor::{KILL, STOP};
+
+/// A program that runs, for a thread without a runtime. Dropping it ends the program.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(super) supervised: Supervised,
+    pub(super) control: OwnedFd,
+    pub(super) report: OwnedFd,
+    pub(super) streams: Streams,
+    pub(super) side: Option<OwnedFd>,
+}
+
+/// A program that runs. Dropping it ends the program and all that it has started.
+#[derive(Debug)]
+pub(crate) struct Child {
+    /// What it reads; dropping it is the end of its input.
+    pub(crate) stdin: Option<End>,
+    pub(crate) stdout: Option<End>,
+    pub(crate) stderr: Option<End>,
+    /// Its terminal, in place of these.
+    pub(crate) terminal: Option<Arc<End>>,
+    /// What it tells us besides its output.
+    pub(crate) side: Option<End>,
+    control: OwnedFd,
+    report: End,
+    /// A record that has not come as a whole.
+    part: Vec<u8>,
+    outcome: Outcome,
+    // Last, so that the server's ends are closed when the supervisor is waited for.
+    supervised: Supervised,
+}
+
+/// What has become of a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// `None` where nobody knows: its supervisor was killed.
+    pub(crate) exit: Option<Exit>,
+    /// The limit for which it was killed.
+    pub(crate) limit: Option<Limit>,
+    /// Processes that it left behind when it ended, which were ended too.
+    pub(crate) left_behind: u64,
+    /// Processor time of the program itself.
+    pub(crate) cpu: Duration,
+    /// The most memory that it had at once, in bytes.
+    pub(crate) peak_bytes: u64,
+}
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Code(u8),
+    Signal(u8),
+}
+
+impl Started {
+    /// The same for those who wait for it. To be called in the runtime that will.
+    ///
+    /// # Errors
+    /// The system refuses to watch the descriptors.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled.
+    pub(crate) fn watch(self) -> io::Result<Child> {
+        let read = |end| End::watch(end, Interest::READABLE);
+        let mut child = Child {
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            terminal: None,
+            side: self.side.map(read).transpose()?,
+            control: self.control,
+            report: read(self.report)?,
+            part: Vec::new(),
+            outcome: Outcome::default(),
+            supervised: self.supervised,
+        };
+        match self.streams {
+            Streams::Pipes { stdin, stdout, stderr } => {
+                child.stdin = Some(End::watch(stdin, Interest::WRITABLE)?);
+                child.stdout = Some(read(stdout)?);
+                child.stderr = Some(read(stderr)?);
+            }
+            Streams::Terminal(terminal) => {
+                let both = Interest::READABLE | Interest::WRITABLE;
+                child.terminal = Some(Arc::new(End::watch(terminal, both)?));
+            }
+        }
+        Ok(child)
+    }
+}
+
+impl Child {
+    /// Asks the program and all that it has started to end: with SIGINT (SIGHUP, where it has a terminal), then with SIGTERM,
+    /// and with SIGKILL where that has not helped within the grace.
+    pub(crate) fn stop(&self) {
+        let _ = rustix::io::write(&self.control, &[STOP]);
+    }
+
+    /// Ends all of it at once.
+    pub(crate) fn kill(&self) {
+        let _ = rustix::io::write(&self.control, &[KILL]);
+    }
+
+    /// The number of the process that supervises it.
+    #[cfg(test)]
+    pub(super) fn supervisor(&self) -> i32 {
+        self.supervised.pid()
+    }
+
+    /// Waits until nothing of the program is left. Nothing is lost if this is dropped.
+    pub(crate) async fn ended(&mut self) -> Outcome {
+        let mut buffer = [0; RECORD_BYTES];
+        loop {
+            match self.report.read(&mut buffer).await {
+                Ok(0) | Err(_) => break,
+                Ok(length) => self.part.extend_from_slice(buffer.get(..length).unwrap_or_default()),
+            }
+            while let Some((record, rest)) = self.part.split_first_chunk::<RECORD_BYTES>() {
+                match Record::decode(record) {
+                    Some(Record::Ended(ended)) => self.outcome.set(ended),
+                    Some(Record::Limit(limit)) => self.outcome.limit = Some(limit),
+                    Some(Record::LeftBehind(count)) => self.outcome.left_behind = count,
+                    None => {}
+                }
+                self.part = rest.to_vec();
+            }
+        }
+        let group = self.supervised.collect();
+        if group.is_some_and(|group| group.ran_out_of_memory()) {
+            self.outcome.limit = Some(Limit::Memory);
+        }
+        self.outcome.clone()
+    }
+}
+
+impl Outcome {
+    fn set(&mut self, ended: Ended) {
+        let low = ended.code.unsigned_abs() as u8;
+        self.exit = Some(if ended.code < 0 { Exit::Signal(low) } else { Exit::Code(low) });
+        self.cpu = Duration::from_micros(ended.cpu_us);
+        self.peak_bytes = ended.peak_kib * 1024;
+    }
+}

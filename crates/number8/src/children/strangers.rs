@@ -1,0 +1,94 @@
+//! Our own children, and those of others that a first process inherits.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::process::{Child, Command};
+use std::sync::Mutex;
+use std::thread;
+
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use super::group::Group;
+use super::tree::Tree;
+use crate::server::worker::lock;
+
+/// The supervisors that this process has to collect itself.
+static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Collects children of others that have ended (row W12): for a program that is the first one of a container, and so inherits
+/// whoever has lost its parent. Those that this library has started are left to it. To be called when a SIGCHLD has come.
+///
+/// Signals are not queued, so one call collects all that there are.
+pub fn reap_strangers() {
+    // Held while one of ours is started, so that it is known when it ends.
+    let ours = lock(&OURS);
+    for process in Tree::new().look() {
+        let is_ours = ours.contains(&process.pid.cast_unsigned());
+        if process.state == b'Z' && !is_ours {
+            // A process whose parent is another one is not collected by this.
+            let _ = waitpid(Pid::from_raw(process.pid), WaitOptions::NOHANG);
+        }
+    }
+}
+
+/// What a program leaves when it has ended.
+pub(super) struct Kept {
+    pub(super) group: Option<Group>,
+    pub(super) more: Option<Box<dyn Any + Send>>,
+}
+
+/// Starts a process that [`reap_strangers`] leaves alone. What is kept goes when it has ended.
+///
+/// # Errors
+/// Those of [`Command::spawn`].
+pub(super) fn spawn(command: &mut Command, kept: Kept) -> io::Result<Supervised> {
+    let mut ours = lock(&OURS);
+    let child = command.spawn()?;
+    ours.push(child.id());
+    Ok(Supervised(Some((child, kept))))
+}
+
+/// A supervisor, collected when it has ended.
+pub(super) struct Supervised(Option<(Child, Kept)>);
+
+impl Supervised {
+    #[cfg(test)]
+    pub(super) fn pid(&self) -> i32 {
+        self.0.as_ref().map_or(0, |(child, _)| child.id().cast_signed())
+    }
+
+    /// Collects it; to be called when it is known to end at once.
+    pub(super) fn collect(&mut self) -> Option<Group> {
+        let (child, kept) = self.0.take()?;
+        collect(child, kept.group.as_ref());
+        kept.group
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        let Some((child, kept)) = self.0.take() else { return };
+        // It first ends the program, which takes as long as it takes: not the time of whoever drops this.
+        let waits = thread::Builder::new().name("number8-reap".into());
+        let _ = waits.spawn(move || {
+            collect(child, kept.group.as_ref());
+            drop(kept);
+        });
+    }
+}
+
+fn collect(mut child: Child, group: Option<&Group>) {
+    let _ = child.wait();
+    lock(&OURS).retain(|pid| *pid != child.id());
+    if let Some(group) = group {
+        // Of a supervisor that was killed, its program may be left.
+        group.kill();
+    }
+}
+
+impl fmt::Debug for Supervised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Supervised").field(&self.0.as_ref().map(|(child, _)| child.id())).finish()
+    }
+}
