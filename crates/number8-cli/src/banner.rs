@@ -62,7 +62,10 @@ pub fn text(
     interfaces: &[Interface],
     in_colour: bool,
 ) -> String {
-    let urls = urls(places, interfaces, &config.listen.path_prefix);
+    let mut urls = urls(places, interfaces, &config.listen.path_prefix);
+    if let Some(name) = &config.listen.mdns {
+        by_name(&mut urls, name, places, &config.listen.path_prefix);
+    }
     let width = urls.iter().map(|url| url.text.len()).max().unwrap_or_default();
 
     let mut text = String::new();
@@ -146,6 +149,29 @@ fn urls(places: &[Place], interfaces: &[Interface], prefix: &str) -> Vec<Url> {
     urls.into_iter().map(|(_, url)| url).collect()
 }
 
+/// Adds the name in the local network behind the addresses of this machine, if it leads anywhere.
+fn by_name(urls: &mut Vec<Url>, name: &str, places: &[Place], prefix: &str) {
+    let port = places.iter().find_map(|place| match place {
+        Place::Tcp(address) if !address.ip().is_loopback() => Some(address.port()),
+        _ => None,
+    });
+    if let Some(port) = port {
+        let after = urls.iter().take_while(|url| !url.is_for_others).count();
+        let url = Url {
+            text: format!("http://{name}.local{}{prefix}/", port_of(port)),
+            reach: "network, by name".to_owned(),
+            is_for_others: true,
+        };
+        // The QR code is of the first address: not every phone finds names.
+        urls.insert((after + 1).min(urls.len()), url);
+    }
+}
+
+/// The port as it stands in a URL.
+fn port_of(port: u16) -> String {
+    if port == 80 { String::new() } else { format!(":{port}") }
+}
+
 /// The addresses that lead to this one: itself, or all of its family.
 fn reached_by(bound: SocketAddr, interfaces: &[Interface]) -> Vec<Interface> {
     let address = bound.ip();
@@ -182,7 +208,7 @@ fn url(interface: &Interface, port: u16, prefix: &str) -> Url {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
     };
-    let port = if port == 80 { String::new() } else { format!(":{port}") };
+    let port = port_of(port);
     let is_for_others = !interface.address.is_loopback();
     let reach = match (is_for_others, interface.name.as_str()) {
         (false, _) => "this machine".to_owned(),
@@ -221,6 +247,21 @@ mod tests {
             address: address.parse().unwrap(),
         })
         .to_vec()
+    }
+
+    #[test]
+    fn o2_the_name_is_shown_where_it_leads_somewhere() {
+        for (bound, want) in [
+            ("127.0.0.1:80", None),
+            ("0.0.0.0:80", Some((2, "http://board.local/x/"))),
+            ("192.168.1.20:8080", Some((1, "http://board.local:8080/x/"))),
+        ] {
+            let places = [Place::Tcp(bound.parse().unwrap())];
+            let mut urls = urls(&places, &machine(), "/x");
+            by_name(&mut urls, "board", &places, "/x");
+            let mut shown = urls.iter().map(|url| url.text.as_str()).enumerate();
+            assert_eq!(shown.find(|(_, text)| text.contains(".local")), want, "{bound}");
+        }
     }
 
     #[test]

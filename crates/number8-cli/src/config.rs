@@ -101,6 +101,8 @@ pub struct Listen {
     pub proxy_protocol: bool,
     /// Empty, or a path without a slash at its end that everything is under.
     pub path_prefix: String,
+    /// The name in the local network, without `.local`.
+    pub mdns: Option<String>,
     /// Whether to draw the address as a QR code.
     pub qr: bool,
 }
@@ -275,12 +277,20 @@ fn uploads(settings: &Settings) -> Result<Uploads, Problem> {
 }
 
 fn listen(settings: &Settings) -> Result<Listen, Problem> {
+    let mdns = settings.one("mdns", syntax::label)?.flatten();
+    let mut hosts = settings.list("host", syntax::host)?;
+    if let Some(name) = &mdns
+        && !hosts.is_empty()
+    {
+        hosts.push(format!("{name}.local"));
+    }
     Ok(Listen {
         binds: settings.list("bind", syntax::non_empty)?,
         port: required(settings, "port", |value| {
             value.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
         })?,
-        hosts: settings.list("host", syntax::host)?,
+        hosts,
+        mdns,
         trusted_proxies: settings.list("trusted-proxy", |value| {
             value.parse::<Proxy>().map_err(|error| error.to_string())
         })?,

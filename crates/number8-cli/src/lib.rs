@@ -11,6 +11,7 @@ pub mod banner;
 pub mod config;
 pub mod explain;
 pub mod file;
+pub mod mdns;
 pub mod notify;
 pub mod options;
 pub mod passwd;

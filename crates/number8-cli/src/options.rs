@@ -291,6 +291,12 @@ pub const SECTIONS: &[Section] = &[
                 "Trusted proxies begin each connection with a PROXY header (version 1 or 2)",
             ),
             Opt::new("path-prefix", Text, "/PREFIX", "Serve everything under this path"),
+            Opt::new(
+                "mdns",
+                OptionalText,
+                "NAME",
+                "Be found in the local network as NAME.local (the name of this machine)",
+            ),
             Opt::switch("qr", "Draw the address for the local network as a QR code"),
         ],
     },

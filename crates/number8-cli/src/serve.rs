@@ -27,7 +27,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Invocation;
 use crate::banner::{self, Place};
-use crate::config::Config;
+use crate::config::{Config, Listen};
+use crate::mdns;
 use crate::notify;
 use crate::problem::{Problem, say};
 
@@ -56,6 +57,10 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         });
     }
     let greeting = if config.log.quiet { String::new() } else { greeting(config, &server) };
+    // Until the server has ended.
+    let _announced = config.listen.mdns.as_deref().and_then(|name| {
+        mdns::announce(name, &places(&server), &format!("{}/", config.listen.path_prefix))
+    });
     let mut steering = Steering {
         handle: server.handle(),
         invocation,
@@ -208,7 +213,7 @@ fn guard(app: App, config: &Config, sessions: &Sessions) -> Result<App, Problem>
     let has_login = access.accounts.is_some() && access.sessions.is_some();
     // Where nothing can be done, no page of another site can do it.
     if access.anybody_acts() || has_login {
-        app = app.layer(same_origin(&listen.hosts, origins.unwrap_or_default()));
+        app = app.layer(same_origin(listen, origins.unwrap_or_default()));
     }
     Ok(match &access.accounts {
         Some(accounts) => {
@@ -224,10 +229,11 @@ fn guard(app: App, config: &Config, sessions: &Sessions) -> Result<App, Problem>
 }
 
 /// Our names, and the sites whose pages may act here.
-fn same_origin(hosts: &[String], origins: &[String]) -> SameOrigin {
+fn same_origin(listen: &Listen, origins: &[String]) -> SameOrigin {
     let machine = uname().nodename().to_string_lossy().into_owned();
     let own = SameOrigin::new().host(format!("{machine}.local")).host(machine);
-    let named = hosts.iter().fold(own, |layer, name| layer.host(name));
+    let found = listen.mdns.iter().fold(own, |layer, name| layer.host(format!("{name}.local")));
+    let named = listen.hosts.iter().fold(found, |layer, name| layer.host(name));
     origins.iter().fold(named, |layer, origin| layer.origin(origin))
 }
 

@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use rustix::system::uname;
+
 use crate::config::Mount;
 
 /// Fields that number8 writes itself: a second one would say something else about the same message.
@@ -180,6 +182,24 @@ pub(crate) fn host(text: &str) -> Result<String, String> {
         return Err("write a host name without scheme and port, such as board.local".to_owned());
     }
     Ok(name.to_ascii_lowercase())
+}
+
+/// One label of a name in the local network, without `.local`; `true` for the name of this machine, `false` for none.
+pub(crate) fn label(text: &str) -> Result<Option<String>, String> {
+    let machine;
+    let name = match text {
+        "false" => return Ok(None),
+        "true" => {
+            machine = uname().nodename().to_string_lossy().into_owned();
+            machine.split('.').next().unwrap_or_default()
+        }
+        _ => text.strip_suffix(".local").unwrap_or(text),
+    };
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !(1..=63).contains(&name.len()) || !name.bytes().all(is_fit) || name.starts_with('-') {
+        return Err("write one word of letters, digits and hyphens, such as board".to_owned());
+    }
+    Ok(Some(name.to_ascii_lowercase()))
 }
 
 /// `true` for pages of all sites, or origins with commas between; `false` for none.
