@@ -15,13 +15,15 @@ const DIGITS: usize = 20;
 pub fn push(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 2 * DIGITS];
     let mut at = DIGITS;
-    loop {
+    while number >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+        number /= 100;
+    }
+    // The first digit, unless it was that of a pair.
+    if number > 0 || at == DIGITS {
         at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+        digits[at] = b'0' + number as u8;
     }
     // A copy of fixed length is a few instructions, one of any length is a call.
     if let Some(fixed) = digits[at..].first_chunk::<DIGITS>() {
@@ -31,7 +33,34 @@ pub fn push(mut number: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// The numbers below 100, with two digits each: half as many divisions.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    pairs
+};
+
 /// How many digits [`push`] writes.
 pub(crate) fn digits(number: u64) -> u64 {
     u64::from(number.checked_ilog10().unwrap_or(0)) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_everybody_writes_them() {
+        let powers = (0..20).map(|power| 10u64.pow(power));
+        let around = powers.flat_map(|power| [power - 1, power, power + 1]);
+        for number in around.chain([42, 105, 1_005, 65_535, u64::MAX]) {
+            let mut out = b"before ".to_vec();
+            push(number, &mut out);
+            assert_eq!(out, alloc::format!("before {number}").as_bytes());
+        }
+    }
 }

@@ -65,8 +65,14 @@ impl Known {
     }
 
     /// This name as one bit of a set.
-    pub(crate) fn bit(self) -> u32 {
+    pub(crate) const fn bit(self) -> u32 {
         1 << (self as u8)
+    }
+
+    /// These names as a set.
+    #[inline]
+    pub(crate) fn bits(names: &[Self]) -> u32 {
+        names.iter().fold(0, |bits, name| bits | name.bit())
     }
 }
 
@@ -77,15 +83,25 @@ fn is_same_token(token: &[u8], small: &[u8]) -> bool {
     let is_same = |token: &[u8; 8], small: &[u8; 8]| {
         u64::from_le_bytes(*token) | SMALL == u64::from_le_bytes(*small)
     };
+    // Two words, the first and the last or the last two, may overlap.
     match (token.last_chunk(), small.last_chunk()) {
-        // The two words at the end may overlap.
         (Some(token_end), Some(small_end)) => {
             let (words, small_words) = (token.as_chunks().0, small.as_chunks().0);
             is_same(token_end, small_end)
                 && words.iter().zip(small_words).all(|(token, small)| is_same(token, small))
         }
-        _ => token.iter().zip(small).all(|(b, small)| b | 0x20 == *small),
+        _ => match (halves(token), halves(small)) {
+            (Some(token), Some(small)) => is_same(&token, &small),
+            _ => false,
+        },
     }
+}
+
+/// The first and the last four bytes of a name of four to eight; no name that is known is shorter.
+#[inline]
+fn halves(name: &[u8]) -> Option<[u8; 8]> {
+    let (&[a, b, c, d], &[e, f, g, h]) = (name.first_chunk()?, name.last_chunk()?);
+    Some([a, b, c, d, e, f, g, h])
 }
 
 /// Candidates by length: indices into `Known::ALL`, `u8::MAX` where there are no more.
@@ -94,6 +110,7 @@ static CANDIDATES: [[u8; 3]; 20] = {
     let mut at = 0;
     while at < Known::ALL.len() {
         let length = Known::ALL[at].0.len();
+        assert!(length >= 4, "`halves` has to find four bytes");
         let mut slot = 0;
         while table[length][slot] != u8::MAX {
             slot += 1;

@@ -183,12 +183,22 @@ const fn below(word: u64, bound: u8) -> u64 {
 
 /// `bytes` without white space at either end (RFC 9110 §5.6.3).
 #[must_use]
-pub fn trim_ows(mut bytes: &[u8]) -> &[u8] {
+pub fn trim_ows(bytes: &[u8]) -> &[u8] {
+    trim_ows_end(trim_ows_start(bytes))
+}
+
+#[inline]
+pub(crate) fn trim_ows_start(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
         && is_ows(*first)
     {
         bytes = rest;
     }
+    bytes
+}
+
+#[inline]
+pub(crate) fn trim_ows_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., last] = bytes
         && is_ows(*last)
     {

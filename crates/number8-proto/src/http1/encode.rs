@@ -162,12 +162,16 @@ fn put_head(out: &mut Vec<u8>, status: u16, fields: &Fields, size: BodySize) -> 
     status
 }
 
+#[inline(always)]
 fn put_status_line(out: &mut Vec<u8>, status: u16) {
     // One copy for what nearly every answer begins with.
-    if status == 200 {
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        return;
+    match status {
+        200 => out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
+        _ => put_other_status_line(out, status),
     }
+}
+
+fn put_other_status_line(out: &mut Vec<u8>, status: u16) {
     out.extend_from_slice(b"HTTP/1.1 ");
     decimal::push(u64::from(status), out);
     // RFC 9112 §4: the space stays although the reason may be empty.

@@ -33,6 +33,11 @@ pub struct Framing {
 /// Whatever two readers of the same bytes could understand differently. SECURITY: request smuggling
 /// lives on such differences, so nothing is guessed and the connection ends.
 pub fn framing(head: &Head<'_>) -> Result<Framing, Error> {
+    if !head.has_any(&FRAMING_FIELDS) {
+        // Most requests: no body (step 7 of the list), and what the version says of the connection.
+        let keep_alive = head.version() == Version::Http11;
+        return Ok(Framing { body: BodyLength::None, keep_alive, expect_continue: false });
+    }
     let body = body_length(head)?;
     Ok(Framing {
         body,
@@ -40,6 +45,10 @@ pub fn framing(head: &Head<'_>) -> Result<Framing, Error> {
         expect_continue: expects_continue(head, body)?,
     })
 }
+
+/// Every field that a [`Framing`] depends on.
+const FRAMING_FIELDS: [Known; 4] =
+    [Known::Connection, Known::ContentLength, Known::Expect, Known::TransferEncoding];
 
 /// RFC 9112 §6.3, in the order of its list.
 fn body_length(head: &Head<'_>) -> Result<BodyLength, Error> {

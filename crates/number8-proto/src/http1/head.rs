@@ -172,7 +172,7 @@ impl HeadParser {
     /// Forgets every field of these names, as if it had not been sent. [`Head::bytes`] stays what was sent.
     pub fn forget(&mut self, names: &[Known]) {
         self.fields.retain(|field| !names.contains(&field.known));
-        self.present = names.iter().fold(self.present, |present, name| present & !name.bit());
+        self.present &= !Known::bits(names);
     }
 
     /// The head that [`HeadParser::parse`] found complete in `input`.
@@ -195,7 +195,10 @@ impl HeadParser {
             return Ok(Some(next));
         }
 
-        let length = syntax::token_run(&input[start..]);
+        let length = match input[start..].starts_with(b"GET ") {
+            true => 3,
+            false => syntax::token_run(&input[start..]),
+        };
         let method = start..start + length;
         match input.get(method.end) {
             _ if length > METHOD_BYTES_MAX => return Err(Error::MethodTooLong),
@@ -280,10 +283,9 @@ const VERSION_BYTES: usize = "HTTP/1.1".len();
 
 /// `HTTP/` DIGIT `.` DIGIT at the start of `rest`; `None` when the rest of it is still to come.
 fn version(rest: &[u8]) -> Result<Option<Version>, Error> {
-    match rest.first_chunk::<VERSION_BYTES>() {
-        Some(b"HTTP/1.1") => return Ok(Some(Version::Http11)),
-        Some(b"HTTP/1.0") => return Ok(Some(Version::Http10)),
-        _ => {}
+    // As one word, where a pattern would be compared byte by byte.
+    if rest.first_chunk() == Some(b"HTTP/1.1") {
+        return Ok(Some(Version::Http11));
     }
     const NAME: &[u8] = b"HTTP/";
     let known = rest.len().min(NAME.len());
@@ -377,7 +379,7 @@ pub(super) struct FieldLine<'b> {
 
 /// `name ":" OWS value OWS CRLF` at `start` (RFC 9112 §5); `None` when the line is not whole.
 /// Trailers are read by the same rule.
-#[inline]
+#[inline(always)]
 pub(super) fn field_line<'b>(
     lines: Lines<'b>,
     start: usize,
@@ -401,9 +403,9 @@ pub(super) fn field_line<'b>(
     };
     let Some(next) = next else { return Ok(None) };
 
-    let spaces = value.iter().take_while(|&&b| syntax::is_ows(b)).count();
-    let value_start = end - value.len() + spaces;
-    Ok(Some(FieldLine { name, value: syntax::trim_ows(&value[spaces..]), value_start, next }))
+    let value = syntax::trim_ows_start(value);
+    let value_start = end - value.len();
+    Ok(Some(FieldLine { name, value: syntax::trim_ows_end(value), value_start, next }))
 }
 
 /// A request's head, borrowed from the bytes it came in.
@@ -501,6 +503,13 @@ impl<'b> Head<'b> {
     #[inline]
     pub fn has(&self, known: Known) -> bool {
         self.parser.present & known.bit() != 0
+    }
+
+    /// True when at least one of these known fields is there.
+    #[must_use]
+    #[inline]
+    pub fn has_any(&self, known: &[Known]) -> bool {
+        self.parser.present & Known::bits(known) != 0
     }
 
     /// The first value of the field of any name, in any case.

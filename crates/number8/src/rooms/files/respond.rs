@@ -104,7 +104,7 @@ fn validators(file: &Representation) -> Validators<'_> {
 fn evaluate(file: &Representation, head: &Head<'_>) -> Outcome {
     const PRECONDITIONS: [Known; 4] =
         [Known::IfMatch, Known::IfUnmodifiedSince, Known::IfNoneMatch, Known::IfModifiedSince];
-    if !PRECONDITIONS.iter().any(|&known| head.has(known)) {
+    if !head.has_any(&PRECONDITIONS) {
         return Outcome::Proceed;
     }
     let if_match = head.joined(Known::IfMatch);
