@@ -18,6 +18,7 @@ use crate::handler::values::Values;
 #[derive(Default)]
 pub(crate) struct Router {
     tree: matchit::Router<usize>,
+    literals: Literals,
     /// The path of each route as it was written, by its place.
     places: HashMap<String, usize>,
     routes: Vec<Methods>,
@@ -132,12 +133,13 @@ impl Router {
                 let plain = plain_path(path.as_bytes())
                     .ok_or_else(|| RouteError::Syntax(path.to_owned()))?
                     .into_owned();
-                self.tree.insert(plain, place).map_err(|error| match error {
+                self.tree.insert(plain.clone(), place).map_err(|error| match error {
                     matchit::InsertError::Conflict { with } => {
                         RouteError::Conflict { route: path.to_owned(), with }
                     }
                     _ => RouteError::Syntax(path.to_owned()),
                 })?;
+                self.literals.note(plain, place);
                 self.places.insert(path.to_owned(), place);
                 self.routes.push(Methods { path: path.to_owned(), ..Methods::default() });
                 place
@@ -172,6 +174,9 @@ impl Router {
 
     /// What answers requests for a path, as it stands in them.
     pub(crate) fn find(&self, path: &[u8], method: Method) -> Option<Found<'_>> {
+        if let Some(place) = self.literals.find(path) {
+            return Some(Found { methods: &self.routes[place], values: Values::default() });
+        }
         let path = plain_path(path)?;
         if let Ok(matched) = self.tree.at(&path) {
             let values = Values::of(matched.params.iter());
@@ -193,6 +198,33 @@ impl Router {
     /// The number of placeholders in a path or pattern.
     pub(crate) fn placeholders(path: &str) -> usize {
         path.replace("{{", "").matches('{').count()
+    }
+}
+
+/// The paths without placeholders and escapes, which requests may name byte by byte: most of what is asked for, found
+/// without the tree. No other route is more specific, so what is found here would be found there.
+#[derive(Default)]
+struct Literals(Vec<(String, usize)>);
+
+impl Literals {
+    /// Remembers a path, unless it has something to be understood in it.
+    fn note(&mut self, path: String, place: usize) {
+        if !path.contains(['{', '}', '%'])
+            && let Err(at) = self.search(path.as_bytes())
+        {
+            self.0.insert(at, (path, place));
+        }
+    }
+
+    fn find(&self, path: &[u8]) -> Option<usize> {
+        self.search(path).ok().map(|at| self.0[at].1)
+    }
+
+    /// By length first: that costs less to compare, and two paths seldom have the same.
+    fn search(&self, path: &[u8]) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| {
+            other.len().cmp(&path.len()).then_with(|| other.as_bytes().cmp(path))
+        })
     }
 }
 
@@ -334,6 +366,52 @@ mod tests {
             let expected: Option<Vec<String>> =
                 expected.map(|values| values.iter().map(|&value| value.to_owned()).collect());
             assert_eq!(seen, expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_literal_path_is_found_as_the_tree_finds_it() {
+        struct Nobody;
+        impl Handler for Nobody {
+            fn handle(&self, _: crate::handler::Call<'_>) -> crate::handler::Answer {
+                unreachable!("nobody is asked")
+            }
+        }
+        let mut router = Router::default();
+        let routes = [
+            "/",
+            "/b",
+            "/{any}",
+            "/a",
+            "/a/{any}",
+            "/a/b",
+            "/{{a}}",
+            "/caf\u{e9}",
+            "/b/{*rest}",
+            "/a%2Fb",
+        ];
+        for route in routes {
+            router.add(None, route, Box::new(Nobody)).unwrap();
+        }
+        for (path, route) in [
+            ("/", "/"),
+            ("/a", "/a"),
+            ("/%61", "/a"),
+            ("/b", "/b"),
+            ("/c", "/{any}"),
+            ("/a/b", "/a/b"),
+            ("/a/c", "/a/{any}"),
+            ("/a/%62", "/a/b"),
+            ("/{a}", "/{{a}}"),
+            ("/{{a}}", "/{any}"),
+            ("/caf\u{e9}", "/caf\u{e9}"),
+            ("/caf%C3%A9", "/caf\u{e9}"),
+            ("/a%2Fb", "/a%2Fb"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/b/c/d", "/b/{*rest}"),
+        ] {
+            let found = router.find(path.as_bytes(), Method::Get).unwrap();
+            assert!(std::ptr::eq(found.methods, &router.routes[router.places[route]]), "{path}");
         }
     }
 

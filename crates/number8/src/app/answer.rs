@@ -17,7 +17,7 @@ use crate::handler::{Answer, Call, Handler};
 use crate::layer::{Before, Waited};
 use crate::layers::proxies;
 use crate::response::Response;
-use crate::router::Found;
+use crate::router::Methods;
 
 /// How the answer to a request begins.
 pub(crate) enum Begun {
@@ -36,6 +36,7 @@ pub(crate) struct Waiting {
 
 impl App {
     /// Answers one request, from that layer on: host, health, layers, routes, mounts, in this order.
+    #[inline]
     pub(crate) fn begin(&self, call: Call<'_>, next: Next) -> Begun {
         match spans::are_wanted() {
             true => self.begin_in_span(call, next),
@@ -43,6 +44,7 @@ impl App {
         }
     }
 
+    #[inline]
     pub(super) fn begin_at(&self, call: Call<'_>, layer: usize) -> Begun {
         if layer == 0
             && let Some(response) = self.answer_itself(&call)
@@ -53,6 +55,7 @@ impl App {
     }
 
     /// Goes through the layers from that one on, then to the handler.
+    #[inline]
     pub(super) fn pass_layers(&self, mut call: Call<'_>, layer: usize) -> Begun {
         for (index, layer) in self.layers.iter().enumerate().skip(layer) {
             match layer.before(&mut call) {
@@ -81,7 +84,7 @@ impl App {
         caller: &mut Caller,
     ) -> Option<Response> {
         let head = parser.head(head);
-        if !proxies::FIELDS.iter().any(|&name| head.has(name)) {
+        if !head.has_any(&proxies::FIELDS) {
             return None;
         }
         if !self.proxies.trust(caller.peer) {
@@ -110,7 +113,11 @@ impl App {
         if !self.router.is_empty()
             && let Some(found) = self.router.find(path, call.head.method())
         {
-            return routed(found, call);
+            let Some(handler) = found.methods.handler(call.head.method()) else {
+                return other_method(found.methods, call.head.method());
+            };
+            call.values = found.values;
+            return handler.handle(call);
         }
         let Some((prefix, handler)) = self.mount_of(path) else {
             return Response::error(404, "there is nothing at this address").into();
@@ -125,6 +132,12 @@ impl App {
             path.strip_prefix(prefix.as_slice())
                 .is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b'/'))
         })
+    }
+
+    /// True where [`App::finish`] would change nothing: most often.
+    #[inline]
+    pub(crate) fn is_finished(&self, response: &Response) -> bool {
+        response.explanation.is_none() && self.layers.is_empty()
     }
 
     /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it.
@@ -184,14 +197,9 @@ impl App {
     }
 }
 
-/// Hands a request to the handler for its method; else says which methods would do.
-fn routed(found: Found<'_>, mut call: Call<'_>) -> Answer {
-    let method = call.head.method();
-    if let Some(handler) = found.methods.handler(method) {
-        call.values = found.values;
-        return handler.handle(call);
-    }
-    let allowed = found.methods.allowed();
+/// No handler of the path answers the method: says which methods would do.
+fn other_method(methods: &Methods, method: Method) -> Answer {
+    let allowed = methods.allowed();
     match method {
         Method::Options => options(&allowed).into(),
         _ => not_allowed(&allowed).into(),

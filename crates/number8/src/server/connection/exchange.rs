@@ -365,9 +365,13 @@ impl<T: Transport + Unpin> Connection<T> {
         feed: Option<Feed>,
     ) -> Flow {
         let shared = &turn.current.shared;
-        let head = work.input.head();
-        let head = (!head.is_empty()).then(|| work.parser.head(head));
-        let response = app.finish(head.as_ref().map(|head| (head, &self.caller)), response);
+        let response = if app.is_finished(&response) {
+            response
+        } else {
+            let head = work.input.head();
+            let head = (!head.is_empty()).then(|| work.parser.head(head));
+            app.finish(head.as_ref().map(|head| (head, &self.caller)), response)
+        };
         if matches!(response.body.kind, Kind::Session(_)) {
             drop(feed);
             return self.hand_over(turn, app, work, since, response);
