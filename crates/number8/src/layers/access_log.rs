@@ -127,20 +127,17 @@ impl Formatter {
                 Json(out).record(record, &self.timestamp);
             }
             Format::Lines(template) => {
-                let (opening, rest) = template.pieces().split_at(template.opening_pieces());
                 let of = Some((record.peer, record.time));
                 if self.opening.of != of || record.user.is_some() {
                     self.timestamp.set(record.time);
                     self.opening.text.clear();
-                    for piece in opening {
-                        Text(&mut self.opening.text).piece(piece, record, &self.timestamp);
-                    }
+                    let mut text = Text(&mut self.opening.text);
+                    text.literal(template.before());
+                    text.pieces(template.opening(), record, &self.timestamp);
                     self.opening.of = of.filter(|_| record.user.is_none());
                 }
                 out.extend_from_slice(&self.opening.text);
-                for piece in rest {
-                    Text(out).piece(piece, record, &self.timestamp);
-                }
+                Text(out).pieces(template.rest(), record, &self.timestamp);
             }
         }
         out.push(b'\n');

@@ -54,36 +54,41 @@ impl FromStr for Format {
 /// A parsed template: see [`Format`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
+    before: Literal,
     pieces: Vec<Piece>,
     /// How many pieces at the start tell only who asks, and when.
     opening: usize,
     tells_duration: bool,
 }
 
-/// A stretch of a line.
+/// A variable and what stands between it and the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// Copied as it is.
-    Literal(String),
-    /// The same, of so many bytes, in a place of fixed size: a copy of that is a few instructions, one of any length is
-    /// a call.
+pub(super) struct Piece {
+    pub(super) variable: Variable,
+    pub(super) after: Literal,
+}
+
+/// A stretch of a line that is copied as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Literal {
+    /// So many bytes in a place of fixed size: a copy of that is a few instructions, one of any length is a call.
     Short([u8; SHORT_BYTES], u8),
-    /// Filled in from the record.
-    Variable(Variable),
+    /// A longer one.
+    Long(String),
 }
 
 /// Most of what stands between two variables is shorter.
 pub(super) const SHORT_BYTES: usize = 8;
 
-impl Piece {
-    fn literal(text: String) -> Self {
+impl Literal {
+    fn new(text: String) -> Self {
         match u8::try_from(text.len()) {
             Ok(length) if text.len() <= SHORT_BYTES => {
                 let mut short = [0; SHORT_BYTES];
                 short[..text.len()].copy_from_slice(text.as_bytes());
                 Self::Short(short, length)
             }
-            _ => Self::Literal(text),
+            _ => Self::Long(text),
         }
     }
 }
@@ -127,13 +132,19 @@ const VARIABLES: [(&str, Variable); 15] = [
 ];
 
 impl Template {
-    pub(super) fn pieces(&self) -> &[Piece] {
-        &self.pieces
+    /// What stands before the first variable.
+    pub(super) fn before(&self) -> &Literal {
+        &self.before
     }
 
-    /// How many pieces at the start are alike for all requests of one client in one second.
-    pub(super) fn opening_pieces(&self) -> usize {
-        self.opening
+    /// The pieces that are alike for all requests of one client in one second.
+    pub(super) fn opening(&self) -> &[Piece] {
+        &self.pieces[..self.opening]
+    }
+
+    /// The pieces after those.
+    pub(super) fn rest(&self) -> &[Piece] {
+        &self.pieces[self.opening..]
     }
 }
 
@@ -144,7 +155,9 @@ impl FromStr for Template {
         if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(FormatError::NotPrintable);
         }
-        let mut pieces = Vec::new();
+        let mut variables = Vec::new();
+        // What stands before the first of them, and after each.
+        let mut literals = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('$') {
@@ -155,31 +168,25 @@ impl FromStr for Template {
                 continue;
             }
             let (variable, after) = split_variable(after)?;
-            if !literal.is_empty() {
-                pieces.push(Piece::literal(std::mem::take(&mut literal)));
-            }
-            pieces.push(Piece::Variable(variable));
+            literals.push(Literal::new(std::mem::take(&mut literal)));
+            variables.push(variable);
             rest = after;
         }
-        if pieces.is_empty() {
+        if variables.is_empty() {
             return Err(FormatError::NoVariable(text.to_owned()));
         }
         literal.push_str(rest);
-        if !literal.is_empty() {
-            pieces.push(Piece::literal(literal));
-        }
-        let is_opening = |piece: &Piece| {
+        literals.push(Literal::new(literal));
+        let is_opening = |variable: &Variable| {
             use Variable::{RemoteAddr, TimeIso8601, TimeLocal, User};
-            match piece {
-                Piece::Literal(_) | Piece::Short(..) => true,
-                Piece::Variable(variable) => {
-                    matches!(variable, RemoteAddr | TimeIso8601 | TimeLocal | User)
-                }
-            }
+            matches!(variable, RemoteAddr | TimeIso8601 | TimeLocal | User)
         };
-        let opening = pieces.iter().take_while(|piece| is_opening(piece)).count();
-        let tells_duration = pieces.contains(&Piece::Variable(Variable::DurationMs));
-        Ok(Template { pieces, opening, tells_duration })
+        let opening = variables.iter().take_while(|variable| is_opening(variable)).count();
+        let tells_duration = variables.contains(&Variable::DurationMs);
+        let before = literals.remove(0);
+        let pieces = variables.into_iter().zip(literals);
+        let pieces = pieces.map(|(variable, after)| Piece { variable, after }).collect();
+        Ok(Template { before, pieces, opening, tells_duration })
     }
 }
 

@@ -7,19 +7,29 @@ use std::time::{Duration, SystemTime};
 use number8_proto::decimal;
 
 use super::Record;
-use super::format::{Piece, Variable};
+use super::format::{Literal, Piece, Variable};
 
 /// Writes values as plain words.
 pub(super) struct Text<'a>(pub(super) &'a mut Vec<u8>);
 
 impl Text<'_> {
+    pub(super) fn pieces(&mut self, pieces: &[Piece], record: &Record<'_>, time: &Timestamp) {
+        for Piece { variable, after } in pieces {
+            self.variable(*variable, record, time);
+            self.literal(after);
+        }
+    }
+
     #[inline(always)]
-    pub(super) fn piece(&mut self, piece: &Piece, record: &Record<'_>, time: &Timestamp) {
-        let variable = match piece {
-            Piece::Short(text, length) => return put(self.0, text, usize::from(*length)),
-            Piece::Literal(text) => return self.0.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => variable,
-        };
+    pub(super) fn literal(&mut self, literal: &Literal) {
+        match literal {
+            Literal::Short(text, length) => put(self.0, text, usize::from(*length)),
+            Literal::Long(text) => self.0.extend_from_slice(text.as_bytes()),
+        }
+    }
+
+    #[inline(always)]
+    fn variable(&mut self, variable: Variable, record: &Record<'_>, time: &Timestamp) {
         match variable {
             Variable::RemoteAddr => match record.peer {
                 Some(peer) => address(self.0, peer),
@@ -31,7 +41,7 @@ impl Text<'_> {
             Variable::Target => self.word(record.target),
             Variable::Path => self.word(record.path()),
             Variable::Protocol => protocol(self.0, record.version_minor),
-            Variable::Status => decimal::push(record.status.into(), self.0),
+            Variable::Status => status(self.0, record.status),
             Variable::BytesSent => decimal::push(record.bytes, self.0),
             Variable::DurationMs => milliseconds(self.0, record.duration),
             Variable::User => self.word(record.user.unwrap_or_default().as_bytes()),
@@ -43,20 +53,25 @@ impl Text<'_> {
     }
 
     /// A value that is one word: its spaces are escaped too, so that it cannot pretend to be the next columns.
+    #[inline(always)]
     fn word(&mut self, value: &[u8]) {
-        self.escaped(value, b'!');
+        match value {
+            b"" => self.0.push(b'-'),
+            value => self.escaped(value, b'!'),
+        }
     }
 
     /// A value in which spaces are usual; templates put it between quotes.
+    #[inline(always)]
     fn words(&mut self, value: &[u8]) {
-        self.escaped(value, b' ');
+        match value {
+            b"" => self.0.push(b'-'),
+            value => self.escaped(value, b' '),
+        }
     }
 
     /// Copies `value`; a byte below `first`, a quote, a backslash or a byte that is not ASCII becomes `\xHH`.
     fn escaped(&mut self, mut value: &[u8], first: u8) {
-        if value.is_empty() {
-            return self.0.push(b'-');
-        }
         let is_plain = |byte: u8| byte >= first && byte < 0x7f && byte != b'"' && byte != b'\\';
         loop {
             let plain = plain_prefix(value, is_plain);
@@ -217,6 +232,15 @@ static OCTETS: [([u8; 4], u8); 256] = {
     }
     octets
 };
+
+/// A status has three digits; only what is no answer of HTTP has another number.
+fn status(out: &mut Vec<u8>, status: u16) {
+    match status {
+        100..1000 => out
+            .extend([status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8)),
+        _ => decimal::push(status.into(), out),
+    }
+}
 
 fn protocol(out: &mut Vec<u8>, version_minor: u8) {
     match version_minor {
