@@ -74,10 +74,7 @@ impl Handler for Overlay {
                         states: &states,
                         access: &access,
                     });
-                    match second {
-                        Answer::Ready(response) => response,
-                        Answer::Later(answer) => answer.await,
-                    }
+                    second.wait().await
                 })
             }
         }

@@ -198,10 +198,9 @@ where
                 let lane = call.lane.clone();
                 Answer::later(async move {
                     match args.await {
-                        Ok(args) => match on_lane(&lane, move || function(args).into_response()) {
-                            Answer::Ready(response) => response,
-                            Answer::Later(answer) => answer.await,
-                        },
+                        Ok(args) => {
+                            on_lane(&lane, move || function(args).into_response()).wait().await
+                        }
                         Err(error) => error.into_response(),
                     }
                 })

@@ -127,6 +127,14 @@ impl Answer {
     pub fn later(answer: impl Future<Output = Response> + Send + 'static) -> Self {
         Self::Later(Box::pin(answer))
     }
+
+    /// The response, when it is there.
+    pub(crate) async fn wait(self) -> Response {
+        match self {
+            Self::Ready(response) => response,
+            Self::Later(answer) => answer.await,
+        }
+    }
 }
 
 impl From<Response> for Answer {

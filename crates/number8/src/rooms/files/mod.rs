@@ -224,11 +224,19 @@ impl Handler for Files {
     }
 
     fn handle(&self, call: Call<'_>) -> Answer {
-        match self.inner.answer(&call) {
-            Answer::Ready(response) => self.inner.with_headers(response).into(),
-            Answer::Later(answer) => {
+        let mut answer = self.inner.answer(&call);
+        match &mut answer {
+            Answer::Ready(response) => {
+                self.inner.add_headers(response);
+                answer
+            }
+            Answer::Later(_) => {
                 let inner = Arc::clone(&self.inner);
-                Answer::later(async move { inner.with_headers(answer.await) })
+                Answer::later(async move {
+                    let mut response = answer.wait().await;
+                    inner.add_headers(&mut response);
+                    response
+                })
             }
         }
     }
@@ -357,10 +365,7 @@ impl Inner {
                     if let Err(refusal) = may_list {
                         return refusal.into_response();
                     }
-                    match folder::list(&lane, dir, path, view) {
-                        Answer::Ready(response) => response,
-                        Answer::Later(listing) => listing.await,
-                    }
+                    folder::list(&lane, dir, path, view).wait().await
                 }
                 Ok(found) => inner.found(found, &head.head(), &path, &lane),
                 Err(_) => refuse::failed(),
@@ -408,7 +413,7 @@ impl Inner {
     }
 
     /// Adds the user's fields to an answer. Prepared heads have them already.
-    fn with_headers(&self, mut response: Response) -> Response {
+    fn add_headers(&self, response: &mut Response) {
         if let response::Head::Fields { status, .. } = response.head {
             for (name, value) in &self.settings.headers {
                 if status == 206 || !is_one_of(name, &KEEPING_FIELDS) {
@@ -417,7 +422,6 @@ impl Inner {
                 }
             }
         }
-        response
     }
 }
 

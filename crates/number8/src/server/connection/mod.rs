@@ -145,6 +145,8 @@ pub(crate) struct Connection<T: Transport> {
     closed: Option<Closed>,
     /// Bytes that may still be moved in this turn.
     budget: u64,
+    /// All that has come was read in this turn: the next try is worth nothing before there is more.
+    drained: bool,
     /// Bytes counted in `Shared::buffered`.
     counted: usize,
     /// What is to be logged when everything has been sent.
@@ -176,6 +178,7 @@ impl<T: Transport + Unpin> Connection<T> {
             wait: Wait::Nothing,
             closed: None,
             budget: 0,
+            drained: false,
             counted: 0,
             unlogged: None,
             place,
@@ -221,6 +224,7 @@ impl<T: Transport + Unpin> Connection<T> {
         let (current, mut work) = self.take_up();
         let turn = &Turn::new(current);
         self.budget = TURN_BYTES;
+        self.drained = false;
         let end = if turn.current.shared.stop() == Stop::Now {
             self.note(Closed::Cut);
             Poll::Ready(())
@@ -455,21 +459,26 @@ impl<T: Transport + Unpin> Connection<T> {
     /// Reads once.
     fn read(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Read> {
         loop {
+            if self.drained {
+                match self.io.poll_read_ready(cx) {
+                    Poll::Pending => return Ok(Read::Nothing),
+                    Poll::Ready(result) => result?,
+                }
+            }
             // Tried before it is asked for: the transport knows by itself whether that is worth a call.
-            match self.io.try_read(work.input.room()) {
+            let room = work.input.room();
+            let wanted = room.len();
+            match self.io.try_read(room) {
                 Ok(0) => return Ok(Read::End),
                 Ok(count) => {
+                    self.drained = count < wanted;
                     work.input.filled(count);
                     self.budget = self.budget.saturating_sub(count as u64);
                     return Ok(Read::Bytes);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
-            }
-            match self.io.poll_read_ready(cx) {
-                Poll::Pending => return Ok(Read::Nothing),
-                Poll::Ready(result) => result?,
             }
         }
     }
