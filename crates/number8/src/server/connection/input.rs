@@ -87,13 +87,15 @@ impl Input {
         self.unread_end = 0;
     }
 
-    /// Takes over bytes that were put aside; nothing else is there.
-    pub(crate) fn restore(&mut self, bytes: &[u8]) {
+    /// Takes over bytes that were put aside, the first of which are a head that is kept; nothing else is there.
+    pub(crate) fn restore(&mut self, bytes: &[u8], head: usize) {
         self.clear();
         if self.bytes.len() <= bytes.len() {
             self.bytes.resize(bytes.len() + READ_BYTES, 0);
         }
         self.bytes[..bytes.len()].copy_from_slice(bytes);
+        self.head_end = head;
+        self.unread_start = head;
         self.unread_end = bytes.len();
     }
 
@@ -182,6 +184,23 @@ mod tests {
         read(&mut input, &[b'x'; 50_000]);
         input.compact();
         assert!(input.bytes.len() >= READ_BYTES);
+    }
+
+    #[test]
+    fn what_was_put_aside_comes_back_as_it_was() {
+        let mut input = Input::default();
+        for (bytes, head, unread) in [
+            ("", "", ""),
+            ("partial", "", "partial"),
+            ("the headand the next", "the head", "and the next"),
+            ("the head", "the head", ""),
+        ] {
+            input.restore(bytes.as_bytes(), head.len());
+            assert_eq!((input.head(), input.unread()), (head.as_bytes(), unread.as_bytes()));
+            read(&mut input, b" and more");
+            assert!(input.unread().ends_with(b" and more"));
+            assert_eq!(input.head(), head.as_bytes());
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The task is one hand-written future, so that it stays small while nothing happens: an idle connection
-//! holds no buffer and no allocation of its own. What a client sends is read into a buffer borrowed from
+//! holds no buffer and no allocation of its own, one that waits for its answer only the head of the request. What a client sends is read into a buffer borrowed from
 //! the worker; every complete request in it is answered; then everything is written with one call.
 
 mod announced;
@@ -47,6 +47,9 @@ use session::Conversation;
 /// Answers are gathered up to this size before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
 
+/// Received bytes that a connection takes out of its buffer while its answer is made; with more it keeps the buffer.
+const ASIDE_BYTES: usize = 4 * 1024;
+
 /// Bytes moved in one turn before other connections get theirs.
 const TURN_BYTES: u64 = 1024 * 1024;
 
@@ -63,10 +66,19 @@ pub(crate) struct Work {
 enum Held {
     /// Nothing: it is idle.
     Nothing,
-    /// The beginning of a head, in no more memory than it needs.
-    Partial(Box<(Vec<u8>, HeadParser)>),
+    /// What was received and is still needed, in no more memory than that takes.
+    Aside(Box<Aside>),
     /// Buffers.
     Work(Box<Work>),
+}
+
+/// The beginning of a head; or the head of a request that is being answered, and what has come after it.
+#[derive(Debug)]
+struct Aside {
+    bytes: Vec<u8>,
+    /// How many of the bytes are a whole head.
+    head: usize,
+    parser: HeadParser,
 }
 
 /// What happens next.
@@ -275,11 +287,10 @@ impl<T: Transport + Unpin> Connection<T> {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Work(work) => (worker.current(), work),
             Held::Nothing => worker.begin(),
-            Held::Partial(partial) => {
-                let (bytes, parser) = *partial;
+            Held::Aside(aside) => {
                 let (current, mut work) = worker.begin();
-                work.input.restore(&bytes);
-                work.parser = parser;
+                work.input.restore(&aside.bytes, aside.head);
+                work.parser = aside.parser;
                 (current, work)
             }
         }
@@ -329,12 +340,16 @@ impl<T: Transport + Unpin> Connection<T> {
                 | Phase::Linger(_)
                 | Phase::Drain(_)
         );
-        if is_end || (is_receiving && work.output.is_empty()) {
-            let unread = work.input.unread();
-            if !is_end && !unread.is_empty() {
-                let bytes = unread.to_vec();
+        let unread = work.input.unread();
+        let head = if is_receiving { b"" } else { work.input.head() };
+        // Many may wait for their answers at once, so these give the buffers back, too.
+        let is_little = is_receiving || head.len() + unread.len() <= ASIDE_BYTES;
+        if is_end || (is_little && work.output.is_empty()) {
+            let is_needed = !head.is_empty() || !unread.is_empty();
+            if is_needed && !is_end {
+                let (bytes, head) = ([head, unread].concat(), head.len());
                 let parser = std::mem::take(&mut work.parser);
-                self.held = Held::Partial(Box::new((bytes, parser)));
+                self.held = Held::Aside(Box::new(Aside { bytes, head, parser }));
             }
             // SECURITY: the next to use these buffers is another client.
             work.parser.reset();
@@ -354,11 +369,10 @@ impl<T: Transport + Unpin> Connection<T> {
         }
         let holds = match &self.held {
             Held::Nothing => 0,
-            Held::Partial(partial) => partial.0.len(),
-            Held::Work(work) => {
-                work.input.unread().len() + work.output.held() + self.held_for_reader()
-            }
+            Held::Aside(aside) => aside.bytes.len(),
+            Held::Work(work) => work.input.unread().len() + work.output.held(),
         };
+        let holds = holds + self.held_for_reader();
         if holds != self.counted {
             self.place.worker.shared.holds(self.counted, holds);
             self.counted = holds;
