@@ -18,7 +18,8 @@ use crate::sync::{Mutex, MutexGuard};
 #[must_use = "dropping a job abandons it"]
 pub struct Job<T> {
     task: Arc<dyn Outcome<T>>,
-    is_detached: bool,
+    /// The result is taken, or to be dropped where it is made: there is nothing to abandon.
+    is_over: bool,
 }
 
 /// The function panicked.
@@ -59,26 +60,28 @@ impl<T: Send + 'static> Job<T> {
     pub(super) fn new<F: FnOnce() -> T + Send + 'static>(function: F) -> (Self, Arc<dyn Run>) {
         let progress = Progress { stage: Stage::Waiting(function), wake: None };
         let task = Arc::new(Task(Mutex::new(progress)));
-        (Self { task: task.clone(), is_detached: false }, task)
+        (Self { task: task.clone(), is_over: false }, task)
     }
 
     /// Has the function called although nobody waits for its result, which is dropped where the function ran.
     pub fn detach(mut self) {
-        self.is_detached = true;
+        self.is_over = true;
     }
 }
 
 impl<T> Future for Job<T> {
     type Output = Result<T, JobPanicked>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.task.poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = self.task.poll(cx);
+        self.is_over = result.is_ready();
+        result
     }
 }
 
 impl<T> Drop for Job<T> {
     fn drop(&mut self) {
-        if !self.is_detached {
+        if !self.is_over {
             self.task.abandon();
         }
     }
@@ -124,16 +127,15 @@ impl<F: FnOnce() -> T + Send, T: Send> Run for Task<F, T> {
 impl<F: Send, T: Send> Outcome<T> for Task<F, T> {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, JobPanicked>> {
         let mut progress = self.lock();
+        if matches!(progress.stage, Stage::Waiting(_) | Stage::Running) {
+            if !progress.wake.as_ref().is_some_and(|wake| wake.will_wake(cx.waker())) {
+                progress.wake = Some(Wake::new(cx.waker().clone(), Mailbox::of_this_thread()));
+            }
+            return Poll::Pending;
+        }
         match std::mem::replace(&mut progress.stage, Stage::Over) {
             Stage::Done(result) => Poll::Ready(result),
-            Stage::Over => panic!("a job is polled after its result was taken"),
-            stage => {
-                progress.stage = stage;
-                if !progress.wake.as_ref().is_some_and(|wake| wake.will_wake(cx.waker())) {
-                    progress.wake = Some(Wake::new(cx.waker().clone(), Mailbox::of_this_thread()));
-                }
-                Poll::Pending
-            }
+            _ => panic!("a job is polled after its result was taken"),
         }
     }
 
