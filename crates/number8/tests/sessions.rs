@@ -111,6 +111,9 @@ async fn a5_who_logs_in_is_known_until_the_logout() {
     let lamp = ask(&server, "GET /lamp", &cookie, "").await;
     assert_eq!(lamp.status(), 200);
     assert!(lamp.content().starts_with("joe "), "{}", lamp.0);
+    // No cache gives it to somebody else, or to who has logged out.
+    assert_eq!(lamp.field("Cache-Control"), "private, no-cache");
+    assert_eq!(ask(&server, "GET /lamp", JOE, "").await.field("Cache-Control"), "");
 
     let gone = ask(&server, "POST /.number8/logout", &format!("{OURS}{cookie}"), "").await;
     assert_eq!((gone.status(), gone.field("Location")), (303, "/.number8/login"));

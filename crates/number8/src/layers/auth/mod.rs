@@ -153,9 +153,9 @@ impl Layer for Auth {
         }
     }
 
-    fn after(&self, head: &Head<'_>, _: &Caller, response: Response) -> Response {
+    fn after(&self, head: &Head<'_>, caller: &Caller, response: Response) -> Response {
         match &self.0 {
-            Way::Accounts(_, Some(login)) => login.after(head, response),
+            Way::Accounts(_, Some(login)) => login.after(head, caller, response),
             _ => response,
         }
     }

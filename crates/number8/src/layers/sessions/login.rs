@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use super::{Sessions, page, way_back};
 use crate::app::{not_allowed, options};
 use crate::body::Body;
+use crate::caller::Caller;
 use crate::handler::Call;
 use crate::layer::{Before, Waited};
 use crate::layers::auth::checker::{Asked, Checker, Verdict};
@@ -131,7 +132,17 @@ impl Login {
     }
 
     /// Shows browsers the form in place of a refusal that logging in could help.
-    pub(in crate::layers) fn after(&self, head: &Head<'_>, response: Response) -> Response {
+    pub(in crate::layers) fn after(
+        &self,
+        head: &Head<'_>,
+        caller: &Caller,
+        response: Response,
+    ) -> Response {
+        // SECURITY: that a request with a cookie is for one person is told to caches by nothing else (RFC 9111 §3.5), and
+        // after a logout the browser shall not show what it keeps.
+        if caller.form_token.is_some() && response.field("Cache-Control").is_none() {
+            return response.with_known("Cache-Control", "private, no-cache");
+        }
         if response.status() != 401 || head.has(Known::Authorization) {
             return response;
         }
