@@ -54,6 +54,7 @@ mod results;
 mod rooms;
 mod router;
 mod routes;
+mod sandboxed;
 pub mod server;
 mod session;
 mod state;
@@ -94,6 +95,8 @@ pub use overlay::Overlay;
 pub use request::Request;
 pub use response::Response;
 pub use results::{Html, IntoResponse, Redirect};
+#[cfg(feature = "compression")]
+pub use rooms::assets::{Asset, Assets};
 #[cfg(feature = "events")]
 pub use rooms::events::{Event, EventError, Events};
 #[cfg(feature = "files")]
@@ -104,6 +107,7 @@ pub use rooms::uploads::Uploads;
 pub use rooms::websocket::WebSocket;
 pub use router::RouteError;
 pub use routes::Routes;
+pub use sandboxed::Sandboxed;
 pub use server::testing;
 pub use server::{Handle, Options, ServeError, Server};
 pub use session::{Session, SessionInput, SessionStep};

@@ -54,6 +54,12 @@ mod macros;
 mod layers;
 // What those hear who listen to each request.
 mod spans;
+// Files of people who are not trusted with everything.
+#[cfg(all(feature = "files", feature = "uploads"))]
+mod sandboxed;
+// Files that are part of the program.
+#[cfg(feature = "compression")]
+mod assets;
 // Connections that are handed over to another protocol.
 mod session;
 // Events to those who listen.

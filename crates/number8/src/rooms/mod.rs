@@ -1,5 +1,7 @@
 //! What a server can offer, one room each. A room imports the core and never another room.
 
+#[cfg(feature = "compression")]
+pub(crate) mod assets;
 #[cfg(feature = "events")]
 pub(crate) mod events;
 #[cfg(feature = "files")]

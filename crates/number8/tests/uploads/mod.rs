@@ -35,7 +35,8 @@ impl Shared {
     fn with(settings: impl FnOnce(Uploads) -> Uploads) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let uploads = Uploads::new(temp.path()).unwrap().sync(false).keep_free(0);
-        let both = ByMethod::new().with(Files::new(temp.path()).unwrap()).with(settings(uploads));
+        let files = Files::new(temp.path()).unwrap().forms(true);
+        let both = ByMethod::new().with(files).with(settings(uploads));
         let server = serve_app(writable().mount("/", both));
         Self { temp, server }
     }

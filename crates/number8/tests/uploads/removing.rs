@@ -42,3 +42,38 @@ fn u24_u25_files_and_folders_are_removed() {
     assert_eq!(shared.names(), set(&[]));
     assert!(outside.path().join("precious").exists());
 }
+
+/// Without scripts a browser has no DELETE.
+#[test]
+fn u24_a_form_removes_a_file_and_shows_the_listing() {
+    let shared = Shared::new();
+    for name in ["index.html", "a b", "sub/x"] {
+        shared.write(name, "");
+    }
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let page = shared.send("GET", "/?list", &[], b"");
+    let html = String::from_utf8_lossy(&page.body).into_owned();
+    for part in [
+        "<form method=\"post\" action=\"a%20b?delete\">",
+        "<form method=\"post\" action=\"sub/?delete\">",
+        "<form method=\"post\" enctype=\"multipart/form-data\" action=\"./?list\">",
+        "<a href=\"sub/?list\">",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let html = "Accept: text/html";
+    for (target, fields, status, location) in [
+        ("/a%20b?delete", &[form, html][..], 303, Some("./?list")),
+        ("/a%20b?delete", &[form, html], 404, None),
+        ("/sub/?delete", &[form, html], 409, None),
+        ("/sub/x?delete", &[form], 204, None),
+        ("/sub/?delete", &[form, html], 303, Some("../?list")),
+        // Content that is named so is content.
+        ("/y?delete", &["Content-Type: text/plain"], 201, Some("/y")),
+    ] {
+        let answer = shared.send("POST", target, fields, b"");
+        assert_eq!(answer.status, status, "{target}: {answer:?}");
+        assert_eq!(answer.field("Location"), location, "{target}");
+    }
+    assert_eq!(shared.names(), set(&["index.html", "y"]));
+}

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 
+use super::listing::html::Forms;
 use super::listing::{self, View};
 use super::load::Missing;
 use super::refuse;
@@ -20,7 +21,7 @@ use crate::store::{Dir, OpenError};
 const TURN_CHUNKS: u32 = 4;
 
 /// Reads a folder on the lane, and sends its listing as it is made.
-pub(super) fn list(lane: &Lane, dir: Dir, path: Vec<u8>, view: View) -> Answer {
+pub(super) fn list(lane: &Lane, dir: Dir, path: Vec<u8>, view: View, forms: Forms) -> Answer {
     let Ok(job) = lane.submit(move || dir.list(&view.options())) else {
         return refuse::busy().into();
     };
@@ -33,7 +34,7 @@ pub(super) fn list(lane: &Lane, dir: Dir, path: Vec<u8>, view: View) -> Answer {
         let (body, mime) = if view.json {
             (stream(listing::json::document(&path, view, listing)), "application/json")
         } else {
-            (stream(listing::html::page(&path, view, listing)), "text/html; charset=utf-8")
+            (stream(listing::html::page(&path, view, listing, forms)), "text/html; charset=utf-8")
         };
         Response::new(200, body)
             .with_known("Content-Type", mime)

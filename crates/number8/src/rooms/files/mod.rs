@@ -49,6 +49,7 @@ use crate::store::{OpenError, Reach, Root, RootOptions, SafePath};
 use cache::Cache;
 use entry::Entry;
 use listing::View;
+use listing::html::Forms;
 use load::{Found, Missing, Patience, Wish};
 use mime::Types;
 
@@ -97,6 +98,7 @@ struct Settings {
     spa: Option<Vec<u8>>,
     listing: bool,
     page_entries: usize,
+    forms: bool,
     types: Types,
     headers: Vec<(String, Vec<u8>)>,
     fresh_ms: u64,
@@ -133,6 +135,7 @@ impl Files {
                     spa: None,
                     listing: true,
                     page_entries: listing::PAGE_ENTRIES,
+                    forms: false,
                     types: Types::default(),
                     headers: Vec::new(),
                     fresh_ms: FRESH_MS,
@@ -166,6 +169,13 @@ impl Files {
     #[must_use]
     pub fn listing_page(self, entries: usize) -> Self {
         self.change(|inner| inner.settings.page_entries = entries.max(1))
+    }
+
+    /// Whether listings have forms that add and remove files, for those who may. Something else has to answer them: an
+    /// [`Uploads`](crate::Uploads) in the same place. Default no.
+    #[must_use]
+    pub fn forms(self, forms: bool) -> Self {
+        self.change(|inner| inner.settings.forms = forms)
     }
 
     /// The media type of files with this extension.
@@ -255,7 +265,7 @@ impl Inner {
         }
         let names_folder = call.path.is_empty() || call.path.ends_with(b"/");
         let may_list = call.may(Rights::LIST);
-        let mut wants_listing = view.json && self.settings.listing && names_folder;
+        let mut wants_listing = (view.json || view.list) && self.settings.listing && names_folder;
         let may_read = call.may(Rights::READ).and_then(|()| match names_folder {
             true => self.may_read_index(call),
             false => Ok(()),
@@ -276,18 +286,31 @@ impl Inner {
         let accept = call.head.joined(Known::Accept).unwrap_or_default();
         let html = b"text/html";
         let page = accept.windows(html.len()).any(|part| part.eq_ignore_ascii_case(html));
-        // `?json` asks for the listing, whatever else is there; Accept only for its looks.
+        // `?json` and `?list` ask for the listing, whatever else is there; Accept only for its looks.
         let wish = Wish { listing: wants_listing, page };
-        view.json |= prefers_json(&accept);
+        view.json |= !view.list && prefers_json(&accept);
         match self.find(call.path, wish, Patience::Never) {
             Err(Missing::Open(OpenError::WouldBlock)) => {
                 self.find_on_lane(call, view, wish, may_list)
             }
             Ok(Found::Folder { dir, path }) => match may_list {
-                Ok(()) => folder::list(call.lane, dir, path, view),
+                Ok(()) => folder::list(call.lane, dir, path, view, self.forms(call)),
                 Err(refusal) => refusal.into_response().into(),
             },
             found => self.found(found, call.head, call.path, call.lane).into(),
+        }
+    }
+
+    /// The forms of a listing that this caller has a use for.
+    fn forms(&self, call: &Call<'_>) -> Forms {
+        if !self.settings.forms {
+            return Forms::default();
+        }
+        let rights = call.access().rights(call.caller.user.as_deref(), &call.url_path());
+        Forms {
+            token: call.caller.form_token.clone(),
+            add: rights.contains(Rights::CREATE),
+            remove: rights.contains(Rights::DELETE),
         }
     }
 
@@ -354,6 +377,7 @@ impl Inner {
     ) -> Answer {
         let inner = Arc::clone(self);
         let (head, path, lane) = (call.head.to_owned(), call.path.to_vec(), call.lane.clone());
+        let forms = self.forms(call);
         let job = lane.submit({
             let (inner, path) = (Arc::clone(&inner), path.clone());
             move || inner.find(&path, wish, Patience::Waits)
@@ -365,7 +389,7 @@ impl Inner {
                     if let Err(refusal) = may_list {
                         return refusal.into_response();
                     }
-                    folder::list(&lane, dir, path, view).wait().await
+                    folder::list(&lane, dir, path, view, forms).wait().await
                 }
                 Ok(found) => inner.found(found, &head.head(), &path, &lane),
                 Err(_) => refuse::failed(),

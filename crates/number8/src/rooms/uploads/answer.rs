@@ -2,6 +2,8 @@
 
 use std::io;
 
+use number8_proto::headers::Known;
+use number8_proto::http1::Head;
 use number8_proto::uri::encode_path_segment;
 
 use super::conditions::strong_etag;
@@ -95,6 +97,26 @@ pub(super) fn written(prefix: &[u8], written: &Written) -> Response {
         response = response.with_known("ETag", strong_etag(&written.meta));
     }
     response
+}
+
+/// Whether a person is to see the answer.
+pub(super) fn is_browser(head: &Head<'_>) -> bool {
+    let accept = head.joined(Known::Accept).unwrap_or_default();
+    let html = b"text/html";
+    accept.windows(html.len()).any(|part| part.eq_ignore_ascii_case(html))
+}
+
+/// The same answer; where it is a success and there is a page to show, that page.
+pub(super) fn then_show(answer: Answer, page: Option<&'static str>) -> Answer {
+    let Some(page) = page else { return answer };
+    let show = move |response: Response| match response.status() {
+        200..300 => Response::new(303, Body::empty()).with_known("Location", page),
+        _ => response,
+    };
+    match answer {
+        Answer::Ready(response) => show(response).into(),
+        Answer::Later(answer) => Answer::later(async move { show(answer.await) }),
+    }
 }
 
 /// The path of a URL that leads to a place in the folder.

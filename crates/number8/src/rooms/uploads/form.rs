@@ -8,6 +8,7 @@ use std::task::Context;
 
 use number8_proto::headers::Known;
 use number8_proto::http1::Head;
+use number8_proto::uri::Query;
 
 use super::Inner;
 use super::answer::{self, Fail, refused};
@@ -52,10 +53,14 @@ pub(super) fn store(
     inner.check_head(call.head)?;
     let content_type = call.head.get(Known::ContentType).unwrap_or_default();
     let permits = Permits::of(&call);
-    let accept = call.head.joined(Known::Accept).unwrap_or_default();
-    let html = b"text/html";
-    let is_browser = accept.windows(html.len()).any(|part| part.eq_ignore_ascii_case(html));
-    let page = is_browser.then(|| answer::location(&folder.prefix, &folder.path, Kind::Directory));
+    let page = answer::is_browser(call.head).then(|| {
+        let mut page = answer::location(&folder.prefix, &folder.path, Kind::Directory);
+        // The form was on a listing that was asked for.
+        if Query::new(call.head.query().unwrap_or_default()).any(|pair| *pair.key == *b"list") {
+            page.extend_from_slice(b"?list");
+        }
+        page
+    });
     let form = Form { inner: Arc::clone(inner), folder, permits, page, lane: call.lane.clone() };
     let body = call.body.limit(inner.settings.bytes_max);
     let parts =

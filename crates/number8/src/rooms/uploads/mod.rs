@@ -213,6 +213,11 @@ impl Inner {
                 "the name of a file does not end with a slash; POST makes a folder",
             )),
             Method::Put => self.store(call, target),
+            Method::Post if remove::is_asked(call.head) => {
+                let page = remove::page_after(call.head, &target);
+                let removed = remove::answer(self, &call, target)?;
+                Ok(answer::then_show(removed, page))
+            }
             Method::Post if form::is_form(call.head) => form::store(self, call, target),
             Method::Post if target.path.names_folder() => self.make_folder(&call, target),
             Method::Post => self.store(call, target),

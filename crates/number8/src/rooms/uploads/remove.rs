@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use number8_proto::headers::Known;
 use number8_proto::http1::Head;
 use number8_proto::uri::Query;
 
@@ -37,6 +38,20 @@ pub(super) fn answer(
         claim.remove(is_forced)?;
         Ok(Response::new(204, Body::empty()))
     })
+}
+
+/// A form cannot send DELETE: it posts nothing to `?delete`.
+pub(super) fn is_asked(head: &Head<'_>) -> bool {
+    let query = head.query().unwrap_or_default();
+    let content_type = head.get(Known::ContentType).unwrap_or_default();
+    content_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+        && Query::new(query).any(|pair| *pair.key == *b"delete")
+}
+
+/// The listing of the folder above, for a browser.
+pub(super) fn page_after(head: &Head<'_>, target: &Target) -> Option<&'static str> {
+    let up = if target.path.names_folder() { "../?list" } else { "./?list" };
+    answer::is_browser(head).then_some(up)
 }
 
 /// `?force=1`, and nothing like it.

@@ -5,12 +5,34 @@ use std::fmt::{self, Write};
 use super::{Utc, View, chunks, href, pages, sort_key};
 use crate::store::{Entry, Kind, Listing, Sort};
 
+/// Forms that change the folder, for those who may.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forms {
+    /// What they send back ([`Caller::form_token`](crate::Caller::form_token)).
+    pub(crate) token: Option<Box<str>>,
+    /// Whether files can be added.
+    pub(crate) add: bool,
+    /// Whether entries can be removed.
+    pub(crate) remove: bool,
+}
+
+impl Forms {
+    /// The query of a form's action.
+    fn query(&self, what: &str) -> String {
+        match &self.token {
+            Some(token) => format!("?{what}&amp;token={}", Escaped(token)),
+            None => format!("?{what}"),
+        }
+    }
+}
+
 /// Makes the page for the folder at the decoded URL path `path`, which begins and ends with `/`; at `/` it has no link to
 /// a parent folder.
 pub(crate) fn page(
     path: &[u8],
     view: View,
     listing: Listing,
+    forms: Forms,
 ) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
     let path = String::from_utf8_lossy(path);
     let mut head = format!(
@@ -28,7 +50,7 @@ pub(crate) fn page(
 "#,
         Escaped(&path)
     );
-    crumbs(&mut head, &path);
+    crumbs(&mut head, &path, view.list);
     head += "<main>\n<table>\n";
     head += &format!("<caption>{}</caption>\n<thead>\n<tr>", summary(&view, &listing));
     for (sort, heading) in COLUMNS {
@@ -36,7 +58,9 @@ pub(crate) fn page(
     }
     head += "</tr>\n</thead>\n<tbody>\n";
     if path != "/" {
-        head += "<tr><td colspan=\"3\"><a href=\"../\">.. <small>(parent folder)</small></a></td></tr>\n";
+        head += "<tr><td colspan=\"3\"><a href=\"../";
+        head += if view.list { "?list" } else { "" };
+        head += "\">.. <small>(parent folder)</small></a></td></tr>\n";
     }
 
     let mut foot = "</tbody>\n</table>\n".to_owned();
@@ -47,11 +71,19 @@ pub(crate) fn page(
         foot += "<p>This folder holds more than that. The rest is not shown.</p>\n";
     }
     pager(&mut foot, &view, &listing);
+    if forms.add {
+        foot += &format!(
+            "<form method=\"post\" enctype=\"multipart/form-data\" action=\"./{}\">\n<label>Add files \
+             <input type=\"file\" name=\"file\" multiple required></label> <button>Upload</button>\n</form>\n",
+            forms.query("list")
+        );
+    }
     foot += "</main>\n</body>\n</html>\n";
-    chunks(head, listing.entries, row, foot)
+    chunks(head, listing.entries, move |out, entry| row(out, entry, view.list, &forms), foot)
 }
 
-fn crumbs(out: &mut String, path: &str) {
+fn crumbs(out: &mut String, path: &str, list: bool) {
+    let list = if list { "?list" } else { "" };
     *out += "<nav aria-label=\"Folders above\">\n<ol>";
     let names: Vec<_> = path.split('/').filter(|name| !name.is_empty()).collect();
     let mut above = names.len();
@@ -59,7 +91,9 @@ fn crumbs(out: &mut String, path: &str) {
         let name = Escaped(name);
         *out += &match above {
             0 => format!("<li><h1><bdi>{name}</bdi></h1></li>"),
-            _ => format!("<li><a href=\"{}\"><bdi>{name}</bdi></a></li>", "../".repeat(above)),
+            _ => {
+                format!("<li><a href=\"{}{list}\"><bdi>{name}</bdi></a></li>", "../".repeat(above))
+            }
         };
         above = above.saturating_sub(1);
     }
@@ -98,7 +132,7 @@ fn column(out: &mut String, view: &View, sort: Sort, heading: &str) {
     );
 }
 
-fn row(out: &mut String, entry: &Entry) {
+fn row(out: &mut String, entry: &Entry, list: bool, forms: &Forms) {
     let name = String::from_utf8_lossy(&entry.name);
     let name = Escaped(&name);
     let (slash, size) = match entry.kind {
@@ -110,14 +144,25 @@ fn row(out: &mut String, entry: &Entry) {
     };
     let time = Utc::from_ns(entry.modified_ns);
     let (day, clock) = (time.day(), time.clock());
+    let href = href(entry);
+    let query = if list && entry.kind == Kind::Directory { "?list" } else { "" };
+    let removal = if forms.remove { removal(&href, forms) } else { String::new() };
     *out += &format!(
-        "<tr><td class=\"name\"><a href=\"{}\"><bdi>{name}</bdi>{slash}</a></td>\
+        "<tr><td class=\"name\"><a href=\"{href}{query}\"><bdi>{name}</bdi>{slash}</a>{removal}</td>\
          <td class=\"size\">{size}</td>\
          <td class=\"modified\"><time datetime=\"{time}\" title=\"{day} {clock} UTC\">\
          {day}<span> {}</span></time></td></tr>\n",
-        href(entry),
         &clock[..5],
     );
+}
+
+/// In two steps, so that nothing is lost by a slip.
+fn removal(href: &str, forms: &Forms) -> String {
+    format!(
+        "<details><summary>Delete</summary><form method=\"post\" action=\"{href}{}\">\
+         <button>Yes, delete it</button></form></details>",
+        forms.query("delete")
+    )
 }
 
 fn pager(out: &mut String, view: &View, listing: &Listing) {

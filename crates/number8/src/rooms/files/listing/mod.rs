@@ -19,6 +19,8 @@ use crate::store::{Entry, Kind, ListOptions, Listing, Sort};
 pub(crate) struct View {
     /// `json`: the JSON document, whatever Accept says.
     pub(crate) json: bool,
+    /// `list`: the HTML page, whatever stands for the folder.
+    pub(crate) list: bool,
     /// `sort=name`, `size` or `modified`.
     pub(crate) sort: Sort,
     /// `order=asc` or `desc`.
@@ -32,7 +34,14 @@ pub(crate) struct View {
 impl View {
     /// What is shown when nothing is asked for.
     pub(crate) fn new(page_entries: usize) -> Self {
-        Self { json: false, sort: Sort::Name, descending: false, page: 1, page_entries }
+        Self {
+            json: false,
+            list: false,
+            sort: Sort::Name,
+            descending: false,
+            page: 1,
+            page_entries,
+        }
     }
 
     /// Reads the query, without its `?`. What we do not know is left out: somebody else's parameter is no error.
@@ -40,6 +49,7 @@ impl View {
         for pair in query.split('&') {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("json", _) => self.json = true,
+                ("list", _) => self.list = true,
                 ("sort", "name") => self.sort = Sort::Name,
                 ("sort", "size") => self.sort = Sort::Size,
                 ("sort", "modified") => self.sort = Sort::Modified,
@@ -66,6 +76,9 @@ impl View {
         let mut pairs = Vec::new();
         if self.json {
             pairs.push("json".to_owned());
+        }
+        if self.list {
+            pairs.push("list".to_owned());
         }
         if self.sort != Sort::Name || self.descending {
             let order = if self.descending { "desc" } else { "asc" };
@@ -98,9 +111,9 @@ fn pages(view: &View, listing: &Listing) -> usize {
 fn chunks(
     head: String,
     entries: Vec<Entry>,
-    row: fn(&mut String, &Entry),
+    row: impl Fn(&mut String, &Entry) + Send + 'static,
     foot: String,
-) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
+) -> impl Iterator<Item = Vec<u8>> + Send {
     let mut entries = entries.into_iter().peekable();
     let rows = std::iter::from_fn(move || {
         entries.peek()?;

@@ -28,7 +28,7 @@ fn view(query: &str) -> View {
 }
 
 fn html(path: &str, query: &str, listing: Listing) -> String {
-    let chunks = html::page(path.as_bytes(), view(query), listing);
+    let chunks = html::page(path.as_bytes(), view(query), listing, html::Forms::default());
     String::from_utf8(chunks.flatten().collect()).unwrap()
 }
 
@@ -260,8 +260,9 @@ fn times_are_calendar_dates() {
 #[test]
 fn long_pages_come_in_small_chunks() {
     let entries: Vec<_> = (0..1000).map(|n| entry(format!("{n}").as_bytes(), n, 0)).collect();
-    let sizes: Vec<_> =
-        html::page(b"/", view(""), listing(entries)).map(|chunk| chunk.len()).collect();
+    let sizes: Vec<_> = html::page(b"/", view(""), listing(entries), html::Forms::default())
+        .map(|chunk| chunk.len())
+        .collect();
     assert_eq!(sizes.len(), 2 + 1000_usize.div_ceil(CHUNK_ENTRIES));
     assert!(sizes.iter().all(|&size| size > 0 && size < 32 * 1024), "{sizes:?}");
 }

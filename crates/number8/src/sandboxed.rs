@@ -1,0 +1,97 @@
+//! Files of people who are not trusted with everything that a page of ours may do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::access::{Access, Rights, Rule};
+use crate::handler::{Answer, Call, Handler};
+use crate::response::Response;
+
+/// What may change a page that is there, or make one.
+const WRITING: Rights = Rights::RW.without(Rights::RO).without(Rights::DELETE);
+
+/// Serves the files of a handler in a sandbox, where somebody may write them who has not a certain right elsewhere.
+///
+/// SECURITY: an HTML or SVG file is a page of this site. Where pages of this site can do something for their visitor, such
+/// as to run programs, whoever may put files there could do it in the name of everybody who looks at them. In a sandbox
+/// (CSP `sandbox`) scripts run, and the page is of no site: it gets no cookie, and every request of it is one of another
+/// site.
+///
+/// ```no_run
+/// use number8::access::{Access, Rights, Rule};
+/// use number8::{App, Files, Sandboxed};
+///
+/// let rules = [Rule::user("ann", "/", Rights::ALL)?, Rule::user("joe", "/in", Rights::UP)?];
+/// let access = Access::new(rules);
+/// // What is below /in is Joe's, and Joe may not run programs.
+/// let files = Sandboxed::new(Files::new("site")?, &access, Rights::RUN, "/.number8/run");
+/// let app = App::new().access(access).mount("/", files);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sandboxed<H> {
+    handler: H,
+    /// Who may write somewhere and has not the right; `None` is everyone.
+    strangers: Vec<Option<Arc<str>>>,
+}
+
+impl<H: Handler> Sandboxed<H> {
+    /// In a sandbox is what anybody may write who has not all of `rights` at the path `at`. The rules are those of the app.
+    pub fn new(handler: H, access: &Access, rights: Rights, at: &str) -> Self {
+        let is_stranger = |user: Option<&str>| !access.rights(user, at.as_bytes()).contains(rights);
+        let mut strangers: Vec<Option<Arc<str>>> = Vec::new();
+        if access.everyone_may_any(WRITING) && is_stranger(None) {
+            strangers.push(None);
+        }
+        let writers = access.rules().iter().filter(|rule| rule.rights().intersects(WRITING));
+        for user in writers.filter_map(Rule::named) {
+            if is_stranger(Some(user))
+                && !strangers.iter().any(|seen| seen.as_deref() == Some(user))
+            {
+                strangers.push(Some(user.into()));
+            }
+        }
+        Self { handler, strangers }
+    }
+
+    /// Whether a stranger may write this path, or, where it names a folder, something in it that may stand for it.
+    fn is_strange(&self, access: &Access, path: &[u8]) -> bool {
+        let is_folder = path.ends_with(b"/");
+        self.strangers.iter().any(|user| {
+            let writes = |path: &[u8]| access.rights(user.as_deref(), path).intersects(WRITING);
+            let below = || access.rules().iter().map(|rule| rule.path().as_bytes());
+            writes(path) || is_folder && below().filter(|rule| rule.starts_with(path)).any(writes)
+        })
+    }
+}
+
+impl<H: Handler> Handler for Sandboxed<H> {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        if self.strangers.is_empty() || !self.is_strange(call.access(), &call.url_path()) {
+            return self.handler.handle(call);
+        }
+        match self.handler.handle(call) {
+            Answer::Ready(response) => sandboxed(response).into(),
+            Answer::Later(answer) => Answer::later(async move { sandboxed(answer.await) }),
+        }
+    }
+
+    fn allow(&self) -> &str {
+        self.handler.allow()
+    }
+}
+
+/// A listing has no ETag, and is a page of ours with nothing of theirs in it but names.
+fn sandboxed(response: Response) -> Response {
+    if response.field("ETag").is_none() {
+        return response;
+    }
+    response
+        .with_known("Content-Security-Policy", "sandbox allow-scripts allow-forms")
+        .with_known("X-Content-Type-Options", "nosniff")
+}
+
+impl<H> fmt::Debug for Sandboxed<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandboxed").field("strangers", &self.strangers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,59 @@
+//! Files in a sandbox: those that somebody may write who may not run programs.
+
+use std::fs;
+
+use number8::access::{Access, Rights, Rule};
+use number8::{App, Files, Sandboxed};
+
+/// The head of the answer to GET of this path by anybody.
+async fn head(access: &Access, files: Files, path: &str) -> String {
+    let files = Sandboxed::new(files, access, Rights::RUN, "/.number8/run");
+    let server = App::new().access(access.clone()).mount("/", files).test();
+    let client = server.connect();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let answer = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
+    answer.split("\r\n\r\n").next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn design_7_files_of_strangers_are_no_pages_of_ours() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::create_dir_all(temp.path().join("in/sub")).unwrap();
+    fs::create_dir_all(temp.path().join("plain")).unwrap();
+    for name in ["index.html", "in/a.html", "in/sub/a.svg", "in/index.html", "b.html"] {
+        fs::write(temp.path().join(name), "<script>alert(1)</script>").unwrap();
+    }
+    let ann = || Rule::user("ann", "/", Rights::ALL).unwrap();
+    let joe = |path: &str, rights| Rule::user("joe", path, rights).unwrap();
+    let all = || Rule::everyone("/", Rights::RO).unwrap();
+    let run = || joe("/.number8/run", Rights::RUN);
+    let cases = [
+        // Only Ann writes, and she may run programs.
+        (vec![ann(), all()], "/in/a.html", false),
+        (vec![ann(), all(), joe("/", Rights::RO)], "/", false),
+        (vec![ann(), all(), joe("/", Rights::RO | Rights::DELETE)], "/", false),
+        (vec![ann(), all(), joe("/in", Rights::UP)], "/in/a.html", true),
+        (vec![ann(), all(), joe("/in", Rights::UP)], "/in/sub/a.svg", true),
+        (vec![ann(), all(), joe("/in", Rights::UP)], "/b.html", false),
+        (vec![ann(), all(), joe("/in", Rights::UP)], "/%69n/a.html", true),
+        (vec![ann(), all(), joe("/in", Rights::WO)], "/in/", true),
+        (vec![ann(), all(), joe("/in", Rights::MOVE)], "/in/a.html", true),
+        // What stands for a folder may be theirs.
+        (vec![ann(), all(), joe("/in/index.html", Rights::OVERWRITE)], "/in/", true),
+        (vec![ann(), all(), joe("/in/index.html", Rights::OVERWRITE)], "/in/a.html", false),
+        // Whoever may run programs may do all of it anyway.
+        (vec![ann(), all(), joe("/in", Rights::UP), run()], "/in/a.html", false),
+        (vec![ann(), Rule::everyone("/", Rights::RW).unwrap()], "/b.html", true),
+        // A listing is ours.
+        (vec![ann(), Rule::everyone("/", Rights::RW).unwrap()], "/plain/", false),
+    ];
+    for (rules, path, want) in cases {
+        let access = Access::new(rules);
+        let head = head(&access, Files::new(temp.path()).unwrap(), path).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+        let csp = "\r\nContent-Security-Policy: sandbox allow-scripts allow-forms\r\n";
+        let found = [format!("{head}\r\n").contains(csp), head.contains("nosniff")];
+        assert_eq!(found, [want, want], "{path} {access:?}: {head}");
+    }
+}
