@@ -1,4 +1,4 @@
-# `make run` serves the example site; `make test` installs what it needs and
+# `make run` opens the board for the example site; `make test` installs what it needs and
 # runs everything that CI runs. The rest is for those who work on number8.
 
 SITE ?= examples/site
@@ -7,7 +7,7 @@ MINUTES ?= 1
 .PHONY: run test check bench fuzz clean
 
 run:
-	cargo run --release -p number8-cli -- $(SITE)
+	cargo run --release -p number8-cli -- board $(SITE)
 
 test:
 	.ci/install

@@ -21,6 +21,8 @@ pub struct Access {
     pub limits: AuthLimits,
     /// How long logins by the page last; `None` where there is no such page.
     pub sessions: Option<SessionLimits>,
+    /// The password of the one account, where it was made for this run.
+    pub made_password: Option<String>,
     /// Whether everyone may also write from other machines.
     pub insecure: bool,
 }
@@ -86,6 +88,7 @@ impl Access {
             accounts: has_accounts.then_some(accounts),
             limits: limits(settings)?,
             sessions: sessions(settings)?,
+            made_password: None,
             insecure: settings.switch("insecure")?,
         })
     }

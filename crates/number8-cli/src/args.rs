@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use clap_complete::Shell;
+use number8::accounts::random_text;
 
 use crate::config::Config;
 use crate::explain::Question;
@@ -16,6 +18,9 @@ use crate::problem::Problem;
 use crate::service::Service;
 use crate::settings::{Origin, Setting, Settings};
 
+/// Of 31 kinds: more than anybody can try, and still typed into a phone.
+const PASSWORD_DIGITS: usize = 12;
+
 const ABOUT: &str = "Serve a folder over HTTP, fast and safely";
 
 const EXAMPLES: &str = "\
@@ -24,6 +29,7 @@ Examples:
   number8 ~/Music --qr                 share a folder and show its address as a QR code
   number8 report.pdf -p 0              share one file on any free port
   number8 site --spa --log combined    serve a single-page application
+  number8 board                        the same with pages to add, change and remove files
   number8 -b 127.0.0.1 -b unix:/run/number8.sock site
 
 Every option is also an environment variable (NUMBER8_PORT is --port) and a key of the configuration file \
@@ -77,6 +83,8 @@ pub enum Stop {
 pub struct Invocation {
     flags: Settings,
     file: Option<PathBuf>,
+    /// For the board, where nobody gave one. It stays the same when the configuration is loaded again.
+    password: Arc<OnceLock<String>>,
 }
 
 impl Invocation {
@@ -99,10 +107,29 @@ impl Invocation {
             Some(path) => file::read(&path)?,
             None => Settings::default(),
         };
-        let settings =
-            self.flags.clone().over(environment).over(file).with_default_path()?.completed()?;
-        let config = Config { warnings, ..Config::check(&settings)? };
+        let mut settings = self.flags.clone().over(environment).over(file).with_default_path()?;
+        let is_made = settings.switch("board")? && !settings.name_somebody();
+        if is_made {
+            settings = settings.with_admin(self.password()?);
+        }
+        let settings = settings.completed()?;
+        let mut config = Config { warnings, ..Config::check(&settings)? };
+        config.access.made_password =
+            is_made.then(|| self.password().map(str::to_owned)).transpose()?;
         Ok((settings, config))
+    }
+
+    fn new(flags: Settings, file: Option<PathBuf>) -> Self {
+        Self { flags, file, password: Arc::default() }
+    }
+
+    fn password(&self) -> Result<&str, Problem> {
+        if self.password.get().is_none() {
+            let made = random_text(PASSWORD_DIGITS)
+                .map_err(|error| Problem::failure(error.to_string()))?;
+            let _ = self.password.set(made);
+        }
+        Ok(self.password.get().map_or("", String::as_str))
     }
 }
 
@@ -118,6 +145,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
         }
         Some(("explain", explain)) => return Ok(explained(explain)),
         Some(("service", service)) => return serviced(service),
+        Some(("board", board)) => return Ok(serving(board, true)),
         Some((_, config)) => {
             if let Some((_, check)) = config.subcommand()
                 && let Some(path) = check.get_one::<PathBuf>("file")
@@ -140,13 +168,37 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
         })?;
         return Ok(Action::Print(page));
     }
-    let invocation =
-        Invocation { flags: flags(&matches), file: matches.get_one::<PathBuf>("config").cloned() };
-    Ok(if matches.get_flag("print-config") {
-        Action::PrintConfig(invocation)
-    } else {
-        Action::Serve(invocation)
-    })
+    Ok(serving(&matches, false))
+}
+
+/// What asks to serve, with pages for it or without.
+fn serving(matches: &ArgMatches, with_board: bool) -> Action {
+    let mut flags = flags(matches);
+    if with_board && let Some(board) = options::find("board") {
+        flags.set(board, Setting { origin: Origin::Flag, values: vec!["true".to_owned()] });
+    }
+    let invocation = Invocation::new(flags, matches.get_one::<PathBuf>("config").cloned());
+    match matches.get_flag("print-config") {
+        true => Action::PrintConfig(invocation),
+        false => Action::Serve(invocation),
+    }
+}
+
+/// `board`, which takes the arguments of serving.
+fn board() -> Command {
+    let all = options::all().filter(|option| option.name != "board");
+    Command::new("board")
+        .about("Serve a folder with pages for people: files, programs, a terminal, events (a folder of this name is served as ./board)")
+        .args_override_self(true)
+        .args([config_file(), print_config()])
+        .args(all.map(|option| arg(option).hide(!option.is_positional)))
+}
+
+fn print_config() -> Arg {
+    Arg::new("print-config")
+        .long("print-config")
+        .action(ArgAction::SetTrue)
+        .help("Print what would be served with as a configuration file")
 }
 
 /// `explain`, which takes every option of serving. Whatever would be served plays no part.
@@ -162,7 +214,7 @@ fn explained(matches: &ArgMatches) -> Action {
         flags.set(path, Setting { origin: Origin::Flag, values: vec![".".to_owned()] });
     }
     let file = matches.get_one::<PathBuf>("config").cloned();
-    Action::Explain(question, Invocation { flags, file })
+    Action::Explain(question, Invocation::new(flags, file))
 }
 
 /// `service`, whose `install` takes the arguments of serving behind its own.
@@ -283,7 +335,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args_override_self(true)
-        .subcommands([passwd, explain, service(), config]);
+        .subcommands([board(), passwd, explain, service(), config]);
     for section in SECTIONS {
         for option in section.options {
             let heading = (!option.is_positional).then_some(section.heading);
@@ -292,10 +344,7 @@ pub fn command() -> Command {
     }
     command.next_help_heading("Configuration and more").args([
         config_file(),
-        Arg::new("print-config")
-            .long("print-config")
-            .action(ArgAction::SetTrue)
-            .help("Print what would be served with as a configuration file"),
+        print_config(),
         Arg::new("print-completions")
             .long("print-completions")
             .value_name("SHELL")
@@ -350,9 +399,11 @@ fn flags(matches: &ArgMatches) -> Settings {
     let mut settings = Settings::default();
     for option in options::all() {
         let values = match option.kind {
-            Kind::Switch if matches.get_flag(option.name) => vec!["true".to_owned()],
-            Kind::Switch => continue,
             // A subcommand does not know all of them.
+            Kind::Switch if matches!(matches.try_get_one::<bool>(option.name), Ok(Some(true))) => {
+                vec!["true".to_owned()]
+            }
+            Kind::Switch => continue,
             _ => match matches.try_get_many::<String>(option.name) {
                 Ok(Some(values)) => values.cloned().collect(),
                 _ => continue,

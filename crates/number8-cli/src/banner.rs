@@ -78,6 +78,9 @@ pub fn text(
     for url in &urls {
         text.push_str(&format!("  {:width$}  {}\n", url.text, url.reach));
     }
+    if config.board {
+        text.push_str(&board(config, &urls));
+    }
     if config.listen.qr {
         match urls.iter().find(|url| url.is_for_others).and_then(|url| qr(&url.text, in_colour)) {
             Some(code) => text.push_str(&code),
@@ -95,6 +98,27 @@ pub fn status(config: &Config, places: &[Place]) -> String {
         config.files.mounts.iter().map(|mount| mount.path.to_string_lossy()).collect();
     let places: Vec<_> = places.iter().map(Place::to_string).collect();
     one_line(&format!("serving {} at {}", folders.join(", "), places.join(", ")))
+}
+
+/// Where the pages are, who can log in there, and what that is worth.
+fn board(config: &Config, urls: &[Url]) -> String {
+    let mut text = String::new();
+    if let Some(url) = urls.iter().find(|url| url.text.starts_with("http:")) {
+        text.push_str(&format!("The board: {}.number8/board\n", url.text));
+    }
+    match &config.access.made_password {
+        Some(password) => text.push_str(&format!(
+            "  log in as admin with the password {password} (made for this run; --auth sets another)\n"
+        )),
+        None if config.access.accounts.is_some() => text.push_str("  log in with an account of yours\n"),
+        None => text.push_str("  there are no accounts: everyone may do what is allowed\n"),
+    }
+    if config.access.accounts.is_some() && urls.iter().any(|url| url.is_for_others) {
+        text.push_str(
+            "  passwords travel unencrypted: use a network that you trust, or a proxy with TLS\n",
+        );
+    }
+    text
 }
 
 /// What everyone may do, and whether somebody may do more.

@@ -23,6 +23,8 @@ pub struct Config {
     pub access: Access,
     /// How files are taken.
     pub uploads: Uploads,
+    /// Whether there are pages for all of it.
+    pub board: bool,
     /// Where it is served.
     pub listen: Listen,
     /// What every answer has.
@@ -206,6 +208,7 @@ impl Config {
             files: files(settings)?,
             access: Access::check(settings)?,
             uploads: uploads(settings)?,
+            board: settings.switch("board")?,
             listen: listen(settings)?,
             answers: answers(settings)?,
             log: log(settings)?,

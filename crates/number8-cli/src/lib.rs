@@ -6,6 +6,7 @@
 //! Nothing here speaks HTTP.
 
 pub mod access;
+mod app;
 pub mod args;
 pub mod banner;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod file;
 pub mod mdns;
 pub mod notify;
 pub mod options;
+mod pages;
 pub mod passwd;
 pub mod problem;
 pub mod serve;

@@ -245,6 +245,13 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        heading: "The board",
+        options: &[Opt::switch(
+            "board",
+            "Pages for people: files, and what else is on; the same as number8 board",
+        )],
+    },
+    Section {
         heading: "Uploads",
         options: &[
             Opt::new("max-upload", Size, "SIZE", "The largest upload; 0 for what the disk holds")

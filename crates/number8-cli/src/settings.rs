@@ -124,6 +124,20 @@ impl Settings {
         Ok(self)
     }
 
+    /// Whether these say who there is.
+    pub fn name_somebody(&self) -> bool {
+        ["auth", "auth-file", "token"].iter().any(|name| self.by_name.contains_key(name))
+    }
+
+    /// These settings with one account that may do everything, if they name nobody.
+    #[must_use]
+    pub fn with_admin(mut self, password: &str) -> Settings {
+        if !self.name_somebody() {
+            self.fall_back("auth", &format!("admin:{password}@/:all"));
+        }
+        self
+    }
+
     /// These settings with the default of every option that has one.
     ///
     /// # Errors
@@ -134,6 +148,9 @@ impl Settings {
                 self.fall_back(option.name, value);
             }
         }
+        if self.switch("board")? {
+            self.fall_back("events", "/.number8/events");
+        }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         self.fall_back("io-threads", &cores.to_string());
         self.fall_back("lane-threads", &cores.max(2).to_string());
@@ -142,7 +159,7 @@ impl Settings {
         self.fall_back("cache-size", &units::size_text((ram / 16).min(64 << 20)));
         self.fall_back("max-buffered", &units::size_text((ram / 8).min(256 << 20)));
 
-        if !["auth", "auth-file", "token"].iter().any(|name| self.by_name.contains_key(name)) {
+        if !self.name_somebody() {
             self.fall_back("allow", "ro");
         }
         let is_patient = self.switch("lenient")?;

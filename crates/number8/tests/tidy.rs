@@ -60,7 +60,9 @@ const RULES: &[Rule] = &[
             // The configuration file, read before there is a server.
             "crates/number8-cli/src/file.rs",
             // Pages for errors, read once at the start.
-            "crates/number8-cli/src/serve.rs",
+            "crates/number8-cli/src/app.rs",
+            // The pages, read when the command is built.
+            "crates/number8-cli/build.rs",
             // /proc and the standard streams, for defaults.
             "crates/number8-cli/src/settings.rs",
             // Units for systemd are written, never served.

@@ -6,6 +6,8 @@
 mod access;
 // What each option changes in the answers.
 mod answers;
+// Pages for people.
+mod board;
 // How long clients are waited for and how much is taken from them.
 mod limits;
 // Addresses, Unix sockets, and sockets that were handed over.

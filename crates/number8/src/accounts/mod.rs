@@ -189,6 +189,31 @@ impl File {
     }
 }
 
+/// Letters and digits that nobody can guess, for a password (16 of them are enough) or a nonce: five bits each, less a
+/// little. None looks like another.
+///
+/// ```
+/// let password = number8::accounts::random_text(16)?;
+/// assert_eq!(password.len(), 16);
+/// # Ok::<(), number8::accounts::AccountError>(())
+/// ```
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn random_text(length: usize) -> Result<String, AccountError> {
+    const DIGITS: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let mut bytes = [0_u8; 32];
+        getrandom::fill(&mut bytes).map_err(|_| AccountError::NoRandomness)?;
+        // Each digit is as likely as any other.
+        let fair = bytes.iter().filter(|byte| usize::from(**byte) < DIGITS.len() * 8);
+        let digits = fair.map(|byte| char::from(DIGITS[usize::from(*byte) % DIGITS.len()]));
+        text.extend(digits.take(length - text.len()));
+    }
+    Ok(text)
+}
+
 /// A name that a rule can be about.
 fn rule_name(name: &str) -> Result<(), AccountError> {
     Rule::user(name, "/", Rights::NONE).map(drop).map_err(|_| AccountError::Name)

@@ -1,0 +1,230 @@
+//! The app that a configuration describes: who may do what, what is mounted where.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use bytes::Bytes;
+use number8::access::Rights;
+use number8::layers::auth::Auth;
+use number8::layers::cors::{Cors, FILE_FIELDS};
+use number8::layers::proxies::Proxies;
+use number8::layers::same_origin::SameOrigin;
+use number8::layers::sessions::{Login, Sessions};
+use number8::{
+    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Reach, Sandboxed, Uploads,
+};
+use rustix::system::uname;
+
+use crate::config::{Config, Listen};
+use crate::pages::{Home, Pages};
+use crate::problem::{Problem, say};
+use crate::serve::Logs;
+
+/// What stays when the configuration is loaded again.
+pub(crate) struct Kept {
+    pub(crate) logs: Logs,
+    /// Who listens goes on listening.
+    pub(crate) events: Events,
+    /// Who has logged in stays so.
+    pub(crate) sessions: Sessions,
+}
+
+impl Kept {
+    pub(crate) fn new(config: &Config, logs: &Logs) -> Result<Self, Problem> {
+        let limits = config.access.sessions.unwrap_or_default();
+        let sessions =
+            Sessions::with_limits(limits).map_err(|error| Problem::failure(error.to_string()))?;
+        Ok(Self { logs: logs.clone(), events: Events::new(), sessions })
+    }
+}
+
+/// The app that the configuration describes.
+pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
+    let logs = &kept.logs;
+    let mut app = App::new().health(config.answers.health.clone()).dump(logs.dump.clone());
+    if !config.answers.server_header {
+        app = app.server_name(None);
+    }
+    if let Some(sink) = &logs.access {
+        let log = AccessLog { format: config.log.format.clone(), sink: Arc::clone(sink) };
+        app = app.access_log(log);
+    }
+    if !config.listen.hosts.is_empty() {
+        app = app.hosts(config.listen.hosts.iter().cloned());
+    }
+    for (name, value) in &config.answers.headers {
+        app = app
+            .header(name, value)
+            .map_err(|error| Problem::config(format!("header {name}: {error}")))?;
+    }
+    for (status, path) in &config.files.error_pages {
+        let content = fs::read(path)
+            .map_err(|error| Problem::failure(format!("error page {}: {error}", path.display())))?;
+        let content_type = number8::media_type(path.as_os_str().as_encoded_bytes());
+        app = app.error_page(*status, ErrorPage { content_type, content: Bytes::from(content) });
+    }
+    let prefix = &config.listen.path_prefix;
+    let events = config.answers.events.as_ref().map(|path| format!("{prefix}{path}"));
+    let pages = config.board.then(|| Pages::new(prefix, events));
+    app = guard(app, config, &kept.sessions, pages.as_ref())?;
+    for mount in &config.files.mounts {
+        let url = format!("{}{}", config.listen.path_prefix, mount.url);
+        let files = trusted(files(config, &mount.path)?, config);
+        let mut here = ByMethod::new();
+        if mount.url == "/"
+            && let Some(pages) = &pages
+        {
+            let index = trusted(self::files(config, &mount.path)?.listing(false), config);
+            here = here.with(Home { page: Overlay::new(index, pages.home()), rest: files });
+        } else {
+            here = here.with(files);
+        }
+        if let Some(uploads) = uploads(config, &mount.path)? {
+            here = here.with(uploads);
+        }
+        app = app.mount(&url, here);
+    }
+    if let Some(path) = &config.answers.events {
+        app = app.mount(&format!("{}{path}", config.listen.path_prefix), kept.events.clone());
+    }
+    Ok(match &pages {
+        Some(pages) => pages.mount(app),
+        None => app,
+    })
+}
+
+/// What people put there who may not run programs is no page of ours, where pages of ours can run them.
+fn trusted(files: Files, config: &Config) -> Sandboxed<Files> {
+    let rules = &config.access.rules;
+    let (rights, at) = match config.board {
+        true => (Rights::RUN | Rights::REPL, format!("{}/.number8/run", config.listen.path_prefix)),
+        false => (Rights::NONE, "/".to_owned()),
+    };
+    Sandboxed::new(files, rules, rights, &at)
+}
+
+/// Who may do what: whose word counts, whose pages may ask, who asks, and the rules.
+fn guard(
+    app: App,
+    config: &Config,
+    sessions: &Sessions,
+    pages: Option<&Pages>,
+) -> Result<App, Problem> {
+    let (listen, access) = (&config.listen, &config.access);
+    let proxies = Proxies::new(listen.trusted_proxies.iter().copied());
+    let proxies = if listen.proxy_protocol { proxies.announce() } else { proxies };
+    let mut app = app.proxies(proxies).access(access.rules.clone());
+    let origins = config.answers.cors.as_deref();
+    if let Some(origins) = origins {
+        let cors = match origins {
+            [] => Cors::any().methods("GET, HEAD"),
+            _ => Cors::origins(origins).map(Cors::credentials),
+        };
+        let cors = cors.and_then(|cors| cors.exposed(FILE_FIELDS));
+        let cors = cors.map_err(|error| Problem::config(format!("cors: {error}")))?;
+        app = app.layer(cors.private_network());
+    }
+    let has_login = access.accounts.is_some() && access.sessions.is_some();
+    // Where nothing can be done, no page of another site can do it.
+    if access.anybody_acts() || has_login {
+        app = app.layer(same_origin(listen, origins.unwrap_or_default()));
+    }
+    Ok(match &access.accounts {
+        Some(accounts) => {
+            let tell = |problem: &_| say(&format!("{problem}; the old accounts stay in use"));
+            let auth = Auth::with_limits(accounts.clone(), access.limits.clone(), tell);
+            app.layer(match has_login {
+                true => {
+                    let login = Login::new(sessions.clone()).under(&listen.path_prefix);
+                    auth.login(match pages.cloned() {
+                        Some(pages) => login.page(move |page| pages.login(page)),
+                        None => login,
+                    })
+                }
+                false => auth,
+            })
+        }
+        None => app,
+    })
+}
+
+/// Our names, and the sites whose pages may act here.
+fn same_origin(listen: &Listen, origins: &[String]) -> SameOrigin {
+    let machine = uname().nodename().to_string_lossy().into_owned();
+    let own = SameOrigin::new().host(format!("{machine}.local")).host(machine);
+    let found = listen.mdns.iter().fold(own, |layer, name| layer.host(format!("{name}.local")));
+    let named = listen.hosts.iter().fold(found, |layer, name| layer.host(name));
+    origins.iter().fold(named, |layer, origin| layer.origin(origin))
+}
+
+/// What takes files into a folder, if anybody may write; `None` for a single file.
+fn uploads(config: &Config, path: &Path) -> Result<Option<Uploads>, Problem> {
+    if !config.access.anybody_writes() || !path.is_dir() {
+        return Ok(None);
+    }
+    let uploads = Uploads::with_reach(path, reach(config))
+        .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?
+        .max_bytes(config.uploads.bytes_max.unwrap_or(u64::MAX))
+        .on_clash(config.uploads.on_clash)
+        .keep_free(config.uploads.keep_free_bytes)
+        .sync(config.uploads.sync);
+    Ok(Some(uploads))
+}
+
+/// Removes what uploads of a killed process have left, beside the serving.
+pub(crate) fn sweep(config: &Config) {
+    let mut rooms = Vec::new();
+    for mount in &config.files.mounts {
+        // Where this fails, the app could not be made either.
+        rooms.extend(uploads(config, &mount.path).ok().flatten());
+    }
+    if rooms.is_empty() {
+        return;
+    }
+    let swept = thread::Builder::new().name("number8-sweep".to_owned()).spawn(move || {
+        for room in rooms {
+            match room.sweep() {
+                Ok(0) => {}
+                Ok(count) => {
+                    say(&format!("{count} unfinished uploads of a killed run are removed"));
+                }
+                Err(error) => say(&format!("unfinished uploads cannot be looked for: {error}")),
+            }
+        }
+    });
+    if let Err(error) = swept {
+        say(&format!("unfinished uploads cannot be looked for: {error}"));
+    }
+}
+
+fn reach(config: &Config) -> Reach {
+    Reach { hidden: config.files.hidden, follow_links: config.files.follow_symlinks }
+}
+
+fn files(config: &Config, path: &Path) -> Result<Files, Problem> {
+    // All mounts together keep as much as one alone.
+    let cache_bytes = config.files.cache_bytes / config.files.mounts.len().max(1) as u64;
+    let mut files = Files::with_reach(path, reach(config))
+        .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?
+        .index(config.files.index.iter().cloned())
+        .listing(config.files.listing)
+        .listing_page(config.files.listing_entries_max)
+        .forms(config.board)
+        .cache_bytes(usize::try_from(cache_bytes).unwrap_or(usize::MAX));
+    if let Some(page) = &config.files.spa {
+        files = files.single_page(page);
+    }
+    for (extension, mime) in &config.files.mime {
+        files = files
+            .mime(extension, mime)
+            .map_err(|error| Problem::config(format!("mime {extension}: {error}")))?;
+    }
+    if let Some(value) = &config.answers.cache_control {
+        files = files
+            .header("Cache-Control", value)
+            .map_err(|error| Problem::config(format!("cache-control: {error}")))?;
+    }
+    Ok(files)
+}

@@ -1,0 +1,135 @@
+//! `number8 board`: pages for people, as they are without scripts, and who may open them.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use super::{Served, sandbox};
+
+/// A board for `site`, and its password.
+fn board(folder: &std::path::Path, arguments: &[&str]) -> (Served, String) {
+    let mut command = crate::number8(folder);
+    command.args(["board", "site", "-b", "127.0.0.1:0"]).args(arguments);
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    let line = served.message("log in as admin");
+    let password = line.split("the password ").nth(1).unwrap().split(' ').next().unwrap();
+    let password = password.to_owned();
+    (served, password)
+}
+
+/// The whole answer to a request of a browser.
+fn ask(served: &Served, request: &str, fields: &str, form: &str) -> String {
+    let length = form.len();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: text/html\r\n\
+         Content-Length: {length}\r\n{fields}\r\n{form}"
+    );
+    served.connect().send(&text).rest()
+}
+
+fn field<'a>(answer: &'a str, name: &str) -> &'a str {
+    let mut values = answer.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    values.next().unwrap_or_default()
+}
+
+fn log_in(served: &Served, password: &str) -> String {
+    let answer =
+        ask(served, "POST /.number8/login", "", &format!("name=admin&password={password}"));
+    let cookie = field(&answer, "Set-Cookie").split(';').next().unwrap_or_default();
+    format!("Cookie: {cookie}\r\n")
+}
+
+#[test]
+fn issue_4_a_board_makes_a_password_and_keeps_it_over_a_reload() {
+    let folder = sandbox();
+    let (served, password) = board(folder.path(), &[]);
+    assert_eq!(password.len(), 12);
+    let told = served.messages().iter().filter(|line| line.contains(&password)).count();
+    assert_eq!(told, 1, "{:?}", served.messages());
+    let page = ask(&served, "GET /.number8/board", "", "");
+    assert_eq!(field(&page, "Location"), "/.number8/login?to=/.number8/board");
+    let cookie = log_in(&served, &password);
+    served.signal(Signal::HUP);
+    served.message("loaded again");
+    assert!(ask(&served, "GET /", &cookie, "").starts_with("HTTP/1.1 200 "));
+    assert!(log_in(&served, &password).contains("number8_session"));
+    let (other, another) = board(folder.path(), &[]);
+    assert_ne!(another, password);
+    assert!(!log_in(&other, &password).contains("number8_session"));
+}
+
+#[test]
+fn issue_4_without_scripts_forms_add_and_remove_files() {
+    let folder = sandbox();
+    let (served, password) = board(folder.path(), &[]);
+    let login = ask(&served, "GET /.number8/login", "", "");
+    for part in ["name=\"name\"", "name=\"password\"", "/.number8/assets/style.css"] {
+        assert!(login.contains(part), "{part}: {login}");
+    }
+    let policy = field(&login, "Content-Security-Policy");
+    assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    let cookie = log_in(&served, &password);
+    let list = ask(&served, "GET /?list", &cookie, "");
+    let action = |start: &str| {
+        let from = list.find(&format!("action=\"{start}")).unwrap_or_else(|| panic!("{list}"));
+        list[from + 8..].split('"').next().unwrap().replace("&amp;", "&")
+    };
+    let upload = format!("POST /{}", action("./?list").trim_start_matches("./"));
+    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"new.txt\"\r\n\r\nnew\r\n--b--\r\n";
+    let multipart = format!("{cookie}Content-Type: multipart/form-data; boundary=b\r\n");
+    let answer = ask(&served, &upload, &multipart, form);
+    assert_eq!(field(&answer, "Location"), "/?list", "{answer}");
+    assert_eq!(fs::read(folder.path().join("site/new.txt")).unwrap(), b"new");
+    // Without the token, from a browser that does not say where the form was, nothing happens.
+    let answer = ask(&served, "POST /?list", &multipart, &form.replace("new.txt", "other.txt"));
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    let remove = format!("POST /{}", action("model.glb"));
+    let urlencoded = format!("{cookie}Content-Type: application/x-www-form-urlencoded\r\n");
+    let answer = ask(&served, &remove, &urlencoded, "");
+    assert_eq!(field(&answer, "Location"), "./?list", "{answer}");
+    assert!(!folder.path().join("site/model.glb").exists());
+    let logout =
+        ask(&served, "POST /.number8/logout", &format!("{cookie}Origin: http://localhost\r\n"), "");
+    assert_eq!(field(&logout, "Location"), "/.number8/login");
+    assert!(ask(&served, "GET /?list", &cookie, "").starts_with("HTTP/1.1 303 "));
+}
+
+#[test]
+fn issue_4_the_first_page_is_the_index_or_the_board() {
+    let folder = sandbox();
+    let (served, password) = board(folder.path(), &[]);
+    let cookie = log_in(&served, &password);
+    assert!(ask(&served, "GET /", &cookie, "").ends_with("\r\n\r\nhello"));
+    fs::remove_file(folder.path().join("site/index.html")).unwrap();
+    super::until("the index is gone", || !ask(&served, "GET /", &cookie, "").ends_with("hello"));
+    let page = ask(&served, "GET /", &cookie, "");
+    let is_page = field(&page, "Location") == "/?list" || page.contains("aria-label=\"Pages\"");
+    assert!(is_page, "{page}");
+    // A program gets the listing.
+    let json = served.get_with("/", &format!("{cookie}Accept: application/json\r\n"));
+    assert!(json.contains("\"total\":"), "{json}");
+}
+
+#[test]
+fn a10_a_board_refuses_to_be_wide_open() {
+    let folder = sandbox();
+    let run = |arguments: &[&str]| {
+        let mut command = crate::number8(folder.path());
+        command.args(["board", "site", "-p", "0"]).args(arguments).output().unwrap()
+    };
+    let output = run(&["--allow", "all", "-b", "0.0.0.0"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(crate::complaint(&output).contains("--insecure"), "{}", crate::complaint(&output));
+    let output = run(&["--print-config"]);
+    let text = crate::stdout(&output);
+    for line in ["board = true # from --board", "auth = [\"admin:***@/:all\"]"] {
+        assert!(text.contains(line), "{text}");
+    }
+    // An account of one's own needs none that is made.
+    let mut command = crate::number8(folder.path());
+    command.args(["board", "site", "-b", "127.0.0.1:0", "-a", "joe:pw@/:all"]);
+    let served = Served::run(command);
+    served.message("log in with an account of yours");
+    assert!(!served.messages().iter().any(|line| line.contains("password ")));
+}
