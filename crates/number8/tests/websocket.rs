@@ -163,7 +163,9 @@ async fn x12_only_our_pages_open_a_websocket() {
         (request("/ws", "Sec-WebSocket-Protocol: c, a, b\r\n"), 101, "Sec-WebSocket-Protocol: a"),
         (request("/ws", "Sec-WebSocket-Protocol: c\r\n"), 101, ""),
         (request("/secret", ""), 403, ""),
-        (get(""), 426, ""),
+        // RFC 9110 §15.5.22: what would do, and that it is about this connection (§7.8).
+        (get(""), 426, "Upgrade: websocket"),
+        (get(""), 426, "Connection: Upgrade"),
         (
             get(&format!("Upgrade: websocket\r\nConnection: upgrade\r\n{KEY}")),
             426,

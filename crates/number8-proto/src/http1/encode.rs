@@ -148,6 +148,10 @@ fn put_head(out: &mut Vec<u8>, status: u16, fields: &Fields, size: BodySize) -> 
     let status = if (200..1000).contains(&status) { status } else { 500 };
     put_status_line(out, status);
     fields.put(out);
+    // RFC 9110 §15.5.22: it has to name a protocol, and there is one that we can change to.
+    if status == 426 {
+        out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\n");
+    }
     match size {
         // RFC 9110 §8.6: no Content-Length in 204.
         _ if status == 204 => {}
