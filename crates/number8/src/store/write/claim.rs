@@ -264,6 +264,14 @@ impl Claim {
         Err(WriteError::Clash(Clash::Exists))
     }
 
+    /// Waits until the name is on the disk, and those of folders that were made for it.
+    pub(super) fn sync_names(&self) -> Result<(), WriteError> {
+        for (parent, _) in &self.made.0 {
+            sys::sync_folder(parent)?;
+        }
+        Ok(sys::sync_folder(&self.folder)?)
+    }
+
     /// The change has been made.
     pub(super) fn written(mut self, created: bool) -> Result<Written, WriteError> {
         self.made.keep();

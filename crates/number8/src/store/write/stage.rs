@@ -19,8 +19,8 @@ use crate::store::{Meta, Root, SafePath};
 pub struct StageOptions {
     /// Bytes that have to stay free on the disk. Default 64 MiB.
     pub keep_free_bytes: u64,
-    /// Whether content has to be on the disk before it is seen, so that not even a power cut leaves a part of a file.
-    /// Default yes.
+    /// Whether content has to be on the disk before it is seen, and its name before the commit ends, so that a power cut
+    /// leaves no part of a file, and takes none that was told to be there. Default yes.
     pub sync: bool,
     /// Whether to use a hidden name even where the file system has files without one; slower, and as safe.
     pub named: bool,
@@ -159,23 +159,30 @@ impl Staged {
         for _ in 0..RACES_MAX {
             match (claim.look()?, on_clash) {
                 (Look::Nothing, _) => match self.put_in(&claim.folder, &claim.name) {
-                    Ok(()) => return claim.written(true),
+                    Ok(()) => return self.committed(claim, true),
                     // Somebody outside of this process was faster.
                     Err(Errno::EXIST) => {}
                     Err(error) => return Err(error.into()),
                 },
                 (Look::File(old), OnClash::Replace) => {
                     self.replace(&claim, &old)?;
-                    return claim.written(false);
+                    return self.committed(claim, false);
                 }
                 (_, OnClash::KeepBoth) => {
                     claim.take_free_name(|folder, name| self.put_in(folder, name))?;
-                    return claim.written(true);
+                    return self.committed(claim, true);
                 }
                 (look, _) => return Err(look.clash()),
             }
         }
         Err(WriteError::Clash(Clash::Exists))
+    }
+
+    /// The file has its name. That a power cut takes neither from it is waited for, where that was asked for.
+    fn committed(&self, claim: Claim, created: bool) -> Result<Written, WriteError> {
+        let synced = if self.options.sync { claim.sync_names() } else { Ok(()) };
+        let written = claim.written(created)?;
+        synced.map(|()| written)
     }
 
     fn write_all<'a>(&mut self, content: impl Iterator<Item = &'a [u8]>) -> Result<(), WriteError> {

@@ -127,6 +127,23 @@ pub(super) fn sync_content(file: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
+/// Waits until the names in a folder are on the disk.
+pub(super) fn sync_folder(folder: &OwnedFd) -> Result<(), Errno> {
+    // The descriptors that names are looked up with cannot be waited for.
+    let folder =
+        match retry_on_intr(|| rustix::fs::openat(folder, c".", READ_FOLDER, Mode::empty())) {
+            Ok(folder) => folder,
+            // A folder that we may write to and not read: there is no way to wait for it.
+            Err(Errno::ACCESS) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+    match retry_on_intr(|| rustix::fs::fsync(&folder)) {
+        // Not every file system has something to wait for.
+        Err(Errno::NOSYS | Errno::INVAL) => Ok(()),
+        result => result,
+    }
+}
+
 /// What is free for us; `None` where the file system does not tell.
 pub(super) fn space(file: impl AsFd) -> Result<Option<Space>, Errno> {
     let stat = match rustix::fs::fstatvfs(file) {
@@ -173,3 +190,19 @@ const PROC_SELF_FD: &str = "/proc/self/fd";
 
 /// The most slices that Linux takes in one call (`UIO_MAXIOV`).
 const SLICES_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sys::{LOOK_FOLDER, openat};
+
+    #[test]
+    fn a_folder_that_names_are_looked_up_with_can_be_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let parent: OwnedFd = std::fs::File::open(temp.path()).unwrap().into();
+        std::fs::create_dir(temp.path().join("folder")).unwrap();
+        let folder = openat(&parent, b"folder", LOOK_FOLDER).unwrap();
+        assert_eq!(rustix::fs::fsync(&folder), Err(Errno::BADF));
+        assert_eq!(sync_folder(&folder), Ok(()));
+    }
+}
