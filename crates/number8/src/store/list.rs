@@ -111,7 +111,19 @@ impl Dir {
     /// # Errors
     /// Those of getdents(2).
     pub fn list(self, options: &ListOptions) -> io::Result<Listing> {
-        let (mut found, truncated) = self.scan(options)?;
+        self.list_some(options, |_, _| true)
+    }
+
+    /// As [`Dir::list`], but as if nothing were there of which `is_shown`, asked for its name and kind, says no.
+    ///
+    /// # Errors
+    /// Those of getdents(2).
+    pub fn list_some(
+        self,
+        options: &ListOptions,
+        is_shown: impl Fn(&[u8], Kind) -> bool,
+    ) -> io::Result<Listing> {
+        let (mut found, truncated) = self.scan(options, is_shown)?;
         let total = found.len();
         let order = |a: &Found, b: &Found| a.compare(b, options);
         let entries = page(&mut found, options.offset, options.limit, order);
@@ -119,11 +131,17 @@ impl Dir {
         Ok(Listing { entries, total, offset: options.offset, truncated })
     }
 
-    fn scan(&self, options: &ListOptions) -> io::Result<(Vec<Found>, bool)> {
+    fn scan(
+        &self,
+        options: &ListOptions,
+        is_shown: impl Fn(&[u8], Kind) -> bool,
+    ) -> io::Result<(Vec<Found>, bool)> {
         let mut all = Vec::new();
         let mut truncated = false;
         sys::read_dir(&self.fd, |name, file_type| {
-            if let Some(found) = self.look(name, file_type, options.sort) {
+            if let Some(found) = self.look(name, file_type, options.sort)
+                && is_shown(&found.name, found.kind)
+            {
                 if all.len() == options.entries_max {
                     truncated = true;
                     return ControlFlow::Break(());

@@ -81,6 +81,89 @@ async fn a3_rules_decide_about_listing_and_reading() {
 }
 
 #[tokio::test]
+async fn a3_a_listing_shows_no_name_that_its_reader_may_not_open() {
+    let rule = |path, rights| Rule::everyone(path, rights).unwrap();
+    let rules = || {
+        [
+            rule("/", Rights::RO),
+            rule("/none", Rights::NONE),
+            rule("/drop", Rights::WO),
+            rule("/names", Rights::LIST),
+            rule("/bodies", Rights::READ),
+            rule("/secret.txt", Rights::NONE),
+            Rule::user("ada", "/", Rights::RO).unwrap(),
+            Rule::user("ada", "/open/ada", Rights::RO).unwrap(),
+            rule("/open/ada", Rights::NONE),
+            rule("/open/bob.txt", Rights::NONE),
+            Rule::user("bob", "/open/bob.txt/", Rights::RO).unwrap(),
+        ]
+    };
+    let site = Site::new(&[
+        ("none/a.txt", "a"),
+        ("drop/a.txt", "a"),
+        ("names/a.txt", "a"),
+        ("bodies/a.txt", "a"),
+        ("secret.txt", "a"),
+        ("secret.txt.zip", "a"),
+        ("open/ada/a.txt", "a"),
+        ("open/bob.txt", "a"),
+        ("open/c.txt", "a"),
+    ]);
+    let by_function = Access::default().file_acl(|path| match path {
+        b"/none/" | b"/secret.txt" => FileAcl::of_code(404),
+        b"/drop/" => FileAcl::WriteOnly,
+        _ => FileAcl::ReadOnly,
+    });
+    let root: &[&str] = &["bodies", "names", "open", "secret.txt.zip"];
+    for (access, target, user, shown) in [
+        (Access::new(rules()), "/", "", root),
+        (Access::new(rules()), "//", "", root),
+        (Access::new(rules()), "/", "ada", root),
+        (Access::new(rules()), "/?sort=size", "", &["bodies", "names", "open", "secret.txt.zip"]),
+        (Access::new(rules()), "/open/", "", &["c.txt"]),
+        (Access::new(rules()), "/%6fpen/", "", &["c.txt"]),
+        (Access::new(rules()), "/names/", "", &["a.txt"]),
+        (by_function, "/", "", root),
+        (Access::default(), "/open/", "", &["ada", "bob.txt", "c.txt"]),
+    ] {
+        let app = serve_to_named_users(&site, access);
+        let server = app.test();
+        let get = |accept: &'static str| {
+            let request = server.get(target).field("Accept", accept);
+            let request = if user.is_empty() { request } else { request.field("X-User", user) };
+            request.send()
+        };
+        let document: serde_json::Value = get("application/json").await.unwrap().json();
+        let list = document["list"].as_array().unwrap().iter();
+        let names: Vec<_> = list
+            .map(|entry| entry["path"].as_str().unwrap())
+            .filter(|&name| name != "..")
+            .collect();
+        assert_eq!(names, shown, "{target} {user}");
+        assert_eq!(document["total"], shown.len(), "{target} {user}");
+        let page = get("text/html").await.unwrap().text().to_owned();
+        for name in [
+            "none",
+            "drop",
+            "names",
+            "bodies",
+            "secret.txt",
+            "secret.txt.zip",
+            "ada",
+            "bob.txt",
+            "c.txt",
+        ] {
+            let link = |end| page.contains(&format!("href=\"{name}{end}\""));
+            assert_eq!(
+                link("/") || link(""),
+                shown.contains(&name),
+                "{target} {user} {name}: {page}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a4_u31_a_function_decides_about_files() {
     let site = Site::new(&[("a.txt", "a"), ("in/a.txt", "a"), ("gone/a.txt", "a")]);
     let access = || {

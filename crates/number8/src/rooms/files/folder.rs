@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,18 +12,59 @@ use super::listing::html::Forms;
 use super::listing::{self, View};
 use super::load::Missing;
 use super::refuse;
+use crate::access::{Access, Rights};
 use crate::body::Body;
-use crate::handler::Answer;
+use crate::handler::{Answer, Call};
 use crate::response::Response;
 use crate::server::lane::Lane;
-use crate::store::{Dir, OpenError};
+use crate::store::{Dir, Kind, OpenError};
 
 /// Chunks made in one turn before other connections get theirs.
 const TURN_CHUNKS: u32 = 4;
 
+/// Who reads a listing: what they may neither list nor read is not in it.
+pub(super) struct Reader {
+    access: Arc<Access>,
+    user: Option<Arc<str>>,
+    /// The path of the folder from the root of the server, decoded.
+    folder: Vec<u8>,
+}
+
+impl Reader {
+    /// `None` where everybody may see everything.
+    pub(super) fn of(call: &Call<'_>) -> Option<Self> {
+        let access = call.access();
+        if access.everywhere().intersects(Rights::RO) {
+            return None;
+        }
+        let mut folder = call.url_path().into_owned();
+        if !folder.ends_with(b"/") {
+            folder.push(b'/');
+        }
+        Some(Self { access: Arc::clone(access), user: call.caller.user.clone(), folder })
+    }
+
+    fn sees(&self, name: &[u8], kind: Kind) -> bool {
+        let slash: &[u8] = if kind == Kind::Directory { b"/" } else { b"" };
+        let path = [&self.folder, name, slash].concat();
+        self.access.rights(self.user.as_deref(), &path).intersects(Rights::RO)
+    }
+}
+
 /// Reads a folder on the lane, and sends its listing as it is made.
-pub(super) fn list(lane: &Lane, dir: Dir, path: Vec<u8>, view: View, forms: Forms) -> Answer {
-    let Ok(job) = lane.submit(move || dir.list(&view.options())) else {
+pub(super) fn list(
+    lane: &Lane,
+    dir: Dir,
+    path: Vec<u8>,
+    view: View,
+    forms: Forms,
+    reader: Option<Reader>,
+) -> Answer {
+    let read = move || match reader {
+        Some(reader) => dir.list_some(&view.options(), |name, kind| reader.sees(name, kind)),
+        None => dir.list(&view.options()),
+    };
+    let Ok(job) = lane.submit(read) else {
         return refuse::busy().into();
     };
     Answer::later(async move {

@@ -48,6 +48,7 @@ use crate::server::lane::Lane;
 use crate::store::{OpenError, Reach, Root, RootOptions, SafePath};
 use cache::Cache;
 use entry::Entry;
+use folder::Reader;
 use listing::View;
 use listing::html::Forms;
 use load::{Found, Missing, Patience, Wish};
@@ -294,7 +295,10 @@ impl Inner {
                 self.find_on_lane(call, view, wish, may_list)
             }
             Ok(Found::Folder { dir, path }) => match may_list {
-                Ok(()) => folder::list(call.lane, dir, path, view, self.forms(call)),
+                Ok(()) => {
+                    let (forms, reader) = (self.forms(call), Reader::of(call));
+                    folder::list(call.lane, dir, path, view, forms, reader)
+                }
                 Err(refusal) => refusal.into_response().into(),
             },
             found => self.found(found, call.head, call.path, call.lane).into(),
@@ -377,7 +381,7 @@ impl Inner {
     ) -> Answer {
         let inner = Arc::clone(self);
         let (head, path, lane) = (call.head.to_owned(), call.path.to_vec(), call.lane.clone());
-        let forms = self.forms(call);
+        let (forms, reader) = (self.forms(call), Reader::of(call));
         let job = lane.submit({
             let (inner, path) = (Arc::clone(&inner), path.clone());
             move || inner.find(&path, wish, Patience::Waits)
@@ -389,7 +393,7 @@ impl Inner {
                     if let Err(refusal) = may_list {
                         return refusal.into_response();
                     }
-                    folder::list(&lane, dir, path, view, forms).wait().await
+                    folder::list(&lane, dir, path, view, forms, reader).wait().await
                 }
                 Ok(found) => inner.found(found, &head.head(), &path, &lane),
                 Err(_) => refuse::failed(),
