@@ -190,6 +190,56 @@ async fn g11_a_balancer_announces_its_client() {
     }
 }
 
+#[tokio::test]
+async fn g11_connections_are_counted_for_the_client_that_a_balancer_names() {
+    let proxies = Proxies::new(["10.0.0.0/8".parse::<Proxy>().unwrap()]).announce();
+    let mut options = Options::default();
+    options.limits.connections_per_client_max = 2;
+    let app = App::new().get("/", async || "Hello, world.").proxies(proxies);
+    let server = TestServer::new(app, options);
+    let mut open = Vec::new();
+    let mut ask = async |client: &str, header: String, status: u16| {
+        let connection = server.connect_from("10.0.0.1:1".parse().unwrap());
+        let request = header + "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            assert_eq!(connection.read(&mut byte).await.unwrap(), 1);
+            answer.push(byte[0]);
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{client}: {answer}");
+        open.push((client.to_owned(), connection));
+        if client == "192.0.2.1" && status == 503 {
+            open.retain(|(client, _)| client != "192.0.2.1");
+        }
+    };
+    let tcp = |client: &str| format!("PROXY TCP4 {client} 10.0.0.1 4711 80\r\n");
+    // As many for each as it may have, however many come by one balancer.
+    for (client, status) in [
+        ("192.0.2.1", 200),
+        ("192.0.2.2", 200),
+        ("192.0.2.1", 200),
+        ("192.0.2.2", 200),
+        ("192.0.2.3", 200),
+        ("192.0.2.1", 503),
+        // Its other connections have ended with that one.
+        ("192.0.2.1", 200),
+        ("192.0.2.2", 503),
+    ] {
+        ask(client, tcp(client), status).await;
+        // Those that are closed leave.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+    // What a balancer does not name is its own.
+    for status in [200, 200, 503] {
+        ask("10.0.0.1", "PROXY UNKNOWN\r\n".into(), status).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_balancer_that_says_nothing_is_not_waited_for_for_ever() {
     let proxies = Proxies::new(["10.0.0.0/8".parse::<Proxy>().unwrap()]).announce();

@@ -443,15 +443,15 @@ impl Host<Accepted> for Dealer {
 /// Gives a connection to the worker with the fewest. It counts from here on, so that the next one goes
 /// elsewhere, and the end waits for it.
 fn deal(accepted: Accepted, workers: &[Dealt]) {
-    let client = match &accepted {
-        Accepted::Tcp(_, peer) => Some(peer.ip()),
+    let peer = match &accepted {
+        Accepted::Tcp(_, peer) => Some(*peer),
         Accepted::Unix(_) => None,
     };
     let Some((worker, thread)) = workers.iter().min_by_key(|(worker, _)| worker.connections())
     else {
         return;
     };
-    let Some(place) = worker.enter(client) else { return };
+    let Some(place) = worker.enter(peer) else { return };
     match thread {
         None => serve_connection(accepted, place),
         // A worker that is gone serves nobody: the connection closes.

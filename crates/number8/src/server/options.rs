@@ -79,7 +79,8 @@ pub struct Limits {
     pub body_bytes_max: u64,
     /// Connections at once (503).
     pub connections_max: usize,
-    /// Connections at once from one address, or from one /64 of IPv6 (503).
+    /// Connections at once from one address, or from one /64 of IPv6 (503); of a balancer that announces its clients
+    /// ([`Proxies::announce`](crate::layers::proxies::Proxies::announce)), from each of those.
     pub connections_per_client_max: usize,
     /// Bytes held for unfinished requests and unsent answers, over all connections; above it, new
     /// requests are answered 503.

@@ -146,11 +146,18 @@ impl Shared {
             self.admitted.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
-        let Some(client) = client else { return true };
+        let has_place = client.is_none_or(|client| self.admit_client(client));
+        if !has_place {
+            self.admitted.fetch_sub(1, Ordering::AcqRel);
+        }
+        has_place
+    }
+
+    /// Whether this client may have one more connection; then it is counted in.
+    fn admit_client(&self, client: IpAddr) -> bool {
         let mut clients = lock(&self.clients);
         let of_client = clients.entry(network(client)).or_default();
-        if *of_client >= limits.connections_per_client_max {
-            self.admitted.fetch_sub(1, Ordering::AcqRel);
+        if *of_client >= self.options.limits.connections_per_client_max {
             return false;
         }
         *of_client += 1;
@@ -248,7 +255,6 @@ pub(crate) struct Current {
 #[derive(Debug)]
 pub(crate) struct Entry {
     index: usize,
-    client: Option<IpAddr>,
     is_admitted: bool,
     waker: OnceLock<Waker>,
     /// In milliseconds of [`clock::monotonic_ms`]; `u64::MAX` is never.
@@ -275,9 +281,20 @@ pub(crate) enum Standing {
 pub(crate) struct Place {
     pub(crate) worker: Arc<Worker>,
     pub(crate) entry: Arc<Entry>,
+    /// Whose connection it counts as.
+    client: Option<IpAddr>,
 }
 
 impl Place {
+    /// A balancer says whose connection it is; false where that client has as many as it may.
+    pub(crate) fn identify(&mut self, client: Option<IpAddr>) -> bool {
+        let is_admitted = client.is_none_or(|client| self.worker.shared.admit_client(client));
+        if is_admitted {
+            self.client = client;
+        }
+        is_admitted
+    }
+
     /// False: the connection is only told that there are too many.
     pub(crate) fn is_admitted(&self) -> bool {
         self.entry.is_admitted
@@ -286,7 +303,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.worker.leave(&self.entry);
+        self.worker.leave(&self.entry, self.client);
     }
 }
 
@@ -333,8 +350,11 @@ impl Worker {
     }
 
     /// A place for a new connection; `None` where there are so many that it cannot even be told so.
-    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, peer: Option<SocketAddr>) -> Option<Place> {
         let shared = &self.shared;
+        // A balancer is no client: whose connection it is will be told, see `Place::identify`.
+        let is_client = !shared.app().expects_header(peer);
+        let client = peer.filter(|_| is_client).map(|peer| peer.ip());
         let is_admitted = shared.admit(client);
         if !is_admitted {
             let refused =
@@ -351,7 +371,6 @@ impl Worker {
         });
         let entry = Arc::new(Entry {
             index,
-            client,
             is_admitted,
             waker: OnceLock::new(),
             deadline_ms: AtomicU64::new(u64::MAX),
@@ -362,16 +381,16 @@ impl Worker {
         drop(table);
         self.beat.begin();
         self.busy.notify_one();
-        Some(Place { worker: Arc::clone(self), entry })
+        Some(Place { worker: Arc::clone(self), entry, client })
     }
 
-    fn leave(&self, entry: &Entry) {
+    fn leave(&self, entry: &Entry, client: Option<IpAddr>) {
         let mut table = lock(&self.table);
         table.entries[entry.index] = None;
         table.vacant.push(entry.index);
         drop(table);
         if entry.is_admitted {
-            self.shared.dismiss(entry.client);
+            self.shared.dismiss(client);
         }
         self.shared.connections.fetch_sub(1, Ordering::AcqRel);
         if self.shared.stop() != Stop::No {

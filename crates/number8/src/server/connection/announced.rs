@@ -23,6 +23,10 @@ impl<T: Transport + Unpin> Connection<T> {
                 work.input.used(proxied.length);
                 self.peer = proxied.client.or(self.peer);
                 self.phase = Phase::Receive;
+                if !self.place.identify(self.peer.map(|peer| peer.ip())) {
+                    self.note(Closed::TooMany);
+                    self.refuse(turn, work, 503, "too many connections");
+                }
                 return Ok(Flow::Again);
             }
             Ok(None) => {}
