@@ -4,10 +4,14 @@
 SITE ?= examples/site
 MINUTES ?= 1
 
-.PHONY: run test check bench fuzz clean
+.PHONY: run web test check bench fuzz clean
 
-run:
+run: web
 	cargo run --release -p number8-cli -- board $(SITE)
+
+# The scripts of the pages; without Node.js the pages work without.
+web:
+	@if command -v npm >/dev/null; then .ci/web; else echo "npm is missing: the pages will be without scripts" >&2; fi
 
 test:
 	.ci/install
@@ -29,4 +33,4 @@ fuzz:
 
 clean:
 	cargo clean
-	rm -rf tests/browser/node_modules
+	rm -rf tests/browser/node_modules web/node_modules web/dist

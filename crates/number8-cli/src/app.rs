@@ -18,7 +18,7 @@ use number8::{
 use rustix::system::uname;
 
 use crate::config::{Config, Listen};
-use crate::pages::{Home, Pages};
+use crate::pages::{Home, Pages, Telling};
 use crate::problem::{Problem, say};
 use crate::serve::Logs;
 
@@ -82,7 +82,10 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
             here = here.with(files);
         }
         if let Some(uploads) = uploads(config, &mount.path)? {
-            here = here.with(uploads);
+            here = match config.board {
+                true => here.with(Telling { handler: uploads, events: kept.events.clone() }),
+                false => here.with(uploads),
+            };
         }
         app = app.mount(&url, here);
     }

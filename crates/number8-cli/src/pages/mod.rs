@@ -9,7 +9,7 @@ use number8::access::Rights;
 use number8::accounts::random_text;
 use number8::layers::sessions::LoginPage;
 use number8::{
-    Answer, App, Asset, Assets, Call, Handler, IntoResponse, Method, Redirect, Response,
+    Answer, App, Asset, Assets, Call, Events, Handler, IntoResponse, Method, Redirect, Response,
 };
 
 use self::template::{Template, escaped};
@@ -113,6 +113,39 @@ impl<P: Handler, R: Handler> Handler for Home<P, R> {
 
     fn allow(&self) -> &str {
         self.rest.allow()
+    }
+}
+
+/// Tells those who look at the files that somebody has changed something. What it was is told to nobody: who listens may
+/// not be allowed to see it.
+pub(crate) struct Telling<H> {
+    pub(crate) handler: H,
+    pub(crate) events: Events,
+}
+
+/// The topic that pages with files listen to.
+const FILES_TOPIC: &str = "files";
+
+impl<H: Handler> Handler for Telling<H> {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        if matches!(call.head.method(), Method::Get | Method::Head | Method::Options) {
+            return self.handler.handle(call);
+        }
+        let events = self.events.clone();
+        let tell = move |response: Response| {
+            if response.status() < 400 {
+                events.dispatch_to(FILES_TOPIC, "changed");
+            }
+            response
+        };
+        match self.handler.handle(call) {
+            Answer::Ready(response) => tell(response).into(),
+            Answer::Later(answer) => Answer::later(async move { tell(answer.await) }),
+        }
+    }
+
+    fn allow(&self) -> &str {
+        self.handler.allow()
     }
 }
 

@@ -1,0 +1,182 @@
+// The page with the files: what a person does with it, with a mouse, a keyboard or a thumb.
+
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
+import { openBrowser, openPage, serve } from "./number8.mjs";
+
+let browser, folder, server;
+
+before(async () => {
+  browser = await openBrowser();
+});
+
+after(() => browser?.close());
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "number8-"));
+  await mkdir(join(folder, "sub"));
+  await writeFile(join(folder, "hello.txt"), "hello\n");
+  await writeFile(join(folder, "sub/a.txt"), "a");
+  await writeFile(join(folder, "<b>&.txt"), "odd");
+  server = await serve(folder, "--board", "--auth", "admin:pw@/:all");
+});
+
+afterEach(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function open(options = DESK) {
+  const opened = await openPage(browser, options);
+  await logIn(opened.page, server.url, "/.number8/files");
+  await opened.page.getByRole("link", { name: "hello.txt" }).waitFor();
+  return opened;
+}
+
+const exists = (name) => stat(join(folder, name)).then(() => true, () => false);
+
+/** What is no trouble: streams that end with the page. */
+const serious = (troubles) => troubles.filter((trouble) => !/\.number8\/events/.test(trouble));
+
+test("f16: files are added, renamed and deleted, and nothing comes from elsewhere", async () => {
+  const { page, troubles, close } = await open();
+  const hosts = new Set();
+  page.on("request", (request) => hosts.add(new URL(request.url()).host));
+  await page.locator("input[type=file]").first().setInputFiles([
+    { name: "new.txt", mimeType: "text/plain", buffer: Buffer.from("new") },
+    { name: "ü%2f?.txt", mimeType: "text/plain", buffer: Buffer.from("odd name") },
+  ]);
+  await page.getByText("2 files are there.").waitFor();
+  assert.equal(await readFile(join(folder, "new.txt"), "utf8"), "new");
+  assert.equal(await readFile(join(folder, "ü%2f?.txt"), "utf8"), "odd name");
+
+  await page.getByLabel("Select new.txt").check();
+  await page.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("dialog").getByRole("textbox").fill("old.txt");
+  await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("link", { name: "old.txt" }).waitFor();
+  assert.ok((await exists("old.txt")) && !(await exists("new.txt")));
+
+  await page.getByLabel("Select old.txt").check();
+  await page.getByLabel("Select sub").check();
+  await page.getByRole("button", { name: "Delete 2" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  assert.ok(await exists("sub/a.txt"));
+  await page.getByRole("button", { name: "Delete 2" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("2 entries are deleted.").waitFor();
+  assert.deepEqual((await readdir(folder)).sort(), ["<b>&.txt", "hello.txt", "ü%2f?.txt"].sort());
+  assert.deepEqual([...hosts], hosts.size ? [new URL(server.url).host] : []);
+  assert.deepEqual(serious(troubles), []);
+  await close();
+});
+
+test("f16: a file that is there is replaced only when asked, and a taken name is told of", async () => {
+  const { page, close } = await open();
+  const again = { name: "hello.txt", mimeType: "text/plain", buffer: Buffer.from("other") };
+  await page.locator("input[type=file]").first().setInputFiles([again]);
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "hello\n");
+  await page.locator("input[type=file]").first().setInputFiles([again]);
+  await page.getByRole("dialog").getByRole("button", { name: "Replace" }).click();
+  await page.getByText("1 file is there.").waitFor();
+  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "other");
+  await page.getByLabel("Select hello.txt").check();
+  await page.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("dialog").getByRole("textbox").fill("<b>&.txt");
+  await page.keyboard.press("Enter");
+  await page.getByText("there is <b>&.txt already").waitFor();
+  assert.equal(await readFile(join(folder, "<b>&.txt"), "utf8"), "odd");
+  await close();
+});
+
+test("f16: files and folders are dropped", async () => {
+  const { page, close } = await open();
+  const transfer = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["dropped"], "dropped.txt"));
+    return transfer;
+  });
+  await page.dispatchEvent("#files", "drop", { dataTransfer: transfer });
+  await page.getByRole("link", { name: "dropped.txt" }).waitFor();
+  assert.equal(await readFile(join(folder, "dropped.txt"), "utf8"), "dropped");
+  // A folder that is chosen comes with its own folders.
+  const source = await mkdtemp(join(tmpdir(), "number8-"));
+  await mkdir(join(source, "tree/deep"), { recursive: true });
+  await writeFile(join(source, "tree/deep/leaf.txt"), "leaf");
+  await page.locator("input[type=file]").nth(1).setInputFiles(join(source, "tree"));
+  await page.getByRole("link", { name: "tree/" }).waitFor();
+  assert.equal(await readFile(join(folder, "tree/deep/leaf.txt"), "utf8"), "leaf");
+  await rm(source, { recursive: true });
+  await close();
+});
+
+test("f16: a text is changed, and what somebody else has changed meanwhile is not lost", async () => {
+  // A tag is strong when the file is two seconds old.
+  const old = new Date(Date.now() - 60_000);
+  const { utimes } = await import("node:fs/promises");
+  await utimes(join(folder, "hello.txt"), old, old);
+  const { page, close } = await open();
+  await page.getByRole("link", { name: "hello.txt" }).click();
+  await page.locator(".cm-content").fill("changed\n");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("hello.txt is saved.").waitFor();
+  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "changed\n");
+  await writeFile(join(folder, "hello.txt"), "somebody else's");
+  await page.locator(".cm-content").fill("mine");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("somebody has changed it since").waitFor();
+  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "somebody else's");
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Throw it away" }).click();
+  await page.getByRole("link", { name: "sub/" }).waitFor();
+  await close();
+});
+
+test("f16: what somebody else does shows at once", async () => {
+  const { page, close } = await open();
+  const answer = await fetch(server.url + "theirs.txt", {
+    method: "PUT",
+    headers: { Authorization: `Basic ${btoa("admin:pw")}` },
+    body: "theirs",
+  });
+  assert.equal(answer.status, 201);
+  await page.getByRole("link", { name: "theirs.txt" }).waitFor();
+  await close();
+});
+
+test("f16: folders are walked through with the keyboard, and the address leads back", async () => {
+  const { page, close } = await open();
+  await page.getByRole("link", { name: "sub/" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "a.txt" }).waitFor();
+  assert.ok(page.url().endsWith("#/sub/"));
+  await page.reload();
+  await page.getByRole("link", { name: "a.txt" }).waitFor();
+  await page.goBack();
+  await page.getByRole("link", { name: "hello.txt" }).waitFor();
+  await close();
+});
+
+for (const [name, options] of Object.entries({ DESK, PHONE, DARK })) {
+  test(`wish 33: the files can be read and touched (${name})`, async () => {
+    const { page, close } = await open(options);
+    await assertReadable(page);
+    if (options === PHONE) await assertFitsThumbs(page);
+    await page.getByRole("link", { name: "hello.txt" }).click();
+    await page.locator(".cm-content").waitFor();
+    await assertReadable(page);
+    if (options === PHONE) await assertFitsThumbs(page);
+    await page.goto(server.url + "?list");
+    await assertReadable(page);
+    if (options === PHONE) await assertFitsThumbs(page);
+    await page.goto(server.url + ".number8/login");
+    await assertReadable(page);
+    if (options === PHONE) await assertFitsThumbs(page);
+    await close();
+  });
+}

@@ -1,0 +1,285 @@
+// The program: written, run, watched line by line, stopped.
+
+import { Refused, ask, byId, eventsPath, hear, make, message, prefix, size, tell, when } from "./common";
+import { Editor } from "./editor";
+
+interface State {
+  state: "idle" | "running" | "ended";
+  id?: number;
+  language?: string;
+  name?: string | null;
+  code?: string;
+  started?: number;
+  seconds?: number;
+  exit?: { code?: number; signal?: number } | null;
+  stopped?: string | null;
+}
+
+const RUN = "/.number8/run";
+/** More of the output than anybody reads; what comes first goes. */
+const OUTPUT_CHARACTERS_MAX = 500_000;
+
+const form = byId<HTMLFormElement>("run");
+const code = byId<HTMLTextAreaElement>("code");
+const language = byId<HTMLSelectElement>("language");
+const pace = byId<HTMLSelectElement>("pace");
+const go = byId<HTMLButtonElement>("go");
+const stop = byId<HTMLButtonElement>("stop");
+const status = byId("status");
+const output = byId("output");
+const input = byId<HTMLInputElement>("input");
+const programName = byId<HTMLInputElement>("program-name");
+
+let state: State = { state: "idle" };
+let isTyped = false;
+const heat = new Map<number, number>();
+
+const nameOf = (language: string) => `program.${language}`;
+const editor = new Editor(byId("editor"), "Code", code.value, nameOf(language.value), {
+  changed: () => {
+    isTyped = true;
+  },
+  done: () => void run(),
+  runs: true,
+});
+code.hidden = true;
+byId("code-label").hidden = true;
+for (const element of document.querySelectorAll<HTMLElement>(".with-script")) element.hidden = false;
+
+function say(text: string, isWrong = false): void {
+  status.textContent = text;
+  status.classList.toggle("problem", isWrong);
+}
+
+async function trying(action: () => Promise<unknown>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    say(message(error), true);
+  }
+}
+
+// Running
+
+async function run(): Promise<void> {
+  if (isRunning()) return;
+  go.disabled = true;
+  await trying(async () => {
+    const body = new URLSearchParams({ code: editor.text, language: language.value });
+    if (programName.value) body.set("name", programName.value);
+    if (pace.value) body.set("pace", pace.value);
+    const answer = await ask(RUN, { method: "POST", body }).catch((error: unknown) => {
+      throw error instanceof Refused && error.status === 409 ? new Error("A program is running already.") : error;
+    });
+    isTyped = false;
+    show((await answer.json()) as State);
+  });
+  go.disabled = isRunning();
+}
+
+function isRunning(): boolean {
+  return state.state === "running";
+}
+
+function seconds(count: number): string {
+  return count < 10 ? `${count.toFixed(1)} s` : count < 60 ? `${Math.round(count)} s` : `${Math.floor(count / 60)} min ${Math.round(count % 60)} s`;
+}
+
+const WHY: Record<string, string> = {
+  asked: "Stopped",
+  time: "Stopped: it ran as long as it may",
+  memory: "Stopped: it took more memory than it may",
+  output: "Stopped: it wrote more than it may",
+  processes: "Stopped: it started more processes than it may",
+  server: "Stopped with the server",
+};
+
+function ending({ exit, stopped, seconds: taken = 0 }: State): string {
+  const after = ` after ${seconds(taken)}`;
+  if (stopped) return (WHY[stopped] ?? "Stopped") + after + ".";
+  if (exit?.signal !== undefined) return `Ended by signal ${exit.signal}${after}.`;
+  return `Ended with exit status ${exit?.code ?? 0}${after}.`;
+}
+
+/** The clock of the server and ours differ: time counts from when we saw it. */
+let seen = 0;
+let clock: ReturnType<typeof setInterval> | undefined;
+
+function show(next: State): void {
+  if (next.id !== state.id) {
+    heat.clear();
+    output.replaceChildren();
+  }
+  const wasRunning = isRunning();
+  state = next;
+  go.disabled = isRunning();
+  stop.hidden = !isRunning();
+  byId("input-form").hidden = !isRunning();
+  clearInterval(clock);
+  if (isRunning()) {
+    seen = performance.now() - 1000 * (state.seconds ?? 0);
+    const tick = () => say(`Running for ${seconds((performance.now() - seen) / 1000)}`);
+    tick();
+    clock = setInterval(tick, 1000);
+  } else {
+    editor.show(null, heat);
+    if (state.state === "ended") say(ending(state), Boolean(state.exit && state.exit.code !== 0) || Boolean(state.stopped));
+    if (wasRunning) void programs();
+  }
+}
+
+// Output
+
+/** A line of a traceback, in Python and in Node. */
+const PLACE = /File "([^"]*)", line (\d+)|\bat [^\n]*?([^\s():]+):(\d+):\d+/g;
+
+function write(stream: string, text: string): void {
+  const isAtEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
+  const piece = make("span", { className: stream === "stderr" ? "stderr" : "" });
+  let from = 0;
+  if (stream === "stderr") {
+    for (const match of text.matchAll(PLACE)) {
+      const file = match[1] ?? match[3] ?? "";
+      const line = Number(match[2] ?? match[4]);
+      if (!isOurs(file)) continue;
+      piece.append(text.slice(from, match.index));
+      const link = make("button", { type: "button", className: "place" }, match[0]);
+      link.onclick = () => editor.goTo(line);
+      piece.append(link);
+      from = match.index + match[0].length;
+    }
+  }
+  piece.append(text.slice(from));
+  output.append(piece);
+  let length = output.textContent?.length ?? 0;
+  while (length > OUTPUT_CHARACTERS_MAX && output.firstChild && output.childNodes.length > 1) {
+    length -= output.firstChild.textContent?.length ?? 0;
+    output.firstChild.remove();
+  }
+  if (isAtEnd) output.scrollTop = output.scrollHeight;
+}
+
+/** The program itself, and no library: those are below the folders of the system. */
+function isOurs(file: string): boolean {
+  return !/^(\/usr\/|\/lib|<frozen|node:|internal\/)/.test(file);
+}
+
+function line(data: { line: number | null; heat?: Record<string, number> }): void {
+  for (const [line, count] of Object.entries(data.heat ?? {})) {
+    heat.set(Number(line), (heat.get(Number(line)) ?? 0) + count);
+  }
+  editor.show(data.line, heat);
+}
+
+// Programs that are kept
+
+async function programs(): Promise<void> {
+  const list = byId("programs");
+  const kept = (await (await ask(`${RUN}/programs/`)).json()) as {
+    programs: { name: string; modified: number; size: number }[];
+    history: { id: number; started: number; name: string | null; exit: State["exit"] }[];
+  };
+  const open = (text: string, note: string, path: string, name: string | null) => {
+    const button = make("button", { type: "button", className: "item" }, make("span", {}, text), make("span", { className: "faint" }, note));
+    button.onclick = () =>
+      trying(async () => {
+        editor.text = await (await ask(path, { headers: { Accept: "text/plain" } })).text();
+        programName.value = name ?? "";
+        if (name) byName(name);
+        isTyped = false;
+        editor.focus();
+      });
+    return make("li", {}, button);
+  };
+  list.replaceChildren(
+    ...kept.programs.map(({ name, size: bytes }) => {
+      const item = open(name, size(bytes), `${RUN}/programs/${encodeURIComponent(name)}`, name);
+      const remove = make("button", { type: "button" }, "Delete");
+      remove.setAttribute("aria-label", `Delete ${name}`);
+      remove.onclick = () =>
+        trying(async () => {
+          await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "DELETE" });
+          say(`${name} is deleted.`);
+          await programs();
+        });
+      item.append(remove);
+      return item;
+    }),
+  );
+  byId("no-programs").hidden = kept.programs.length > 0;
+  byId("no-history").hidden = kept.history.length > 0;
+  byId("history").replaceChildren(
+    ...kept.history.map(({ id, started, name, exit }) => {
+      const how = exit?.signal !== undefined ? `signal ${exit.signal}` : exit ? `exit status ${exit.code}` : "running";
+      return open(`${name ?? "Program"} at ${when(new Date(started * 1000))}`, how, `${RUN}/programs/history/${id}`, name);
+    }),
+  );
+}
+
+/** Chooses the language that goes with the extension of a name. */
+function byName(name: string): void {
+  const extension = name.split(".").pop() ?? "";
+  if ([...language.options].some((option) => option.value === extension)) language.value = extension;
+  editor.name = nameOf(language.value);
+}
+
+// What the buttons do
+
+form.onsubmit = (event) => {
+  event.preventDefault();
+  void run();
+};
+stop.onclick = () => trying(() => tell(`${RUN}/stop`, { method: "POST" }));
+language.onchange = () => {
+  editor.name = nameOf(language.value);
+};
+byId("save-form").onsubmit = (event) => {
+  event.preventDefault();
+  void trying(async () => {
+    let name = programName.value.trim();
+    if (!name) return programName.focus();
+    if (!name.includes(".")) name += `.${language.value}`;
+    programName.value = name;
+    await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "PUT", body: editor.text });
+    isTyped = false;
+    say(`${name} is saved.`);
+    await programs();
+  });
+};
+byId("input-form").onsubmit = (event) => {
+  event.preventDefault();
+  const text = `${input.value}\n`;
+  input.value = "";
+  void trying(() => tell(`${RUN}/input`, { method: "POST", body: text }));
+};
+byId("input-end").onclick = () => trying(() => tell(`${RUN}/input?end`, { method: "POST" }));
+byId("clear").onclick = () => output.replaceChildren();
+addEventListener("beforeunload", (event) => {
+  if (isTyped && editor.text.trim()) event.preventDefault();
+});
+
+// What the server tells
+
+const parsed = <T>(handler: (data: T) => void) => (data: string) => handler(JSON.parse(data) as T);
+hear(prefix + RUN + "/events", {
+  start: parsed<State>((next) => {
+    if (next.id !== state.id || !isRunning()) show(next);
+  }),
+  output: parsed<{ stream: string; text: string }>(({ stream, text }) => write(stream, text)),
+  line: parsed(line),
+  exit: parsed(show),
+});
+
+if (eventsPath) {
+  const list = byId("events");
+  const add = (data: string) => {
+    byId("no-events").hidden = true;
+    const time = make("time", {}, new Date().toLocaleTimeString());
+    list.prepend(make("li", {}, time, make("span", {}, data)));
+    while (list.childElementCount > 200) list.lastElementChild?.remove();
+  };
+  hear(eventsPath, { message: add });
+}
+
+void trying(async () => show((await (await ask(RUN)).json()) as State));
+void programs().catch(() => undefined);

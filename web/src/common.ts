@@ -1,0 +1,145 @@
+// What every page needs: what the server has told it, requests, and elements.
+
+const told = document.body.dataset;
+
+/** What stands before every path. */
+export const prefix = told.prefix ?? "";
+/** Where events are heard; empty where they are not. */
+export const eventsPath = told.events ?? "";
+/** What the policy of the page lets styles in by. */
+export const nonce = told.nonce ?? "";
+
+/** An answer that is none of those that were wanted, in the words of the server. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Asks our server. Whoever is not logged in any more is led to the form, and back. */
+export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  if (told.token) headers.set("X-Number8-Token", told.token);
+  if (!headers.has("Accept")) headers.set("Accept", "application/json");
+  let answer: Response;
+  try {
+    answer = await fetch(prefix + path, { cache: "no-store", ...init, headers });
+  } catch {
+    throw new Refused(0, "The server does not answer.");
+  }
+  if (answer.status === 401) logIn();
+  if (!answer.ok) throw new Refused(answer.status, await explanation(answer));
+  return answer;
+}
+
+/** The same, where only the head of the answer is of interest. */
+export async function tell(path: string, init: RequestInit): Promise<Response> {
+  const answer = await ask(path, init);
+  await answer.arrayBuffer();
+  return answer;
+}
+
+export function logIn(): void {
+  const here = location.pathname + location.search + location.hash;
+  location.assign(`${prefix}/.number8/login?to=${encodeURIComponent(here)}`);
+}
+
+/** The sentence of one of our error pages. */
+export async function explanation(answer: Response): Promise<string> {
+  const text = await answer.text().catch(() => "");
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const sentence = page.querySelector("p")?.textContent?.trim();
+  return sentence ? sentence[0]?.toUpperCase() + sentence.slice(1) : `The server answers ${answer.status}.`;
+}
+
+export function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The element of that id, which the page has. */
+export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no ${id}`);
+  return found as T;
+}
+
+type Properties<K extends keyof HTMLElementTagNameMap> = Partial<Omit<HTMLElementTagNameMap[K], "style">>;
+
+/** A new element. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Properties<K> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  Object.assign(element, properties);
+  element.append(...children);
+  return element;
+}
+
+/** Hears events, again and again: a browser gives up when an answer is no stream. */
+export function hear(path: string, handlers: Record<string, (data: string) => void>, opened?: () => void): void {
+  let wait = 1000;
+  const open = () => {
+    const source = new EventSource(path);
+    source.onopen = () => {
+      wait = 1000;
+      opened?.();
+    };
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(open, wait);
+      wait = Math.min(wait * 2, 30_000);
+    };
+    for (const [name, handler] of Object.entries(handlers)) {
+      source.addEventListener(name, (event) => handler((event as MessageEvent<string>).data));
+    }
+  };
+  open();
+}
+
+/** A length for people. */
+export function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), 4);
+  const count = bytes / 1024 ** power;
+  return `${count < 10 ? (Math.floor(count * 10) / 10).toFixed(1) : Math.floor(count)} ${["", "KiB", "MiB", "GiB", "TiB"][power]}`;
+}
+
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+
+/** A time for people: of today the clock, else the day. */
+export function when(date: Date): string {
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? clock.format(date) : day.format(date);
+}
+
+/** Asks a question in a dialog; the answer is what was typed, or "yes" where nothing can be; null for no. */
+export function question(text: string, yes: string, value?: string): Promise<string | null> {
+  const input = make("input", { value: value ?? "", required: true, autocomplete: "off", spellcheck: false });
+  input.setAttribute("aria-label", text);
+  const go = make("button", { className: "main", value: "yes" }, yes);
+  const no = make("button", { type: "button" }, "Cancel");
+  const form = make("form", { method: "dialog" }, make("p", {}, text));
+  if (value !== undefined) form.append(input);
+  form.append(make("div", { className: "tools" }, go, no));
+  const dialog = make("dialog", {}, form);
+  dialog.setAttribute("aria-label", text);
+  document.body.append(dialog);
+  no.onclick = () => dialog.close();
+  dialog.showModal();
+  if (value !== undefined) {
+    const dot = value.lastIndexOf(".");
+    input.setSelectionRange(0, dot > 0 ? dot : value.length);
+  }
+  return new Promise((answer) => {
+    dialog.onclose = () => {
+      answer(dialog.returnValue === "yes" ? (value === undefined ? "yes" : input.value) : null);
+      dialog.remove();
+    };
+  });
+}

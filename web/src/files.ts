@@ -1,0 +1,441 @@
+// The files of the folder: looked at, added, changed, moved and removed. The server's listing is where all of it comes from.
+
+import { Refused, ask, byId, eventsPath, hear, make, message, prefix, question, size, tell, when } from "./common";
+import type { Editor } from "./editor";
+
+interface Entry {
+  path: string;
+  type: "file" | "directory";
+  size: number;
+  modified: string;
+  href: string;
+}
+
+/** The folder that is shown, as it stands in a URL: it begins and ends with a slash. */
+let folder = "/";
+let entries: Entry[] = [];
+const selected = new Set<string>();
+
+const root = byId("files");
+const status = make("p", { className: "status" });
+status.setAttribute("role", "status");
+const crumbs = make("nav", { className: "crumbs" });
+crumbs.setAttribute("aria-label", "Folders above");
+const rows = make("tbody");
+const table = make("table");
+const sending = make("ul", { className: "sending" });
+const viewer = make("section", { className: "viewer", hidden: true });
+const browser = make("section", { className: "browser" });
+
+const choose = make("input", { type: "file", multiple: true, hidden: true });
+const chooseFolder = make("input", { type: "file", multiple: true, hidden: true, webkitdirectory: true });
+const rename = make("button", { disabled: true }, "Rename");
+const remove = make("button", { disabled: true }, "Delete");
+const all = make("input", { type: "checkbox" });
+
+/** What a person has to know now. */
+function say(text: string, isWrong = false): void {
+  status.textContent = text;
+  status.classList.toggle("problem", isWrong);
+}
+
+async function trying(what: string, action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    say(`${what}: ${message(error)}`, true);
+  }
+}
+
+const encoded = (name: string) => encodeURIComponent(name);
+const decoded = (path: string) => {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+};
+
+async function load(): Promise<void> {
+  const found: Entry[] = [];
+  let next: string | undefined = "?json";
+  while (next) {
+    const page: { list: Entry[]; next?: string } = await (await ask(folder + next)).json();
+    found.push(...page.list.filter((entry) => entry.path !== ".."));
+    next = page.next;
+  }
+  // Folders first, then by name as people count.
+  const order = new Intl.Collator(undefined, { numeric: true });
+  found.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || order.compare(a.path, b.path));
+  entries = found;
+  for (const href of selected) if (!entries.some((entry) => entry.href === href)) selected.delete(href);
+  draw();
+}
+
+function draw(): void {
+  const parts = folder.split("/").filter(Boolean);
+  const links = ["", ...parts].map((part, at) => {
+    const path = `/${parts.slice(0, at).join("/")}${at ? "/" : ""}`;
+    const text = at ? decoded(part) : "Home";
+    return at === parts.length ? make("h1", {}, text) : make("a", { href: `#${path}` }, text);
+  });
+  crumbs.replaceChildren(...links);
+  rows.replaceChildren(...entries.map(row));
+  if (!entries.length) {
+    const cell = make("td", { colSpan: 4, className: "empty" }, "This folder is empty. Drop files here, or choose Add files.");
+    rows.replaceChildren(make("tr", {}, cell));
+  }
+  showSelected();
+}
+
+function row(entry: Entry): HTMLTableRowElement {
+  const isFolder = entry.type === "directory";
+  const tick = make("input", { type: "checkbox", checked: selected.has(entry.href) });
+  tick.setAttribute("aria-label", `Select ${entry.path}`);
+  tick.onchange = () => {
+    if (tick.checked) selected.add(entry.href);
+    else selected.delete(entry.href);
+    showSelected();
+  };
+  const link = make("a", { href: isFolder ? `#${folder}${entry.href}` : prefix + folder + entry.href }, entry.path + (isFolder ? "/" : ""));
+  if (!isFolder && kind(entry) !== "other") {
+    link.onclick = (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      void trying(entry.path, () => open(entry));
+    };
+  }
+  const date = new Date(entry.modified);
+  const time = make("time", { dateTime: entry.modified, title: date.toLocaleString() }, when(date));
+  return make(
+    "tr",
+    {},
+    make("td", { className: "tick" }, make("label", {}, tick)),
+    make("td", { className: "name" }, link),
+    make("td", { className: "size" }, isFolder ? "folder" : size(entry.size)),
+    make("td", { className: "modified" }, time),
+  );
+}
+
+function showSelected(): void {
+  rename.disabled = selected.size !== 1;
+  remove.disabled = selected.size === 0;
+  remove.textContent = selected.size > 1 ? `Delete ${selected.size}` : "Delete";
+  all.checked = selected.size > 0 && selected.size === entries.length;
+  all.indeterminate = selected.size > 0 && !all.checked;
+}
+
+// Looking at one file
+
+const PICTURES = /\.(png|jpe?g|gif|webp|avif|svg|ico|bmp)$/i;
+const TEXTS = /\.(txt|md|py|js|mjs|ts|json|html?|css|csv|toml|ya?ml|ini|cfg|conf|sh|c|h|cpp|rs|go|log|xml|sql|env)$/i;
+const TEXT_BYTES_MAX = 1 << 20;
+
+function kind(entry: Entry): "picture" | "text" | "other" {
+  if (PICTURES.test(entry.path)) return "picture";
+  const isText = TEXTS.test(entry.path) || !entry.path.includes(".");
+  return isText && entry.size <= TEXT_BYTES_MAX ? "text" : "other";
+}
+
+let editor: Editor | undefined;
+let isChanged = false;
+
+async function open(entry: Entry): Promise<void> {
+  const path = folder + entry.href;
+  const close = make("button", {}, "Close");
+  const raw = make("a", { className: "button", href: prefix + path, target: "_blank", rel: "noreferrer" }, "Open alone");
+  const tools = make("div", { className: "tools" });
+  close.onclick = () => void shut();
+  if (kind(entry) === "picture") {
+    const picture = make("img", { src: prefix + path, alt: entry.path });
+    tools.append(raw, close);
+    viewer.replaceChildren(make("h2", {}, entry.path), tools, picture);
+  } else {
+    const answer = await ask(path, { headers: { Accept: "*/*" } });
+    const text = new TextDecoder("utf-8", { fatal: true });
+    let content: string;
+    try {
+      content = text.decode(await answer.arrayBuffer());
+    } catch {
+      location.assign(prefix + path);
+      return;
+    }
+    const { Editor } = await import("./editor");
+    const save = make("button", { className: "main", disabled: true }, "Save");
+    const place = make("div", { className: "code" });
+    tools.append(save, raw, close);
+    viewer.replaceChildren(make("h2", {}, entry.path), tools, place);
+    let etag = answer.headers.get("ETag");
+    const store = () =>
+      trying(`${entry.path} is not saved`, async () => {
+        if (!isChanged || !editor) return;
+        // A weak tag says nothing for sure, so the file of the last seconds is not asked about.
+        const known = etag && !etag.startsWith("W/") ? { "If-Match": etag } : undefined;
+        const stored = await tell(path, { method: "PUT", body: editor.text, headers: known }).catch((error: unknown) => {
+          if (!(error instanceof Refused) || error.status !== 412) throw error;
+          throw new Error("somebody has changed it since. Copy what you need, close it and open it again.");
+        });
+        etag = stored.headers.get("ETag");
+        isChanged = false;
+        save.disabled = true;
+        say(`${entry.path} is saved.`);
+      });
+    save.onclick = store;
+    const changed = () => {
+      isChanged = true;
+      save.disabled = false;
+    };
+    editor?.remove();
+    editor = new Editor(place, entry.path, content, entry.path, { changed, done: () => void store() });
+    isChanged = false;
+  }
+  viewer.hidden = false;
+  browser.hidden = true;
+  say("");
+  (editor ?? close).focus();
+}
+
+/** Back to the folder; false where what was typed is to be kept. */
+async function shut(): Promise<boolean> {
+  if (isChanged && !(await question("What you have typed is not saved.", "Throw it away"))) return false;
+  editor?.remove();
+  editor = undefined;
+  isChanged = false;
+  viewer.hidden = true;
+  browser.hidden = false;
+  viewer.replaceChildren();
+  await trying("The folder cannot be shown", load);
+  return true;
+}
+
+// Sending files
+
+interface Sent {
+  file: File;
+  /** From the folder, with slashes. */
+  path: string;
+}
+
+const SENDING_MAX = 3;
+
+async function send(files: Sent[]): Promise<void> {
+  const here = folder;
+  const taken = files.filter(({ path }) => entries.some((entry) => entry.type === "file" && entry.path === path));
+  if (taken.length) {
+    const names = taken.length === 1 ? taken[0]?.path : `${taken.length} files`;
+    if (!(await question(`There is ${names} already. Replace ${taken.length === 1 ? "it" : "them"}?`, "Replace"))) {
+      files = files.filter((file) => !taken.includes(file));
+    }
+  }
+  const queue = [...files];
+  let failed = 0;
+  const work = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) if (!(await sendOne(here, next))) failed += 1;
+  };
+  await Promise.all(Array.from({ length: SENDING_MAX }, work));
+  if (files.length) {
+    const sent = files.length - failed;
+    say(`${sent} ${sent === 1 ? "file is" : "files are"} there${failed ? `, ${failed} failed` : ""}.`, failed > 0);
+  }
+  await trying("The folder cannot be shown", load);
+}
+
+function sendOne(here: string, { file, path }: Sent): Promise<boolean> {
+  const bar = make("progress", { max: Math.max(file.size, 1), value: 0 });
+  bar.setAttribute("aria-label", path);
+  const cancel = make("button", {}, "Cancel");
+  const note = make("span", { className: "faint" });
+  const line = make("li", {}, make("span", { className: "name" }, path), bar, note, cancel);
+  sending.append(line);
+  return new Promise((done) => {
+    // Only this way tells how much has gone out.
+    const request = new XMLHttpRequest();
+    request.open("PUT", prefix + here + path.split("/").map(encoded).join("/"));
+    const token = document.body.dataset.token;
+    if (token) request.setRequestHeader("X-Number8-Token", token);
+    request.upload.onprogress = (event) => {
+      bar.value = event.loaded;
+    };
+    cancel.onclick = () => request.abort();
+    request.onloadend = () => {
+      const isDone = request.status >= 200 && request.status < 300;
+      if (isDone) {
+        line.remove();
+      } else {
+        bar.remove();
+        const page = new DOMParser().parseFromString(request.responseText, "text/html");
+        note.textContent = request.status ? page.querySelector("p")?.textContent || `refused (${request.status})` : "not sent";
+        cancel.textContent = "Dismiss";
+        cancel.onclick = () => line.remove();
+      }
+      done(isDone);
+    };
+    request.send(file);
+  });
+}
+
+/** Every file of what was dropped, folders with all that they hold. */
+async function dropped(items: DataTransferItemList): Promise<Sent[]> {
+  const found: Sent[] = [];
+  const walk = async (entry: FileSystemEntry, path: string): Promise<void> => {
+    if (entry.isFile) {
+      const file = await new Promise<File>((done, fail) => (entry as FileSystemFileEntry).file(done, fail));
+      found.push({ file, path });
+      return;
+    }
+    const reader = (entry as FileSystemDirectoryEntry).createReader();
+    for (;;) {
+      const some = await new Promise<FileSystemEntry[]>((done, fail) => reader.readEntries(done, fail));
+      if (!some.length) return;
+      for (const child of some) await walk(child, `${path}/${child.name}`);
+    }
+  };
+  // The list is emptied when this function first waits.
+  const tops = [...items].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  for (const { entry, file } of tops) {
+    if (entry) await walk(entry, entry.name);
+    else if (file) found.push({ file, path: file.name });
+  }
+  return found;
+}
+
+// What the buttons do
+
+choose.onchange = () => {
+  void send([...(choose.files ?? [])].map((file) => ({ file, path: file.name })));
+  choose.value = "";
+};
+chooseFolder.onchange = () => {
+  void send([...(chooseFolder.files ?? [])].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+  chooseFolder.value = "";
+};
+
+rename.onclick = () =>
+  trying("It is not renamed", async () => {
+    const entry = entries.find((entry) => selected.has(entry.href));
+    if (!entry) return;
+    const name = await question(`A new name for ${entry.path}`, "Rename", entry.path);
+    if (!name || name === entry.path) return;
+    const slash = entry.type === "directory" ? "/" : "";
+    const destination = prefix + folder + name.split("/").map(encoded).join("/") + slash;
+    const headers = { Destination: destination, Overwrite: "F" };
+    await tell(folder + entry.href, { method: "MOVE", headers }).catch((error: unknown) => {
+      throw error instanceof Refused && error.status === 412 ? new Error(`there is ${name} already.`) : error;
+    });
+    selected.clear();
+    say(`${entry.path} is ${name} now.`);
+    await load();
+  });
+
+remove.onclick = () =>
+  trying("Not everything is deleted", async () => {
+    const gone = entries.filter((entry) => selected.has(entry.href));
+    const what = gone.length === 1 ? gone[0]?.path : `${gone.length} entries`;
+    const withAll = gone.some((entry) => entry.type === "directory") ? ", with all that is in it," : "";
+    if (!(await question(`Delete ${what}${withAll} for good?`, "Delete"))) return;
+    for (const entry of gone) {
+      await tell(folder + entry.href + (entry.type === "directory" ? "?force=1" : ""), { method: "DELETE" });
+      selected.delete(entry.href);
+    }
+    say(`${what} ${gone.length === 1 ? "is" : "are"} deleted.`);
+    await load();
+  });
+
+const button = (text: string, action: () => void) => {
+  const made = make("button", {}, text);
+  made.onclick = action;
+  return made;
+};
+
+function makeNew(what: "folder" | "file"): void {
+  void trying(`The ${what} is not made`, async () => {
+    const name = await question(`A name for the new ${what}`, "Make it", what === "file" ? "new.py" : "new folder");
+    if (!name) return;
+    const path = folder + name.split("/").map(encoded).join("/");
+    if (what === "folder") await tell(`${path}/`, { method: "POST" });
+    else await tell(path, { method: "PUT", body: "", headers: { "If-None-Match": "*" } });
+    say("");
+    await load();
+    const made = entries.find((entry) => entry.path === name && entry.type === "file");
+    if (made && what === "file") await open(made);
+  });
+}
+
+async function go(): Promise<void> {
+  const wanted = location.hash.slice(1);
+  const next = wanted.startsWith("/") && wanted.endsWith("/") && !wanted.startsWith("//") ? wanted : "/";
+  if (!viewer.hidden && !(await shut())) return;
+  folder = next;
+  selected.clear();
+  say("");
+  await trying("The folder cannot be shown", load);
+}
+
+function begin(): void {
+  all.setAttribute("aria-label", "Select all");
+  all.onchange = () => {
+    selected.clear();
+    if (all.checked) for (const entry of entries) selected.add(entry.href);
+    draw();
+  };
+  const heading = (name: string, text: string) => {
+    const cell = make("th", { className: name }, text);
+    cell.scope = "col";
+    return cell;
+  };
+  const first = make("th", { className: "tick" }, make("label", {}, all));
+  table.append(
+    make("thead", {}, make("tr", {}, first, heading("name", "Name"), heading("size", "Size"), heading("modified", "Changed"))),
+    rows,
+  );
+  const tools = make(
+    "div",
+    { className: "tools" },
+    button("Add files", () => choose.click()),
+    button("Add folder", () => chooseFolder.click()),
+    button("New file", () => makeNew("file")),
+    button("New folder", () => makeNew("folder")),
+    rename,
+    remove,
+  );
+  browser.append(crumbs, tools, choose, chooseFolder, sending, table);
+  root.replaceChildren(browser, viewer, status);
+
+  let over = 0;
+  const isOver = (change: number) => {
+    over += change;
+    root.classList.toggle("over", over > 0);
+  };
+  document.addEventListener("dragenter", (event) => {
+    event.preventDefault();
+    isOver(1);
+  });
+  document.addEventListener("dragleave", () => isOver(-1));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    isOver(-over);
+    const items = event.dataTransfer?.items;
+    if (items) void trying("Not everything could be read", async () => send(await dropped(items)));
+  });
+  addEventListener("hashchange", () => void go());
+  addEventListener("beforeunload", (event) => {
+    if (isChanged) event.preventDefault();
+  });
+
+  // What others change shows at once where events tell of it, else when somebody looks.
+  let due: ReturnType<typeof setTimeout> | undefined;
+  const soon = () => {
+    clearTimeout(due);
+    due = setTimeout(() => {
+      if (viewer.hidden && !document.querySelector("dialog")) void trying("The folder cannot be shown", load);
+    }, 150);
+  };
+  if (eventsPath) hear(`${eventsPath}/files`, { message: soon });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) soon();
+  });
+  void go();
+}
+
+begin();

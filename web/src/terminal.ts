@@ -1,0 +1,171 @@
+// A terminal on the server, which goes on while nobody looks.
+
+import { FitAddon } from "@xterm/addon-fit";
+import { Terminal } from "@xterm/xterm";
+import "@xterm/xterm/css/xterm.css";
+import { byId, make, prefix, tell as say } from "./common";
+
+const place = byId("terminal");
+const status = byId("status");
+const restart = byId<HTMLButtonElement>("restart");
+const take = byId<HTMLButtonElement>("take");
+const bar = byId("keys");
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const colours = () => {
+  const style = getComputedStyle(document.body);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  return {
+    background: colour("--pane"),
+    foreground: colour("--text"),
+    cursor: colour("--accent"),
+    cursorAccent: colour("--pane"),
+    selectionBackground: dark.matches ? "#35506f" : "#bcd6f5",
+    black: dark.matches ? "#3a434c" : "#1c2126",
+    red: dark.matches ? "#ff9b8e" : "#a5281b",
+    green: dark.matches ? "#8fd19e" : "#1c6b33",
+    yellow: dark.matches ? "#e5c07b" : "#7a5600",
+    blue: dark.matches ? "#82b8ff" : "#0b57b0",
+    magenta: dark.matches ? "#d7a6e8" : "#7d3a92",
+    cyan: dark.matches ? "#7fd0d6" : "#0f6570",
+    white: dark.matches ? "#e3e7eb" : "#5c6670",
+  };
+};
+
+const terminal = new Terminal({
+  cursorBlink: false,
+  fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
+  fontSize: 15,
+  scrollback: 5000,
+  screenReaderMode: true,
+  theme: colours(),
+});
+const fit = new FitAddon();
+terminal.loadAddon(fit);
+terminal.open(place);
+dark.addEventListener("change", () => {
+  terminal.options.theme = colours();
+});
+
+let socket: WebSocket | undefined;
+let wait = 500;
+let isWriter = true;
+
+const send = (data: string | object) => {
+  if (socket?.readyState !== WebSocket.OPEN) return;
+  if (typeof data === "string") socket.send(new TextEncoder().encode(data));
+  else socket.send(JSON.stringify(data));
+};
+
+function resize(): void {
+  fit.fit();
+  if (isWriter) send({ resize: [terminal.cols, terminal.rows] });
+}
+
+function connect(): void {
+  const address = new URL(`${prefix}/.number8/repl`, location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const opened = new WebSocket(address);
+  opened.binaryType = "arraybuffer";
+  opened.onopen = () => {
+    wait = 500;
+    // What is still kept comes again.
+    terminal.reset();
+    status.textContent = "Connected";
+    resize();
+    terminal.focus();
+  };
+  opened.onmessage = ({ data }) => {
+    if (data instanceof ArrayBuffer) terminal.write(new Uint8Array(data));
+    else tell(JSON.parse(data as string));
+  };
+  opened.onclose = () => {
+    status.textContent = "Not connected. Trying again …";
+    setTimeout(connect, wait);
+    wait = Math.min(wait * 2, 15_000);
+    // A socket does not say why it was refused; a login that has ended leads to the form.
+    void say("/.number8/terminal", { method: "HEAD" }).catch(() => undefined);
+  };
+  socket = opened;
+}
+
+interface Told {
+  state?: { viewers: number; writer: boolean; cols: number; rows: number };
+  exit?: { code?: number; signal?: number } | null;
+}
+
+function tell({ state, exit }: Told): void {
+  if (state) {
+    isWriter = state.writer;
+    take.hidden = isWriter;
+    terminal.options.disableStdin = !isWriter;
+    // Who only watches sees what the one who types sees.
+    if (!isWriter) terminal.resize(state.cols, state.rows);
+    const others = state.viewers - 1;
+    const who = others === 0 ? "" : others === 1 ? ", one other looks on" : `, ${others} others look on`;
+    status.textContent = (isWriter ? "You type" : "Somebody else types") + who;
+  }
+  if (exit !== undefined) {
+    const how = exit?.signal !== undefined ? `by signal ${exit.signal}` : exit ? `with exit status ${exit.code}` : "at once";
+    status.textContent = `Ended ${how}. Restart begins a new one.`;
+  }
+}
+
+restart.onclick = () => {
+  send({ restart: true });
+  terminal.focus();
+};
+take.onclick = () => socket?.close();
+
+// Keys that a phone does not have
+
+let isControl = false;
+const control = make("button", { type: "button" }, "Ctrl");
+const setControl = (on: boolean) => {
+  isControl = on;
+  control.setAttribute("aria-pressed", String(on));
+};
+setControl(false);
+control.onclick = () => {
+  setControl(!isControl);
+  terminal.focus();
+};
+const KEYS: [string, string, string][] = [
+  ["Esc", "Escape", "\x1b"],
+  ["Tab", "Tab", "\t"],
+  ["↑", "Up", "\x1b[A"],
+  ["↓", "Down", "\x1b[B"],
+  ["←", "Left", "\x1b[D"],
+  ["→", "Right", "\x1b[C"],
+  ["Ctrl-C", "Interrupt", "\x03"],
+  ["Ctrl-D", "End", "\x04"],
+];
+bar.append(
+  control,
+  ...KEYS.map(([text, label, keys]) => {
+    const button = make("button", { type: "button" }, text);
+    button.setAttribute("aria-label", label);
+    button.onclick = () => {
+      send(keys);
+      terminal.focus();
+    };
+    return button;
+  }),
+);
+// The keyboard of the phone stays where it is.
+bar.addEventListener("pointerdown", (event) => event.preventDefault());
+
+terminal.onData((data) => {
+  if (isControl && data.length === 1) {
+    setControl(false);
+    data = String.fromCharCode(data.toUpperCase().charCodeAt(0) & 31);
+  }
+  send(data);
+});
+terminal.onBinary((data) => socket?.send(Uint8Array.from(data, (c) => c.charCodeAt(0))));
+
+new ResizeObserver(() => resize()).observe(place);
+visualViewport?.addEventListener("resize", () => {
+  document.documentElement.style.setProperty("--height", `${visualViewport?.height ?? innerHeight}px`);
+});
+connect();
