@@ -1,5 +1,7 @@
 //! Who may do what, and who there is: what `--allow`, `--auth`, `--auth-file` and `--token` say together.
 
+use std::str::FromStr;
+
 use number8::access::{Access as Rules, Grant, Rights, Rule};
 use number8::accounts::Accounts;
 use number8::layers::auth::AuthLimits;
@@ -127,13 +129,20 @@ fn readers(accounts: &Accounts, rules: &[Rule]) -> Vec<Rule> {
 
 fn limits(settings: &Settings) -> Result<AuthLimits, Problem> {
     let defaults = AuthLimits::default();
-    let failures = settings
-        .one("login-failures", |value| value.parse().map_err(|_| "this is a number".to_owned()))?;
+    let hashes = settings.one("login-hashes", |value| match number(value)? {
+        0 => Err("there is no login without a hash".to_owned()),
+        count => Ok(count),
+    })?;
     Ok(AuthLimits {
-        failures_free: failures.unwrap_or(defaults.failures_free),
+        failures_free: settings.one("login-failures", number)?.unwrap_or(defaults.failures_free),
         remember: settings.one("login-remember", parse_duration)?.unwrap_or(defaults.remember),
-        ..defaults
+        hashes_max: hashes.unwrap_or(defaults.hashes_max),
+        waiting_max: settings.one("login-waiting", number)?.unwrap_or(defaults.waiting_max),
     })
+}
+
+fn number<T: FromStr>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| "this is a number".to_owned())
 }
 
 fn sessions(settings: &Settings) -> Result<Option<SessionLimits>, Problem> {

@@ -231,6 +231,9 @@ pub const SECTIONS: &[Section] = &[
             .default("5"),
             Opt::new("login-remember", Text, "TIME", "How long a right password is remembered")
                 .default("5m"),
+            Opt::new("login-hashes", Number, "COUNT", "Password hashes at once").default("2"),
+            Opt::new("login-waiting", Number, "COUNT", "Requests that may wait for a hash")
+                .default("64"),
             Opt::switch("no-login-page", "Have browsers ask for the password by themselves"),
             Opt::new("session-idle", Text, "TIME", "How long a login by the page may go unused")
                 .default("8h"),

@@ -278,6 +278,15 @@ fn a7_login_options_have_an_effect() {
     assert_eq!(ask(&served, "GET /", JOE), 429);
     let served = Served::start(folder.path(), &["-a", "joe:pw@/:ro", "--login-remember", "0"]);
     assert_eq!(ask(&served, "GET /", JOE), 200);
+    for (option, status) in [
+        (["--login-waiting", "0"], 503),
+        (["--login-waiting", "1"], 200),
+        (["--login-hashes", "1"], 200),
+    ] {
+        let options = [&["-a", "joe:pw@/:ro"], &option[..]].concat();
+        let served = Served::start(folder.path(), &options);
+        assert_eq!(ask(&served, "GET /", JOE), status, "{option:?}");
+    }
 }
 
 #[test]
