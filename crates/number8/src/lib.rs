@@ -127,35 +127,35 @@ pub use ws::{CloseCode, Message, Outcome, Socket, SocketError, SocketReceiver, S
     feature = "websocket"
 ))]
 pub mod guide {
-    #[doc = include_str!("../../../docs/guide/first-app.md")]
+    #[doc = include_str!("../guide/first-app.md")]
     pub mod first_app {}
-    #[doc = include_str!("../../../docs/guide/routes.md")]
+    #[doc = include_str!("../guide/routes.md")]
     pub mod routes {}
-    #[doc = include_str!("../../../docs/guide/arguments.md")]
+    #[doc = include_str!("../guide/arguments.md")]
     pub mod arguments {}
-    #[doc = include_str!("../../../docs/guide/results.md")]
+    #[doc = include_str!("../guide/results.md")]
     pub mod results {}
-    #[doc = include_str!("../../../docs/guide/state.md")]
+    #[doc = include_str!("../guide/state.md")]
     pub mod state {}
-    #[doc = include_str!("../../../docs/guide/layers.md")]
+    #[doc = include_str!("../guide/layers.md")]
     pub mod layers {}
-    #[doc = include_str!("../../../docs/guide/content.md")]
+    #[doc = include_str!("../guide/content.md")]
     pub mod content {}
-    #[doc = include_str!("../../../docs/guide/multipart.md")]
+    #[doc = include_str!("../guide/multipart.md")]
     pub mod multipart {}
-    #[doc = include_str!("../../../docs/guide/uploads.md")]
+    #[doc = include_str!("../guide/uploads.md")]
     pub mod uploads {}
-    #[doc = include_str!("../../../docs/guide/events.md")]
+    #[doc = include_str!("../guide/events.md")]
     pub mod events {}
-    #[doc = include_str!("../../../docs/guide/websocket.md")]
+    #[doc = include_str!("../guide/websocket.md")]
     pub mod websocket {}
-    #[doc = include_str!("../../../docs/guide/access.md")]
+    #[doc = include_str!("../guide/access.md")]
     pub mod access {}
-    #[doc = include_str!("../../../docs/guide/testing.md")]
+    #[doc = include_str!("../guide/testing.md")]
     pub mod testing {}
-    #[doc = include_str!("../../../docs/guide/running.md")]
+    #[doc = include_str!("../guide/running.md")]
     pub mod running {}
-    #[doc = include_str!("../../../docs/guide/watching.md")]
+    #[doc = include_str!("../guide/watching.md")]
     pub mod watching {}
 }
 

@@ -108,6 +108,25 @@ fn sources_keep_the_boundaries() {
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
 
+/// What is published has to hold what its documentation is made of: `guide` leads to `docs/guide`.
+#[test]
+fn every_chapter_of_the_guide_is_shown_and_part_of_the_package() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = fs::read_to_string(package.join("src/lib.rs")).unwrap();
+    let (_, guide) = source.split_once("pub mod guide {").unwrap();
+    let (guide, _) = guide.split_once("\n}").unwrap();
+    let shown: Vec<&str> = guide.split('"').skip(1).step_by(2).collect();
+    let index = fs::read_to_string(package.join("guide/README.md")).unwrap();
+    let listed: Vec<String> = index
+        .split("](")
+        .skip(1)
+        .map(|rest| format!("../guide/{}", rest.split_once(')').unwrap().0))
+        .collect();
+    assert_eq!(shown, listed);
+    let chapters = fs::read_dir(package.join("guide")).unwrap().count() - 1;
+    assert_eq!(shown.len(), chapters);
+}
+
 #[test]
 fn a_breach_is_found() {
     let cases: &[(&str, &str, &[usize])] = &[
