@@ -25,10 +25,11 @@ pub(super) struct Cache {
 
 #[derive(Debug, Default)]
 struct Table {
-    /// Keyed, as the standard one is, and quicker: a client chooses what is looked up, though not what is in here.
-    places: HashMap<Arc<[u8]>, usize, foldhash::fast::RandomState>,
-    /// The clock's face; a place that was given up is empty.
-    slots: Vec<Option<Slot>>,
+    /// Keyed, as the standard one is, and quicker: a client chooses what is looked up, though not what is in here. What a
+    /// hit needs stands in the map itself: among many files each step aside is a wait for memory.
+    kept: HashMap<Arc<[u8]>, Kept, foldhash::fast::RandomState>,
+    /// The clock's face: the path of each entry; a place that was given up is empty.
+    face: Vec<Option<Arc<[u8]>>>,
     vacant: Vec<usize>,
     hand: usize,
     /// Contents, heads and keys of all entries.
@@ -37,10 +38,11 @@ struct Table {
 }
 
 #[derive(Debug)]
-struct Slot {
-    path: Arc<[u8]>,
+struct Kept {
     entry: Arc<Entry>,
     was_used: AtomicBool,
+    /// On the clock's face.
+    place: usize,
     /// What was counted for it.
     bytes: usize,
 }
@@ -60,11 +62,11 @@ impl Cache {
     /// The entry for a path as it stood in a request.
     pub(super) fn get(&self, path: &[u8]) -> Option<Arc<Entry>> {
         let table = self.read();
-        let slot = table.slots[*table.places.get(path)?].as_ref()?;
-        if !slot.was_used.load(Ordering::Relaxed) {
-            slot.was_used.store(true, Ordering::Relaxed);
+        let kept = table.kept.get(path)?;
+        if !kept.was_used.load(Ordering::Relaxed) {
+            kept.was_used.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(&slot.entry))
+        Some(Arc::clone(&kept.entry))
     }
 
     /// Keeps an entry, unless it alone is larger than the cache may be. Returns the one to serve: that
@@ -72,25 +74,17 @@ impl Cache {
     pub(super) fn keep(&self, path: &[u8], entry: Arc<Entry>) -> Arc<Entry> {
         let bytes = ENTRY_BYTES + path.len() + entry.bytes();
         let mut table = self.write();
-        if let Some(&place) = table.places.get(path)
-            && let Some(slot) = &table.slots[place]
-        {
-            if slot.entry.is_same_as(&entry) {
-                slot.entry.renew(&entry);
-                return Arc::clone(&slot.entry);
+        if let Some(kept) = table.kept.get(path) {
+            if kept.entry.is_same_as(&entry) {
+                kept.entry.renew(&entry);
+                return Arc::clone(&kept.entry);
             }
-            table.vacate(place);
+            table.remove(path);
         }
         if bytes > self.bytes_max {
             return entry;
         }
-        table.occupy(Slot {
-            path: path.into(),
-            entry: Arc::clone(&entry),
-            // It was asked for once: files that are asked for again stay longer.
-            was_used: AtomicBool::new(false),
-            bytes,
-        });
+        table.insert(path.into(), &entry, bytes);
         self.evict(&mut table);
         entry
     }
@@ -103,18 +97,16 @@ impl Cache {
     /// Drops an entry that is out of date.
     pub(super) fn remove(&self, path: &[u8], entry: &Arc<Entry>) {
         let mut table = self.write();
-        if let Some(place) = table.place_of(path, entry) {
-            table.vacate(place);
+        if table.holds(path, entry).is_some() {
+            table.remove(path);
         }
     }
 
     /// An entry has grown by a compressed copy.
     pub(super) fn grown(&self, path: &[u8], entry: &Arc<Entry>, bytes: usize) {
         let mut table = self.write();
-        if let Some(place) = table.place_of(path, entry)
-            && let Some(slot) = &mut table.slots[place]
-        {
-            slot.bytes += bytes;
+        if let Some(kept) = table.holds(path, entry) {
+            kept.bytes += bytes;
             table.bytes += bytes;
             self.evict(&mut table);
         }
@@ -123,14 +115,15 @@ impl Cache {
     fn evict(&self, table: &mut Table) {
         while table.bytes > self.bytes_max || table.descriptors > self.descriptors_max {
             let hand = table.hand;
-            table.hand = (hand + 1) % table.slots.len();
-            let Some(slot) = &table.slots[hand] else { continue };
+            table.hand = (hand + 1) % table.face.len();
+            let Some(path) = table.face[hand].clone() else { continue };
+            let Some(kept) = table.kept.get(&path) else { continue };
             // Where descriptors alone are too many, files in memory may stay.
-            if table.bytes <= self.bytes_max && slot.entry.descriptors() == 0 {
+            if table.bytes <= self.bytes_max && kept.entry.descriptors() == 0 {
                 continue;
             }
-            if !slot.was_used.swap(false, Ordering::Relaxed) {
-                table.vacate(hand);
+            if !kept.was_used.swap(false, Ordering::Relaxed) {
+                table.remove(&path);
             }
         }
     }
@@ -145,31 +138,31 @@ impl Cache {
 }
 
 impl Table {
-    /// Where this very entry is; another request may have put a newer one there.
-    fn place_of(&self, path: &[u8], entry: &Arc<Entry>) -> Option<usize> {
-        let place = *self.places.get(path)?;
-        let slot = self.slots[place].as_ref()?;
-        Arc::ptr_eq(&slot.entry, entry).then_some(place)
+    /// What is kept of this very entry; another request may have put a newer one in its place.
+    fn holds(&mut self, path: &[u8], entry: &Arc<Entry>) -> Option<&mut Kept> {
+        self.kept.get_mut(path).filter(|kept| Arc::ptr_eq(&kept.entry, entry))
     }
 
-    fn occupy(&mut self, slot: Slot) {
-        self.bytes += slot.bytes;
-        self.descriptors += slot.entry.descriptors();
-        let place = self.vacant.pop().unwrap_or(self.slots.len());
-        self.places.insert(Arc::clone(&slot.path), place);
-        if place == self.slots.len() {
-            self.slots.push(Some(slot));
-        } else {
-            self.slots[place] = Some(slot);
+    /// Adds an entry; there is none for the path.
+    fn insert(&mut self, path: Arc<[u8]>, entry: &Arc<Entry>, bytes: usize) {
+        self.bytes += bytes;
+        self.descriptors += entry.descriptors();
+        let place = self.vacant.pop().unwrap_or(self.face.len());
+        if place == self.face.len() {
+            self.face.push(None);
         }
+        self.face[place] = Some(Arc::clone(&path));
+        // It was asked for once: files that are asked for again stay longer.
+        let was_used = AtomicBool::new(false);
+        self.kept.insert(path, Kept { entry: Arc::clone(entry), was_used, place, bytes });
     }
 
-    fn vacate(&mut self, place: usize) {
-        if let Some(slot) = self.slots[place].take() {
-            self.bytes -= slot.bytes;
-            self.descriptors -= slot.entry.descriptors();
-            self.places.remove(&slot.path);
-            self.vacant.push(place);
+    fn remove(&mut self, path: &[u8]) {
+        if let Some(kept) = self.kept.remove(path) {
+            self.bytes -= kept.bytes;
+            self.descriptors -= kept.entry.descriptors();
+            self.face[kept.place] = None;
+            self.vacant.push(kept.place);
         }
     }
 }
