@@ -348,7 +348,8 @@ impl<T: Transport + Unpin> Connection<T> {
             let is_needed = !head.is_empty() || !unread.is_empty();
             if is_needed && !is_end {
                 let (bytes, head) = ([head, unread].concat(), head.len());
-                let parser = std::mem::take(&mut work.parser);
+                // A copy: the one that stays with the buffers keeps its memory, too.
+                let parser = work.parser.clone();
                 self.held = Held::Aside(Box::new(Aside { bytes, head, parser }));
             }
             // SECURITY: the next to use these buffers is another client.
