@@ -72,7 +72,7 @@ impl Text<'_> {
 
     /// Copies `value`; a byte below `first`, a quote, a backslash or a byte that is not ASCII becomes `\xHH`.
     fn escaped(&mut self, mut value: &[u8], first: u8) {
-        let is_plain = |byte: u8| byte >= first && byte < 0x7f && byte != b'"' && byte != b'\\';
+        let is_plain = |byte: u8| (first..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\');
         loop {
             let plain = plain_prefix(value, is_plain);
             // Nearly every value is plain to its end.
@@ -147,7 +147,7 @@ impl Json<'_> {
 
     /// RFC 8259 §7, with everything outside ASCII escaped as well: a raw U+0085 or U+2028 ends the line for some readers.
     fn escaped(&mut self, mut text: &str) {
-        let is_plain = |byte: u8| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+        let is_plain = |byte: u8| (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\');
         while !text.is_empty() {
             let (plain, rest) = text.split_at(plain_prefix(text.as_bytes(), is_plain));
             self.0.extend_from_slice(plain.as_bytes());
@@ -170,13 +170,17 @@ impl Json<'_> {
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
 
-/// How many bytes at the start of `value` are plain; 16 at a time, which the compiler turns into vector code.
+/// How many bytes at the start of `value` are plain; 16 at a time, which the compiler turns into vector code as long as
+/// there is no way out of the inner loop, nor in `is_plain`.
 fn plain_prefix(value: &[u8], is_plain: impl Fn(u8) -> bool) -> usize {
-    let whole = value
-        .chunks_exact(16)
-        .take_while(|chunk| chunk.iter().fold(true, |all, &b| all & is_plain(b)))
-        .count()
-        * 16;
+    let mut whole = 0;
+    for chunk in value.as_chunks::<16>().0 {
+        let other = chunk.iter().fold(0, |other, &b| other | u8::from(!is_plain(b)));
+        if other != 0 {
+            break;
+        }
+        whole += chunk.len();
+    }
     whole + value[whole..].iter().take_while(|&&byte| is_plain(byte)).count()
 }
 
