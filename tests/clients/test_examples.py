@@ -66,6 +66,7 @@ COMMANDS = {
         ("curl --json '[8]' localhost:8080/post", ['"data":"[8]"', '"json":[8]', '"form":{}']),
         ("curl localhost:8080/get", ['"data":""', '"json":null', '"origin":"127.0.0.1"']),
     ],
+    "repl": [("curl -i localhost:8080/repl", ["HTTP/1.1 426"])],
     "chat": [("curl -i localhost:8080/chat", ["HTTP/1.1 426"])],
     "tower": [
         ("curl localhost:8080/", ["ours\n"]),
@@ -115,7 +116,9 @@ COMMANDS = {
 }
 
 # Those that serve a folder.
-SERVES_FOLDER = {"auth", "multipart", "upload"}
+SERVES_FOLDER = {"auth", "multipart", "repl", "upload"}
+# Those that listen on a second port.
+LISTENS_TWICE = {"repl"}
 
 
 def head_comment(name):
@@ -145,7 +148,8 @@ class Examples(unittest.TestCase):
 
     def start(self, name, **more):
         folder = [tempfile.mkdtemp(dir=self.here)] if name in SERVES_FOLDER else []
-        return Running([BUILT / name, *folder, "0"], **more)
+        ports = ["0", "0"] if name in LISTENS_TWICE else ["0"]
+        return Running([BUILT / name, *folder, *ports], **more)
 
     def test_n1_each_example_does_what_its_comment_says(self):
         for name, commands in COMMANDS.items():

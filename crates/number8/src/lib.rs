@@ -101,6 +101,8 @@ pub use rooms::assets::{Asset, Assets};
 pub use rooms::events::{Event, EventError, Events};
 #[cfg(feature = "files")]
 pub use rooms::files::{Files, media_type};
+#[cfg(feature = "repl")]
+pub use rooms::repl::{Repl, WebRepl};
 #[cfg(feature = "uploads")]
 pub use rooms::uploads::Uploads;
 #[cfg(feature = "websocket")]
@@ -173,6 +175,9 @@ mod pages {
     mod access {}
     #[doc = include_str!("../../../docs/rooms/events.md")]
     mod events {}
+    #[cfg(feature = "repl")]
+    #[doc = include_str!("../../../docs/rooms/repl.md")]
+    mod repl {}
     #[doc = include_str!("../../../docs/rooms/uploads.md")]
     mod uploads {}
     #[doc = include_str!("../../../docs/rooms/websocket.md")]

@@ -78,3 +78,6 @@ mod uploads;
 mod transport;
 // Messages to and fro, byte by byte.
 mod websocket;
+// A live terminal: for pages, and for the clients of MicroPython's WebREPL.
+#[cfg(feature = "repl")]
+mod repl;

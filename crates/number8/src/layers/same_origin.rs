@@ -57,7 +57,7 @@ impl SameOrigin {
         self
     }
 
-    fn refusal(&self, head: &Head<'_>, caller: &Caller) -> Option<Response> {
+    pub(crate) fn refusal(&self, head: &Head<'_>, caller: &Caller) -> Option<Response> {
         let told = caller.host.as_deref().map(str::as_bytes);
         // Only HTTP/1.0 has no Host, and browsers do not speak it.
         let host = told.or_else(|| head.host()).unwrap_or(b"localhost");

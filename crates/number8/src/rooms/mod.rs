@@ -6,6 +6,8 @@ pub(crate) mod assets;
 pub(crate) mod events;
 #[cfg(feature = "files")]
 pub(crate) mod files;
+#[cfg(feature = "repl")]
+pub(crate) mod repl;
 #[cfg(feature = "uploads")]
 pub(crate) mod uploads;
 #[cfg(feature = "websocket")]

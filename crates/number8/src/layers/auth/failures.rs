@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Wrong credentials by client. An IPv6 client is its /64: it may have all addresses there.
 #[derive(Debug)]
-pub(super) struct Failures {
+pub(crate) struct Failures {
     by_client: HashMap<Option<IpAddr>, Failed>,
     /// How many are free.
     free: u32,
@@ -36,19 +36,19 @@ impl Failed {
 
 impl Failures {
     /// With so many failures before there is a wait.
-    pub(super) fn new(free: u32) -> Self {
+    pub(crate) fn new(free: u32) -> Self {
         Self { by_client: HashMap::new(), free }
     }
 
     /// How long this client has to wait, in milliseconds; 0 where it may try.
-    pub(super) fn wait_ms(&self, client: Option<IpAddr>, now_ms: u64) -> u64 {
+    pub(crate) fn wait_ms(&self, client: Option<IpAddr>, now_ms: u64) -> u64 {
         let failed =
             self.by_client.get(&network(client)).filter(|failed| !failed.is_forgotten(now_ms));
         failed.map_or(0, |failed| failed.until_ms(self.free).saturating_sub(now_ms))
     }
 
     /// A credential of this client was wrong.
-    pub(super) fn failed(&mut self, client: Option<IpAddr>, now_ms: u64) {
+    pub(crate) fn failed(&mut self, client: Option<IpAddr>, now_ms: u64) {
         let client = network(client);
         if self.by_client.len() >= CLIENTS_MAX && !self.by_client.contains_key(&client) {
             self.make_room(now_ms);
@@ -62,7 +62,7 @@ impl Failures {
     }
 
     /// A credential of this client was right.
-    pub(super) fn succeeded(&mut self, client: Option<IpAddr>) {
+    pub(crate) fn succeeded(&mut self, client: Option<IpAddr>) {
         self.by_client.remove(&network(client));
     }
 

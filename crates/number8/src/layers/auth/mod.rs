@@ -5,7 +5,7 @@
 
 pub(super) mod checker;
 pub(super) mod credentials;
-mod failures;
+pub(crate) mod failures;
 mod remembered;
 
 use std::fmt;

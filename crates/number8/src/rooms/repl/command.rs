@@ -1,0 +1,112 @@
+//! What runs in a terminal, and as whom.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::children::{Confine, Limits, Size, Spawn, User};
+
+/// Python that speaks like MicroPython's REPL.
+const AGENT: &str = include_str!("agent.py");
+/// Runs its first argument: the agent does so again when it starts anew.
+const BOOT: &str = "import sys; exec(compile(sys.argv[1], \"<number8>\", \"exec\"))";
+
+#[derive(Debug, Clone)]
+pub(super) struct Command {
+    pub(super) program: Program,
+    folder: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    pub(super) user: Option<String>,
+    confine: Option<Confine>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Program {
+    /// Our agent, by this interpreter.
+    Agent(OsString),
+    Other(OsString, Vec<OsString>),
+}
+
+impl Command {
+    pub(super) fn new(folder: &Path) -> io::Result<Self> {
+        let folder = folder.canonicalize()?;
+        Ok(Self {
+            program: Program::Agent("python3".into()),
+            confine: Some(Confine {
+                writable: vec![folder.clone(), "/tmp".into()],
+                hidden: Vec::new(),
+            }),
+            folder,
+            environment: Vec::new(),
+            user: None,
+        })
+    }
+
+    pub(super) fn set(&mut self, name: OsString, value: OsString) {
+        self.environment.retain(|(other, _)| *other != name);
+        self.environment.push((name, value));
+    }
+
+    pub(super) fn confine(&mut self) -> Option<&mut Confine> {
+        self.confine.as_mut()
+    }
+
+    pub(super) fn unconfine(&mut self) {
+        self.confine = None;
+    }
+
+    /// What to start, with a terminal of that size.
+    ///
+    /// # Errors
+    /// There is no such user, or it cannot be changed to.
+    pub(super) fn spawn(&self, size: Size) -> io::Result<Spawn> {
+        let user = User::for_programs(self.user.as_deref(), &self.folder)?;
+        let (program, arguments) = match &self.program {
+            Program::Other(program, arguments) => (program.clone(), arguments.clone()),
+            Program::Agent(python) => {
+                (python.clone(), ["-u", "-c", BOOT, AGENT].map(OsString::from).to_vec())
+            }
+        };
+        let name = OsString::from(&user.name);
+        let mut environment: Vec<(OsString, OsString)> = vec![
+            ("PATH".into(), PATH.into()),
+            ("HOME".into(), user.home.clone().into()),
+            ("USER".into(), name.clone()),
+            ("LOGNAME".into(), name),
+            ("LANG".into(), "C.UTF-8".into()),
+            ("TERM".into(), "xterm-256color".into()),
+        ];
+        environment.retain(|(name, _)| !self.environment.iter().any(|(own, _)| own == name));
+        environment.extend(self.environment.iter().cloned());
+        Ok(Spawn {
+            program,
+            arguments,
+            folder: self.folder.clone(),
+            environment,
+            user,
+            limits: Limits {
+                memory_bytes: None,
+                processes: None,
+                cpu: None,
+                file_bytes: None,
+                open_files: None,
+                grace: GRACE,
+            },
+            confine: self.confine.clone(),
+            terminal: Some(size),
+            side_pipe: None,
+            keep: None,
+        })
+    }
+
+    /// Whether what runs is our agent.
+    pub(super) fn is_agent(&self) -> bool {
+        matches!(self.program, Program::Agent(_))
+    }
+}
+
+/// Where programs are looked for: what login(1) sets.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// How long what runs may take to end when its terminal is closed.
+const GRACE: Duration = Duration::from_secs(2);

@@ -1,0 +1,90 @@
+//! A terminal as a page shows it: its bytes in binary frames, all else as JSON in texts.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::terminal::{Ended, Seat, Told};
+use crate::children::{Exit, Size};
+use crate::server::lane::Lane;
+use crate::ws::{Message, Socket, SocketError, SocketReceiver, SocketSender};
+
+/// Talks with a page until it goes.
+pub(super) async fn talk(socket: Socket, seat: Seat, lane: Lane) -> Result<(), SocketError> {
+    let (sender, receiver) = socket.split();
+    tokio::select! {
+        end = show(&sender, &seat) => end,
+        end = hear(receiver, &seat, &lane) => end,
+    }
+}
+
+/// Sends what the program writes, and how things stand when that has changed.
+async fn show(sender: &SocketSender, seat: &Seat) -> Result<(), SocketError> {
+    let (mut news, mut place) = (seat.news(), seat.first);
+    let mut told: Option<Told> = None;
+    loop {
+        loop {
+            let text = seat.read(&mut place);
+            if text.is_empty() {
+                break;
+            }
+            sender.send(Bytes::from(text)).await?;
+        }
+        let now = seat.told();
+        if told.is_none_or(|told| Told { ended: now.ended, ..told } != now) {
+            let state = json!({"state": {
+                "viewers": now.viewers,
+                "writer": now.writes,
+                "cols": now.size.columns,
+                "rows": now.size.rows,
+            }});
+            sender.send(state.to_string()).await?;
+        }
+        if let Some(ended) = now.ended.filter(|_| told.is_none_or(|told| told.ended.is_none())) {
+            sender.send(json!({"exit": exit(ended)}).to_string()).await?;
+        }
+        told = Some(now);
+        if news.changed().await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Types what the page sends, and does what it asks for; what nobody knows is passed over.
+async fn hear(mut receiver: SocketReceiver, seat: &Seat, lane: &Lane) -> Result<(), SocketError> {
+    while let Some(message) = receiver.receive().await? {
+        let order = match message {
+            Message::Binary(bytes) => {
+                seat.write(bytes).await;
+                continue;
+            }
+            Message::Text(text) => serde_json::from_str::<Value>(&text).unwrap_or_default(),
+        };
+        if let Some([columns, rows]) =
+            order.get("resize").and_then(Value::as_array).map(Vec::as_slice)
+            && let (Some(columns), Some(rows)) = (size(columns), size(rows))
+        {
+            seat.resize(Size { columns, rows });
+        }
+        if order.get("restart") == Some(&Value::Bool(true)) {
+            seat.restart(lane);
+        }
+    }
+    Ok(())
+}
+
+/// A number of columns or rows that a terminal can have.
+fn size(value: &Value) -> Option<u16> {
+    let size = value.as_u64().and_then(|size| u16::try_from(size).ok());
+    size.filter(|size| (1..=SIZE_MAX).contains(size))
+}
+
+fn exit(ended: Ended) -> Value {
+    match ended {
+        Ended::Exit(Exit::Code(code)) => json!({"code": code}),
+        Ended::Exit(Exit::Signal(signal)) => json!({"signal": signal}),
+        Ended::Unknown => Value::Null,
+    }
+}
+
+/// More columns or rows than any screen has.
+const SIZE_MAX: u16 = 2000;

@@ -1,0 +1,214 @@
+//! The terminal in a page: one session, several viewers.
+
+use number8::access::{Access, Rights, Rule};
+use number8::testing::TestServer;
+use number8::{App, Repl};
+use tempfile::TempDir;
+
+use super::{Client, folder};
+use crate::serving::patient;
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+
+fn head(query: &str, fields: &str) -> String {
+    format!(
+        "GET /repl{query} HTTP/1.1\r\nHost: board.local\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+    )
+}
+
+fn serve(repl: Repl) -> TestServer {
+    let access = Access::new([Rule::everyone("/", Rights::REPL).unwrap()]);
+    TestServer::new(App::new().access(access).mount("/repl", repl), patient())
+}
+
+/// Python in a folder.
+fn python() -> (TestServer, TempDir) {
+    let folder = folder();
+    (serve(Repl::new(folder.path()).unwrap()), folder)
+}
+
+async fn page(server: &TestServer, query: &str) -> Client {
+    let (client, head) = Client::ask(server, &head(query, "")).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    client
+}
+
+async fn status(server: &TestServer, query: &str, fields: &str) -> u16 {
+    let (_, head) = Client::ask(server, &head(query, fields)).await;
+    head[9..12].parse().unwrap()
+}
+
+impl Client {
+    async fn keys(&mut self, keys: &str) {
+        self.send(BINARY, keys.as_bytes()).await;
+    }
+
+    async fn shows(&mut self, end: &str) -> String {
+        self.until(BINARY, end).await
+    }
+
+    /// Waits for a message of this kind that says this.
+    async fn says(&mut self, part: &str) {
+        loop {
+            let mut said = self.said.iter();
+            if let Some(at) = said.position(|said| String::from_utf8_lossy(said).contains(part)) {
+                self.said.drain(..=at);
+                return;
+            }
+            match self.frame().await {
+                Some((BINARY, payload)) => {
+                    self.shown.push_str(std::str::from_utf8(&payload).unwrap());
+                }
+                Some((_, payload)) => self.said.push(payload),
+                None => panic!("it ends without {part}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn u32_x8_python_answers() {
+    let (server, _folder) = python();
+    let mut page = page(&server, "").await;
+    assert!(page.shows(">>> ").await.starts_with("MicroPython "));
+    page.says(r#""viewers":1,"writer":true"#).await;
+    page.keys("print('hé', 6 * 7)\r").await;
+    assert_eq!(page.shows("42\r\n>>> ").await, "print('hé', 6 * 7)\r\nhé 42\r\n>>> ");
+    page.keys("while True: pass\r\r").await;
+    page.shows("... \r\n").await;
+    page.keys("\x03").await;
+    page.shows("KeyboardInterrupt").await;
+    page.shows(">>> ").await;
+}
+
+#[tokio::test]
+async fn x8_a_long_job_survives_its_viewers() {
+    let (server, folder) = python();
+    let mut first = page(&server, "").await;
+    first.shows(">>> ").await;
+    first.keys("import os, time\rx = 8\r").await;
+    first.shows("x = 8\r\n>>> ").await;
+    first.keys("while not os.path.exists('go'): time.sleep(0.01)\r\r").await;
+    first.shows("... \r\n").await;
+    first.keys("print('job', 'done', x)\r").await;
+    drop(first);
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    let mut second = page(&server, "").await;
+    let shown = second.shows("job done 8\r\n>>> ").await;
+    // What was shown before is there, too.
+    assert!(shown.starts_with("MicroPython "), "{shown}");
+    assert!(shown.contains(">>> x = 8\r\n"), "{shown}");
+}
+
+#[tokio::test]
+async fn x8_two_viewers_see_the_same_screen_and_one_types() {
+    let (server, _folder) = python();
+    let mut first = page(&server, "").await;
+    let mut seen = first.shows(">>> ").await;
+    let mut watching = page(&server, "?view").await;
+    watching.says(r#""viewers":2,"writer":false"#).await;
+    watching.keys("print('from the back')\r").await;
+    watching.send(TEXT, br#"{"resize":[40,10]}"#).await;
+    watching.send(TEXT, br#"{"restart":true}"#).await;
+    first.keys("print(1)\r").await;
+    seen += &first.shows("\r\n1\r\n>>> ").await;
+    assert_eq!(watching.shows("\r\n1\r\n>>> ").await, seen);
+
+    // Whoever comes last types.
+    let mut second = page(&server, "").await;
+    second.says(r#""viewers":3,"writer":true"#).await;
+    first.says(r#""viewers":3,"writer":false"#).await;
+    first.keys("print('too late')\r").await;
+    second.send(TEXT, br#"{"resize":[132,50]}"#).await;
+    first.says(r#""cols":132,"rows":50"#).await;
+    second.keys("import os; os.get_terminal_size().columns\r").await;
+    for client in [&mut second, &mut first, &mut watching] {
+        let shown = client.shows("132\r\n>>> ").await;
+        assert!(!shown.contains("too late") && !shown.contains("back"), "{shown}");
+    }
+    drop(second);
+    first.says(r#""viewers":2,"writer":true"#).await;
+    first.keys("2\r").await;
+    watching.shows("2\r\n2\r\n>>> ").await;
+}
+
+#[tokio::test]
+async fn x8_what_ends_says_how_and_can_begin_again() {
+    let folder = folder();
+    let script = "echo run >> runs; [ $(wc -l < runs) -lt 3 ] && exit 3; kill -9 $$";
+    let server = serve(Repl::new(folder.path()).unwrap().command("sh", ["-c", script]));
+    let mut page = page(&server, "").await;
+    page.says(r#"{"exit":{"code":3}}"#).await;
+    page.send(TEXT, b"{\"restart\":true}").await;
+    page.says(r#"{"exit":{"code":3}}"#).await;
+    page.send(TEXT, b"{\"restart\":true}").await;
+    page.says(r#"{"exit":{"signal":9}}"#).await;
+    for nonsense in
+        ["", "{", "[]", "8", r#"{"resize":[0,5]}"#, r#"{"resize":"x"}"#, r#"{"restart":8}"#]
+    {
+        page.send(TEXT, nonsense.as_bytes()).await;
+    }
+    let server = serve(Repl::new(folder.path()).unwrap().command("/no/such/program", [""; 0]));
+    let mut page = self::page(&server, "").await;
+    page.shows("cannot be started").await;
+    page.says(r#"{"exit":null}"#).await;
+}
+
+#[tokio::test]
+async fn x8_a_program_that_waits_for_keys_gets_them() {
+    let folder = folder();
+    let server =
+        serve(Repl::new(folder.path()).unwrap().command("sh", ["-c", "read x; echo got $x"]));
+    let mut page = page(&server, "").await;
+    page.says(r#""viewers":1"#).await;
+    page.keys("it\r").await;
+    page.shows("got it\r\n").await;
+    page.says(r#"{"exit":{"code":0}}"#).await;
+}
+
+#[tokio::test]
+async fn x8_what_runs_is_started_anew() {
+    let (server, _folder) = python();
+    let mut page = page(&server, "").await;
+    page.shows(">>> ").await;
+    page.keys("x = 8\r").await;
+    page.shows(">>> ").await;
+    page.send(TEXT, b"{\"restart\":true}").await;
+    page.shows("MicroPython ").await;
+    page.shows(">>> ").await;
+    page.keys("x\r").await;
+    page.shows("NameError").await;
+}
+
+#[tokio::test]
+async fn x8_a_slow_viewer_begins_again_with_what_is_kept() {
+    let folder = folder();
+    let repl = Repl::new(folder.path()).unwrap().scroll_back_bytes(1);
+    let server = serve(repl);
+    let mut slow = page(&server, "?view").await;
+    let mut page = page(&server, "").await;
+    page.shows(">>> ").await;
+    page.keys("for n in range(100000): print('éé line', n)\r\r").await;
+    page.shows("line 99999\r\n").await;
+    page.keys("print('the', 'end')\r").await;
+    page.shows("the end\r\n").await;
+    let shown = slow.shows("the end\r\n").await;
+    assert!(shown.contains("\x1bc"));
+    // What a connection holds, and what is kept; not the megabyte that was written.
+    assert!(shown.len() < 900_000, "{}", shown.len());
+}
+
+#[tokio::test]
+async fn x8_as_many_look_as_may_and_who_may() {
+    let folder = folder();
+    let server = serve(Repl::new(folder.path()).unwrap().viewers_max(1));
+    let _first = page(&server, "").await;
+    assert_eq!(status(&server, "", "").await, 503);
+    assert_eq!(status(&server, "", "Origin: http://board.local\r\n").await, 503);
+    assert_eq!(status(&server, "", "Origin: http://evil.example\r\n").await, 403);
+    assert_eq!(status(&server, "/elsewhere", "").await, 404);
+    let app = App::new().mount("/repl", Repl::new(folder.path()).unwrap());
+    assert_eq!(status(&TestServer::new(app, patient()), "", "").await, 403);
+}
