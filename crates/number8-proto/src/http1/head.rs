@@ -379,7 +379,7 @@ pub(super) struct FieldLine<'b> {
 
 /// `name ":" OWS value OWS CRLF` at `start` (RFC 9112 §5); `None` when the line is not whole.
 /// Trailers are read by the same rule.
-#[inline]
+#[inline(always)]
 pub(super) fn field_line<'b>(
     lines: Lines<'b>,
     start: usize,
