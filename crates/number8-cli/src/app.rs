@@ -13,7 +13,8 @@ use number8::layers::proxies::Proxies;
 use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, Sessions};
 use number8::{
-    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Reach, Sandboxed, Uploads,
+    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Reach, Repl, Sandboxed, Uploads,
+    WebRepl,
 };
 use rustix::system::uname;
 
@@ -29,6 +30,8 @@ pub(crate) struct Kept {
     pub(crate) events: Events,
     /// Who has logged in stays so.
     pub(crate) sessions: Sessions,
+    /// What runs in the terminal goes on.
+    repl: Option<Repl>,
 }
 
 impl Kept {
@@ -36,7 +39,8 @@ impl Kept {
         let limits = config.access.sessions.unwrap_or_default();
         let sessions =
             Sessions::with_limits(limits).map_err(|error| Problem::failure(error.to_string()))?;
-        Ok(Self { logs: logs.clone(), events: Events::new(), sessions })
+        let repl = (config.repl.is_on || config.repl.webrepl.is_some()).then(|| repl(config));
+        Ok(Self { logs: logs.clone(), events: Events::new(), sessions, repl: repl.transpose()? })
     }
 }
 
@@ -91,6 +95,11 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
     }
     if let Some(path) = &config.answers.events {
         app = app.mount(&format!("{}{path}", config.listen.path_prefix), kept.events.clone());
+    }
+    if config.repl.is_on
+        && let Some(repl) = &kept.repl
+    {
+        app = app.mount(&format!("{}/.number8/repl", config.listen.path_prefix), repl.clone());
     }
     Ok(match &pages {
         Some(pages) => pages.mount(app),
@@ -151,6 +160,56 @@ fn guard(
         }
         None => app,
     })
+}
+
+/// The terminal, in the first folder that is served.
+fn repl(config: &Config) -> Result<Repl, Problem> {
+    let served = config.files.mounts.first().map_or(Path::new("."), |mount| &mount.path);
+    let folder = match served.is_dir() {
+        true => served,
+        false => {
+            served.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+        }
+    };
+    let failure = |error| Problem::failure(format!("repl: {}: {error}", folder.display()));
+    let mut repl = Repl::new(folder).map_err(failure)?;
+    for origin in config.answers.cors.iter().flatten() {
+        repl = repl.origin(origin);
+    }
+    Ok(match config.repl.command.split_first() {
+        Some((program, arguments)) => repl.command(program, arguments),
+        None => repl,
+    })
+}
+
+/// The app for the clients of WebREPL, which is served at an address of its own; `None` where they are not listened for.
+pub(crate) fn webrepl(config: &Config, kept: &Kept) -> Result<Option<App>, Problem> {
+    let (Some(_), Some(repl)) = (&config.repl.webrepl, &kept.repl) else { return Ok(None) };
+    let mut webrepl = WebRepl::new(repl)
+        .same_origin(same_origin(
+            &config.listen,
+            config.answers.cors.as_deref().unwrap_or_default(),
+        ))
+        .served_under(&config.listen.path_prefix)
+        .max_bytes(config.uploads.bytes_max.unwrap_or(u64::MAX))
+        .keep_free(config.uploads.keep_free_bytes);
+    if let Some(mount) =
+        config.files.mounts.iter().find(|mount| mount.url == "/" && mount.path.is_dir())
+    {
+        let folder = webrepl.files_with_reach(&mount.path, reach(config));
+        webrepl = folder
+            .map_err(|error| Problem::failure(format!("{}: {error}", mount.path.display())))?;
+    }
+    if let Some((name, secret)) = &config.repl.webrepl_password {
+        let given = webrepl.password(name, secret);
+        webrepl = given.map_err(|error| Problem::config(format!("webrepl-password: {error}")))?;
+    }
+    let mut app = App::new().access(config.access.rules.clone()).mount("/", webrepl);
+    if let Some(sink) = &kept.logs.access {
+        let log = AccessLog { format: config.log.format.clone(), sink: Arc::clone(sink) };
+        app = app.access_log(log);
+    }
+    Ok(Some(app))
 }
 
 /// Our names, and the sites whose pages may act here.

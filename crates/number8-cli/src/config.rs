@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use number8::access::Rights;
 use number8::layers::access_log::Format;
 use number8::layers::proxies::Proxy;
 use number8::store::OnClash;
@@ -25,6 +26,8 @@ pub struct Config {
     pub uploads: Uploads,
     /// Whether there are pages for all of it.
     pub board: bool,
+    /// The live terminal.
+    pub repl: Repl,
     /// Where it is served.
     pub listen: Listen,
     /// What every answer has.
@@ -86,6 +89,19 @@ pub struct Mount {
     pub url: String,
     /// The folder or regular file, which exists and can be read.
     pub path: PathBuf,
+}
+
+/// The live terminal, for pages and for the clients of WebREPL.
+#[derive(Clone, Debug)]
+pub struct Repl {
+    /// Whether pages can open it.
+    pub is_on: bool,
+    /// What runs in it, the program and its arguments; none for our own Python.
+    pub command: Vec<String>,
+    /// Where the clients of WebREPL are listened for, `true` where the default will do; `None` for nowhere.
+    pub webrepl: Option<String>,
+    /// The account that their password stands for, and the password or its hash.
+    pub webrepl_password: Option<(String, String)>,
 }
 
 /// Where it is served.
@@ -209,6 +225,7 @@ impl Config {
             access: Access::check(settings)?,
             uploads: uploads(settings)?,
             board: settings.switch("board")?,
+            repl: repl(settings)?,
             listen: listen(settings)?,
             answers: answers(settings)?,
             log: log(settings)?,
@@ -226,6 +243,7 @@ impl Config {
             let why = "say with trusted-proxy from whom to take it";
             return Err(settings.problem("proxy-protocol", why));
         }
+        config.check_repl(settings)?;
         if config.limits.uri_bytes > config.limits.head_bytes {
             let is_set =
                 settings.get("max-uri").is_some_and(|setting| setting.origin != Origin::Default);
@@ -236,6 +254,45 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+impl Config {
+    /// SECURITY: a terminal that nobody may use is a mistake, and one that everybody may use has to be meant.
+    fn check_repl(&self, settings: &Settings) -> Result<(), Problem> {
+        let may = |user: Option<&str>| self.access.rules.decide(user, Rights::REPL, b"/").is_ok();
+        let somebody =
+            self.access.rules.rules().iter().any(|rule| rule.rights().contains(Rights::REPL));
+        if self.repl.is_on && !somebody {
+            let why =
+                "nobody has the right repl: --auth NAME:PASSWORD@/:all gives it to one account";
+            return Err(settings.problem("repl", why));
+        }
+        match (&self.repl.webrepl, &self.repl.webrepl_password) {
+            (None, Some(_)) => Err(settings.problem("webrepl-password", "this needs --webrepl")),
+            (Some(_), Some((name, _))) if !may(Some(name)) => {
+                let why = format!(
+                    "{name} has not the right repl for /: --auth @/:… is for everyone, --auth {name}:PASSWORD@/:all for one"
+                );
+                Err(settings.problem("webrepl-password", &why))
+            }
+            (Some(_), None) if !may(None) => Err(settings
+                .problem("webrepl", "say with --webrepl-password NAME:PASSWORD who may use it")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn repl(settings: &Settings) -> Result<Repl, Problem> {
+    let command = settings.one("repl", |value| Ok(value.to_owned()))?;
+    let words = command.as_deref().filter(|value| !matches!(*value, "true" | "false"));
+    Ok(Repl {
+        is_on: command.as_deref().is_some_and(|value| value != "false"),
+        command: words
+            .map(|words| words.split_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default(),
+        webrepl: settings.one("webrepl", syntax::non_empty)?.filter(|value| value != "false"),
+        webrepl_password: settings.one("webrepl-password", syntax::account)?,
+    })
 }
 
 fn files(settings: &Settings) -> Result<Files, Problem> {

@@ -249,10 +249,31 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         heading: "The board",
-        options: &[Opt::switch(
-            "board",
-            "Pages for people: files, and what else is on; the same as number8 board",
-        )],
+        options: &[
+            Opt::switch(
+                "board",
+                "Pages for people: files, and what else is on; the same as number8 board",
+            ),
+            Opt::new(
+                "repl",
+                OptionalText,
+                "COMMAND",
+                "A live terminal for who has the right repl: Python, or this command",
+            ),
+            Opt::new(
+                "webrepl",
+                OptionalText,
+                "ADDR",
+                "Listen there for the WebREPL clients of MicroPython, such as Thonny (:8266)",
+            ),
+            Opt::new(
+                "webrepl-password",
+                Text,
+                "NAME:PASSWORD",
+                "Their password, and the account whose rights they have; PASSWORD may be @FILE or a hash",
+            )
+            .secret(),
+        ],
     },
     Section {
         heading: "Uploads",

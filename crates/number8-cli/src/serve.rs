@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use number8::layers::access_log::{Format, Sink};
@@ -14,7 +15,7 @@ use number8::server::{
 use number8::{Handle, ServeError, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{Kept, app, sweep};
+use crate::app::{Kept, app, sweep, webrepl};
 use crate::args::Invocation;
 use crate::banner::{self, Place};
 use crate::config::Config;
@@ -46,13 +47,16 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
             sink.flush();
         });
     }
-    let greeting = if config.log.quiet { String::new() } else { greeting(config, &server) };
+    let beside = Beside::start(config, &kept)?;
+    let greeting =
+        if config.log.quiet { String::new() } else { greeting(config, &server, &beside) };
     // Until the server has ended.
     let _announced = config.listen.mdns.as_deref().and_then(|name| {
         mdns::announce(name, &places(&server), &format!("{}/", config.listen.path_prefix))
     });
     let mut steering = Steering {
         handle: server.handle(),
+        webrepl: beside.as_ref().map(|beside| beside.handle.clone()),
         invocation,
         kept,
         status: banner::status(config, &places(&server)),
@@ -63,6 +67,9 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
             say(&format!("signals cannot be watched: {error}"));
         }
     });
+    if let Some(beside) = beside {
+        beside.finish();
+    }
     logs.finish();
     match result {
         Ok(()) => Ok(()),
@@ -76,6 +83,59 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         Err(error) => Err(Problem::failure(error.to_string())),
     }
 }
+
+/// The server for the clients of WebREPL, beside the other one.
+struct Beside {
+    handle: Handle,
+    places: Vec<Place>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Beside {
+    /// `None` where nobody asked for it.
+    fn start(config: &Config, kept: &Kept) -> Result<Option<Self>, Problem> {
+        let (Some(app), Some(address)) = (webrepl(config, kept)?, &config.repl.webrepl) else {
+            return Ok(None);
+        };
+        let is_open = config.repl.webrepl_password.is_none();
+        let bind = match address.as_str() {
+            "true" if is_open => Bind::Loopback { port: None },
+            "true" => Bind::Every { port: WEBREPL_PORT },
+            address => address
+                .parse::<Bind>()
+                .map_err(|error| Problem::usage(format!("webrepl {address}: {error}")))?,
+        };
+        let failure = |error: server::BindError| Problem::failure(format!("webrepl: {error}"));
+        let listeners = server::bind(&[bind], WEBREPL_PORT).map_err(failure)?;
+        let listeners = match is_open && !config.access.insecure {
+            true => local_only(listeners, "everyone who reaches {} could run programs there")?,
+            false => listeners,
+        };
+        let options = Options { workers: 1, ..options(config) };
+        let server = Server::new(app, options, listeners).on_warning(say);
+        let (handle, places) = (server.handle(), places(&server));
+        let serve = move || {
+            if let Err(error) = server.run()
+                && !matches!(error, ServeError::Cut(_))
+            {
+                say(&format!("webrepl: {error}"));
+            }
+        };
+        let thread = thread::Builder::new().name("number8-webrepl".to_owned()).spawn(serve);
+        let thread = thread.map_err(|error| Problem::failure(format!("webrepl: {error}")))?;
+        Ok(Some(Self { handle, places, thread }))
+    }
+
+    /// Ends it with the other one.
+    fn finish(self) {
+        self.handle.shutdown_now();
+        // It has said what was wrong, if anything was.
+        let _ = self.thread.join();
+    }
+}
+
+/// Where MicroPython's devices listen.
+const WEBREPL_PORT: u16 = 8266;
 
 /// Where logs go. The same sinks stay in use when the configuration is loaded again.
 #[derive(Clone)]
@@ -193,16 +253,21 @@ fn needs_loopback(config: &Config) -> bool {
 
 /// Refuses to be reached from other machines where that is not safe.
 fn guarded(config: &Config, listeners: Vec<Listener>) -> Result<Vec<Listener>, Problem> {
-    if needs_loopback(config) {
-        for listener in &listeners {
-            if let LocalAddr::Ip(address) = listener.local_addr()
-                && !address.ip().is_loopback()
-            {
-                return Err(Problem::config(format!(
-                    "everyone who reaches {address} could write there: listen at localhost, allow less, or add \
-                     --insecure"
-                )));
-            }
+    match needs_loopback(config) {
+        true => local_only(listeners, "everyone who reaches {} could write there"),
+        false => Ok(listeners),
+    }
+}
+
+/// Refuses listeners that other machines reach, with why.
+fn local_only(listeners: Vec<Listener>, why: &str) -> Result<Vec<Listener>, Problem> {
+    for listener in &listeners {
+        if let LocalAddr::Ip(address) = listener.local_addr()
+            && !address.ip().is_loopback()
+        {
+            let why = why.replace("{}", &address.to_string());
+            let help = "listen at localhost, allow less, or add --insecure";
+            return Err(Problem::config(format!("{why}: {help}")));
         }
     }
     Ok(listeners)
@@ -214,8 +279,13 @@ fn closed(peer: Option<SocketAddr>, why: Closed) -> String {
     format!("number8: {peer} closed: {why}\n")
 }
 
-fn greeting(config: &Config, server: &Server) -> String {
-    banner::text(config, &places(server), &banner::interfaces(), io::stderr().is_terminal())
+fn greeting(config: &Config, server: &Server, beside: &Option<Beside>) -> String {
+    let (places, interfaces) = (places(server), banner::interfaces());
+    let mut text = banner::text(config, &places, &interfaces, io::stderr().is_terminal());
+    for place in beside.iter().flat_map(|beside| &beside.places) {
+        text.push_str(&format!("WebREPL: ws://{place}/\n"));
+    }
+    text
 }
 
 fn places(server: &Server) -> Vec<Place> {
@@ -232,6 +302,7 @@ fn places(server: &Server) -> Vec<Place> {
 /// What signals do.
 struct Steering {
     handle: Handle,
+    webrepl: Option<Handle>,
     invocation: Invocation,
     kept: Kept,
     /// What is served and where, in a line, for the service manager.
@@ -273,7 +344,21 @@ impl Steering {
             self.is_stopping = true;
             notify::stopping();
             self.handle.shutdown();
+            if let Some(webrepl) = &self.webrepl {
+                webrepl.shutdown();
+            }
         }
+    }
+
+    fn replace(&self) -> Result<(), Problem> {
+        let (_, config) = self.invocation.load()?;
+        let (app, webrepl) = (app(&config, &self.kept)?, webrepl(&config, &self.kept)?);
+        let failure = |error: number8::RouteError| Problem::failure(error.to_string());
+        self.handle.replace(app).map_err(failure)?;
+        if let (Some(handle), Some(app)) = (&self.webrepl, webrepl) {
+            handle.replace(app).map_err(failure)?;
+        }
+        Ok(())
     }
 
     /// Reads the configuration again. What cannot change while serving (where to listen, threads, time-outs)
@@ -281,10 +366,7 @@ impl Steering {
     fn reload(&self) {
         notify::reloading();
         self.kept.logs.reopen();
-        let loaded = self.invocation.load().and_then(|(_, config)| app(&config, &self.kept));
-        match loaded.and_then(|app| {
-            self.handle.replace(app).map_err(|error| Problem::failure(error.to_string()))
-        }) {
+        match self.replace() {
             Ok(()) => {
                 say("the configuration has been loaded again");
             }

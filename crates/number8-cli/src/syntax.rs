@@ -226,6 +226,16 @@ pub(crate) fn cors(text: &str) -> Result<Option<Vec<String>>, String> {
     text.split(',').map(|text| origin(text.trim())).collect::<Result<_, _>>().map(Some)
 }
 
+/// `NAME:PASSWORD`, where PASSWORD may be `@FILE`.
+pub(crate) fn account(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+            Ok((name.to_owned(), secret(password)?))
+        }
+        _ => Err("write NAME:PASSWORD, or NAME:@FILE".to_owned()),
+    }
+}
+
 /// A secret, or `@FILE` for the first line of a file.
 pub(crate) fn secret(text: &str) -> Result<String, String> {
     let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };

@@ -12,6 +12,8 @@ mod board;
 mod limits;
 // Addresses, Unix sockets, and sockets that were handed over.
 mod listening;
+// A live terminal.
+mod repl;
 // What a service manager is told.
 mod service;
 // What signals do.

@@ -172,6 +172,13 @@ impl WebRepl {
         self
     }
 
+    /// Judges pages as this layer does, which knows our names and whom to let in.
+    #[must_use]
+    pub fn same_origin(mut self, layer: SameOrigin) -> Self {
+        Arc::make_mut(&mut self.inner).same_origin = layer;
+        self
+    }
+
     /// Adds a name by which pages reach this server; IP addresses and `localhost` count as ours anyway.
     #[must_use]
     pub fn host(mut self, name: impl Into<String>) -> Self {

@@ -1,0 +1,105 @@
+//! The live terminal: `--repl`, and `--webrepl` for the clients of MicroPython.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
+
+use super::{Client, PATIENCE, Served, sandbox};
+
+/// As the official client asks: a foreign host, a short key, no version.
+const CLI: &str = "GET / HTTP/1.1\r\nHost: echo.websocket.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Key: foo\r\n\r\n";
+const PAGE: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// Reads until that has come.
+fn until(socket: &mut TcpStream, end: &str) {
+    let mut read = Vec::new();
+    while !read.ends_with(end.as_bytes()) {
+        let mut byte = [0];
+        let count = socket.read(&mut byte);
+        assert_eq!(count.ok(), Some(1), "it ends after {}", read.escape_ascii());
+        read.push(byte[0]);
+    }
+}
+
+fn webrepl(served: &Served) -> TcpStream {
+    let line = served.message("WebREPL: ws://");
+    let address = line.split("ws://").nth(1).unwrap().trim_end_matches('/');
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+#[test]
+fn u32_x6_x8_pages_and_webrepl_share_a_terminal() {
+    let folder = sandbox();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut served = Served::start(
+        folder.path(),
+        &[
+            "--auth",
+            "joe:cow@/:all",
+            "--repl",
+            "--webrepl=127.0.0.1:0",
+            "--webrepl-password",
+            "joe:secret",
+        ],
+    );
+    let mut client = webrepl(&served);
+    client.write_all(CLI.as_bytes()).unwrap();
+    until(&mut client, "Password: ");
+    client.write_all(b"\x82\x07secret\r").unwrap();
+    until(&mut client, "WebREPL connected\r\n>>> ");
+    client.write_all(b"\x81\x0bprint(6*7)\r").unwrap();
+    until(&mut client, "42");
+    until(&mut client, ">>> ");
+    // What it gets is what is served.
+    let mut record = vec![0; 82];
+    record[..3].copy_from_slice(b"WA\x02");
+    record[18..28].copy_from_slice(b"start.html");
+    client.write_all(&[&b"\x82\x52"[..], &record].concat()).unwrap();
+    until(&mut client, "WB\0\0");
+    client.write_all(b"\x82\x01\0").unwrap();
+    until(&mut client, "\x05\0start");
+
+    served.signal(Signal::HUP);
+    served.message("loaded again");
+    client.write_all(b"\x81\x048*8\r").unwrap();
+    until(&mut client, "64");
+    until(&mut client, ">>> ");
+    assert!(served.get("/.number8/repl").starts_with("HTTP/1.1 401 "));
+    let login = "Authorization: Basic am9lOmNvdw==\r\n";
+    assert!(served.get_with("/.number8/repl", login).starts_with("HTTP/1.1 426 "));
+    let mut page = served.connect();
+    page.send(&format!(
+        "GET /.number8/repl HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n{PAGE}{login}\r\n"
+    ));
+    // The session of before the reload.
+    until(&mut page.0, "print(6*7)\r\n42\r\n>>> 8*8\r\n64\r\n>>> ");
+    let mut other = Client::new(webrepl(&served));
+    let foreign = CLI.replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
+    assert!(other.send(&foreign).until("\r\n").starts_with("HTTP/1.1 403 "));
+
+    served.signal(Signal::TERM);
+    assert!(served.ended().success());
+}
+
+#[test]
+fn x6_a_terminal_is_for_somebody() {
+    let folder = sandbox();
+    let auth = ["--auth", "joe:cow@/:rw"];
+    for (arguments, says) in [
+        (&["--repl"][..], "nobody has the right repl"),
+        (&["--webrepl"], "say with --webrepl-password"),
+        (&["--webrepl-password", "joe:x"], "this needs --webrepl"),
+        (&["--webrepl", "--webrepl-password", "joe:x"], "joe has not the right repl"),
+        (&["--webrepl", "--webrepl-password", "joe"], "write NAME:PASSWORD"),
+    ] {
+        let output = crate::number8(folder.path()).arg("site").args(auth).args(arguments).output();
+        let told = String::from_utf8(output.unwrap().stderr).unwrap();
+        assert!(told.contains(says), "{arguments:?}: {told}");
+    }
+}
