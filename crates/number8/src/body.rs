@@ -227,6 +227,14 @@ impl Body {
         }
     }
 
+    /// Bytes of an answer that were handed over and wait for the client.
+    pub(crate) fn queued_for_client(&self) -> usize {
+        match &self.kind {
+            Kind::Incoming(incoming) => incoming.queued_for_client(),
+            _ => 0,
+        }
+    }
+
     /// The fields that stand behind an answer, once its content has been read to its end.
     pub(crate) fn trailers_to_client(&self) -> Option<Fields> {
         match &self.kind {

@@ -122,6 +122,42 @@ async fn a_slow_client_slows_the_sender_and_one_that_leaves_stops_it() {
     tokio::time::timeout(PATIENCE, the_rest).await.unwrap();
 }
 
+/// What a handler has handed over is the server's to hold until the client takes it.
+#[tokio::test]
+async fn content_that_waits_for_a_client_is_counted() {
+    const PIECE: usize = 1000;
+    const PIPE: usize = 1024;
+    let (sent, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let app = writing(move |mut sender| {
+        let sent = sent.clone();
+        async move {
+            while sender.send(vec![b'8'; PIECE]).await.is_ok() {
+                sent.send(()).unwrap();
+            }
+        }
+    });
+    let server = app.test();
+    let client = server.connect_with(PIPE);
+    client.write_all(get("1.1", "").as_bytes()).await.unwrap();
+    let (mut pieces, mut turns) = (0, 0);
+    while turns < 1000 {
+        tokio::task::yield_now().await;
+        turns += 1;
+        if seen.try_recv().is_ok() {
+            (pieces, turns) = (pieces + 1, 0);
+        }
+    }
+    let held = server.handle().buffered();
+    assert!(held + PIPE >= pieces * PIECE, "{held} of {} bytes", pieces * PIECE);
+    drop(client);
+    let at_rest = async {
+        while server.handle().buffered() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, at_rest).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_request_for_the_head_stops_the_sender() {
     let (told, mut tells) = tokio::sync::mpsc::channel(1);

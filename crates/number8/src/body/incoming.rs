@@ -26,6 +26,8 @@ struct State {
     queued_bytes: usize,
     /// Bytes that may lie unread.
     window_bytes: usize,
+    /// It is the content of an answer.
+    is_to_client: bool,
     /// What the client says about the length, and how much may come.
     length: Option<u64>,
     limit: u64,
@@ -71,7 +73,8 @@ pub(crate) fn channel(connection: Waker, length: Option<u64>, limit: u64) -> (Fe
 /// The body of an answer, to come from whoever has the first end.
 pub(super) fn channel_to_client() -> (Feeder, Incoming) {
     let shared = Shared::default();
-    shared.lock().window_bytes = ANSWER_WINDOW_BYTES;
+    *shared.lock() =
+        State { window_bytes: ANSWER_WINDOW_BYTES, is_to_client: true, ..State::default() };
     (Feeder(shared.clone()), Incoming(shared))
 }
 
@@ -102,6 +105,12 @@ impl Incoming {
             wake(&state.feeder);
         }
         Poll::Pending
+    }
+
+    /// Bytes that wait for a client.
+    pub(super) fn queued_for_client(&self) -> usize {
+        let state = self.0.lock();
+        if state.is_to_client { state.queued_bytes } else { 0 }
     }
 
     pub(super) fn limit(&self, bytes: u64) {

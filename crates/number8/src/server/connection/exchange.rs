@@ -329,12 +329,14 @@ impl<T: Transport + Unpin> Connection<T> {
         }
     }
 
-    /// Bytes of a body that wait for their reader.
-    pub(super) fn held_for_reader(&self) -> usize {
-        match &self.phase {
-            Phase::Exchange(exchange) => exchange.feed.as_ref().map_or(0, Feed::queued),
-            _ => 0,
-        }
+    /// Bytes of a body that wait for their reader, and of an answer that wait for the client.
+    pub(super) fn held_in_queues(&self) -> usize {
+        let Phase::Exchange(exchange) = &self.phase else { return 0 };
+        let of_answer = match &exchange.making {
+            Making::Content { body, .. } => body.queued_for_client(),
+            Making::Decision(_) | Making::Answer(_) => 0,
+        };
+        exchange.feed.as_ref().map_or(0, Feed::queued) + of_answer
     }
 
     /// The body did not come in time; false when that ends the connection at once.

@@ -373,7 +373,7 @@ impl<T: Transport + Unpin> Connection<T> {
             Held::Aside(aside) => aside.bytes.len(),
             Held::Work(work) => work.input.unread().len() + work.output.held(),
         };
-        let holds = holds + self.held_for_reader();
+        let holds = holds + self.held_in_queues();
         if holds != self.counted {
             self.place.worker.shared.holds(self.counted, holds);
             self.counted = holds;
