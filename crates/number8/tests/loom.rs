@@ -1,4 +1,4 @@
-//! The lane under loom: every case below runs once for each order in which its threads can reach a lock.
+//! The lane, and the listeners of a broadcast, under loom: every case below runs once for each order in which its threads can reach a lock.
 //!
 //! Time passes only while a thread waits for it to, and then at once, so that a short patience or idle time may be over
 //! at any point where others could run. A long one is never over.
@@ -7,6 +7,7 @@
 
 /// What `src/sync.rs` is in the library.
 mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use loom::{thread, thread_local};
 
@@ -29,6 +30,10 @@ mod sync {
         pub(crate) fn elapsed(self) -> Duration {
             CLOCK.get() - self.0
         }
+    }
+
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap()
     }
 
     pub(crate) fn wait_timeout<'a, T>(
@@ -58,17 +63,23 @@ mod sync {
 #[path = "../src/server/lane/mod.rs"]
 mod lane;
 
+#[allow(dead_code, unreachable_pub, reason = "the library's own source, of which this uses a part")]
+#[path = "../src/broadcast/group.rs"]
+mod group;
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
+use group::{Group, Seat};
 use lane::{Lane, LaneOptions, batch_wakes};
 use loom::future::block_on;
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::mpsc::channel;
+use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
+use sync::lock;
 
 const SHORT: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -203,6 +214,96 @@ fn a_mailbox_loses_no_call_and_no_wake() {
                 }
             });
         });
+    }
+}
+
+/// Whoever is sent something hears of it, whoever else is woken first, and whoever leaves.
+#[test]
+fn every_listener_hears_of_everything() {
+    // How much each of the listeners waits for before it leaves; how much each sender sends; who sends from the thread of
+    // the listeners.
+    for (wanted, senders, from_here) in [
+        (&[2, 2][..], &[2][..], 0),
+        (&[2, 2], &[1, 1], 0),
+        (&[1, 2], &[2], 0),
+        (&[0, 1], &[1], 0),
+        (&[2, 2], &[1], 1),
+        (&[1, 2], &[1], 1),
+    ] {
+        model(move || {
+            let channel = Arc::new(Channel::default());
+            let send = |count: &usize| {
+                let (channel, count) = (channel.clone(), *count);
+                thread::spawn(move || (0..count).for_each(|_| channel.send(false)))
+            };
+            let senders: Vec<_> = senders.iter().map(send).collect();
+            listen(&channel, wanted, from_here);
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
+            assert!(lock(&channel.group).is_empty());
+        });
+    }
+}
+
+/// What `Shared` of the library is, with one thread that listens.
+#[derive(Default)]
+struct Channel {
+    sent: Mutex<usize>,
+    /// Whoever calls a group or joins it has the lock of the list in which it stands.
+    group: Mutex<std::sync::Arc<Group>>,
+}
+
+impl Channel {
+    fn send(&self, is_here: bool) {
+        *lock(&self.sent) += 1;
+        lock(&self.group).call(is_here);
+    }
+}
+
+/// Runs listeners as one thread of a server does, until each has left.
+fn listen(channel: &Channel, wanted: &[usize], mut from_here: usize) {
+    let woken = Arc::new(Notify::new());
+    let listener = |&wanted: &usize| {
+        let task = Task { is_due: Mutex::new(true), woken: woken.clone() };
+        (wanted, std::sync::Arc::new(task), None::<Seat>)
+    };
+    let mut listeners: Vec<_> = wanted.iter().map(listener).collect();
+    while !listeners.is_empty() {
+        let mut has_run = false;
+        listeners.retain_mut(|(wanted, task, seat)| {
+            if !std::mem::replace(&mut *lock(&task.is_due), false) {
+                return true;
+            }
+            has_run = true;
+            match seat {
+                Some(seat) => seat.pass_on(),
+                None => *seat = Some(lock(&channel.group).join(&Waker::from(task.clone()))),
+            }
+            if from_here > 0 {
+                from_here -= 1;
+                channel.send(true);
+            }
+            *lock(&channel.sent) < *wanted
+        });
+        if !has_run && !listeners.is_empty() {
+            woken.wait();
+        }
+    }
+}
+
+/// What a runtime has of a task.
+struct Task {
+    is_due: Mutex<bool>,
+    woken: Arc<Notify>,
+}
+
+impl Wake for Task {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &std::sync::Arc<Self>) {
+        *lock(&self.is_due) = true;
+        self.woken.notify();
     }
 }
 

@@ -5,11 +5,10 @@
 //! no member has been polled since all were woken, there is no need to wake any again: each will see all that was
 //! sent until then.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Waker;
 
-use crate::server::worker::lock;
+use crate::sync::{AtomicU8, AtomicUsize, Mutex, Ordering, lock};
 
 /// Nobody has been woken since a member was polled.
 const QUIET: u8 = 0;
@@ -39,6 +38,7 @@ pub(super) struct Seat {
 }
 
 impl Group {
+    /// A place for the task that is being polled. Not while another thread calls: `Shared` sees to that.
     pub(super) fn join(self: &Arc<Self>, waker: &Waker) -> Seat {
         let mut members = lock(&self.members);
         let index = match members.vacant.pop() {
@@ -51,6 +51,8 @@ impl Group {
         members.wakers[index as usize] = Some(waker.clone());
         drop(members);
         self.count.fetch_add(1, Ordering::AcqRel);
+        // Whoever has just come was not woken with the others.
+        self.pass_on();
         Seat { group: Arc::clone(self), index }
     }
 
@@ -74,6 +76,15 @@ impl Group {
         }
     }
 
+    fn pass_on(&self) {
+        if self.state.load(Ordering::Acquire) == QUIET {
+            return;
+        }
+        if self.state.swap(QUIET, Ordering::AcqRel) == ONE_WOKEN {
+            self.wake_all();
+        }
+    }
+
     fn wake_all(&self) {
         lock(&self.members).wakers.iter().flatten().for_each(Waker::wake_by_ref);
     }
@@ -82,12 +93,7 @@ impl Group {
 impl Seat {
     /// Its owner is being polled: if it was woken for all, the others are next.
     pub(super) fn pass_on(&self) {
-        if self.group.state.load(Ordering::Acquire) == QUIET {
-            return;
-        }
-        if self.group.state.swap(QUIET, Ordering::AcqRel) == ONE_WOKEN {
-            self.group.wake_all();
-        }
+        self.group.pass_on();
     }
 }
 
