@@ -1,6 +1,7 @@
 //! WebREPL: a client that behaves as `webrepl_cli.py` does, and what else clients do.
 
 use std::path::Path;
+use std::time::Duration;
 
 use number8::access::{Access, Rights, Rule};
 use number8::testing::TestServer;
@@ -311,4 +312,27 @@ async fn x7_a_slow_program_at_the_other_end_misses_nothing() {
     let shown = client.shows_text("\x04\x04>").await;
     let lines: String = (0..100_000).map(|n| format!("{n}\r\n")).collect();
     assert!(shown == format!("OK{lines}\x04\x04>"), "{} bytes", shown.len());
+}
+
+#[tokio::test]
+async fn x6_a_client_that_is_silent_for_long_makes_room() {
+    let folder = folder();
+    let repl = Repl::new(folder.path()).unwrap().webrepl_idle(Duration::ZERO);
+    let access = Access::new([Rule::user("joe", "/", all()).unwrap()]);
+    let webrepl = WebRepl::new(&repl).password("joe", "secret").unwrap();
+    let server = TestServer::new(App::new().access(access).mount("/", webrepl), patient());
+    let mut first = connect(&server).await;
+    first.log_in("secret").await;
+    first.shows_text(">>> ").await;
+    // A password that is wrong takes nobody's place.
+    let mut wrong = connect(&server).await;
+    assert_eq!(wrong.log_in("wrong").await, "\r\nAccess denied\r\n");
+    first.send(TEXT, b"x = 8\r").await;
+    first.shows_text("x = 8\r\n>>> ").await;
+    let mut second = connect(&server).await;
+    second.log_in("secret").await;
+    second.shows_text(">>> ").await;
+    assert_eq!(first.frame().await.map(|(opcode, _)| opcode), Some(8));
+    second.send(TEXT, b"x\r").await;
+    second.shows_text("x\r\n8\r\n>>> ").await;
 }

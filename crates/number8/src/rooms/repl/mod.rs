@@ -21,6 +21,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use number8_proto::http1::{Head, Method};
 use number8_proto::uri::Query;
@@ -66,6 +67,7 @@ struct Inner {
     command: Command,
     viewers_max: usize,
     scroll_back_bytes: usize,
+    webrepl_idle: Duration,
     ws: Settings,
     /// Made when the settings are done.
     terminal: OnceLock<Arc<Terminal>>,
@@ -82,6 +84,7 @@ impl Repl {
                 command: Command::new(folder.as_ref())?,
                 viewers_max: VIEWERS_MAX,
                 scroll_back_bytes: SCROLL_BACK_BYTES,
+                webrepl_idle: WEBREPL_IDLE,
                 ws: Settings::default(),
                 terminal: OnceLock::new(),
             }),
@@ -157,6 +160,13 @@ impl Repl {
         self.change(|inner| inner.scroll_back_bytes = bytes)
     }
 
+    /// How long a client of WebREPL may be silent (10 minutes) before another one that knows the password takes its place:
+    /// the official client answers no ping, so that nobody knows whether it is still there.
+    #[must_use]
+    pub fn webrepl_idle(self, time: Duration) -> Self {
+        self.change(|inner| inner.webrepl_idle = time)
+    }
+
     /// Lets pages of another site in, too, such as `https://app.example`.
     #[must_use]
     pub fn origin(self, origin: impl Into<String>) -> Self {
@@ -169,8 +179,9 @@ impl Repl {
 
     fn terminal(&self) -> &Arc<Terminal> {
         self.inner.terminal.get_or_init(|| {
-            let Inner { command, viewers_max, scroll_back_bytes, .. } = &*self.inner;
-            Arc::new(Terminal::new(command.clone(), *viewers_max, *scroll_back_bytes))
+            let Inner { command, viewers_max, scroll_back_bytes, webrepl_idle, .. } = &*self.inner;
+            let (viewers, bytes, idle) = (*viewers_max, *scroll_back_bytes, *webrepl_idle);
+            Arc::new(Terminal::new(command.clone(), viewers, bytes, idle))
         })
     }
 
@@ -230,4 +241,5 @@ fn is_watched(head: &Head<'_>) -> bool {
 }
 
 const VIEWERS_MAX: usize = 16;
+const WEBREPL_IDLE: Duration = Duration::from_secs(600);
 const SCROLL_BACK_BYTES: usize = 256 * 1024;

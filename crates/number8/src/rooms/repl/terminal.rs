@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
@@ -24,6 +24,7 @@ pub(super) struct Terminal {
 struct Shared {
     command: Command,
     viewers_max: usize,
+    alone_idle: Duration,
     state: Mutex<State>,
     /// Grows with everything that viewers may want to know.
     news: watch::Sender<u64>,
@@ -64,6 +65,8 @@ struct Viewer {
     role: Role,
     /// How far it has read, where the program waits for it.
     place: Option<u64>,
+    /// When it last sent something.
+    heard: Instant,
 }
 
 /// What somebody at the terminal does.
@@ -104,7 +107,12 @@ pub(super) struct Seat {
 }
 
 impl Terminal {
-    pub(super) fn new(command: Command, viewers_max: usize, scroll_back_bytes: usize) -> Self {
+    pub(super) fn new(
+        command: Command,
+        viewers_max: usize,
+        scroll_back_bytes: usize,
+        alone_idle: Duration,
+    ) -> Self {
         let state = State {
             screen: Screen::new(scroll_back_bytes),
             phase: Phase::Nothing,
@@ -119,6 +127,7 @@ impl Terminal {
         let shared = Shared {
             command,
             viewers_max,
+            alone_idle,
             state: Mutex::new(state),
             news: watch::Sender::new(0),
             stop: Notify::new(),
@@ -131,13 +140,17 @@ impl Terminal {
     /// has asked to be alone who is there already.
     pub(super) fn sit(self: &Arc<Self>, role: Role, lane: &Lane) -> Option<Seat> {
         let mut state = self.shared.lock();
-        let is_alone = state.viewers.iter().any(|viewer| viewer.role == Role::Alone);
+        let is_alone = self.shared.is_taken(&state);
         if state.viewers.len() >= self.shared.viewers_max || (role == Role::Alone && is_alone) {
             return None;
         }
         state.last_number += 1;
         let number = state.last_number;
-        state.viewers.push(Viewer { number, role, place: None });
+        if role == Role::Alone {
+            // Whoever was alone and is silent has to go.
+            state.viewers.retain(|viewer| viewer.role != Role::Alone);
+        }
+        state.viewers.push(Viewer { number, role, place: None, heard: Instant::now() });
         if matches!(state.phase, Phase::Nothing) {
             self.shared.start(&mut state, lane);
         }
@@ -147,9 +160,9 @@ impl Terminal {
         Some(Seat { terminal: Arc::clone(self), number, first })
     }
 
-    /// Whether somebody is there who is alone at the keys.
+    /// Whether somebody is there who is alone at the keys, and not silent for too long.
     pub(super) fn is_taken(&self) -> bool {
-        self.shared.lock().viewers.iter().any(|viewer| viewer.role == Role::Alone)
+        self.shared.is_taken(&self.shared.lock())
     }
 
     /// Whether what runs is our agent.
@@ -196,6 +209,20 @@ impl Seat {
     /// The place behind all that there is.
     pub(super) fn end(&self) -> u64 {
         self.terminal.shared.lock().screen.end()
+    }
+
+    /// Notes that something was heard. `false` where somebody else has taken the place.
+    pub(super) fn hear(&self) -> bool {
+        let mut state = self.terminal.shared.lock();
+        let mut viewers = state.viewers.iter_mut();
+        let own = viewers.find(|viewer| viewer.number == self.number);
+        own.map(|viewer| viewer.heard = Instant::now()).is_some()
+    }
+
+    /// Whether somebody else has taken the place.
+    pub(super) fn is_taken(&self) -> bool {
+        let state = self.terminal.shared.lock();
+        state.viewers.iter().all(|viewer| viewer.number != self.number)
     }
 
     /// Whether the program shows this last, or has ended.
@@ -326,6 +353,11 @@ impl Shared {
         drop(state);
         self.tell();
         restarts
+    }
+
+    fn is_taken(&self, state: &State) -> bool {
+        let mut alone = state.viewers.iter().filter(|viewer| viewer.role == Role::Alone);
+        alone.any(|viewer| viewer.heard.elapsed() < self.alone_idle)
     }
 
     /// Whether so much has been written that whoever is alone would miss some of it: a program at the other end of WebREPL

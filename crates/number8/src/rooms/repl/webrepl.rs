@@ -410,6 +410,9 @@ impl Client {
                 },
             };
             let Some(message) = message else { return Ok(()) };
+            if !seat.hear() {
+                return Ok(());
+            }
             self.take(sender, &mut conn, seat, &mut transfer, content(message)).await?;
         }
     }
@@ -529,7 +532,7 @@ async fn show(sender: &SocketSender, seat: &Seat, mut place: u64) -> Result<(), 
             }
             sender.send(text).await?;
         }
-        if news.changed().await.is_err() {
+        if seat.is_taken() || news.changed().await.is_err() {
             return Ok(());
         }
     }
