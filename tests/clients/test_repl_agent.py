@@ -200,6 +200,21 @@ class Wire(unittest.TestCase):
             agent.send(b"Ada\r")
             self.assertIn(b"'Ada'\r\n", agent.until(b"py> "))
 
+    def test_u32_code_that_loses_its_streams(self):
+        with self.agent() as agent:
+            agent.raw()
+            agent.say(b"import io, sys; old, sys.stdout = sys.stdout, io.StringIO(); print(1)\x04", b"OK\x04\x04>")
+            agent.say(b"sys.stdout = old; print(2)\x04", b"OK2\r\n\x04\x04>")
+            agent.say(b"exit()\x04", b"OK\x04\x04>")
+            agent.say(b"sys.stdout.close()\x04", b"OK\x04\x04>")
+            agent.say(b"print(3)\x04", b"OK3\r\n\x04\x04>")
+            agent.send(b"\x02")
+            agent.until(b">>> ")
+            agent.send(b"print(input('name? ') * 2)\r")
+            agent.until(b"name? ")
+            agent.send(b"Ada\r")
+            agent.until(b"AdaAda\r\n>>> ")
+
     def test_u32_paste_mode(self):
         with self.agent() as agent:
             agent.say(b"\x05", b"\r\npaste mode; Ctrl-C to cancel, Ctrl-D to finish\r\n=== ")

@@ -381,11 +381,22 @@ class Repl:
         sys.modules["__main__"] = self.module
         sys.argv = [""]
         sys.ps1, sys.ps2 = getattr(sys, "ps1", ">>> "), getattr(sys, "ps2", "... ")
-        out = AtOnce(io.FileIO(1, "wb", closefd=False))
-        sys.stdout = sys.stderr = io.TextIOWrapper(out, "utf-8", "replace", newline="\r\n", write_through=True)
-        sys.stdin = io.TextIOWrapper(io.BufferedReader(Typed(self.wire)), "utf-8", "replace", newline="\n")
+        self.out = self.typed = None
+        self.streams("\r\n")
         builtins.input = self.input
         self.is_typed = False
+
+    def streams(self, newline):
+        """Has lines of the output end so. A stream that the code has closed is opened again; `exit()` closes stdin."""
+        if self.out is None or self.out.closed:
+            out = AtOnce(io.FileIO(1, "wb", closefd=False))
+            self.out = io.TextIOWrapper(out, "utf-8", "replace", write_through=True)
+            sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self.out
+        if self.typed is None or self.typed.closed:
+            typed = io.BufferedReader(Typed(self.wire))
+            self.typed = io.TextIOWrapper(typed, "utf-8", "replace", newline="\n")
+            sys.stdin = sys.__stdin__ = self.typed
+        self.out.reconfigure(newline=newline)
 
     def main(self):
         is_raw = self.begins_raw
@@ -444,7 +455,7 @@ class Repl:
     def run(self, function):
         """Runs what was typed, with the terminal as programs want it."""
         wire = self.wire
-        sys.stdout.reconfigure(newline="\n" if wire.is_terminal else "\r\n")
+        self.streams("\n" if wire.is_terminal else "\r\n")
         wire.switch(wire.at_work)
         self.is_typed = True
         try:
@@ -454,7 +465,7 @@ class Repl:
             return result
         except KeyboardInterrupt:
             wire.running = False
-            sys.stderr.write("\nKeyboardInterrupt\n")
+            self.out.write("\nKeyboardInterrupt\n")
         except SystemExit:
             wire.running = False
             raise Again("") from None
@@ -572,7 +583,7 @@ class Repl:
 
     def at_prompt(self):
         self.wire.switch(self.wire.at_prompt)
-        sys.stdout.reconfigure(newline="\r\n")
+        self.streams("\r\n")
 
     def again(self, state):
         """A new interpreter in the place of this one: no thread, module or open file is left."""
