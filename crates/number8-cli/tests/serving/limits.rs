@@ -42,7 +42,9 @@ fn every_time_out_has_an_effect() {
         Served::start(folder.path(), &["--timeout-write", "100ms", "--log", "$status $bytes_sent"]);
     let before = served.sockets();
     let mut client = served.connect();
-    client.send(&last("/big.bin", "")).until("\r\n\r\n");
+    client.send(&last("/big.bin", ""));
+    // The log says that it was cut, and where.
+    let line = served.message("200 ");
     until("it is cut", || served.sockets() == before);
     let mut count = 0;
     let mut buf = vec![0; 1 << 20];
@@ -50,8 +52,6 @@ fn every_time_out_has_an_effect() {
         count += read as u64;
     }
     assert!(count < BIG, "{count}");
-    // The log says that it was cut, and where.
-    let line = served.message("200 ");
     let sent: u64 = line.strip_prefix("200 ").unwrap().parse().unwrap();
     assert!((count..BIG).contains(&sent), "{count} of {sent}");
 }
