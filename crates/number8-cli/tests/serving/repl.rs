@@ -25,6 +25,17 @@ fn until(socket: &mut TcpStream, end: &str) {
     }
 }
 
+/// The processes below that one.
+fn agents(parent: u32) -> Vec<u32> {
+    let children = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let of = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok()?;
+        (of == parent).then_some(pid)
+    });
+    children.flat_map(|pid| [vec![pid], agents(pid)].concat()).collect()
+}
+
 fn webrepl(served: &Served) -> TcpStream {
     let line = served.message("WebREPL: ws://");
     let address = line.split("ws://").nth(1).unwrap().trim_end_matches('/');
@@ -83,8 +94,14 @@ fn u32_x6_x8_pages_and_webrepl_share_a_terminal() {
     let foreign = CLI.replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
     assert!(other.send(&foreign).until("\r\n").starts_with("HTTP/1.1 403 "));
 
+    // What it started ends with it.
+    let running = agents(served.child.id());
+    assert!(!running.is_empty());
     served.signal(Signal::TERM);
     assert!(served.ended().success());
+    super::until("what ran is gone", || {
+        running.iter().all(|pid| !fs::exists(format!("/proc/{pid}")).unwrap())
+    });
 }
 
 #[test]

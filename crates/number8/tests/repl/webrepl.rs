@@ -336,3 +336,24 @@ async fn x6_a_client_that_is_silent_for_long_makes_room() {
     second.send(TEXT, b"x\r").await;
     second.shows_text("x\r\n8\r\n>>> ").await;
 }
+
+#[tokio::test]
+async fn x6_those_who_say_no_password_keep_others_out_of_nothing_for_long() {
+    let (server, _folder) = served(all());
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let mut client = connect(&server).await;
+        client.shows_text("Password: ").await;
+        silent.push(client);
+    }
+    let (_, head) = Client::ask(&server, CLI).await;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    // A longer one than there is is wrong, and not kept.
+    let mut client = silent.pop().unwrap();
+    client.send(BINARY, &[b'x'; 5000]).await;
+    client.send(BINARY, b"\r").await;
+    client.shows_text("\r\nAccess denied\r\n").await;
+    while client.frame().await.is_some() {}
+    let mut client = connect(&server).await;
+    assert_eq!(client.log_in("secret").await, "\r\nWebREPL connected\r\n");
+}

@@ -15,7 +15,6 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,7 +86,7 @@ struct Login {
 struct Shared {
     failures: Mutex<Failures>,
     /// Clients that have not said the password yet.
-    unknown: AtomicUsize,
+    unknown: Mutex<Vec<Option<IpAddr>>>,
     /// Each hash takes memory and time of a core.
     hashing: Arc<Semaphore>,
 }
@@ -98,7 +97,7 @@ impl WebRepl {
     pub fn new(repl: &Repl) -> Self {
         let shared = Shared {
             failures: Mutex::new(Failures::new(FAILURES_FREE)),
-            unknown: AtomicUsize::new(0),
+            unknown: Mutex::default(),
             hashing: Arc::new(Semaphore::new(HASHES_MAX)),
         };
         Self {
@@ -263,7 +262,7 @@ impl Inner {
         if self.repl.terminal().is_taken() {
             return Some(try_again("somebody else is connected"));
         }
-        if self.shared.unknown.load(Ordering::Relaxed) >= UNKNOWN_MAX {
+        if self.login.is_some() && !Unknown::has_room(&lock(&self.shared.unknown), call.caller.ip) {
             return Some(try_again("as many are asked for their password as may"));
         }
         let wait_ms = lock(&self.shared.failures).wait_ms(call.caller.ip, clock::monotonic_ms());
@@ -295,7 +294,9 @@ impl Client {
         let mut conn = Conn::open();
         if let Some(login) = self.inner.login.clone() {
             conn = Conn::new(PASSWORD_BYTES_MAX);
-            let _place = Unknown::take(&self.inner.shared);
+            let Some(_place) = Unknown::take(&self.inner.shared, self.client) else {
+                return Ok(CloseCode::TRY_AGAIN);
+            };
             sender.send(PROMPT).await?;
             let known = self.log_in(&mut conn, &login, &mut receiver);
             match timeout(LOGIN_TIME, known).await {
@@ -566,18 +567,34 @@ fn content(message: Message) -> (Kind, Bytes) {
 }
 
 /// A place among those who have not said the password.
-struct Unknown(Arc<Shared>);
+struct Unknown {
+    shared: Arc<Shared>,
+    client: Option<IpAddr>,
+}
 
 impl Unknown {
-    fn take(shared: &Arc<Shared>) -> Self {
-        shared.unknown.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(shared))
+    fn take(shared: &Arc<Shared>, client: Option<IpAddr>) -> Option<Self> {
+        let mut unknown = lock(&shared.unknown);
+        if !Self::has_room(&unknown, client) {
+            return None;
+        }
+        unknown.push(client);
+        Some(Self { shared: Arc::clone(shared), client })
+    }
+
+    /// SECURITY: those who never say the password must not keep others out.
+    fn has_room(unknown: &[Option<IpAddr>], client: Option<IpAddr>) -> bool {
+        let own = unknown.iter().filter(|other| **other == client).count();
+        own < UNKNOWN_PER_CLIENT_MAX && unknown.len() < UNKNOWN_MAX
     }
 }
 
 impl Drop for Unknown {
     fn drop(&mut self) {
-        self.0.unknown.fetch_sub(1, Ordering::Relaxed);
+        let mut unknown = lock(&self.shared.unknown);
+        if let Some(at) = unknown.iter().position(|client| *client == self.client) {
+            unknown.swap_remove(at);
+        }
     }
 }
 
@@ -588,8 +605,9 @@ const ABOUT: &str = "This port is for the WebREPL clients of MicroPython: webrep
 const VERSION: [u8; 3] = [1, 22, 0];
 /// SECURITY: a device keeps ten characters; nobody's password is longer than this, and what is longer is wrong.
 const PASSWORD_BYTES_MAX: usize = 128;
-/// Clients that are asked for their password at once: those who never say it must not keep others out for long.
-const UNKNOWN_MAX: usize = 8;
+/// Clients that are asked for their password at once, and such connections of one address.
+const UNKNOWN_MAX: usize = 32;
+const UNKNOWN_PER_CLIENT_MAX: usize = 4;
 const LOGIN_TIME: Duration = Duration::from_secs(60);
 const HASHES_MAX: usize = 2;
 const FAILURES_FREE: u32 = 3;
