@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from number8 import BINARY, REPOSITORY, Running
@@ -180,10 +181,59 @@ class Examples(unittest.TestCase):
             self.assertEqual(curl("curl localhost:8080/stop", server, self.here), "The last answer.\n")
             self.assertIn("every request was answered", server.said.get(timeout=10))
 
+    def wait_for(self, what, is_so):
+        """Looks again and again; the machine may be slow."""
+        for _ in range(2000):
+            if is_so():
+                return
+            time.sleep(0.01)
+        self.fail(what)
+
+    def test_b14_b18_the_runner_does_what_its_comment_says(self):
+        folder = tempfile.mkdtemp(dir=self.here)
+        self.here.chmod(0o755)
+        with Running([BUILT / "runner", folder, "0"], ends_with=-signal.SIGTERM) as server:
+            start, output, stop = re.findall(r"`(curl [^`]*)`", head_comment("runner"))
+            self.assertIn('>\nprint(6 * 7)</textarea>', curl("curl localhost:8080/", server, self.here))
+            curl(start, server, self.here)
+            self.wait_for("42", lambda: curl(output, server, self.here) == "42\n")
+            self.wait_for("the end", lambda: "Running..." not in curl("curl localhost:8080/run", server, self.here))
+            curl("curl -d 'code=input(%22<so far>%22)' localhost:8080/run", server, self.here)
+            self.wait_for("its output", lambda: curl(output, server, self.here) == "<so far>")
+            page = curl("curl localhost:8080/run", server, self.here)
+            self.assertIn("<h1>Running...</h1>", page)
+            self.assertIn("&lt;so far&gt;", page)
+            curl(stop, server, self.here)
+            self.wait_for("the end", lambda: "Running..." not in curl("curl localhost:8080/run", server, self.here))
+            self.assertIn('input("&lt;so far>")</textarea>', curl("curl localhost:8080/", server, self.here))
+
+    def test_x2_a_server_that_is_killed_takes_its_program_along(self):
+        folder = tempfile.mkdtemp(dir=self.here)
+        self.here.chmod(0o755)
+        code = (
+            "import os, signal, time\n"
+            "for s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\n"
+            "if os.fork() == 0:\n"
+            "    os.setsid()\n"
+            "    if os.fork(): os._exit(0)\n"
+            "print(os.getpid(), flush=True)\n"
+            "time.sleep(600)\n"
+        )
+        with Running([BUILT / "runner", folder, "0"], ends_with=-signal.SIGKILL) as server:
+            text = ["-H", "Content-Type: text/plain", "--data-binary", code]
+            subprocess.run(["curl", "-sS", *text, f"{server.url}/run"], check=True, timeout=30)
+            output = "curl localhost:8080/run/output"
+            self.wait_for("both", lambda: len(curl(output, server, self.here).split()) == 2)
+            pids = curl(output, server, self.here).split()
+            self.assertTrue(all(pathlib.Path("/proc", pid).exists() for pid in pids))
+            server.process.kill()
+            server.process.wait(timeout=10)
+            self.wait_for("nothing is left", lambda: not any(pathlib.Path("/proc", pid).exists() for pid in pids))
+
     def test_every_example_is_tested_and_listed(self):
         page = (REPOSITORY / "examples/README.md").read_text()
         names = {path.stem for path in SOURCES.glob("*.rs")}
-        self.assertEqual(names, {*COMMANDS, "graceful"})
+        self.assertEqual(names, {*COMMANDS, "graceful", "runner"})
         for name in names:
             self.assertIn(f"examples/{name}.rs", page)
 

@@ -103,6 +103,9 @@ pub use rooms::events::{Event, EventError, Events};
 pub use rooms::files::{Files, media_type};
 #[cfg(feature = "repl")]
 pub use rooms::repl::{Repl, WebRepl};
+
+#[cfg(feature = "runner")]
+pub use rooms::runner::{Interpreter, InterpreterError, Runner};
 #[cfg(feature = "uploads")]
 pub use rooms::uploads::Uploads;
 #[cfg(feature = "websocket")]
@@ -178,6 +181,9 @@ mod pages {
     #[cfg(feature = "repl")]
     #[doc = include_str!("../../../docs/rooms/repl.md")]
     mod repl {}
+    #[cfg(feature = "runner")]
+    #[doc = include_str!("../../../docs/rooms/runner.md")]
+    mod runner {}
     #[doc = include_str!("../../../docs/rooms/uploads.md")]
     mod uploads {}
     #[doc = include_str!("../../../docs/rooms/websocket.md")]

@@ -64,6 +64,9 @@ mod assets;
 mod session;
 // Events to those who listen.
 mod events;
+// Programs that clients post.
+#[cfg(feature = "runner")]
+mod runner;
 // How long the server waits for what.
 mod deadlines;
 // How much it takes of what.

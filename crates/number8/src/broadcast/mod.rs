@@ -73,6 +73,12 @@ impl Channel {
         self.listeners()
     }
 
+    /// The number of what was sent last; 0 before anything was.
+    #[cfg(feature = "runner")]
+    pub(crate) fn sent(&self) -> u64 {
+        lock(&self.shared.ring).position(Start::Now) - 1
+    }
+
     pub(crate) fn subscribe(&self, start: Start<'_>) -> Subscription {
         let position = lock(&self.shared.ring).position(start);
         self.shared.listeners.fetch_add(1, Ordering::AcqRel);

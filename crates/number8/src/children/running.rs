@@ -1,5 +1,7 @@
 //! A program that was started, as the server sees it.
 
+use std::any::Any;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -24,7 +26,6 @@ pub(crate) struct Started {
 }
 
 /// A program that runs. Dropping it ends the program and all that it has started.
-#[derive(Debug)]
 pub(crate) struct Child {
     /// What it reads; dropping it is the end of its input.
     pub(crate) stdin: Option<End>,
@@ -36,6 +37,8 @@ pub(crate) struct Child {
     pub(crate) side: Option<End>,
     control: OwnedFd,
     report: End,
+    /// What was to be kept while it ran; for whoever can wait for the disk, when it has ended.
+    pub(crate) kept: Option<Box<dyn Any + Send>>,
     /// A record that has not come as a whole.
     part: Vec<u8>,
     outcome: Outcome,
@@ -81,6 +84,7 @@ impl Started {
             stderr: None,
             terminal: None,
             side: self.side.map(read).transpose()?,
+            kept: None,
             control: self.control,
             report: read(self.report)?,
             part: Vec::new(),
@@ -138,11 +142,19 @@ impl Child {
                 self.part = rest.to_vec();
             }
         }
-        let group = self.supervised.collect();
-        if group.is_some_and(|group| group.ran_out_of_memory()) {
-            self.outcome.limit = Some(Limit::Memory);
+        if let Some(kept) = self.supervised.collect() {
+            if kept.group.is_some_and(|group| group.ran_out_of_memory()) {
+                self.outcome.limit = Some(Limit::Memory);
+            }
+            self.kept = kept.more;
         }
         self.outcome.clone()
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").field("supervised", &self.supervised).finish_non_exhaustive()
     }
 }
 

@@ -58,11 +58,11 @@ impl Supervised {
         self.0.as_ref().map_or(0, |(child, _)| child.id().cast_signed())
     }
 
-    /// Collects it; to be called when it is known to end at once.
-    pub(super) fn collect(&mut self) -> Option<Group> {
+    /// Collects it and returns what it leaves; to be called when it is known to end at once.
+    pub(super) fn collect(&mut self) -> Option<Kept> {
         let (child, kept) = self.0.take()?;
         collect(child, kept.group.as_ref());
-        kept.group
+        Some(kept)
     }
 }
 

@@ -8,6 +8,9 @@ pub(crate) mod events;
 pub(crate) mod files;
 #[cfg(feature = "repl")]
 pub(crate) mod repl;
+
+#[cfg(feature = "runner")]
+pub(crate) mod runner;
 #[cfg(feature = "uploads")]
 pub(crate) mod uploads;
 #[cfg(feature = "websocket")]

@@ -50,6 +50,12 @@ pub enum Clash {
     Root,
 }
 
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl From<Errno> for WriteError {
     fn from(errno: Errno) -> Self {
         match errno {

@@ -1,0 +1,500 @@
+//! The room that runs programs: one at a time, each as a process of its own, with all that it says and where it has got to.
+//!
+//! A request that brings a program goes through these steps:
+//!
+//! 1. `posted` reads it, `hub` gives it the one place (409 where it is taken), and `attend::start` writes it to a folder of its own
+//!    and starts it, on the lane.
+//! 2. A task, `attend`, sees it to its end: output, lines and input go to and fro, limits and orders end it.
+//! 3. What is known is in the `hub`, for those who ask, and goes to listeners as events.
+
+mod answer;
+mod attend;
+mod hub;
+mod interpreter;
+mod library;
+mod lines;
+mod output;
+mod posted;
+mod programs;
+mod settings;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use number8_proto::http1::{Head, Method};
+use number8_proto::uri::Query;
+use tokio::sync::oneshot;
+
+use crate::access::Rights;
+use crate::app::{not_allowed, options};
+use crate::body::{Body, Broadcast};
+use crate::broadcast::Start;
+use crate::children::User;
+use crate::error::Error;
+use crate::handler::{Answer, Call, Handler};
+use crate::response::{Response, busy};
+use crate::results::IntoResponse;
+use crate::server::lane::Lane;
+use answer::{Place, read_all};
+use attend::{Attended, start};
+use hub::{Hub, NotNow, Order};
+pub use interpreter::{Interpreter, InterpreterError};
+use library::Library;
+use lines::Lines;
+use posted::Posted;
+use settings::Settings;
+
+/// Runs programs that clients post. Mount it where they do; keep a clone to ask what runs.
+///
+/// | request | what it does |
+/// |---|---|
+/// | `POST /run` | starts the program in the form field `code`, or in the content as it is; 409 while one runs |
+/// | `GET /run` | JSON for who asks for it; else a page that says `Running...`, or a redirect when the program has ended |
+/// | `POST /run/stop`, `DELETE /run` | ends it, with all that it has started; once more does so at once |
+/// | `GET /run/events` | a stream: `start`, `output`, `line`, `exit` |
+/// | `POST /run/input` | what the program reads; `?end` is the end of it |
+/// | `GET /run/output` | what it has written, as far as it is kept |
+/// | `GET /run/programs/` | names of saved programs, and those that ran before |
+/// | `GET`, `PUT`, `DELETE /run/programs/NAME` | a saved program |
+/// | `GET /run/programs/history/ID` | the text of a program that ran before |
+///
+/// All of it needs the right `run`. Who has it can do on this machine whatever the user can as whom programs run: see
+/// [`Runner::user`].
+///
+/// A program gets a new session, a folder of its own for temporary files, and an environment that has nothing of the server's.
+/// It may read what its user may read, and write to its folder, where the kernel has Landlock. When it ends, whatever it has
+/// started ends too, and so it does when the server goes.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use number8::access::{Access, Rights, Rule};
+/// use number8::{App, Runner, Server};
+///
+/// let runner = Runner::new("/srv/farm")?.time_max(Duration::from_secs(60)).programs("/var/lib/farm")?;
+/// let access = Access::new([Rule::user("ada", "/run", Rights::RUN)?]);
+/// let app = App::new().access(access).mount("/run", runner);
+/// Server::bind(app, "127.0.0.1:8080")?.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Runner {
+    hub: Arc<Hub>,
+    settings: Arc<Settings>,
+}
+
+impl Runner {
+    /// Programs start in `folder`, and may write there. They run as whoever we are; where that is root, as the owner of the
+    /// folder, and as `nobody` where root owns it.
+    ///
+    /// The interpreters are `py=python3 -u`, `sh=sh` and `js=node`.
+    ///
+    /// # Errors
+    /// There is no such folder, or no user to run programs as.
+    pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into().canonicalize()?;
+        let user = User::for_programs(None, &folder)?;
+        Ok(Self { hub: Arc::new(Hub::new()), settings: Arc::new(Settings::new(folder, user)) })
+    }
+
+    /// Programs run as that user, with all the groups that it has; for root to say.
+    ///
+    /// # Errors
+    /// There is no such user, or we are neither that one nor root.
+    pub fn user(mut self, name: &str) -> io::Result<Self> {
+        let user = User::for_programs(Some(name), &self.settings.folder)?;
+        self.set().user = user;
+        Ok(self)
+    }
+
+    /// The name of the user as whom programs run.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        &self.settings.user.name
+    }
+
+    /// What runs programs, in place of what did; the first is for those that do not say which.
+    #[must_use]
+    pub fn interpreters(mut self, interpreters: impl IntoIterator<Item = Interpreter>) -> Self {
+        self.set().interpreters = interpreters.into_iter().collect();
+        self
+    }
+
+    /// Keeps programs that are saved, and those that ran last, in a folder, which has to be there and should not be served. Without
+    /// one none are saved, and what ran is forgotten with this process. Programs themselves can neither read nor write there.
+    ///
+    /// # Errors
+    /// The folder cannot be opened or written to.
+    pub fn programs(mut self, folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        let library = Library::open(&folder)?;
+        self.hub.restore(library.history(self.settings.history_max)?);
+        let settings = self.set();
+        settings.library = Some(Arc::new(library));
+        settings.confine.hidden.push(folder);
+        Ok(self)
+    }
+
+    /// Programs may write there too.
+    #[must_use]
+    pub fn writable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.set().confine.writable.push(path.into());
+        self
+    }
+
+    /// Programs may not even read what is there: state and secrets of the server, where programs run as its user.
+    #[must_use]
+    pub fn hidden(mut self, path: impl Into<PathBuf>) -> Self {
+        self.set().confine.hidden.push(path.into());
+        self
+    }
+
+    /// A variable of the environment of programs.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.set().environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where programs get a folder for temporary files (`/tmp`).
+    #[must_use]
+    pub fn temporary(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.set().temporary = folder.into();
+        self
+    }
+
+    /// A program that runs for longer is ended (no limit).
+    #[must_use]
+    pub fn time_max(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.set().time_max = time.into();
+        self
+    }
+
+    /// Each process of a program may use so much time of a processor (no limit).
+    #[must_use]
+    pub fn cpu_max(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.set().limits.cpu = time.into();
+        self
+    }
+
+    /// Each process of a program gets no more memory than this, in bytes, and a program whose processes have more together is ended
+    /// (half of the machine's, up to 1 GiB).
+    #[must_use]
+    pub fn memory_max(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.set().limits.memory_bytes = bytes.into();
+        self
+    }
+
+    /// A program that has started more processes is ended (64). Threads count too, as a quarter each, and for them, what the user runs
+    /// besides.
+    #[must_use]
+    pub fn processes_max(mut self, count: impl Into<Option<usize>>) -> Self {
+        self.set().limits.processes = count.into();
+        self
+    }
+
+    /// A program that writes more to its standard output and error is ended (64 MiB).
+    #[must_use]
+    pub fn output_max(mut self, bytes: u64) -> Self {
+        self.set().output_max = bytes;
+        self
+    }
+
+    /// So many of the last bytes of output, and of events, are kept for those who ask later (1 MiB).
+    #[must_use]
+    pub fn kept_output_max(mut self, bytes: usize) -> Self {
+        self.set().kept_output_max = bytes;
+        self
+    }
+
+    /// A file that a program writes gets no larger, in bytes (256 MiB).
+    #[must_use]
+    pub fn file_max(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.set().limits.file_bytes = bytes.into();
+        self
+    }
+
+    /// Each process of a program may have so many files open (1,024).
+    #[must_use]
+    pub fn open_files_max(mut self, count: impl Into<Option<u64>>) -> Self {
+        self.set().limits.open_files = count.into();
+        self
+    }
+
+    /// The text of a program has at most so many bytes (1 MiB); more is 413.
+    #[must_use]
+    pub fn code_max(mut self, bytes: usize) -> Self {
+        self.set().code_max = bytes;
+        self
+    }
+
+    /// So many bytes of input may wait to be read by the program (64 KiB); more is 503.
+    #[must_use]
+    pub fn input_max(mut self, bytes: usize) -> Self {
+        self.set().input_max = bytes;
+        self
+    }
+
+    /// So many programs that ran are remembered (50).
+    #[must_use]
+    pub fn history_max(mut self, count: usize) -> Self {
+        self.set().history_max = count;
+        self
+    }
+
+    /// So many programs may be saved (1,000); one more is 507.
+    #[must_use]
+    pub fn programs_max(mut self, count: usize) -> Self {
+        self.set().programs_max = count;
+        self
+    }
+
+    /// So many may listen at once (64); one more gets 503.
+    #[must_use]
+    pub fn listeners_max(mut self, count: usize) -> Self {
+        self.set().listeners_max = count;
+        self
+    }
+
+    /// How long a program may take to end when it is asked to (2 s): with SIGINT first, as Ctrl-C does, after half of it with
+    /// SIGTERM. Then it is killed.
+    #[must_use]
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.set().limits.grace = time;
+        self
+    }
+
+    /// Where a browser is sent when the program has ended (`/`).
+    #[must_use]
+    pub fn index(mut self, path: impl Into<String>) -> Self {
+        self.set().index = path.into();
+        self
+    }
+
+    /// The text of the program that runs or ran last: what an editor begins with (row B18).
+    #[must_use]
+    pub fn code(&self) -> Option<Arc<str>> {
+        self.hub.code()
+    }
+
+    /// Whether a program runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.hub.is_running()
+    }
+
+    /// Ends the program that runs, if there is one, as a request would; it may take until the end of its grace.
+    pub fn stop(&self) {
+        let _ = self.hub.order(Order::Stop, 0);
+    }
+
+    fn set(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    /// Starts what a request has brought, if the place is free.
+    async fn run(self, posted: Posted, lane: Lane) -> Result<(), Error> {
+        let Some(interpreter) = self.settings.interpreter(posted.language.as_deref()).cloned()
+        else {
+            let known: Vec<&str> =
+                self.settings.interpreters.iter().map(Interpreter::language).collect();
+            let why = format!("no interpreter for that language; there are: {}", known.join(", "));
+            return Err(Error::new(422, why));
+        };
+        let reserved = self.hub.reserve(&self.settings, &posted, interpreter.language());
+        let Some((slot, past, orders, waiting)) = reserved else {
+            return Err(Error::new(409, "a program runs; stop it first, or wait for its end"));
+        };
+        let (started, wait_for_start) = oneshot::channel();
+        let settings = Arc::clone(&self.settings);
+        // A task of its own: a client that leaves does not leave half a program.
+        tokio::spawn(async move {
+            let lines = Lines::new(u32::try_from(past.code.lines().count()).unwrap_or(u32::MAX));
+            let pace = posted.pace;
+            let (of_start, by) = (Arc::clone(&settings), interpreter.clone());
+            let job = lane.submit(move || start(&of_start, &by, &past, pace));
+            let child = match job {
+                Ok(job) => match job.await {
+                    Ok(Ok((child, file))) => child.watch().map(|child| (child, file)),
+                    Ok(Err(error)) => Err(error),
+                    Err(panicked) => Err(io::Error::other(panicked)),
+                },
+                Err(full) => Err(io::Error::new(io::ErrorKind::WouldBlock, full)),
+            };
+            match child {
+                Ok((child, file)) => {
+                    slot.begin(&settings, file);
+                    let _ = started.send(Ok(()));
+                    let attended =
+                        Attended { slot, settings, interpreter, orders, waiting, lines, lane };
+                    attended.attend(child).await;
+                }
+                Err(error) => {
+                    slot.give_up();
+                    let _ = started.send(Err((error, interpreter)));
+                }
+            }
+        });
+        match wait_for_start.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((error, interpreter))) => Err(not_started(error, &interpreter)),
+            Err(_) => Err(Error::new(503, "the server stops")),
+        }
+    }
+
+    fn start(self, call: Call<'_>, place: Place) -> Answer {
+        let query = call.head.query().unwrap_or_default().to_vec();
+        let is_form = match Posted::is_form(call.head) {
+            Ok(is_form) => is_form,
+            Err(error) => return error.into_response().into(),
+        };
+        let (body, lane) = (call.body, call.lane.clone());
+        Answer::later(async move {
+            // A form takes up to three bytes for one, and has other fields.
+            let code_max = self.settings.code_max;
+            let of_form = code_max.saturating_mul(3).saturating_add(FIELDS_BYTES_MAX);
+            let bytes_max = if is_form { of_form } else { code_max };
+            let run = async {
+                let content = read_all(body, bytes_max, "a program").await?;
+                let posted = Posted::read(&query, is_form, &content)?;
+                if posted.code.len() > code_max {
+                    return Err(answer::too_large(code_max, "a program"));
+                }
+                self.clone().run(posted, lane).await
+            };
+            match run.await {
+                Ok(()) => place.started(&self.hub.state()),
+                Err(error) => error.into_response(),
+            }
+        })
+    }
+
+    fn stop_by_request(&self, place: &Place) -> Response {
+        self.stop();
+        place.done(&self.hub.state())
+    }
+
+    fn input(self, call: Call<'_>, place: Place) -> Answer {
+        let is_end =
+            Query::new(call.head.query().unwrap_or_default()).any(|pair| *pair.key == *b"end");
+        let body = call.body;
+        Answer::later(async move {
+            let bytes = match read_all(body, self.settings.input_max, "input").await {
+                Ok(bytes) => bytes,
+                Err(error) => return error.into_response(),
+            };
+            let mut orders = Vec::new();
+            if !bytes.is_empty() {
+                orders.push(Order::Input(bytes));
+            }
+            if is_end {
+                orders.push(Order::EndInput);
+            }
+            for order in orders {
+                match self.hub.order(order, self.settings.input_max) {
+                    Ok(()) => {}
+                    Err(NotNow::NothingRuns) => {
+                        return Response::error(409, "no program runs that could read this");
+                    }
+                    Err(NotNow::Full) => {
+                        return busy("the program has not read what was sent before");
+                    }
+                }
+            }
+            place.done(&self.hub.state())
+        })
+    }
+
+    /// Without an id, a listener gets the events of the program that runs or ran last, as far as they are kept.
+    fn listen(&self, head: &Head<'_>) -> Response {
+        let channel = self.hub.channel(&self.settings);
+        if channel.listeners() >= self.settings.listeners_max {
+            return busy("as many listen already as may");
+        }
+        let last = match head.named("Last-Event-ID") {
+            Some(id) => String::from_utf8_lossy(id).into_owned(),
+            None => self.hub.event_before(),
+        };
+        let subscription = channel.subscribe(Start::After(&last));
+        Response::new(200, Body::broadcast(Broadcast { first: None, subscription }))
+            .with_known("Content-Type", "text/event-stream")
+            .with_known("Cache-Control", "no-store")
+            .with_known("X-Accel-Buffering", "no")
+    }
+
+    fn answer(&self, call: Call<'_>) -> Result<Answer, Error> {
+        let place = Place::of(&call);
+        let method = call.head.method();
+        let is_read = matches!(method, Method::Get | Method::Head);
+        let (below, allow) = match call.path {
+            b"" | b"/" => (Below::Itself, "GET, HEAD, POST, DELETE, OPTIONS"),
+            b"/stop" => (Below::Stop, "POST, OPTIONS"),
+            b"/events" => (Below::Events, "GET, HEAD, OPTIONS"),
+            b"/input" => (Below::Input, "POST, OPTIONS"),
+            b"/output" => (Below::Output, "GET, HEAD, OPTIONS"),
+            path if path == b"/programs" || path.starts_with(b"/programs/") => {
+                call.may(Rights::RUN)?;
+                return programs::answer(self, call);
+            }
+            _ => return Err(Error::new(404, "there is nothing at this address")),
+        };
+        if method == Method::Options {
+            return Ok(options(allow).into());
+        }
+        call.may(Rights::RUN)?;
+        Ok(match (below, method) {
+            (Below::Itself, Method::Post) => self.clone().start(call, place),
+            (Below::Itself, Method::Delete) | (Below::Stop, Method::Post) => {
+                self.stop_by_request(&place).into()
+            }
+            (Below::Itself, _) if is_read => {
+                let output = || self.hub.output();
+                place.state(&self.hub.state(), output, &self.settings.index).into()
+            }
+            (Below::Events, _) if is_read => self.listen(call.head).into(),
+            (Below::Input, Method::Post) => self.clone().input(call, place),
+            (Below::Output, _) if is_read => {
+                self.hub.output().into_response().with_known("Cache-Control", "no-store").into()
+            }
+            _ => not_allowed(allow).into(),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Below {
+    Itself,
+    Stop,
+    Events,
+    Input,
+    Output,
+}
+
+impl Handler for Runner {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        self.answer(call).unwrap_or_else(|error| error.into_response().into())
+    }
+
+    fn allow(&self) -> &str {
+        "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+    }
+}
+
+fn not_started(error: io::Error, interpreter: &Interpreter) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            let why = format!("the interpreter was not found on the server: {interpreter}");
+            Error::new(501, why).because(error)
+        }
+        io::ErrorKind::WouldBlock => Error::new(503, "too much else is to be done").because(error),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Error::new(507, "the disk is full").because(error)
+        }
+        _ => Error::new(500, "the program could not be started").because(error),
+    }
+}
+
+/// Bytes of the fields of a form but the code.
+const FIELDS_BYTES_MAX: usize = 4096;

@@ -1,0 +1,635 @@
+//! Programs that clients post: one at a time, with all that they say, and gone when they have ended.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use number8::access::{Access, Rights, Rule};
+use number8::{App, Interpreter, Runner};
+use serde_json::{Value, json};
+
+use crate::serving::{Answer, Client, Running, Setup, until};
+
+/// A server with a runner at `/run`, whose folder and temporary files are its own.
+struct Board {
+    server: Running,
+    runner: Runner,
+    top: tempfile::TempDir,
+}
+
+impl Board {
+    fn new() -> Self {
+        Self::with(|runner, _| runner)
+    }
+
+    fn with(change: impl FnOnce(Runner, &PathBuf) -> Runner) -> Self {
+        Self::on(Setup::CurrentThread, change)
+    }
+
+    fn on(setup: Setup, change: impl FnOnce(Runner, &PathBuf) -> Runner) -> Self {
+        let top = tempfile::tempdir().unwrap();
+        // The user of programs has to get in.
+        fs::set_permissions(top.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for name in ["folder", "tmp", "state"] {
+            fs::create_dir(top.path().join(name)).unwrap();
+        }
+        let path = top.path().to_owned();
+        let runner = Runner::new(path.join("folder")).unwrap().temporary(path.join("tmp"));
+        let runner = change(runner.grace(Duration::from_millis(400)), &path);
+        let access = Access::new([Rule::everyone("/run", Rights::RUN).unwrap()]);
+        let app = App::new().access(access).mount("/run", runner.clone());
+        let server = Running::start(setup, app);
+        Self { server, runner, top }
+    }
+
+    fn ask(&self, request: &str) -> Answer {
+        let mut client = self.server.connect();
+        client.send(request);
+        client.answer()
+    }
+
+    fn state(&self) -> Value {
+        json(&self.ask(&get("/run", JSON)))
+    }
+
+    fn post(&self, path: &str, content: &str) -> Answer {
+        self.ask(&post_text(path, content))
+    }
+
+    fn start(&self, code: &str) -> Value {
+        let answer = self.post("/run", code);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        json(&answer)
+    }
+
+    fn listen(&self, fields: &str) -> Listener {
+        let mut client = self.server.connect();
+        client.send(get("/run/events", fields));
+        assert_eq!(client.head().status, 200);
+        Listener { client, id: String::new() }
+    }
+
+    /// Runs a program to its end; returns its state, and what it has written to each stream.
+    fn run(&self, code: &str) -> (Value, String, String) {
+        self.start(code);
+        let mut listener = self.listen("");
+        let (mut output, mut errors) = (String::new(), String::new());
+        loop {
+            let (name, data) = listener.event();
+            match (&*name, data["stream"].as_str()) {
+                ("output", Some("stdout")) => output.push_str(data["text"].as_str().unwrap()),
+                ("output", _) => errors.push_str(data["text"].as_str().unwrap()),
+                ("exit", _) => return (data, output, errors),
+                _ => {}
+            }
+        }
+    }
+
+    /// What is left of programs in the file system.
+    fn litter(&self) -> usize {
+        fs::read_dir(self.top.path().join("tmp")).unwrap().count()
+    }
+}
+
+struct Listener {
+    client: Client,
+    id: String,
+}
+
+impl Listener {
+    fn event(&mut self) -> (String, Value) {
+        loop {
+            let chunk = String::from_utf8(self.client.chunk().expect("it goes on")).unwrap();
+            let field = |name: &str| chunk.lines().find_map(|line| line.strip_prefix(name));
+            let (Some(name), Some(data)) = (field("event: "), field("data: ")) else { continue };
+            self.id = field("id: ").unwrap().to_owned();
+            return (name.to_owned(), serde_json::from_str(data).unwrap());
+        }
+    }
+
+    fn until(&mut self, name: &str) -> Value {
+        loop {
+            let (other, data) = self.event();
+            if other == name {
+                return data;
+            }
+        }
+    }
+
+    /// Waits until so much was written.
+    fn hears(&mut self, text: &str) {
+        self.hears_all(&[text]);
+    }
+
+    fn hears_all(&mut self, texts: &[&str]) {
+        let mut heard = String::new();
+        while !texts.iter().all(|text| heard.contains(text)) {
+            heard.push_str(self.until("output")["text"].as_str().unwrap());
+        }
+    }
+}
+
+const JSON: &str = "Accept: application/json\r\n";
+
+fn get(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+}
+
+fn send(method: &str, path: &str, fields: &str, content: &str) -> String {
+    let length = content.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{content}"
+    )
+}
+
+fn post_text(path: &str, content: &str) -> String {
+    send("POST", path, &format!("{JSON}Content-Type: text/plain\r\n"), content)
+}
+
+fn post_form(path: &str, content: &str) -> String {
+    send("POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", content)
+}
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_str(answer.text()).unwrap_or_else(|_| panic!("{}", answer.text()))
+}
+
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+#[test]
+fn b9_b14_a_form_starts_a_process_from_a_temporary_file() {
+    let board = Board::new();
+    let answer = board.ask(&post_form(
+        "/run",
+        "code=import+os%2C+sys%0D%0Aprint%28__name__%2C+__file__%2C+os.getpid%28%29%29",
+    ));
+    assert_eq!((answer.status, answer.field("location")), (303, Some("/run")));
+    let exit = board.listen("").until("exit");
+    let output = board.ask(&get("/run/output", ""));
+    let words: Vec<&str> = output.text().split_whitespace().collect();
+    assert_eq!((words[0], words[1]), ("__main__", exit["file"].as_str().unwrap()));
+    assert!(words[1].starts_with(board.top.path().join("tmp").to_str().unwrap()), "{words:?}");
+    assert_ne!(words[2], std::process::id().to_string(), "another process");
+    assert_eq!(exit["code"], "import os, sys\nprint(__name__, __file__, os.getpid())");
+    assert_eq!((exit["exit"]["code"].as_i64(), &exit["stopped"]), (Some(0), &Value::Null));
+    assert_eq!(board.litter(), 0);
+}
+
+#[test]
+fn b15_b16_b17_a_browser_waits_on_a_page_and_goes_back_to_the_index() {
+    let board = Board::with(|runner, _| runner.index("/index.html"));
+    let idle = board.ask(&get("/run", ""));
+    assert_eq!((idle.status, idle.field("location")), (303, Some("/index.html")));
+
+    board.start("print('<so far>'); input()");
+    board.listen("").hears("<so far>");
+    // As browsers and curl ask.
+    for accept in ["", "Accept: */*\r\n", "Accept: text/html,application/xml;q=0.9,*/*;q=0.8\r\n"] {
+        let page = board.ask(&get("/run", accept));
+        assert_eq!((page.status, page.field("cache-control")), (200, Some("no-store")));
+        assert!(page.text().contains("<h1>Running...</h1>"), "{page:?}");
+        assert!(page.text().contains("<meta http-equiv=\"refresh\" content=\"5\">"));
+        assert!(page.text().contains("&lt;so far&gt;"));
+        assert!(page.text().contains("<form method=\"post\" action=\"/run/stop\">"));
+    }
+    let stopped = board.ask(&post_form("/run/stop", ""));
+    assert_eq!((stopped.status, stopped.field("location")), (303, Some("/run")));
+    board.listen("").until("exit");
+    let ended = board.ask(&get("/run", ""));
+    assert_eq!((ended.status, ended.field("location")), (303, Some("/index.html")));
+}
+
+#[test]
+fn b18_the_last_program_is_remembered() {
+    let board = Board::with(|runner, top| runner.programs(top.join("state")).unwrap());
+    assert_eq!(board.runner.code(), None);
+    board.run("print('first')");
+    board.run("print('<last>')");
+    assert_eq!(board.runner.code().as_deref(), Some("print('<last>')"));
+
+    // Also by the next server.
+    let path = board.top.path();
+    let history = path.join("state/history");
+    until("it is on the disk", || fs::read_dir(&history).unwrap().count() == 2);
+    let next = Runner::new(path.join("folder")).unwrap().programs(path.join("state")).unwrap();
+    assert_eq!(next.code().as_deref(), Some("print('<last>')"));
+}
+
+#[test]
+fn b20_what_is_not_there_is_404_and_what_is_not_done_405() {
+    let board = Board::new();
+    for (request, status) in [
+        (get("/run/elsewhere", ""), 404),
+        (get("/run/stop/now", ""), 404),
+        (get("/run/stop", ""), 405),
+        (send("PUT", "/run", "", ""), 405),
+        (send("POST", "/run/output", "", ""), 405),
+        (send("POST", "/run/programs/", "", ""), 405),
+        (send("OPTIONS", "/run", "", ""), 204),
+        (get("/run/programs/a.py", ""), 404),
+        (get("/run/programs/history/1", ""), 404),
+    ] {
+        assert_eq!(board.ask(&request).status, status, "{request}");
+    }
+}
+
+#[test]
+fn b21_one_program_at_a_time() {
+    let board = Board::new();
+    assert_eq!(board.state(), json!({"state": "idle"}));
+    let first = board.start("print('ready'); input()");
+    assert_eq!(
+        (&first["state"], &first["id"], &first["language"]),
+        (&json!("running"), &json!(1), &json!("py"))
+    );
+    let refused = board.post("/run", "print('second')");
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert_eq!(board.post("/run/input", "\n").status, 200);
+    let exit = board.listen("").until("exit");
+    assert_eq!((&exit["state"], &exit["id"]), (&json!("ended"), &json!(1)));
+    assert_eq!(board.start("pass")["id"], 2);
+}
+
+#[test]
+fn b21_w10_w12_many_in_a_row_leave_nothing() {
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let zombies = || {
+        let children = fs::read_dir("/proc/self/task").unwrap().flat_map(|task| {
+            let children = fs::read_to_string(task.unwrap().path().join("children"));
+            let pids = children.unwrap_or_default();
+            pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        });
+        children.filter(|pid| !is_alive(pid)).count()
+    };
+    let board = Board::with(|runner, _| runner.interpreters(["sh=sh".parse().unwrap()]));
+    let mut listener = board.listen("");
+    let mut before = 0;
+    for number in 0..128 {
+        board.start("echo $$; read line; exit 7");
+        listener.until("output");
+        assert_eq!(board.post("/run", "echo no").status, 409);
+        assert_eq!(board.post("/run/input?end", "go\n").status, 200);
+        let exit = listener.until("exit");
+        assert_eq!(
+            (exit["id"].as_i64(), exit["exit"]["code"].as_i64()),
+            (Some(number + 1), Some(7))
+        );
+        assert_eq!(board.litter(), 0);
+        if number == 9 {
+            before = descriptors();
+        }
+    }
+    // Other tests of this process have some too: what grows is what counts.
+    until("descriptors are given back", || descriptors() < before + 64);
+    until("all are collected", || zombies() == 0);
+}
+
+#[test]
+fn x2_both_streams_arrive_while_it_runs_and_again_for_those_who_come_back() {
+    let board = Board::new();
+    let mut live = board.listen("");
+    board.start(
+        "import sys\nprint('är', end=''); print('no', file=sys.stderr)\ninput('? ')\nprint('end')",
+    );
+    let start = live.event();
+    assert_eq!((&*start.0, &start.1["state"]), ("start", &json!("running")));
+    live.hears_all(&["är", "no\n", "? "]);
+    let id = live.id.clone();
+    assert_eq!(board.post("/run/input", "x\n").status, 200);
+    let exit = live.until("exit");
+    assert!(exit["seconds"].as_f64().unwrap() > 0.0 && exit["started"].as_f64().unwrap() > 1.7e9);
+
+    let mut back = board.listen(&format!("Last-Event-ID: {id}\r\n"));
+    let rest: String = std::iter::from_fn(|| Some(back.event()))
+        .take_while(|(name, _)| name != "exit")
+        .filter(|(name, _)| name == "output")
+        .map(|(_, data)| data["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(rest, "end\n");
+    // Who comes without an id hears the last program from its start.
+    assert_eq!(board.listen("").event().0, "start");
+    let output = board.ask(&get("/run/output", ""));
+    assert_eq!(output.field("content-type"), Some("text/plain; charset=utf-8"));
+    assert!(output.text().contains("är") && output.text().ends_with("end\n"), "{output:?}");
+}
+
+#[test]
+fn x2_exit_status_and_traceback_are_those_of_the_program() {
+    let board = Board::new();
+    let (exit, _, errors) = board.run("def f():\n    1 / 0\n\nf()");
+    let file = exit["file"].as_str().unwrap();
+    assert_eq!(exit["exit"], json!({"code": 1}));
+    let wanted = format!(
+        "Traceback (most recent call last):\n  File \"{file}\", line 4, in <module>\n    f()\n  \
+         File \"{file}\", line 2, in f\n    1 / 0\n    ~~^~~\nZeroDivisionError: division by zero\n"
+    );
+    // Python 3.11 and later point at the place in the line.
+    assert_eq!(errors.replace("    ~~^~~\n", ""), wanted.replace("    ~~^~~\n", ""));
+    assert_eq!(board.run("import sys; sys.exit('why')").0["exit"], json!({"code": 1}));
+    assert_eq!(board.run("raise SystemExit(3)").0["exit"], json!({"code": 3}));
+    assert_eq!(board.run("import os; os.abort()").0["exit"], json!({"signal": 6}));
+}
+
+#[test]
+fn x2_input_is_bounded_and_has_an_end() {
+    let board = Board::with(|runner, _| runner.input_max(200_000));
+    assert_eq!(board.post("/run/input", "x").status, 409, "nothing runs");
+    board.start(
+        "import sys, time\nprint('ready')\nsys.stdin.readline()\nprint(len(sys.stdin.read()))",
+    );
+    let mut listener = board.listen("");
+    listener.hears("ready");
+    assert_eq!(board.post("/run/input", &"x".repeat(200_001)).status, 413);
+    assert_eq!(board.post("/run/input?end", "line\nrest").status, 200);
+    listener.hears("4\n");
+    listener.until("exit");
+
+    board.start("import time\nprint('ready'); time.sleep(60)");
+    board.listen("").hears("ready");
+    // A pipe takes some; what follows waits, and then there is no more room.
+    let statuses: Vec<u16> =
+        (0..4).map(|_| board.post("/run/input", &"x".repeat(150_000)).status).collect();
+    assert!(statuses.starts_with(&[200]) && statuses.ends_with(&[503]), "{statuses:?}");
+    board.runner.stop();
+    assert_eq!(board.listen("").until("exit")["stopped"], "asked");
+}
+
+#[test]
+fn x2_stopping_lets_a_program_tidy_up_and_kills_one_that_does_not() {
+    let board = Board::new();
+    for (code, exit) in [
+        (
+            "import time\ntry: print('ready'); time.sleep(60)\nfinally: print('tidy')",
+            json!({"signal": 2}),
+        ),
+        (
+            "import signal, time\nfor s in (2, 15): signal.signal(s, signal.SIG_IGN)\nprint('ready'); time.sleep(60)",
+            json!({"signal": 9}),
+        ),
+    ] {
+        board.start(code);
+        let mut listener = board.listen("");
+        listener.hears("ready");
+        let answer = board.ask(&send("DELETE", "/run", JSON, ""));
+        assert_eq!(answer.status, 200);
+        let ended = listener.until("exit");
+        assert_eq!((&ended["stopped"], &ended["exit"]), (&json!("asked"), &exit));
+    }
+    // There is nothing to stop, which is what was wanted.
+    assert_eq!(board.post("/run/stop", "").status, 200);
+}
+
+#[test]
+fn x2_what_it_has_started_ends_with_it() {
+    let board = Board::new();
+    let daemon = "import os, time, signal\nsignal.signal(15, signal.SIG_IGN)\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.setsid(); print(os.getpid()); time.sleep(60)\n    os._exit(0)\nos.wait()\n";
+    let (exit, output, _) = board.run(&format!("{daemon}raise SystemExit(5)"));
+    assert_eq!(exit["exit"], json!({"code": 5}));
+    assert!(!is_alive(output.trim()), "{output}");
+}
+
+#[test]
+fn x2_limits_end_a_program_and_say_so() {
+    let board = Board::with(|runner, _| {
+        runner
+            .time_max(Duration::from_secs(8))
+            .memory_max(200 << 20)
+            .processes_max(12)
+            .output_max(100_000)
+            .kept_output_max(20_000)
+    });
+    let bomb = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass";
+    for (code, stopped) in [
+        ("x = bytearray(10 << 30)", "memory"),
+        ("x = []\nwhile True: x.append(bytes(1 << 20))", "memory"),
+        (bomb, "processes"),
+        ("while True: print('y' * 50)", "output"),
+        ("while True: pass", "time"),
+    ] {
+        board.start(code);
+        // Whoever listens to one that says too much is cut off.
+        until("it is ended", || board.state()["state"] == "ended");
+        let exit = board.state();
+        assert_eq!(exit["stopped"], stopped, "{code}: {exit}");
+        assert_eq!(board.litter(), 0);
+    }
+    assert!(board.ask(&get("/run/output", "")).text().len() <= 20_000);
+    // And the next one is as good as any.
+    assert_eq!(board.run("print(1)").0["exit"], json!({"code": 0}));
+}
+
+#[test]
+fn x2_content_is_bounded_and_has_to_be_a_program() {
+    let board = Board::with(|runner, _| runner.code_max(100));
+    for (request, status) in [
+        (post_text("/run", &"#".repeat(101)), 413),
+        (post_form("/run", &format!("code={}", "#".repeat(101))), 413),
+        (post_form("/run", "no=code"), 400),
+        (post_text("/run?language=cobol", "pass"), 422),
+        (post_text("/run?pace=x", "pass"), 422),
+        (send("POST", "/run", "Content-Type: multipart/form-data; boundary=x\r\n", "--x--"), 415),
+        (post_form("/run", &format!("code={}", "%23".repeat(100))), 303),
+    ] {
+        assert_eq!(board.ask(&request).status, status, "{request}");
+    }
+}
+
+#[test]
+fn x2_a_server_that_goes_takes_its_program_along() {
+    for setup in [Setup::CurrentThread, Setup::MultiThread, Setup::Workers] {
+        let board = Board::on(setup, |runner, _| runner);
+        board.start("import os, time; print(os.getpid()); time.sleep(60)");
+        board.listen("").until("output");
+        let pid = board.ask(&get("/run/output", "")).text().trim().to_owned();
+        assert!(is_alive(&pid));
+        let Board { server, runner, top } = board;
+        server.handle().shutdown();
+        server.ended().unwrap();
+        until("the program ends", || !is_alive(&pid));
+        until("its folder is removed", || {
+            fs::read_dir(top.path().join("tmp")).unwrap().count() == 0
+        });
+        assert!(!runner.is_running());
+    }
+}
+
+#[test]
+fn b19_x3_the_running_line_is_told_and_nothing_else_changes() {
+    let board = Board::new();
+    let code = "import time\n\ndef wait():\n    time.sleep(60)\n\nprint('ready')\nwait()\n";
+    board.start(code);
+    let mut listener = board.listen("");
+    let line = listener.until("line");
+    // It may still have been in line 1, 6 or 7.
+    let line = if line["line"] == 4 { line } else { listener.until("line") };
+    assert_eq!(line["line"], 4, "{line}");
+    assert!(line["heat"]["4"].as_u64().unwrap() >= 1, "{line}");
+    board.runner.stop();
+    let exit = listener.until("exit");
+    assert_eq!(exit["exit"], json!({"signal": 2}), "as without us");
+
+    let (exit, output, errors) = board.run(
+        "import os, sys, threading\n\
+         print(sys.argv == [__file__], sys.path[0] == os.path.dirname(__file__), __name__)\n\
+         print([name for name in os.environ if 'NUMBER8' in name], threading.active_count(), sys.excepthook is sys.__excepthook__)\n\
+         print(any('lines' in entry for entry in sys.path), 'number8' in str(sys.modules.get('sitecustomize')), sys.gettrace())\n\
+         print(os.environ['PYTHONPATH'] == os.getcwd(), sorted(map(int, os.listdir('/proc/self/fd')))[:3])\n\
+         import subprocess\n\
+         print(subprocess.run(['ls', '/proc/self/fd'], capture_output=True, text=True, close_fds=False).stdout.split())\n\
+         threading.Thread(target=lambda: print('thread')).start()\n",
+    );
+    assert_eq!(
+        output,
+        "True True __main__\n[] 1 True\nFalse False None\nTrue [0, 1, 2]\n['0', '1', '2', '3']\nthread\n",
+        "{errors} {exit}"
+    );
+}
+
+#[test]
+fn b19_x3_slow_motion_runs_so_many_lines_a_second() {
+    let board = Board::new();
+    let answer = board.ask(&post_text(
+        "/run?pace=100",
+        "a = 1\nb = 2\nfor i in range(3):\n    c = i\nprint('end')\n",
+    ));
+    assert_eq!(answer.status, 201);
+    let mut listener = board.listen("");
+    let mut lines = 0;
+    loop {
+        let (name, data) = listener.event();
+        match &*name {
+            "line" => {
+                let heat = data["heat"].as_object().unwrap();
+                lines += heat.values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+            }
+            "exit" => break,
+            _ => {}
+        }
+    }
+    // Two, four times the loop, three times its body, and the last.
+    assert_eq!(lines, 10);
+    // Ctrl-C works there, and shows no line of ours.
+    board.ask(&post_text("/run?pace=0.5", "print('ready')\nprint('more')\n"));
+    let mut listener = board.listen("");
+    listener.hears("ready");
+    board.runner.stop();
+    let exit = listener.until("exit");
+    assert_eq!(exit["exit"], json!({"signal": 2}));
+    let output = board.ask(&get("/run/output", "")).text().to_owned();
+    assert!(output.contains("KeyboardInterrupt") && !output.contains("sitecustomize"), "{output}");
+}
+
+#[test]
+fn x4_programs_are_saved_by_name_and_earlier_ones_are_remembered() {
+    let board = Board::with(|runner, top| {
+        runner.programs(top.join("state")).unwrap().programs_max(2).history_max(2)
+    });
+    let put = |name: &str, content: &str| {
+        board.ask(&send("PUT", &format!("/run/programs/{name}"), "", content)).status
+    };
+    assert_eq!((put("blink.py", "on()"), put("blink.py", "off()")), (201, 204));
+    assert_eq!((put("%C3%A4%20b.py", "x"), put("third.py", "x")), (201, 507));
+    for name in ["a%2Fb", "..", "%2e%2e", ".hidden", "a%00b", "%ff", &"x".repeat(101)] {
+        assert!(put(name, "x") >= 300, "{name}");
+    }
+    let got = board.ask(&get("/run/programs/blink.py", ""));
+    assert_eq!((got.status, got.text()), (200, "off()"));
+    assert_eq!(got.field("content-type"), Some("text/plain; charset=utf-8"));
+    for number in 1..=3 {
+        board.ask(&post_text("/run?name=n.py", &format!("print({number})")));
+        board.listen("").until("exit");
+    }
+    let all = json(&board.ask(&get("/run/programs/", "")));
+    let names: Vec<&str> = all["programs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["blink.py", "ä b.py"]);
+    assert_eq!(
+        (&all["programs"][0]["size"], all["programs"][0]["modified"].as_f64() > Some(1.7e9)),
+        (&json!(5), true)
+    );
+    let ids: Vec<i64> =
+        all["history"].as_array().unwrap().iter().map(|one| one["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids, [3, 2], "the newest first");
+    assert_eq!(
+        (&all["history"][0]["name"], &all["history"][0]["exit"]),
+        (&json!("n.py"), &json!({"code": 0}))
+    );
+    assert_eq!(board.ask(&get("/run/programs/history/3", "")).text(), "print(3)");
+    assert_eq!(board.ask(&get("/run/programs/history/1", "")).status, 404);
+    let delete =
+        |name: &str| board.ask(&send("DELETE", &format!("/run/programs/{name}"), "", "")).status;
+    assert_eq!((delete("blink.py"), delete("blink.py")), (204, 404));
+
+    // A program reaches none of it.
+    let state = board.top.path().join("state");
+    let code = format!("import os\ntry: print(os.listdir({state:?}))\nexcept OSError: print('no')");
+    let has_landlock =
+        fs::read_to_string("/proc/self/status").is_ok() && board.run(&code).1 == "no\n";
+    eprintln!("state is out of reach: {has_landlock}");
+}
+
+#[test]
+fn x5_other_interpreters_run_other_languages() {
+    let interpreters = ["py=python3", "sh=sh", "none=no-such-interpreter"];
+    let interpreters = interpreters.map(|text| text.parse::<Interpreter>().unwrap());
+    let board = Board::with(|runner, _| runner.interpreters(interpreters));
+    assert_eq!(board.run("print('python')").1, "python\n");
+    let answer = board.ask(&post_text("/run?language=sh", "echo $0 >&2; echo shell $PWD"));
+    assert_eq!(answer.status, 201);
+    let exit = board.listen("").until("exit");
+    assert_eq!((&exit["language"], &exit["exit"]), (&json!("sh"), &json!({"code": 0})));
+    let output = board.ask(&get("/run/output", "")).text().to_owned();
+    let folder = board.top.path().join("folder").canonicalize().unwrap();
+    assert!(output.contains(&format!("shell {}\n", folder.display())), "{output}");
+    assert!(output.contains("/program.sh\n"), "{output}");
+    let missing = board.ask(&post_text("/run?language=none", "x"));
+    assert_eq!(missing.status, 501);
+    assert_eq!(board.state()["state"], "idle", "it was never started");
+    assert_eq!(board.litter(), 0);
+}
+
+#[test]
+fn a5_without_the_right_nothing_is_answered() {
+    let top = tempfile::tempdir().unwrap();
+    let runner = Runner::new(top.path()).unwrap().programs(top.path()).unwrap();
+    let rules =
+        [Rule::everyone("/", Rights::RW).unwrap(), Rule::user("ada", "/run", Rights::RUN).unwrap()];
+    let board = Running::start(
+        Setup::CurrentThread,
+        App::new().access(Access::new(rules)).mount("/run", runner),
+    );
+    for path in [
+        "",
+        "/",
+        "/stop",
+        "/events",
+        "/input",
+        "/output",
+        "/programs",
+        "/programs/",
+        "/programs/a.py",
+        "/programs/history/1",
+    ] {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"] {
+            let mut client = board.connect();
+            client.send(send(method, &format!("/run{path}"), "", "print(1)"));
+            let status = client.head().status;
+            assert!([401, 403, 405].contains(&status), "{method} {path}: {status}");
+        }
+    }
+}
+
+#[test]
+fn x2_as_many_listen_as_may() {
+    let board = Board::with(|runner, _| runner.listeners_max(2));
+    let _two = (board.listen(""), board.listen(""));
+    assert_eq!(board.ask(&get("/run/events", "")).status, 503);
+}
