@@ -23,6 +23,11 @@ static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 pub fn reap_strangers() {
     // Held while one of ours is started, so that it is known when it ends.
     let ours = lock(&OURS);
+    if ours.is_empty() {
+        // All that have ended are strangers. `/proc` need not be asked, which may be that of another namespace.
+        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        return;
+    }
     for process in Tree::new().look() {
         let is_ours = ours.contains(&process.pid.cast_unsigned());
         if process.state == b'Z' && !is_ours {
