@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::standing::Standing;
+
 /// Who sent a request. A [`Layer`](crate::Layer) may find out more than the connection tells: the address
 /// behind a proxy, the user who has logged in. The access log shows what stands here in the end.
 ///
@@ -35,6 +37,9 @@ pub struct Caller {
     pub form_token: Option<Box<str>>,
     /// The host that the client asked for, where a proxy that is trusted tells another than Host.
     pub host: Option<Box<str>>,
+    /// Whether what the client is known by still counts, where that may end before what the request has begun.
+    #[cfg_attr(not(feature = "repl"), allow(dead_code, reason = "what outlives its request asks"))]
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Caller {

@@ -57,6 +57,11 @@ mod routes;
 mod sandboxed;
 pub mod server;
 mod session;
+#[cfg_attr(
+    not(all(feature = "accounts", feature = "repl")),
+    allow(dead_code, reason = "logins tell, and what outlives its request asks")
+)]
+mod standing;
 mod state;
 pub mod store;
 mod sync;

@@ -1,6 +1,9 @@
 //! The terminal in a page: one session, several viewers.
 
 use number8::access::{Access, Rights, Rule};
+use number8::accounts::Accounts;
+use number8::layers::auth::Auth;
+use number8::layers::sessions::{Login, Sessions};
 use number8::testing::TestServer;
 use number8::{App, Repl};
 use tempfile::TempDir;
@@ -211,4 +214,42 @@ async fn x8_as_many_look_as_may_and_who_may() {
     assert_eq!(status(&server, "/elsewhere", "").await, 404);
     let app = App::new().mount("/repl", Repl::new(folder.path()).unwrap());
     assert_eq!(status(&TestServer::new(app, patient()), "", "").await, 403);
+}
+
+#[tokio::test]
+async fn a10_wish_30_a_terminal_ends_with_the_session_that_opened_it() {
+    let folder = folder();
+    let sessions = Sessions::new().unwrap();
+    let accounts = Accounts::new().unwrap().password("joe", "cow").unwrap();
+    let app = App::new()
+        .access(Access::new([Rule::user("joe", "/", Rights::REPL).unwrap()]))
+        .layer(Auth::accounts(accounts).login(Login::new(sessions.clone())))
+        .mount("/repl", Repl::new(folder.path()).unwrap());
+    let server = TestServer::new(app, patient());
+    let form = "name=joe&password=cow";
+    let login = format!(
+        "POST /.number8/login HTTP/1.1\r\nHost: board.local\r\nOrigin: http://board.local\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let (_, answer) = Client::ask(&server, &login).await;
+    let cookie = answer.split("Set-Cookie: ").nth(1).unwrap().split(';').next().unwrap();
+    let fields = format!("Origin: http://board.local\r\nCookie: {cookie}\r\n");
+    assert_eq!(status(&server, "", "").await, 401);
+    let (mut page, answer) = Client::ask(&server, &head("", &fields)).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    page.shows(">>> ").await;
+    page.keys("1 + 1\r").await;
+    page.shows("2\r\n>>> ").await;
+    assert_eq!(sessions.end_all_of("joe"), 1);
+    page.keys("open('written', 'w')\r").await;
+    loop {
+        match page.frame().await {
+            Some((8, code)) => break assert_eq!(code, 1008u16.to_be_bytes()),
+            Some(_) => {}
+            None => panic!("it ends without a close frame"),
+        }
+    }
+    assert!(!folder.path().join("written").exists());
+    assert_eq!(status(&server, "", &fields).await, 401);
 }

@@ -115,6 +115,9 @@ impl Login {
             return Some(self.log_out(call, Some((id, &user))));
         }
         call.caller.form_token = Some(token.into());
+        if call.head.has(Known::Upgrade) {
+            call.caller.standing = Some(self.sessions.standing(id));
+        }
         if checker.is_look_due() {
             let (checker, lane) = (Arc::clone(checker), call.lane.clone());
             return Some(Before::wait(async move {

@@ -27,6 +27,7 @@ use self::table::Table;
 use crate::accounts::{AccountError, Key, Mac};
 use crate::server::clock;
 use crate::server::worker::lock;
+use crate::standing::{Look, Standing};
 
 /// The sessions of a server. A clone is the same sessions: an app that takes the place of another one keeps them so.
 ///
@@ -121,6 +122,18 @@ impl Sessions {
     /// The user of a session that has not ended, and their stamp; it counts as used now.
     fn find(&self, id: &[u8]) -> Option<(Arc<str>, Mac)> {
         lock(&self.0.table).find(&self.mac(id), clock::monotonic_ms())
+    }
+
+    /// Whether a session goes on, for what it has opened.
+    fn standing(&self, id: &[u8]) -> Standing {
+        let (sessions, id) = (self.clone(), self.mac(id));
+        Standing::new(move |look| {
+            let (mut table, now_ms) = (lock(&sessions.0.table), clock::monotonic_ms());
+            match look {
+                Look::Use => table.find(&id, now_ms).is_some(),
+                Look::Glance => table.has(&id, now_ms),
+            }
+        })
     }
 
     fn end(&self, id: &[u8]) {

@@ -58,6 +58,11 @@ impl Table {
         Some((Arc::clone(&entry.user), entry.stamp))
     }
 
+    /// Whether it goes on; that it is asked for is no use of it.
+    pub(super) fn has(&self, id: &Mac, now_ms: u64) -> bool {
+        self.by_id.get(id).is_some_and(|entry| !entry.is_over(&self.limits, now_ms))
+    }
+
     pub(super) fn end(&mut self, id: &Mac) {
         self.by_id.remove(id);
     }

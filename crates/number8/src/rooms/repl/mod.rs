@@ -31,7 +31,7 @@ use crate::app::options;
 use crate::handler::{Answer, Call, Handler};
 use crate::response::{Response, try_again};
 use crate::results::IntoResponse;
-use crate::ws::{ALLOW, Origins, Outcome, Settings, open};
+use crate::ws::{ALLOW, CloseCode, Origins, Settings, open};
 use command::{Command, Program};
 use terminal::{Role, Terminal};
 pub use webrepl::WebRepl;
@@ -206,14 +206,14 @@ impl Handler for Repl {
         }
         let role = if is_watched(call.head) { Role::Watch } else { Role::Type };
         let mut is_full = false;
-        let lane = call.lane.clone();
+        let (lane, standing) = (call.lane.clone(), call.caller.standing.clone());
         let response = open(&self.inner.ws, call.head, call.caller, |socket| {
             let seat = self.terminal().sit(role, &lane);
             is_full = seat.is_none();
             Box::pin(async move {
                 match seat {
-                    Some(seat) => viewer::talk(socket, seat, lane).await.code(),
-                    None => ().code(),
+                    Some(seat) => viewer::talk(socket, seat, lane, standing).await,
+                    None => CloseCode::TRY_AGAIN,
                 }
             })
         });

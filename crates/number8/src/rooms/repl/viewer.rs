@@ -1,19 +1,37 @@
 //! A terminal as a page shows it: its bytes in binary frames, all else as JSON in texts.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::terminal::{Ended, Seat, Told};
 use crate::children::{Exit, Size};
 use crate::server::lane::Lane;
-use crate::ws::{Message, Socket, SocketError, SocketReceiver, SocketSender};
+use crate::standing::{Look, Standing};
+use crate::ws::{CloseCode, Message, Socket, SocketError, SocketReceiver, SocketSender};
 
-/// Talks with a page until it goes.
-pub(super) async fn talk(socket: Socket, seat: Seat, lane: Lane) -> Result<(), SocketError> {
+/// Talks with a page until it goes, or whoever opened it has logged out.
+pub(super) async fn talk(
+    socket: Socket,
+    seat: Seat,
+    lane: Lane,
+    standing: Option<Standing>,
+) -> CloseCode {
     let (sender, receiver) = socket.split();
     tokio::select! {
-        end = show(&sender, &seat) => end,
-        end = hear(receiver, &seat, &lane) => end,
+        _gone = show(&sender, &seat) => CloseCode::NORMAL,
+        _gone = hear(receiver, &seat, &lane, standing.as_ref()) => CloseCode::NORMAL,
+        () = over(standing.as_ref()) => CloseCode::POLICY,
+    }
+}
+
+/// Waits until the session has ended that it was opened in, if it was in one.
+async fn over(standing: Option<&Standing>) {
+    let Some(standing) = standing else { return std::future::pending().await };
+    while standing.lasts(Look::Glance) {
+        sleep(LOOK_EVERY).await;
     }
 }
 
@@ -50,8 +68,17 @@ async fn show(sender: &SocketSender, seat: &Seat) -> Result<(), SocketError> {
 }
 
 /// Types what the page sends, and does what it asks for; what nobody knows is passed over.
-async fn hear(mut receiver: SocketReceiver, seat: &Seat, lane: &Lane) -> Result<(), SocketError> {
+async fn hear(
+    mut receiver: SocketReceiver,
+    seat: &Seat,
+    lane: &Lane,
+    standing: Option<&Standing>,
+) -> Result<(), SocketError> {
     while let Some(message) = receiver.receive().await? {
+        // SECURITY: not even in the moment before the end is seen.
+        if standing.is_some_and(|standing| !standing.lasts(Look::Use)) {
+            continue;
+        }
         let order = match message {
             Message::Binary(bytes) => {
                 seat.write(bytes).await;
@@ -86,5 +113,7 @@ fn exit(ended: Ended) -> Value {
     }
 }
 
+/// How long a terminal may be seen after a logout.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// More columns or rows than any screen has.
 const SIZE_MAX: u16 = 2000;
