@@ -226,3 +226,59 @@ async fn f9_a_part_goes_to_the_disk_whole_or_not_at_all() {
 fn read(folder: &Path, name: &str) -> String {
     std::fs::read_to_string(folder.join(name)).unwrap()
 }
+
+/// What a form says does not depend on how it is cut into pieces, nor on whether it is one.
+#[test]
+fn a_form_says_the_same_however_it_is_cut() {
+    use proptest::prelude::*;
+
+    let fragment = prop::sample::select(vec![
+        "--XX\r\n",
+        "--XX--\r\n",
+        "--XX",
+        "--XX \t\r\n",
+        "Content-Disposition: form-data; name=\"a\"\r\n",
+        "Content-Disposition: form-data; name=a; filename=\"b.txt\"\r\n",
+        "Content-Type: text/plain\r\n",
+        "\r\n",
+        "\r",
+        "\n",
+        "-",
+        "content",
+        "\u{e9}",
+    ]);
+    let pieces = prop::collection::vec(prop::collection::vec(fragment, 0..6), 1..6);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = |pieces: &[String]| {
+        let pieces: Vec<_> = pieces.iter().filter(|piece| !piece.is_empty()).cloned().collect();
+        runtime.block_on(async {
+            let server = App::new().post("/", tell).test();
+            let client = server.connect();
+            let head = format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: {TYPE}\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n"
+            );
+            client.write_all(head.as_bytes()).await.unwrap();
+            for piece in pieces {
+                for _ in 0..4 {
+                    tokio::task::yield_now().await;
+                }
+                let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+                // It may be refused before it is read to its end.
+                if client.write_all(chunk.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+            let _ = client.write_all(b"0\r\n\r\n").await;
+            let answer = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
+            let (head, content) = answer.split_once("\r\n\r\n").unwrap();
+            (head[9..12].to_owned(), content.to_owned())
+        })
+    };
+    proptest!(ProptestConfig::with_cases(300), |(pieces in pieces)| {
+        // A beginning that is one, so that more than the first line is read.
+        let mut pieces: Vec<String> = pieces.into_iter().map(|piece| piece.concat()).collect();
+        pieces.insert(0, "--XX\r\nContent-Disposition: form-data; name=\"z\"\r\n\r\n".to_owned());
+        prop_assert_eq!(answer(&[pieces.concat()]), answer(&pieces));
+    });
+}
