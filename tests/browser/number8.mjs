@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -37,7 +38,9 @@ async function run(binary, args, end) {
 /** Ours, without what would configure the server. */
 function environment() {
   const kept = Object.entries(process.env).filter(([key]) => !key.startsWith("NUMBER8_") && key !== "PORT");
-  return { ...Object.fromEntries(kept), XDG_CONFIG_HOME: "/dev/null" };
+  // What a board keeps is gone with the folder for temporary files.
+  const state = join(tmpdir(), `number8-state-${process.pid}`);
+  return { ...Object.fromEntries(kept), XDG_CONFIG_HOME: "/dev/null", XDG_STATE_HOME: state };
 }
 
 /** The first URL on stderr: the one a person would copy into a browser. */

@@ -143,8 +143,12 @@ function write(stream: string, text: string): void {
       const line = Number(match[2] ?? match[4]);
       if (!isOurs(file)) continue;
       piece.append(text.slice(from, match.index));
-      const link = make("button", { type: "button", className: "place" }, match[0]);
-      link.onclick = () => editor.goTo(line);
+      // The folder that the program runs from is new each time, and says nothing.
+      const link = make("a", { href: "#editor" }, match[0].replace(file, file.split("/").pop() ?? file));
+      link.onclick = (event) => {
+        event.preventDefault();
+        editor.goTo(line);
+      };
       piece.append(link);
       from = match.index + match[0].length;
     }

@@ -50,6 +50,8 @@ dark.addEventListener("change", () => {
 let socket: WebSocket | undefined;
 let wait = 500;
 let isWriter = true;
+/** Whether what is shown is new: what the terminal is asked in what was shown before is not to be answered again. */
+let isLive = false;
 
 const send = (data: string | object) => {
   if (socket?.readyState !== WebSocket.OPEN) return;
@@ -69,6 +71,7 @@ function connect(): void {
   opened.binaryType = "arraybuffer";
   opened.onopen = () => {
     wait = 500;
+    isLive = false;
     // What is still kept comes again.
     terminal.reset();
     status.textContent = "Connected";
@@ -96,6 +99,7 @@ interface Told {
 
 function tell({ state, exit }: Told): void {
   if (state) {
+    isLive = true;
     isWriter = state.writer;
     take.hidden = isWriter;
     terminal.options.disableStdin = !isWriter;
@@ -130,21 +134,21 @@ control.onclick = () => {
   setControl(!isControl);
   terminal.focus();
 };
-const KEYS: [string, string, string][] = [
-  ["Esc", "Escape", "\x1b"],
-  ["Tab", "Tab", "\t"],
-  ["↑", "Up", "\x1b[A"],
-  ["↓", "Down", "\x1b[B"],
-  ["←", "Left", "\x1b[D"],
-  ["→", "Right", "\x1b[C"],
-  ["Ctrl-C", "Interrupt", "\x03"],
-  ["Ctrl-D", "End", "\x04"],
+const KEYS: [text: string, keys: string, label?: string][] = [
+  ["Esc", "\x1b"],
+  ["Tab", "\t"],
+  ["↑", "\x1b[A", "Up"],
+  ["↓", "\x1b[B", "Down"],
+  ["←", "\x1b[D", "Left"],
+  ["→", "\x1b[C", "Right"],
+  ["Ctrl-C", "\x03"],
+  ["Ctrl-D", "\x04"],
 ];
 bar.append(
   control,
-  ...KEYS.map(([text, label, keys]) => {
+  ...KEYS.map(([text, keys, label]) => {
     const button = make("button", { type: "button" }, text);
-    button.setAttribute("aria-label", label);
+    if (label) button.setAttribute("aria-label", label);
     button.onclick = () => {
       send(keys);
       terminal.focus();
@@ -156,6 +160,7 @@ bar.append(
 bar.addEventListener("pointerdown", (event) => event.preventDefault());
 
 terminal.onData((data) => {
+  if (!isLive) return;
   if (isControl && data.length === 1) {
     setControl(false);
     data = String.fromCharCode(data.toUpperCase().charCodeAt(0) & 31);

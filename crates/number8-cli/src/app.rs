@@ -1,6 +1,7 @@
 //! The app that a configuration describes: who may do what, what is mounted where.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -13,14 +14,15 @@ use number8::layers::proxies::Proxies;
 use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, Sessions};
 use number8::{
-    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Reach, Repl, Sandboxed, Uploads,
-    WebRepl,
+    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Prefilled, Reach, Repl, Runner,
+    Sandboxed, Uploads, WebRepl,
 };
 use rustix::system::uname;
 
 use crate::config::{Config, Listen};
 use crate::pages::{Home, Pages, Telling};
 use crate::problem::{Problem, say};
+use crate::runner::Run;
 use crate::serve::Logs;
 
 /// What stays when the configuration is loaded again.
@@ -32,6 +34,8 @@ pub(crate) struct Kept {
     pub(crate) sessions: Sessions,
     /// What runs in the terminal goes on.
     repl: Option<Repl>,
+    /// What runs goes on running.
+    runner: Option<Runner>,
 }
 
 impl Kept {
@@ -39,8 +43,15 @@ impl Kept {
         let limits = config.access.sessions.unwrap_or_default();
         let sessions =
             Sessions::with_limits(limits).map_err(|error| Problem::failure(error.to_string()))?;
+        let runner = config.run.as_ref().map(|run| runner(run, config)).transpose()?;
         let repl = (config.repl.is_on || config.repl.webrepl.is_some()).then(|| repl(config));
-        Ok(Self { logs: logs.clone(), events: Events::new(), sessions, repl: repl.transpose()? })
+        Ok(Self {
+            logs: logs.clone(),
+            events: Events::new(),
+            sessions,
+            repl: repl.transpose()?,
+            runner,
+        })
     }
 }
 
@@ -71,7 +82,10 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
     }
     let prefix = &config.listen.path_prefix;
     let events = config.answers.events.as_ref().map(|path| format!("{prefix}{path}"));
-    let pages = config.board.then(|| Pages::new(prefix, events));
+    let runner = kept.runner.clone();
+    let languages = config.run.as_ref().map(Run::languages).unwrap_or_default();
+    let programs = runner.clone().map(|runner| (runner, languages));
+    let pages = config.board.then(|| Pages::new(prefix, events, programs, config.repl.is_on));
     app = guard(app, config, &kept.sessions, pages.as_ref())?;
     for mount in &config.files.mounts {
         let url = format!("{}{}", config.listen.path_prefix, mount.url);
@@ -80,7 +94,11 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
         if mount.url == "/"
             && let Some(pages) = &pages
         {
-            let index = trusted(self::files(config, &mount.path)?.listing(false), config);
+            // What is filled in is not to be compressed before.
+            let index = self::files(config, &mount.path)?.listing(false).cache_bytes(0);
+            let last = runner.clone();
+            let code = move || last.as_ref().and_then(Runner::code);
+            let index = Prefilled::new(trusted(index, config), "code", code);
             here = here.with(Home { page: Overlay::new(index, pages.home()), rest: files });
         } else {
             here = here.with(files);
@@ -101,17 +119,55 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
     {
         app = app.mount(&format!("{}/.number8/repl", config.listen.path_prefix), repl.clone());
     }
+    if let Some(runner) = runner {
+        app = app.mount(&format!("{prefix}/.number8/run"), runner);
+    }
     Ok(match &pages {
         Some(pages) => pages.mount(app),
         None => app,
     })
 }
 
+/// What runs programs in the served folder.
+fn runner(run: &Run, config: &Config) -> Result<Runner, Problem> {
+    let wrong =
+        |error: std::io::Error| Problem::failure(format!("programs cannot be run: {error}"));
+    let folder = config.files.mounts.iter().find(|mount| mount.url == "/" && mount.path.is_dir());
+    let Some(folder) = folder else {
+        return Err(Problem::config("run: programs are run in PATH, which has to be a folder"));
+    };
+    let mut runner = Runner::new(&folder.path)
+        .map_err(wrong)?
+        .interpreters(run.interpreters.iter().cloned())
+        .time_max(run.time_max)
+        .output_max(run.output_bytes_max)
+        .processes_max(run.processes_max)
+        .index(format!("{}/", config.listen.path_prefix));
+    if let Some(bytes) = run.memory_bytes_max {
+        runner = runner.memory_max(bytes);
+    }
+    if let Some(user) = &run.user {
+        runner = runner.user(user).map_err(wrong)?;
+    }
+    runner = run.writable.iter().fold(runner, |runner, path| runner.writable(path));
+    runner = run.secrets.iter().fold(runner, |runner, path| runner.hidden(path));
+    if let Some(programs) = &run.programs {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(programs);
+        runner = made.and_then(|()| runner.programs(programs)).map_err(|error| {
+            Problem::failure(format!(
+                "programs cannot be kept in {}: {error}; --programs names another folder",
+                programs.display()
+            ))
+        })?;
+    }
+    Ok(runner)
+}
+
 /// What people put there who may not run programs is no page of ours, where pages of ours can run them.
 fn trusted(files: Files, config: &Config) -> Sandboxed<Files> {
     let rules = &config.access.rules;
-    let (rights, at) = match config.board {
-        true => (Rights::RUN | Rights::REPL, format!("{}/.number8/run", config.listen.path_prefix)),
+    let (rights, at) = match config.board || config.run.is_some() {
+        true => (Rights::RUN, format!("{}/.number8/run", config.listen.path_prefix)),
         false => (Rights::NONE, "/".to_owned()),
     };
     Sandboxed::new(files, rules, rights, &at)
@@ -175,6 +231,11 @@ fn repl(config: &Config) -> Result<Repl, Problem> {
     let mut repl = Repl::new(folder).map_err(failure)?;
     for origin in config.answers.cors.iter().flatten() {
         repl = repl.origin(origin);
+    }
+    if let Some(run) = &config.run {
+        repl = run.user.iter().fold(repl, |repl, user| repl.run_user(user));
+        repl = run.writable.iter().fold(repl, |repl, path| repl.writable(path));
+        repl = run.secrets.iter().fold(repl, |repl, path| repl.hidden(path));
     }
     Ok(match config.repl.command.split_first() {
         Some((program, arguments)) => repl.command(program, arguments),

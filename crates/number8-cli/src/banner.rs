@@ -11,6 +11,7 @@ use qrcode::{EcLevel, QrCode};
 
 use crate::config::{Access, Config};
 use crate::problem::one_line;
+use crate::runner::Run;
 
 /// Beginnings of the names of interfaces that lead to containers and virtual machines, not to other people.
 const VIRTUAL: [&str; 7] = ["br-", "cni", "docker", "lxc", "podman", "veth", "virbr"];
@@ -112,6 +113,15 @@ fn board(config: &Config, urls: &[Url]) -> String {
         )),
         None if config.access.accounts.is_some() => text.push_str("  log in with an account of yours\n"),
         None => text.push_str("  there are no accounts: everyone may do what is allowed\n"),
+    }
+    let languages = config.run.as_ref().map(Run::languages).unwrap_or_default();
+    let terminal = config.repl.is_on.then_some("a terminal");
+    let on: Vec<&str> = languages.iter().map(String::as_str).chain(terminal).collect();
+    if !on.is_empty() {
+        text.push_str(&format!(
+            "  who has the right may run programs on this machine: {}\n",
+            on.join(", ")
+        ));
     }
     if config.access.accounts.is_some() && urls.iter().any(|url| url.is_for_others) {
         text.push_str(

@@ -4,13 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use number8::access::Rights;
+use number8::access::{Rights, Rule};
 use number8::layers::access_log::Format;
 use number8::layers::proxies::Proxy;
 use number8::store::OnClash;
 
 pub use crate::access::Access;
 use crate::problem::Problem;
+use crate::runner::Run;
 use crate::settings::{Origin, Settings};
 use crate::syntax;
 use crate::units::{parse_duration, parse_size};
@@ -28,6 +29,8 @@ pub struct Config {
     pub board: bool,
     /// The live terminal.
     pub repl: Repl,
+    /// How programs are run, if they are.
+    pub run: Option<Run>,
     /// Where it is served.
     pub listen: Listen,
     /// What every answer has.
@@ -226,6 +229,7 @@ impl Config {
             uploads: uploads(settings)?,
             board: settings.switch("board")?,
             repl: repl(settings)?,
+            run: Run::check(settings)?,
             listen: listen(settings)?,
             answers: answers(settings)?,
             log: log(settings)?,
@@ -244,6 +248,13 @@ impl Config {
             return Err(settings.problem("proxy-protocol", why));
         }
         config.check_repl(settings)?;
+        let may_run = |rule: &Rule| rule.rights().contains(Rights::RUN);
+        let is_asked = settings.get("run").is_some_and(|run| run.origin != Origin::Default);
+        if config.run.is_some() && is_asked && !config.access.rules.rules().iter().any(may_run) {
+            let why =
+                "nobody has the right run: --auth NAME:PASSWORD@/:all gives it to one account";
+            return Err(settings.problem("run", why));
+        }
         if config.limits.uri_bytes > config.limits.head_bytes {
             let is_set =
                 settings.get("max-uri").is_some_and(|setting| setting.origin != Origin::Default);
@@ -262,7 +273,8 @@ impl Config {
         let may = |user: Option<&str>| self.access.rules.decide(user, Rights::REPL, b"/").is_ok();
         let somebody =
             self.access.rules.rules().iter().any(|rule| rule.rights().contains(Rights::REPL));
-        if self.repl.is_on && !somebody {
+        let is_asked = settings.get("repl").is_some_and(|repl| repl.origin != Origin::Default);
+        if self.repl.is_on && !somebody && is_asked {
             let why =
                 "nobody has the right repl: --auth NAME:PASSWORD@/:all gives it to one account";
             return Err(settings.problem("repl", why));

@@ -255,6 +255,36 @@ pub const SECTIONS: &[Section] = &[
                 "Pages for people: files, and what else is on; the same as number8 board",
             ),
             Opt::new(
+                "run",
+                List,
+                "LANG=COMMAND",
+                "Run programs in this language by this command, such as py=python3; can be repeated; off for none",
+            )
+            .computed("none; with --board py=python3 -u, sh=sh and js=node, those that there are"),
+            Opt::new(
+                "run-user",
+                Text,
+                "NAME",
+                "Run them as this user, where number8 runs as root",
+            )
+            .computed("the owner of PATH; nobody where that is root"),
+            Opt::new("run-time", Text, "TIME", "How long a program may run; 0 for as long as it wants")
+                .default("0s"),
+            Opt::new("run-memory", Size, "SIZE", "Memory of a program; 0 for no limit")
+                .computed("half of the RAM, at most 1GiB"),
+            Opt::new("run-output", Size, "SIZE", "What a program may write to its output")
+                .default("64MiB"),
+            Opt::new("run-processes", Number, "COUNT", "Processes of a program; 0 for no limit")
+                .default("64"),
+            Opt::new(
+                "run-write",
+                List,
+                "PATH",
+                "Programs may write here too; can be repeated",
+            ),
+            Opt::new("programs", Text, "DIR", "Keep saved programs, and those that ran, here")
+                .computed("with --board below $STATE_DIRECTORY or ~/.local/state"),
+            Opt::new(
                 "repl",
                 OptionalText,
                 "COMMAND",

@@ -11,6 +11,7 @@ use std::thread;
 
 use crate::options::{self, Default as Fallback, Kind, Opt};
 use crate::problem::{Problem, one_line};
+use crate::runner;
 use crate::units;
 
 /// What `short` is in the journal of systemd, which has its own time and reads a level in front.
@@ -134,6 +135,9 @@ impl Settings {
     pub fn with_admin(mut self, password: &str) -> Settings {
         if !self.name_somebody() {
             self.fall_back("auth", &format!("admin:{password}@/:all"));
+            if self.by_name.contains_key("webrepl") {
+                self.fall_back("webrepl-password", &format!("admin:{password}"));
+            }
         }
         self
     }
@@ -150,6 +154,14 @@ impl Settings {
         }
         if self.switch("board")? {
             self.fall_back("events", "/.number8/events");
+            let default = Setting { origin: Origin::Default, values: runner::usual() };
+            self.by_name.entry("run").or_insert(default);
+            if runner::is_there("python3") {
+                self.fall_back("repl", "true");
+            }
+            if let Some(folder) = runner::programs() {
+                self.fall_back("programs", &folder.to_string_lossy());
+            }
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         self.fall_back("io-threads", &cores.to_string());

@@ -46,6 +46,7 @@ mod media;
 #[cfg(feature = "multipart")]
 mod multipart;
 mod overlay;
+mod prefilled;
 #[cfg(feature = "uploads")]
 mod receive;
 mod request;
@@ -97,6 +98,7 @@ pub use number8_proto::cookie::{Cookie, CookieError, SameSite};
 pub use number8_proto::headers::{FieldError, Fields};
 pub use number8_proto::http1::{BodySize, Head, Method, Prepared, Version};
 pub use overlay::Overlay;
+pub use prefilled::Prefilled;
 pub use request::Request;
 pub use response::Response;
 pub use results::{Html, IntoResponse, Redirect};

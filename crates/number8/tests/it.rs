@@ -54,6 +54,9 @@ mod macros;
 mod layers;
 // What those hear who listen to each request.
 mod spans;
+// A place in a page of the user's.
+#[cfg(feature = "files")]
+mod prefilled;
 // Files of people who are not trusted with everything.
 #[cfg(all(feature = "files", feature = "uploads"))]
 mod sandboxed;

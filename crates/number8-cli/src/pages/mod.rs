@@ -10,6 +10,7 @@ use number8::accounts::random_text;
 use number8::layers::sessions::LoginPage;
 use number8::{
     Answer, App, Asset, Assets, Call, Events, Handler, IntoResponse, Method, Redirect, Response,
+    Runner,
 };
 
 use self::template::{Template, escaped};
@@ -26,56 +27,82 @@ struct Site {
     prefix: String,
     /// Where events are heard, if they are.
     events: Option<String>,
+    /// What runs programs, if anything does, and in which languages.
+    runner: Option<(Runner, Vec<String>)>,
+    has_terminal: bool,
 }
 
 /// One page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    Board,
     Files,
+    Terminal,
 }
 
 impl Kind {
-    const ALL: [Kind; 1] = [Kind::Files];
+    const ALL: [Kind; 3] = [Kind::Board, Kind::Files, Kind::Terminal];
 
     /// The last part of its path, and the name of its script.
     fn name(self) -> &'static str {
         match self {
+            Kind::Board => "board",
             Kind::Files => "files",
+            Kind::Terminal => "terminal",
         }
     }
 
     /// What leads to it.
     fn title(self) -> &'static str {
         match self {
+            Kind::Board => "Program",
             Kind::Files => "Files",
+            Kind::Terminal => "Terminal",
         }
     }
 
     /// What it takes to see it, and where.
     fn needs(self) -> (Rights, &'static str) {
         match self {
+            Kind::Board => (Rights::RUN, "/.number8/run"),
             Kind::Files => (Rights::LIST, "/"),
+            Kind::Terminal => (Rights::REPL, "/.number8/repl"),
         }
     }
 }
 
 impl Pages {
-    pub(crate) fn new(prefix: &str, events: Option<String>) -> Self {
-        Self(Arc::new(Site { prefix: prefix.to_owned(), events }))
+    pub(crate) fn new(
+        prefix: &str,
+        events: Option<String>,
+        runner: Option<(Runner, Vec<String>)>,
+        has_terminal: bool,
+    ) -> Self {
+        Self(Arc::new(Site { prefix: prefix.to_owned(), events, runner, has_terminal }))
+    }
+
+    /// The pages that there are.
+    fn kinds(&self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter().filter(|kind| match kind {
+            Kind::Board => self.0.runner.is_some(),
+            Kind::Files => true,
+            Kind::Terminal => self.0.has_terminal,
+        })
     }
 
     /// Adds every page, and what they load.
     pub(crate) fn mount(&self, mut app: App) -> App {
         let under = |name: &str| format!("{}/.number8/{name}", self.0.prefix);
-        for kind in Kind::ALL {
-            app = app.mount(&under(kind.name()), Page { pages: self.clone(), kind });
+        app = app.mount(&under("board"), self.home());
+        for kind in self.kinds() {
+            app = app.mount(&under(kind.name()), Page { pages: self.clone(), kind: Some(kind) });
         }
-        app.mount(&under("assets"), Assets::new(ASSETS)).mount(&under("board"), self.home())
+        app.mount(&under("assets"), Assets::new(ASSETS))
     }
 
     /// The page to begin with.
     pub(crate) fn home(&self) -> impl Handler + use<> {
-        Page { pages: self.clone(), kind: Kind::Files }
+        Page { pages: self.clone(), kind: None }
     }
 
     /// The page for logging in.
@@ -152,7 +179,8 @@ impl<H: Handler> Handler for Telling<H> {
 #[derive(Clone)]
 struct Page {
     pages: Pages,
-    kind: Kind,
+    /// `None` for the first that whoever asks may see.
+    kind: Option<Kind>,
 }
 
 impl Handler for Page {
@@ -175,17 +203,22 @@ impl Page {
             let (rights, path) = kind.needs();
             call.access().decide(user, rights, format!("{}{path}", site.prefix).as_bytes())
         };
-        call.allowed(may(self.kind))?;
-        if self.kind == Kind::Files && script(self.kind).is_none() {
+        let seen: Vec<Kind> = self.pages.kinds().filter(|kind| may(*kind).is_ok()).collect();
+        let kind = self.kind.or(seen.first().copied()).or(self.pages.kinds().next());
+        let kind = kind.unwrap_or(Kind::Files);
+        call.allowed(may(kind))?;
+        if kind == Kind::Files && script(kind).is_none() {
             return Ok(Redirect::to(format!("{}/?list", site.prefix)).into_response());
         }
         let nonce = random_text(26)?;
-        let links: String = Kind::ALL
-            .into_iter()
-            .filter(|kind| may(*kind).is_ok())
-            .map(|kind| self.link(kind))
-            .collect();
-        let script = script(self.kind).map_or_else(String::new, |asset| {
+        let links: String = seen.iter().map(|other| self.link(*other, kind)).collect();
+        let sheet = format!("{}.css", kind.name());
+        let style =
+            ASSETS.iter().find(|asset| asset.name == sheet).map_or_else(String::new, |asset| {
+                let (prefix, name) = (escaped(&site.prefix), asset.name);
+                format!("<link rel=\"stylesheet\" href=\"{prefix}/.number8/assets/{name}\">\n")
+            });
+        let script = script(kind).map_or_else(String::new, |asset| {
             let (prefix, name) = (escaped(&site.prefix), asset.name);
             format!("<script type=\"module\" src=\"{prefix}/.number8/assets/{name}\"></script>")
         });
@@ -197,28 +230,69 @@ impl Page {
                 .text("user", user.unwrap_or_default())
                 .page()
         });
-        let content = match self.kind {
+        let content = match kind {
+            Kind::Board => include_str!("board.html"),
             Kind::Files => include_str!("files.html"),
+            Kind::Terminal => include_str!("terminal.html"),
         };
-        let text = Template::new(include_str!("page.html"))
-            .part("content", content)
-            .text("title", self.kind.title())
+        let page = Template::new(include_str!("page.html")).part("content", content);
+        let page = match &site.runner {
+            Some((runner, languages)) if kind == Kind::Board => {
+                program(page, runner, languages, &site.prefix)
+            }
+            _ => page,
+        };
+        let text = page
+            .text("title", kind.title())
             .html("links", &links)
             .html("logout", &logout)
-            .html("script", &script)
+            .html("script", &(style + &script))
             .text("prefix", &site.prefix)
             .text("events", site.events.as_deref().unwrap_or_default())
             .text("token", token.unwrap_or_default())
             .text("nonce", &nonce)
             .page();
-        Ok(respond(text, &nonce))
+        Ok(match kind {
+            // The terminal makes styles of its own, and knows no nonce.
+            Kind::Terminal => respond(text, "'unsafe-inline'"),
+            _ => respond(text, &format!("'nonce-{nonce}'")),
+        })
     }
 
-    fn link(&self, kind: Kind) -> String {
-        let current = if kind == self.kind { " aria-current=\"page\"" } else { "" };
+    fn link(&self, kind: Kind, current: Kind) -> String {
+        let current = if kind == current { " aria-current=\"page\"" } else { "" };
         let prefix = escaped(&self.pages.0.prefix);
         format!("<a href=\"{prefix}/.number8/{}\"{current}>{}</a>", kind.name(), kind.title())
     }
+}
+
+/// What the page with the program shows of what runs, or ran last.
+fn program(page: Template, runner: &Runner, languages: &[String], prefix: &str) -> Template {
+    let code = runner.code();
+    let prefix = escaped(prefix);
+    let status = match (runner.is_running(), &code) {
+        (true, _) => format!("A program runs. <a href=\"{prefix}/.number8/run\">Look at it</a>"),
+        (false, Some(_)) => format!(
+            "<a href=\"{prefix}/.number8/run/output\">What the last program has written</a>"
+        ),
+        (false, None) => String::new(),
+    };
+    let options: String = languages
+        .iter()
+        .map(|language| {
+            let language = escaped(language);
+            let name = match &*language {
+                "py" => "Python",
+                "sh" => "Shell",
+                "js" => "JavaScript",
+                other => other,
+            };
+            format!("<option value=\"{language}\">{name}</option>")
+        })
+        .collect();
+    page.text("code", code.as_deref().unwrap_or_default())
+        .html("languages", &options)
+        .html("status", &status)
 }
 
 /// The script of a page, where there is one.
@@ -228,13 +302,9 @@ fn script(kind: Kind) -> Option<&'static Asset> {
 }
 
 /// SECURITY: nothing from other sites, no script and no style but ours, shown in no frame of others.
-fn respond(text: String, nonce: &str) -> Response {
-    let style = match nonce {
-        "" => "'self'".to_owned(),
-        nonce => format!("'self' 'nonce-{nonce}'"),
-    };
+fn respond(text: String, style: &str) -> Response {
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src {style}; img-src 'self' blob:; connect-src 'self'; \
+        "default-src 'none'; script-src 'self'; style-src 'self' {style}; img-src 'self' blob:; connect-src 'self'; \
          form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     );
     let fields = [

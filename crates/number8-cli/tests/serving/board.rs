@@ -133,3 +133,107 @@ fn a10_a_board_refuses_to_be_wide_open() {
     served.message("log in with an account of yours");
     assert!(!served.messages().iter().any(|line| line.contains("password ")));
 }
+
+/// A request of a page that is ours, for JSON.
+fn json(served: &Served, request: &str, fields: &str, form: &str) -> String {
+    let length = form.len();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: application/json\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n{fields}\r\n{form}"
+    );
+    served.connect().send(&text).rest()
+}
+
+const OURS: &str = "Origin: http://localhost\r\n";
+
+#[test]
+fn a10_without_a_session_of_ours_nothing_runs() {
+    let folder = sandbox();
+    let (served, password) = board(folder.path(), &["--run", "sh=sh", "--repl=sh"]);
+    let cookie = log_in(&served, &password);
+    let revoked = log_in(&served, &password);
+    ask(&served, "POST /.number8/logout", &format!("{revoked}{OURS}"), "");
+    let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for request in [
+        "POST /.number8/run",
+        "POST /.number8/run/stop",
+        "POST /.number8/run/input",
+        "PUT /.number8/run/programs/a.sh",
+        "DELETE /.number8/run/programs/a.sh",
+        "GET /.number8/repl",
+        "PUT /evil.txt",
+        "DELETE /start.html",
+        "POST /.number8/events",
+    ] {
+        let more = if request == "GET /.number8/repl" { upgrade } else { "" };
+        for (who, fields, status) in [
+            ("nobody", OURS.to_owned(), "401"),
+            ("a revoked session", format!("{revoked}{OURS}"), "401"),
+            ("another site", format!("{cookie}Origin: http://evil.example\r\n"), "403"),
+            ("another site that says so", format!("{cookie}Sec-Fetch-Site: cross-site\r\n"), "403"),
+            ("a sandbox", format!("{cookie}Origin: null\r\n"), "403"),
+            ("a form that says nothing", cookie.clone(), "403"),
+        ] {
+            let answer = json(&served, request, &format!("{fields}{more}"), "");
+            assert_eq!(&answer[9..12], status, "{request} by {who}: {answer}");
+        }
+        // A name of somebody else's that leads here.
+        let rebound = format!(
+            "{request} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nContent-Length: 0\r\n{cookie}\
+             Origin: http://evil.example\r\n{more}\r\n"
+        );
+        let answer = served.connect().send(&rebound).rest();
+        assert_eq!(&answer[9..12], "421", "{request}: {answer}");
+    }
+    assert!(folder.path().join("site/start.html").exists());
+    let started = json(&served, "POST /.number8/run", &format!("{cookie}{OURS}"), "code=true");
+    assert_eq!(&started[9..12], "201", "{started}");
+}
+
+#[test]
+fn x2_run_options_have_an_effect() {
+    let folder = sandbox();
+    let run = |arguments: &[&str], form: &str| -> String {
+        let (served, password) = board(folder.path(), arguments);
+        let own = format!("{}{OURS}", log_in(&served, &password));
+        let started = json(&served, "POST /.number8/run", &own, form);
+        if !started.starts_with("HTTP/1.1 201 ") {
+            return started;
+        }
+        let mut state = String::new();
+        super::until("the program has ended", || {
+            state = json(&served, "GET /.number8/run", &own, "");
+            !state.contains("\"running\"")
+        });
+        state
+    };
+    for (arguments, form, want) in [
+        (&["--run", "off"][..], "code=true", "HTTP/1.1 403 "),
+        (&["--run", "sh=sh"], "code=true&language=py", "HTTP/1.1 422 "),
+        (&["--run", "sh=sh"], "code=exit+7", "\"exit\":{\"code\":7}"),
+        (&["--run", "sh=sh", "--run-time", "50ms"], "code=sleep+600", "\"stopped\":\"time\""),
+        (&["--run", "sh=sh", "--run-output", "1K"], "code=yes", "\"stopped\":\"output\""),
+        (
+            &["--run", "sh=sh", "--run-processes", "2"],
+            "code=for+n+in+1+2+3+4+5+6+7+8%3B+do+sleep+600+%26+done%3B+wait",
+            "\"stopped\":\"processes\"",
+        ),
+    ] {
+        let state = run(arguments, form);
+        assert!(state.contains(want), "{arguments:?} {form}: {state}");
+    }
+    for (arguments, want) in [
+        (&["--run", "sh="][..], "sh="),
+        (&["--run", "sh=sh", "--run-time", "soon"], "--run-time soon"),
+        (&["--run", "sh=sh", "--run-processes", "x"], "this is a number from 0"),
+        (&["--run", "sh=sh", "--run-user", "no-such-user-here"], "programs cannot be run"),
+        (&["--run", "sh=sh", "-a", "joe:pw@/:rw"], "nobody has the right run"),
+    ] {
+        let mut command = crate::number8(folder.path());
+        let output = command.args(["board", "site", "-p", "0"]).args(arguments).output().unwrap();
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}");
+        let line = crate::complaint(&output);
+        assert!(line.contains(want), "{arguments:?}: {line}");
+    }
+}

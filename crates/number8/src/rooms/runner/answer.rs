@@ -17,6 +17,8 @@ use crate::results::{Html, IntoResponse, Redirect};
 pub(super) struct Place {
     path: String,
     wants_json: bool,
+    /// What forms send back, as a query.
+    query: String,
 }
 
 impl Place {
@@ -26,7 +28,9 @@ impl Place {
         // A target is visible ASCII.
         let path = String::from_utf8_lossy(own).into_owned();
         let wants_json = call.head.get(Known::Accept).is_some_and(prefers_json);
-        Self { path, wants_json }
+        let token = call.caller.form_token.as_deref();
+        let query = token.map_or_else(String::new, |token| format!("?token={token}"));
+        Self { path, wants_json, query }
     }
 
     /// A program has been started.
@@ -64,13 +68,14 @@ impl Place {
     /// The page that says `Running...` and asks again every five seconds.
     fn running(&self, output: &str) -> Response {
         let (path, output) = (Escaped(&self.path), Escaped(last_of(output)));
+        let query = Escaped(&self.query);
         let page = format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"refresh\" content=\"{REFRESH_SECONDS}\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <title>Running...</title>\n<h1>Running...</h1>\n\
-             <form method=\"post\" action=\"{path}/stop\"><button>Stop</button></form>\n\
+             <form method=\"post\" action=\"{path}/stop{query}\"><button>Stop</button></form>\n\
              <pre>{output}</pre>\n</html>\n"
         );
         Html(page).into_response().with_known("Cache-Control", "no-store")

@@ -1,0 +1,98 @@
+//! What runs programs: what `--run` and its like say together.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use number8::Interpreter;
+
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::syntax;
+use crate::units::{parse_duration, parse_size};
+
+/// How programs are run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What runs them, the first for those that do not say which.
+    pub interpreters: Vec<Interpreter>,
+    /// As whom; else the room decides.
+    pub user: Option<String>,
+    /// How long at most.
+    pub time_max: Option<Duration>,
+    /// Bytes of memory; `Some(None)` for no limit, `None` for what the room says.
+    pub memory_bytes_max: Option<Option<u64>>,
+    /// Bytes of output.
+    pub output_bytes_max: u64,
+    /// Processes; `None` for no limit.
+    pub processes_max: Option<usize>,
+    /// Where they may write besides the folder.
+    pub writable: Vec<PathBuf>,
+    /// Where saved programs are kept; nowhere if `None`.
+    pub programs: Option<PathBuf>,
+    /// What they may not read: files with passwords.
+    pub secrets: Vec<PathBuf>,
+}
+
+impl Run {
+    /// Checks the settings about running programs; `None` where none are run.
+    pub(crate) fn check(settings: &Settings) -> Result<Option<Self>, Problem> {
+        let Some(run) = settings.get("run") else { return Ok(None) };
+        if run.values.is_empty() || run.values == ["off"] {
+            return Ok(None);
+        }
+        let interpreters = settings
+            .list("run", |text| text.parse::<Interpreter>().map_err(|error| error.to_string()))?;
+        let path = |text: &str| syntax::non_empty(text).map(PathBuf::from);
+        let count =
+            |text: &str| text.parse::<usize>().map_err(|_| "this is a number from 0".to_owned());
+        let memory = settings.one("run-memory", parse_size)?;
+        Ok(Some(Self {
+            interpreters,
+            user: settings.one("run-user", syntax::non_empty)?,
+            time_max: settings.one("run-time", parse_duration)?.filter(|time| !time.is_zero()),
+            memory_bytes_max: memory.map(|bytes| Some(bytes).filter(|bytes| *bytes > 0)),
+            output_bytes_max: settings.one("run-output", parse_size)?.unwrap_or(u64::MAX),
+            processes_max: settings.one("run-processes", count)?.filter(|count| *count > 0),
+            writable: settings.list("run-write", path)?,
+            programs: settings.one("programs", path)?,
+            secrets: settings.list("auth-file", path)?,
+        }))
+    }
+
+    /// Their languages.
+    pub(crate) fn languages(&self) -> Vec<String> {
+        self.interpreters.iter().map(|by| by.language().to_owned()).collect()
+    }
+}
+
+/// The interpreters that a board has where nobody says which.
+pub(crate) fn usual() -> Vec<String> {
+    let all = [("py", "python3", " -u"), ("sh", "sh", ""), ("js", "node", "")];
+    let found = all.into_iter().filter(|(_, command, _)| is_there(command));
+    found.map(|(language, command, arguments)| format!("{language}={command}{arguments}")).collect()
+}
+
+/// Whether a command can be found.
+pub(crate) fn is_there(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+/// Where a board keeps programs where nobody says where.
+pub(crate) fn programs() -> Option<PathBuf> {
+    let of_variable = |name: &str| {
+        let value = env::var_os(name).map(PathBuf::from);
+        value.filter(|path| path.is_absolute())
+    };
+    // systemd.exec(5): several have colons between.
+    let of_service = env::var("STATE_DIRECTORY").ok().and_then(|all| {
+        let first = Path::new(all.split(':').next()?).to_owned();
+        first.is_absolute().then_some(first)
+    });
+    let of_user = || {
+        let home = || of_variable("HOME").map(|home| home.join(".local/state"));
+        of_variable("XDG_STATE_HOME").or_else(home).map(|state| state.join("number8"))
+    };
+    of_service.or_else(of_user).map(|folder| folder.join("programs"))
+}

@@ -1,0 +1,115 @@
+//! A page of the user's with a place for a text that the program knows.
+
+use std::fmt;
+use std::sync::Arc;
+
+use number8_proto::http1::Method;
+
+use crate::app::Escaped;
+use crate::body::Body;
+use crate::handler::{Answer, Call, Handler};
+use crate::response::Response;
+
+/// Fills a text into the pages of a handler (row B18): each `{{name}}` in an HTML page becomes that text, escaped, so that it
+/// can stand between tags, in a `textarea` or in an attribute with double quotes.
+///
+/// Only whole pages that are sent as they are, of at most 1 MiB, are looked at; one that was filled in is not kept by caches.
+///
+/// ```no_run
+/// use number8::{App, Files, Prefilled};
+///
+/// let files = Prefilled::new(Files::new("public")?, "code", || Some("print(8)".into()));
+/// let app = App::new().mount("/", files);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Prefilled<H> {
+    handler: H,
+    filler: Arc<Filler>,
+}
+
+struct Filler {
+    place: String,
+    text: Box<dyn Fn() -> Option<Arc<str>> + Send + Sync>,
+}
+
+impl<H: Handler> Prefilled<H> {
+    /// Fills in what the function says, or nothing where it says nothing. It must not wait.
+    pub fn new(
+        handler: H,
+        name: &str,
+        text: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static,
+    ) -> Self {
+        let place = format!("{{{{{name}}}}}");
+        Self { handler, filler: Arc::new(Filler { place, text: Box::new(text) }) }
+    }
+}
+
+impl<H: Handler> Handler for Prefilled<H> {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        let is_get = call.head.method() == Method::Get;
+        let answer = self.handler.handle(call);
+        if !is_get {
+            return answer;
+        }
+        match answer {
+            Answer::Ready(response) if !is_page(&response) => response.into(),
+            answer => {
+                let filler = Arc::clone(&self.filler);
+                Answer::later(async move { filler.fill(answer.wait().await).await })
+            }
+        }
+    }
+
+    fn allow(&self) -> &str {
+        self.handler.allow()
+    }
+}
+
+impl Filler {
+    async fn fill(&self, mut response: Response) -> Response {
+        if !is_page(&response) {
+            return response;
+        }
+        let Ok(content) = std::mem::take(&mut response.body).bytes().await else {
+            return crate::response::failed();
+        };
+        let page = match str::from_utf8(&content) {
+            Ok(page) if page.contains(&self.place) => page,
+            _ => {
+                response.body = Body::from(content);
+                return response;
+            }
+        };
+        let text = (self.text)();
+        let filled = page.replace(&self.place, &Escaped(text.as_deref().unwrap_or("")).to_string());
+        // What stands for the file says nothing of the page.
+        const OF_FILE: [&str; 4] = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];
+        let mut page = Response::new(200, filled);
+        for (name, value) in response.fields() {
+            if !OF_FILE.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+                // It was a field before.
+                let _ = page.push(name, value);
+            }
+        }
+        page.with_known("Cache-Control", "no-store")
+    }
+}
+
+/// Whether this is a whole page that can be looked at.
+fn is_page(response: &Response) -> bool {
+    let is_html = response.field("Content-Type").is_some_and(|value| {
+        value.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+    });
+    response.status() == 200
+        && is_html
+        && response.field("Content-Encoding").is_none()
+        && response.body.len().is_some_and(|length| length <= PAGE_BYTES_MAX)
+}
+
+impl<H> fmt::Debug for Prefilled<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prefilled").field("place", &self.filler.place).finish_non_exhaustive()
+    }
+}
+
+const PAGE_BYTES_MAX: u64 = 1 << 20;

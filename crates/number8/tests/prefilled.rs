@@ -1,0 +1,46 @@
+//! A place in a page of the user's, filled in.
+
+use std::fs;
+use std::sync::Arc;
+
+use number8::{App, Files, Prefilled};
+
+#[tokio::test]
+async fn b18_a_place_in_a_page_is_filled_in() {
+    let temp = tempfile::tempdir().unwrap();
+    let large = format!("{{{{code}}}}{}", " ".repeat(1 << 20));
+    for (name, content) in [
+        ("page.html", "<textarea>{{code}}</textarea><p title=\"{{code}}\">{{other}}"),
+        ("plain.html", "<p>nothing"),
+        ("text.txt", "{{code}}"),
+        ("large.html", &large),
+    ] {
+        fs::write(temp.path().join(name), content).unwrap();
+    }
+    let code: Arc<str> = "</textarea>\"&{{code}}".into();
+    let filled = "&lt;/textarea&gt;&quot;&amp;{{code}}";
+    for (text, path, want, is_kept) in [
+        (
+            Some(&code),
+            "/page.html",
+            format!("<textarea>{filled}</textarea><p title=\"{filled}\">{{{{other}}}}"),
+            false,
+        ),
+        (None, "/page.html", "<textarea></textarea><p title=\"\">{{other}}".to_owned(), false),
+        (Some(&code), "/plain.html", "<p>nothing".to_owned(), true),
+        (Some(&code), "/text.txt", "{{code}}".to_owned(), true),
+        (Some(&code), "/large.html", large.clone(), true),
+    ] {
+        let text = text.cloned();
+        let files = Prefilled::new(Files::new(temp.path()).unwrap(), "code", move || text.clone());
+        let server = App::new().mount("/", files).test();
+        let client = server.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let answer = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
+        let (head, content) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(content, want, "{path}");
+        assert_eq!(head.contains("\r\nETag: "), is_kept, "{path}: {head}");
+        assert_eq!(head.contains("Cache-Control: no-store"), !is_kept, "{path}: {head}");
+    }
+}

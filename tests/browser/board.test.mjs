@@ -1,0 +1,190 @@
+// The page with the program: written, run, watched line by line, stopped; and what all pages weigh.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
+import { openBrowser, openPage, serve } from "./number8.mjs";
+
+const WEIGHT_MAX = 400 * 1024;
+const FIRST_PAINT_MS_MAX = 1000;
+
+let browser, folder, server;
+
+before(async () => {
+  browser = await openBrowser();
+});
+
+after(() => browser?.close());
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "number8-"));
+  await writeFile(join(folder, "hello.txt"), "hello\n");
+  server = await serve(folder, "--board", "--auth", "admin:pw@/:all", "--programs", join(folder, ".programs"));
+});
+
+afterEach(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function open(options = DESK) {
+  const opened = await openPage(browser, options);
+  await logIn(opened.page, server.url, "/.number8/board");
+  await opened.page.locator(".cm-content").waitFor();
+  return opened;
+}
+
+/** Types a program as a person does, so that the editor has its say. */
+async function write(page, lines) {
+  await page.locator(".cm-content").fill(lines.join("\n"));
+}
+
+const run = (page) => page.getByRole("button", { name: "Run", exact: true }).click();
+
+/** The line that is highlighted, counted from 1; 0 for none. */
+const runningLine = (page) =>
+  page.locator(".cm-line").evaluateAll((lines) => lines.findIndex((line) => line.classList.contains("cm-running")) + 1);
+
+const LOOP = ["import time", "n = 0", "while True:", "    n += 1", "    print('line', n)", "    time.sleep(0.3)", "    time.sleep(0.3)"];
+
+test("b19 x3: output comes line by line, the highlight moves, and a program is stopped", async () => {
+  const { page, troubles, close } = await open();
+  await write(page, LOOP);
+  await run(page);
+  const output = page.getByRole("log");
+  for (const line of ["line 1", "line 2", "line 3"]) await output.getByText(line, { exact: false }).waitFor();
+  assert.match(await output.textContent(), /^line 1\nline 2\nline 3\n/);
+  const seen = new Set();
+  while (!(seen.has(6) && seen.has(7))) seen.add(await runningLine(page));
+  // How long each line took is beside it.
+  await page.locator(".heat-8").first().waitFor();
+  assert.match(await page.locator(".heat-8").first().getAttribute("title"), /^\d+ % of the time$/);
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByText(/^Stopped after \d/).waitFor();
+  assert.equal(await runningLine(page), 0);
+  await page.getByRole("button", { name: "Stop" }).waitFor({ state: "hidden" });
+  assert.deepEqual(troubles.filter((trouble) => !/\/events/.test(trouble)), []);
+  await close();
+});
+
+test("x2: the exit status is told, and a traceback leads to its line", async () => {
+  const { page, close } = await open();
+  await write(page, ["def half(n):", "    return n / 0", "", "print('before')", "half(1)"]);
+  await run(page);
+  await page.getByText(/^Ended with exit status 1 after/).waitFor();
+  const output = page.getByRole("log");
+  assert.match(await output.textContent(), /^before\n/);
+  await output.getByRole("link", { name: /File ".*", line 2/ }).click();
+  const selected = await page.evaluate(() => getSelection().toString());
+  assert.equal(selected.trim(), "return n / 0");
+  await write(page, ["import sys", "sys.exit(7)"]);
+  await run(page);
+  await page.getByText(/^Ended with exit status 7 after/).waitFor();
+  await close();
+});
+
+test("x4: a program is given input", async () => {
+  const { page, close } = await open();
+  await write(page, ["name = input('who? ')", "print('hello', name)", "import sys", "print(len(sys.stdin.read()))"]);
+  await run(page);
+  await page.getByRole("log").getByText("who?").waitFor();
+  await page.getByLabel("Input").fill("Ada");
+  await page.keyboard.press("Enter");
+  await page.getByRole("log").getByText("hello Ada").waitFor();
+  await page.getByRole("button", { name: "End of input" }).click();
+  await page.getByText(/^Ended with exit status 0/).waitFor();
+  await close();
+});
+
+test("x5: a job survives the page, and a second page sees it", async () => {
+  const first = await open();
+  await write(first.page, LOOP);
+  await run(first.page);
+  await first.page.getByRole("log").getByText("line 2").waitFor();
+  await first.close();
+  const second = await open();
+  // The editor has the program, and what it has written so far comes again.
+  await second.page.getByRole("log").getByText("line 1", { exact: false }).first().waitFor();
+  assert.match(await second.page.locator(".cm-content").textContent(), /while True/);
+  const third = await open();
+  await third.page.getByRole("button", { name: "Stop" }).click();
+  await second.page.getByText(/^Stopped after/).waitFor();
+  await second.close();
+  await third.close();
+});
+
+test("x1: a program is saved by name, opened again and deleted, and what ran can be had back", async () => {
+  const { page, close } = await open();
+  await write(page, ["print('saved')"]);
+  await page.getByLabel("Name").fill("one");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("one.py is saved.").waitFor();
+  await write(page, ["print('other')"]);
+  await run(page);
+  await page.getByText(/^Ended with exit status 0/).waitFor();
+  await page.getByText("Saved programs").click();
+  await page.getByRole("button", { name: /^one\.py/ }).click();
+  await page.locator(".cm-content").getByText("saved").waitFor();
+  await page.getByText("Programs that ran before").click();
+  await page.getByRole("button", { name: /exit status 0/ }).first().click();
+  await page.locator(".cm-content").getByText("other").waitFor();
+  await page.getByRole("button", { name: "Delete one.py" }).click();
+  await page.getByText("None is saved.").waitFor();
+  await close();
+});
+
+test("issue 4: what a program sends as an event shows on the page", async () => {
+  const { page, close } = await open();
+  await page.getByText("Events", { exact: true }).click();
+  await page.getByText(/Nothing was sent/).waitFor();
+  const headers = { Authorization: `Basic ${btoa("admin:pw")}` };
+  // The page may not listen yet.
+  let shown = false;
+  while (!shown) {
+    await fetch(server.url + ".number8/events", { method: "POST", headers, body: "the <b>kettle</b> boils" });
+    shown = await page.getByText("the <b>kettle</b> boils").first().waitFor({ timeout: 500 }).then(() => true, () => false);
+  }
+  await close();
+});
+
+test("issue 4: all pages weigh little, come quickly and ask no other host", async () => {
+  const opened = await openPage(browser, DESK);
+  const { page } = opened;
+  const weights = new Map();
+  const hosts = new Set();
+  page.on("response", async (response) => {
+    hosts.add(new URL(response.url()).host);
+    const sizes = await response.request().sizes().catch(() => undefined);
+    if (sizes) weights.set(new URL(response.url()).pathname, sizes.responseBodySize);
+  });
+  await logIn(page, server.url, "/.number8/board");
+  await page.locator(".cm-content").waitFor();
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+  assert.ok(paint < FIRST_PAINT_MS_MAX, `first paint after ${paint} ms`);
+  for (const path of ["files", "terminal"]) {
+    await page.goto(server.url + ".number8/" + path);
+    await page.waitForLoadState("load");
+  }
+  const weight = [...weights.values()].reduce((sum, size) => sum + size, 0);
+  assert.ok(weights.size > 8 && weight < WEIGHT_MAX, `${weight} bytes in ${weights.size} answers`);
+  assert.deepEqual([...hosts], [new URL(server.url).host]);
+  await opened.close();
+});
+
+for (const [name, options] of Object.entries({ DESK, PHONE, DARK })) {
+  test(`wish 33: the board can be read and touched (${name})`, async () => {
+    const { page, close } = await open(options);
+    await write(page, ["import time", "print('out')", "import sys", "print('err', file=sys.stderr)", "time.sleep(600)"]);
+    await run(page);
+    await page.getByRole("log").getByText("err", { exact: true }).waitFor();
+    for (const summary of await page.locator(".list summary").all()) await summary.click();
+    await assertReadable(page);
+    if (options === PHONE) await assertFitsThumbs(page);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByText(/^Stopped after/).waitFor();
+    await close();
+  });
+}

@@ -1,0 +1,107 @@
+// The page with the terminal: typed into, watched by others, found again as it was.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
+import { openBrowser, openPage, serve } from "./number8.mjs";
+
+let browser, folder, server;
+
+before(async () => {
+  browser = await openBrowser();
+});
+
+after(() => browser?.close());
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "number8-"));
+  server = await serve(folder, "--board", "--auth", "admin:pw@/:all");
+});
+
+afterEach(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function open(options = DESK) {
+  const opened = await openPage(browser, options);
+  await logIn(opened.page, server.url, "/.number8/terminal");
+  await shows(opened.page, /You type/, "#status");
+  await shows(opened.page, />>>/);
+  return opened;
+}
+
+/** Waits until the terminal, or another place, shows this. */
+function shows(page, text, place = ".xterm-rows") {
+  return page.waitForFunction(
+    ([place, source]) => new RegExp(source).test(document.querySelector(place)?.textContent ?? ""),
+    [place, text.source],
+  );
+}
+
+test("x6 u32: what is typed runs, and is there again when the page comes back", async () => {
+  const { page, troubles, close } = await open();
+  await page.keyboard.type("x = 6 * 7\nx\n");
+  await shows(page, /42/);
+  await page.reload();
+  await shows(page, /42/);
+  await shows(page, /You type/, "#status");
+  await page.keyboard.type("x + 1\n");
+  await shows(page, /43/);
+  assert.deepEqual(troubles.filter((trouble) => !/^failed/.test(trouble)), []);
+  await close();
+});
+
+test("x7: others watch, and take over when asked", async () => {
+  const first = await open();
+  const second = await open();
+  await shows(first.page, /Somebody else types, one other looks on/, "#status");
+  await second.page.keyboard.type("'sha' + 'red'\n");
+  await shows(first.page, /shared/);
+  await first.page.getByRole("button", { name: "Type here" }).click();
+  await shows(first.page, /You type/, "#status");
+  await shows(second.page, /Somebody else types/, "#status");
+  await first.close();
+  await second.close();
+});
+
+test("x8 wish 36: a phone has the keys that it lacks", async () => {
+  const { page, close } = await open(PHONE);
+  await page.keyboard.type("import time; time.sleep(600)\n");
+  await page.getByRole("button", { name: "Ctrl-C" }).tap();
+  await shows(page, /KeyboardInterrupt/);
+  await page.keyboard.type("40 + 1\n");
+  await shows(page, /41/);
+  await page.getByRole("button", { name: "Up", exact: true }).tap();
+  await page.keyboard.type(" + 1\n");
+  await shows(page, /42/);
+  // Ctrl, then a letter.
+  await page.keyboard.type("abc");
+  await page.getByRole("button", { name: "Ctrl", exact: true }).tap();
+  assert.equal(await page.getByRole("button", { name: "Ctrl", exact: true }).getAttribute("aria-pressed"), "true");
+  await page.keyboard.type("c");
+  await page.keyboard.type("50 + 1\n");
+  await shows(page, /51/);
+  await close();
+});
+
+test("x6: a restart begins anew", async () => {
+  const { page, close } = await open();
+  await page.keyboard.type("kept = 1\n");
+  await page.getByRole("button", { name: "Restart" }).click();
+  await page.keyboard.type("'kept' in dir()\n");
+  await shows(page, /False/);
+  await close();
+});
+
+for (const [name, options] of Object.entries({ DESK, PHONE, DARK })) {
+  test(`wish 33: the terminal can be read and touched (${name})`, async () => {
+    const { page, close } = await open(options);
+    await assertReadable(page);
+    if (options === PHONE) await assertFitsThumbs(page);
+    await close();
+  });
+}
