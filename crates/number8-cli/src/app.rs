@@ -166,9 +166,11 @@ fn runner(run: &Run, config: &Config) -> Result<Runner, Problem> {
 /// What people put there who may not run programs is no page of ours, where pages of ours can run them.
 fn trusted(files: Files, config: &Config) -> Sandboxed<Files> {
     let rules = &config.access.rules;
-    let (rights, at) = match config.board || config.run.is_some() {
-        true => (Rights::RUN, format!("{}/.number8/run", config.listen.path_prefix)),
-        false => (Rights::NONE, "/".to_owned()),
+    let prefix = &config.listen.path_prefix;
+    let (rights, at) = match (config.board || config.run.is_some(), config.repl.is_on) {
+        (true, _) => (Rights::RUN, format!("{prefix}/.number8/run")),
+        (false, true) => (Rights::REPL, format!("{prefix}/.number8/repl")),
+        (false, false) => (Rights::NONE, "/".to_owned()),
     };
     Sandboxed::new(files, rules, rights, &at)
 }
@@ -232,11 +234,9 @@ fn repl(config: &Config) -> Result<Repl, Problem> {
     for origin in config.answers.cors.iter().flatten() {
         repl = repl.origin(origin);
     }
-    if let Some(run) = &config.run {
-        repl = run.user.iter().fold(repl, |repl, user| repl.run_user(user));
-        repl = run.writable.iter().fold(repl, |repl, path| repl.writable(path));
-        repl = run.secrets.iter().fold(repl, |repl, path| repl.hidden(path));
-    }
+    repl = config.repl.user.iter().fold(repl, |repl, user| repl.run_user(user));
+    repl = config.repl.writable.iter().fold(repl, |repl, path| repl.writable(path));
+    repl = config.repl.secrets.iter().fold(repl, |repl, path| repl.hidden(path));
     Ok(match config.repl.command.split_first() {
         Some((program, arguments)) => repl.command(program, arguments),
         None => repl,
@@ -244,13 +244,14 @@ fn repl(config: &Config) -> Result<Repl, Problem> {
 }
 
 /// The app for the clients of WebREPL, which is served at an address of its own; `None` where they are not listened for.
-pub(crate) fn webrepl(config: &Config, kept: &Kept) -> Result<Option<App>, Problem> {
+///
+/// Pages of our own `ports` may use it.
+pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Option<App>, Problem> {
     let (Some(_), Some(repl)) = (&config.repl.webrepl, &kept.repl) else { return Ok(None) };
+    let ours = same_origin(&config.listen, config.answers.cors.as_deref().unwrap_or_default());
+    let ours = ports.iter().fold(ours, |ours, port| ours.port(*port));
     let mut webrepl = WebRepl::new(repl)
-        .same_origin(same_origin(
-            &config.listen,
-            config.answers.cors.as_deref().unwrap_or_default(),
-        ))
+        .same_origin(ours)
         .served_under(&config.listen.path_prefix)
         .max_bytes(config.uploads.bytes_max.unwrap_or(u64::MAX))
         .keep_free(config.uploads.keep_free_bytes);

@@ -103,6 +103,12 @@ pub struct Repl {
     pub command: Vec<String>,
     /// Where the clients of WebREPL are listened for, `true` where the default will do; `None` for nowhere.
     pub webrepl: Option<String>,
+    /// As whom it runs; else the room decides.
+    pub user: Option<String>,
+    /// Where it may write besides the folder.
+    pub writable: Vec<PathBuf>,
+    /// What it may not read: files with passwords.
+    pub secrets: Vec<PathBuf>,
     /// The account that their password stands for, and the password or its hash.
     pub webrepl_password: Option<(String, String)>,
 }
@@ -297,11 +303,15 @@ impl Config {
 fn repl(settings: &Settings) -> Result<Repl, Problem> {
     let command = settings.one("repl", |value| Ok(value.to_owned()))?;
     let words = command.as_deref().filter(|value| !matches!(*value, "true" | "false"));
+    let path = |text: &str| syntax::non_empty(text).map(PathBuf::from);
     Ok(Repl {
         is_on: command.as_deref().is_some_and(|value| value != "false"),
         command: words
             .map(|words| words.split_whitespace().map(str::to_owned).collect())
             .unwrap_or_default(),
+        user: settings.one("run-user", syntax::non_empty)?,
+        writable: settings.list("run-write", path)?,
+        secrets: settings.list("auth-file", path)?,
         webrepl: settings.one("webrepl", syntax::non_empty)?.filter(|value| value != "false"),
         webrepl_password: settings.one("webrepl-password", syntax::account)?,
     })

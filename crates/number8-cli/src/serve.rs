@@ -47,7 +47,8 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
             sink.flush();
         });
     }
-    let beside = Beside::start(config, &kept)?;
+    let ports = ports(&places(&server));
+    let beside = Beside::start(config, &kept, &ports)?;
     let greeting =
         if config.log.quiet { String::new() } else { greeting(config, &server, &beside) };
     // Until the server has ended.
@@ -57,6 +58,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let mut steering = Steering {
         handle: server.handle(),
         webrepl: beside.as_ref().map(|beside| beside.handle.clone()),
+        ports,
         invocation,
         kept,
         status: banner::status(config, &places(&server)),
@@ -93,8 +95,9 @@ struct Beside {
 
 impl Beside {
     /// `None` where nobody asked for it.
-    fn start(config: &Config, kept: &Kept) -> Result<Option<Self>, Problem> {
-        let (Some(app), Some(address)) = (webrepl(config, kept)?, &config.repl.webrepl) else {
+    fn start(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Option<Self>, Problem> {
+        let (Some(app), Some(address)) = (webrepl(config, kept, ports)?, &config.repl.webrepl)
+        else {
             return Ok(None);
         };
         let is_open = config.repl.webrepl_password.is_none();
@@ -299,10 +302,20 @@ fn places(server: &Server) -> Vec<Place> {
         .collect()
 }
 
+fn ports(places: &[Place]) -> Vec<u16> {
+    let ports = places.iter().filter_map(|place| match place {
+        Place::Tcp(address) => Some(address.port()),
+        Place::Unix(_) => None,
+    });
+    ports.collect()
+}
+
 /// What signals do.
 struct Steering {
     handle: Handle,
     webrepl: Option<Handle>,
+    /// Where the pages are.
+    ports: Vec<u16>,
     invocation: Invocation,
     kept: Kept,
     /// What is served and where, in a line, for the service manager.
@@ -352,7 +365,8 @@ impl Steering {
 
     fn replace(&self) -> Result<(), Problem> {
         let (_, config) = self.invocation.load()?;
-        let (app, webrepl) = (app(&config, &self.kept)?, webrepl(&config, &self.kept)?);
+        let (app, webrepl) =
+            (app(&config, &self.kept)?, webrepl(&config, &self.kept, &self.ports)?);
         let failure = |error: number8::RouteError| Problem::failure(error.to_string());
         self.handle.replace(app).map_err(failure)?;
         if let (Some(handle), Some(app)) = (&self.webrepl, webrepl) {

@@ -78,6 +78,7 @@ fn u32_x6_x8_pages_and_webrepl_share_a_terminal() {
 
     served.signal(Signal::HUP);
     served.message("loaded again");
+    let ours = served.address.unwrap();
     client.write_all(b"\x81\x048*8\r").unwrap();
     until(&mut client, "64");
     until(&mut client, ">>> ");
@@ -90,9 +91,17 @@ fn u32_x6_x8_pages_and_webrepl_share_a_terminal() {
     ));
     // The session of before the reload.
     until(&mut page.0, "print(6*7)\r\n42\r\n>>> 8*8\r\n64\r\n>>> ");
-    let mut other = Client::new(webrepl(&served));
-    let foreign = CLI.replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
-    assert!(other.send(&foreign).until("\r\n").starts_with("HTTP/1.1 403 "));
+    // Pages of ours are on the other port; here they get as far as those who are told to wait.
+    for (origin, status) in [
+        ("http://evil.example".to_owned(), 403),
+        (format!("http://127.0.0.1:{}", ours.port() ^ 1), 403),
+        (format!("http://{ours}"), 503),
+    ] {
+        let head =
+            CLI.replace("echo.websocket.org", &format!("127.0.0.1:8266\r\nOrigin: {origin}"));
+        let line = Client::new(webrepl(&served)).send(&head).until("\r\n");
+        assert_eq!(line[9..12], status.to_string(), "{origin}");
+    }
 
     // What it started ends with it.
     let running = agents(served.child.id());
@@ -118,5 +127,23 @@ fn x6_a_terminal_is_for_somebody() {
         let output = crate::number8(folder.path()).arg("site").args(auth).args(arguments).output();
         let told = String::from_utf8(output.unwrap().stderr).unwrap();
         assert!(told.contains(says), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn issue_4_where_a_terminal_is_open_files_of_strangers_are_no_pages_of_ours() {
+    let folder = sandbox();
+    let login = "Authorization: Basic am9lOmNvdw==\r\n";
+    for (arguments, is_sandboxed) in [
+        (&["--repl", "--auth", "ann:calf@/:up"][..], true),
+        (&["--repl"], false),
+        (&["--auth", "ann:calf@/:up"], false),
+    ] {
+        let arguments = [&["--auth", "joe:cow@/:all"], arguments].concat();
+        let served = Served::start(folder.path(), &arguments);
+        let answer = served.get_with("/start.html", login);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let is = answer.contains("Content-Security-Policy: sandbox");
+        assert_eq!(is, is_sandboxed, "{arguments:?}: {answer}");
     }
 }

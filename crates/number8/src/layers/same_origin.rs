@@ -34,6 +34,7 @@ use crate::response::Response;
 pub struct SameOrigin {
     hosts: Vec<String>,
     origins: Vec<String>,
+    ports: Vec<u16>,
 }
 
 impl SameOrigin {
@@ -54,6 +55,13 @@ impl SameOrigin {
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
+        self
+    }
+
+    /// Takes pages that this port of the host serves, whatever its name, for our own: where one app listens at several.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.ports.push(port);
         self
     }
 
@@ -81,7 +89,13 @@ impl SameOrigin {
         let is_invited = |origin: &[u8]| {
             self.origins.iter().any(|other| origin.eq_ignore_ascii_case(other.as_bytes()))
         };
-        if origin.is_some_and(is_invited) {
+        let is_of_other_port = |origin: &[u8]| {
+            self.ports.iter().any(|port| {
+                let here = [name_of(host), format!(":{port}").as_bytes()].concat();
+                is_origin_of(origin, &here)
+            })
+        };
+        if origin.is_some_and(|origin| is_invited(origin) || is_of_other_port(origin)) {
             return true;
         }
         let site = head.named("Sec-Fetch-Site");

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use number8::access::{Access, Rights, Rule};
+use number8::layers::same_origin::SameOrigin;
 use number8::testing::TestServer;
 use number8::{App, Repl, WebRepl};
 use tempfile::TempDir;
@@ -213,14 +214,19 @@ async fn x6_one_session_at_a_time_and_a_wrong_password_ends_it() {
 #[tokio::test]
 async fn x6_a_page_has_to_be_ours_and_a_program_may_name_any_host() {
     let folder = folder();
-    let webrepl = webrepl(folder.path()).host("board.local").origin("http://board.local:8080");
+    let ours = SameOrigin::new().host("board.local").port(8080).origin("http://app.example");
+    let webrepl = webrepl(folder.path()).same_origin(ours);
     let server = serve(webrepl, all());
     for (host, origin, expected) in [
         ("echo.websocket.org", None, 101),
         ("192.0.2.1:8266", Some("http://192.0.2.1:8266"), 101),
         ("board.local:8266", Some("http://board.local:8266"), 101),
         ("board.local:8266", Some("http://board.local:8080"), 101),
+        ("192.0.2.1:8266", Some("http://192.0.2.1:8080"), 101),
+        ("192.0.2.1:8266", Some("http://192.0.2.2:8080"), 403),
+        ("board.local:8266", Some("http://app.example"), 101),
         ("board.local:8266", Some("http://board.local"), 403),
+        ("evil.example:8266", Some("http://evil.example:8080"), 421),
         ("board.local:8266", Some("http://evil.example"), 403),
         ("board.local:8266", Some("null"), 403),
         // A name that was led here.
