@@ -27,7 +27,10 @@ mod broadcast;
 mod by_method;
 mod caller;
 #[cfg(feature = "children")]
-#[allow(dead_code, unused_imports, reason = "the rooms that start programs use it")]
+#[cfg_attr(
+    not(all(feature = "runner", feature = "repl")),
+    allow(dead_code, unused_imports, reason = "each of the rooms that start programs uses a part")
+)]
 mod children;
 mod content;
 mod cookies;

@@ -1,11 +1,14 @@
 //! A folder for one run of a program: its code and its temporary files, gone when nothing of it is left.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::ffi::{CStr, CString};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use super::user::User;
 
@@ -63,24 +66,64 @@ impl Drop for Scratch {
     }
 }
 
-/// SECURITY: no link is followed, whatever a program has put there (`remove_dir_all` promises it).
+/// Removes a folder with all that is in it, however deep: what lies deeper is moved up before it is removed, so that neither
+/// our stack nor our descriptors are a matter of what a program has made.
+///
+/// SECURITY: no link is followed; every name is looked up in a folder that is held open.
 fn remove(folder: &Path) {
-    if fs::remove_dir_all(folder).is_err() {
-        // Without root, a folder that a program has closed to us has to be opened first.
-        open_up(folder, 0);
-        let _ = fs::remove_dir_all(folder);
+    if let Ok(top) = rustix::fs::openat(CWD, folder, FOLDER, Mode::empty()) {
+        let mut moved = 0u64;
+        // Each round takes away at least one level, or nothing can be done.
+        while let Ok(true) = remove_level(&top, &mut moved) {}
+    }
+    let _ = fs::remove_dir(folder);
+}
+
+/// Removes what is in a folder but folders that hold others, whose content becomes its own. Returns whether there may be more.
+fn remove_level(top: &OwnedFd, moved: &mut u64) -> Result<bool, Errno> {
+    let before = *moved;
+    for name in names(top)? {
+        if remove_entry(top, &name) {
+            continue;
+        }
+        let Ok(below) = open_below(top, &name) else { continue };
+        for inner in names(&below)? {
+            if remove_entry(&below, &inner) {
+                continue;
+            }
+            allow_us(&below, &inner);
+            let up = format!("{MOVED_UP}{moved}");
+            *moved += 1;
+            rustix::fs::renameat_with(&below, &inner, top, up, RenameFlags::NOREPLACE)?;
+        }
+        rustix::fs::unlinkat(top, &name, AtFlags::REMOVEDIR)?;
+    }
+    Ok(*moved > before)
+}
+
+/// Removes what is no folder, or an empty one.
+fn remove_entry(folder: &OwnedFd, name: &CStr) -> bool {
+    rustix::fs::unlinkat(folder, name, AtFlags::empty()).is_ok()
+        || rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR).is_ok()
+}
+
+fn open_below(folder: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    allow_us(folder, name);
+    rustix::fs::openat(folder, name, FOLDER, Mode::empty())
+}
+
+/// Opens a folder to us that a program has closed. Root needs no such thing.
+fn allow_us(folder: &OwnedFd, name: &CStr) {
+    // SECURITY: this follows links, and as root it would do so for whoever makes one in time.
+    if !rustix::process::geteuid().is_root() {
+        let _ = rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::empty());
     }
 }
 
-fn open_up(folder: &Path, depth: usize) {
-    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
-    if depth > DEPTH_MAX || !is_folder(folder) {
-        return;
-    }
-    let _ = fs::set_permissions(folder, Permissions::from_mode(0o700));
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        open_up(&entry.path(), depth + 1);
-    }
+fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let entries = Dir::read_from(folder)?;
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_owned()));
+    Ok(names.filter(|name| !matches!(name.to_bytes(), b"." | b"..")).collect())
 }
 
 /// Removes the folders that killed servers have left: those of ours, or of users that we act for, that nobody has locked.
@@ -110,12 +153,42 @@ fn sweep(parent: &Path) {
 
 const PREFIX: &str = "number8-run-";
 
-/// How deep folders are opened that are closed to us.
-const DEPTH_MAX: usize = 64;
+/// Names that folders get on their way up; no program has as many.
+const MOVED_UP: &str = ".number8-moved-";
+
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn w10_the_depth_of_what_a_program_leaves_is_no_matter() {
+        let parent = tempfile::tempdir().unwrap();
+        let user = User::for_programs(None, parent.path()).unwrap();
+        let scratch = Scratch::new(parent.path(), &user, &[]).unwrap();
+        let folder = |at: &OwnedFd, name: &str| {
+            rustix::fs::mkdirat(at, name, Mode::RWXU).unwrap();
+            rustix::fs::openat(at, name, FOLDER, Mode::empty()).unwrap()
+        };
+        let mut at = rustix::fs::openat(CWD, scratch.path(), FOLDER, Mode::empty()).unwrap();
+        // Deeper than most processes may have files open.
+        for depth in 0..5_000 {
+            if depth % 100 == 0 {
+                let flags = OFlags::CREATE | OFlags::WRONLY;
+                rustix::fs::openat(&at, "file", flags, Mode::RWXU).unwrap();
+                folder(&at, "beside");
+            }
+            at = folder(&at, "folder");
+        }
+        let path = scratch.path().to_owned();
+        drop(scratch);
+        assert!(!path.exists());
+    }
 
     #[test]
     fn a_folder_goes_with_all_that_is_in_it_and_nothing_else() {
