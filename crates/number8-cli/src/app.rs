@@ -151,16 +151,23 @@ fn runner(run: &Run, config: &Config) -> Result<Runner, Problem> {
     }
     runner = run.writable.iter().fold(runner, |runner, path| runner.writable(path));
     runner = run.secrets.iter().fold(runner, |runner, path| runner.hidden(path));
-    if let Some(programs) = &run.programs {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(programs);
-        runner = made.and_then(|()| runner.programs(programs)).map_err(|error| {
-            Problem::failure(format!(
-                "programs cannot be kept in {}: {error}; --programs names another folder",
-                programs.display()
-            ))
-        })?;
+    let Some(programs) = &run.programs else { return Ok(runner) };
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(programs);
+    match made.and_then(|()| runner.clone().programs(programs)) {
+        Ok(keeping) => Ok(keeping),
+        Err(error) => {
+            let folder = programs.display();
+            let why = format!(
+                "programs cannot be kept in {folder}: {error}; --programs names another folder"
+            );
+            if run.must_keep {
+                return Err(Problem::failure(why));
+            }
+            // A service may have no place of its own.
+            say(&why);
+            Ok(runner)
+        }
     }
-    Ok(runner)
 }
 
 /// What people put there who may not run programs is no page of ours, where pages of ours can run them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use number8::Interpreter;
 
 use crate::problem::Problem;
-use crate::settings::Settings;
+use crate::settings::{Origin, Settings};
 use crate::syntax;
 use crate::units::{parse_duration, parse_size};
 
@@ -30,6 +30,8 @@ pub struct Run {
     pub writable: Vec<PathBuf>,
     /// Where saved programs are kept; nowhere if `None`.
     pub programs: Option<PathBuf>,
+    /// Whether somebody has said where.
+    pub must_keep: bool,
     /// What they may not read: files with passwords.
     pub secrets: Vec<PathBuf>,
 }
@@ -56,6 +58,7 @@ impl Run {
             processes_max: settings.one("run-processes", count)?.filter(|count| *count > 0),
             writable: settings.list("run-write", path)?,
             programs: settings.one("programs", path)?,
+            must_keep: settings.get("programs").is_some_and(|set| set.origin != Origin::Default),
             secrets: settings.list("auth-file", path)?,
         }))
     }

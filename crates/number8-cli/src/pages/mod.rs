@@ -86,7 +86,8 @@ impl Pages {
         Kind::ALL.into_iter().filter(|kind| match kind {
             Kind::Board => self.0.runner.is_some(),
             Kind::Files => true,
-            Kind::Terminal => self.0.has_terminal,
+            // It is nothing without its script.
+            Kind::Terminal => self.0.has_terminal && script(Kind::Terminal).is_some(),
         })
     }
 

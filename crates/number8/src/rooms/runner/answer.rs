@@ -74,7 +74,7 @@ impl Place {
              <meta http-equiv=\"refresh\" content=\"{REFRESH_SECONDS}\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <title>Running...</title>\n<h1>Running...</h1>\n\
+             <title>Running...</title>\n<style>{STYLE}</style>\n<h1>Running...</h1>\n\
              <form method=\"post\" action=\"{path}/stop{query}\"><button>Stop</button></form>\n\
              <pre>{output}</pre>\n</html>\n"
         );
@@ -122,6 +122,11 @@ fn last_of(text: &str) -> &str {
     }
     text.get(from..).unwrap_or_default()
 }
+
+/// Room for a thumb, and output that is no wider than the page.
+const STYLE: &str = "body { margin: 1rem; font: 1rem/1.5 system-ui, sans-serif; } \
+    button { min-height: 2.75rem; padding: 0 1rem; font: inherit; } \
+    pre { white-space: pre-wrap; overflow-wrap: anywhere; }";
 
 /// How often a page asks whether the program has ended (row B16).
 const REFRESH_SECONDS: u32 = 5;
