@@ -15,7 +15,8 @@ use crate::handler::{Answer, Call, Handler};
 /// ```
 #[derive(Default)]
 pub struct ByMethod {
-    handlers: Vec<Box<dyn Handler>>,
+    /// With the methods of each.
+    handlers: Vec<(Vec<String>, Box<dyn Handler>)>,
     /// The methods of all, each once.
     allow: String,
 }
@@ -38,7 +39,8 @@ impl ByMethod {
                 self.allow.push_str(method);
             }
         }
-        self.handlers.push(Box::new(handler));
+        let own = methods(handler.allow()).map(str::to_owned).collect();
+        self.handlers.push((own, Box::new(handler)));
         self
     }
 }
@@ -49,11 +51,9 @@ impl Handler for ByMethod {
         if method == b"OPTIONS" {
             return options(&self.allow).into();
         }
-        let answers = |handler: &dyn Handler| {
-            methods(handler.allow()).any(|other| other.as_bytes() == method)
-        };
-        match self.handlers.iter().find(|handler| answers(&***handler)) {
-            Some(handler) => handler.handle(call),
+        let answers = |methods: &[String]| methods.iter().any(|other| other.as_bytes() == method);
+        match self.handlers.iter().find(|(methods, _)| answers(methods)) {
+            Some((_, handler)) => handler.handle(call),
             None => not_allowed(&self.allow).into(),
         }
     }
