@@ -90,8 +90,11 @@ pub struct Invocation {
 impl Invocation {
     /// A flag that was typed and holds a secret, if there is one.
     pub fn secret(&self) -> Option<&'static Opt> {
-        // A rule for everyone has none.
-        let is_secret = |value: &String| !value.starts_with('@');
+        // What stands before the first `@`: nothing, a name, a name and the sign of a file, or a name and a secret.
+        let is_secret = |value: &String| {
+            let who = value.split('@').next().unwrap_or_default();
+            who.split_once(':').is_some_and(|(_, secret)| !secret.is_empty())
+        };
         options::all().filter(|option| option.is_secret).find(|option| {
             self.flags.get(option.name).is_some_and(|setting| setting.values.iter().any(is_secret))
         })

@@ -5,9 +5,11 @@ mod unit;
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+use number8::accounts::hash_password;
 
 use crate::config::Config;
 use crate::problem::{Problem, one_line};
@@ -30,7 +32,11 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Write(PathBuf, String),
+    /// Write what only the owner may read, and nobody is shown.
+    Keep(PathBuf, String),
     Remove(PathBuf),
+    /// Remove a folder if nothing is in it.
+    RemoveEmpty(PathBuf),
     Run(Vec<String>),
 }
 
@@ -64,6 +70,19 @@ impl Service {
         let file = format!("{}.service", self.name);
         steps.push(Step::Write(self.folder()?.join(&file), unit.service()?));
         units.push(file);
+        if config.board && !self.is_personal {
+            steps.push(Step::Write(self.board_file()?, Unit::board()));
+        }
+        let password = config.access.made_password.as_deref();
+        let users = self.users_file()?;
+        let is_made = password.is_some() && !users.exists();
+        if let Some(password) = password
+            && is_made
+        {
+            let hash = hash_password(password);
+            let hash = hash.map_err(|error| Problem::failure(error.to_string()))?;
+            steps.push(Step::Keep(users.clone(), format!("{MARK}\nadmin:{hash}\n")));
+        }
         if self.root.is_none() {
             steps.push(self.systemctl(&["daemon-reload"]));
             let units: Vec<_> = units.iter().map(String::as_str).collect();
@@ -74,7 +93,14 @@ impl Service {
             let units: Vec<_> = units.iter().map(String::as_str).collect();
             steps.push(self.systemctl(&[&["enable"], &units[..]].concat()));
         }
-        self.go(&steps)
+        self.go(&steps)?;
+        match password {
+            Some(password) if is_made && !self.is_rehearsal => show(&format!(
+                "log in as admin with the password {password} (it is shown only now)\n"
+            )),
+            Some(_) if !is_made => show(&format!("the password in {} stays\n", users.display())),
+            _ => Ok(()),
+        }
     }
 
     /// Stops the service and removes what [`Service::install`] has written.
@@ -103,6 +129,7 @@ impl Service {
         words.extend(units.iter().map(String::as_str));
         let mut steps = vec![self.systemctl(&words)];
         steps.extend(ours.into_iter().map(Step::Remove));
+        steps.push(Step::RemoveEmpty(self.folder()?.join(format!("{}.service.d", self.name))));
         if self.root.is_none() {
             steps.push(self.systemctl(&["daemon-reload"]));
         }
@@ -169,6 +196,7 @@ impl Service {
         Ok(Unit {
             command,
             sees_tmp: served.iter().any(|path| tmp(path)) || tmp(&program) || tmp(&folder),
+            users: config.access.made_password.is_some().then(|| self.users_seen()).transpose()?,
             folder: text(&folder)?,
             is_personal: self.is_personal,
             user: owner(&served)?,
@@ -182,25 +210,45 @@ impl Service {
         })
     }
 
+    /// The path of the passwords as the service sees it.
+    fn users_seen(&self) -> Result<String, Problem> {
+        let file = self.users_file()?;
+        match self.root.as_deref().and_then(|root| file.strip_prefix(root).ok()) {
+            Some(inner) => text(&Path::new("/").join(inner)),
+            None => text(&file),
+        }
+    }
+
     /// The folder of the units.
     fn folder(&self) -> Result<PathBuf, Problem> {
         if !self.is_personal {
             let root = self.root.as_deref().unwrap_or_else(|| Path::new("/"));
             return Ok(root.join("etc/systemd/system"));
         }
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let configuration = variable("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")));
-        let configuration =
-            configuration.ok_or_else(|| Problem::failure("--user: HOME is not set"))?;
-        Ok(configuration.join("systemd/user"))
+        Ok(configuration()?.join("systemd/user"))
     }
 
     /// All that an installation may have written.
     fn files(&self) -> Result<Vec<PathBuf>, Problem> {
         let folder = self.folder()?;
-        Ok(["socket", "service"].map(|kind| folder.join(format!("{}.{kind}", self.name))).into())
+        let mut files: Vec<_> =
+            ["socket", "service"].map(|kind| folder.join(format!("{}.{kind}", self.name))).into();
+        files.extend([self.board_file()?, self.users_file()?]);
+        Ok(files)
+    }
+
+    /// What a board is allowed.
+    fn board_file(&self) -> Result<PathBuf, Problem> {
+        Ok(self.folder()?.join(format!("{}.service.d/board.conf", self.name)))
+    }
+
+    /// The passwords of a service that was given none.
+    fn users_file(&self) -> Result<PathBuf, Problem> {
+        let file = format!("number8/{}.users", self.name);
+        Ok(match self.is_personal {
+            true => configuration()?.join(file),
+            false => self.root.as_deref().unwrap_or_else(|| Path::new("/")).join("etc").join(file),
+        })
     }
 
     fn systemctl(&self, words: &[&str]) -> Step {
@@ -253,14 +301,16 @@ impl Step {
                 format!("write {}\n{content}", path.display())
             }
             Self::Write(path, _) => format!("write {}\n", path.display()),
+            Self::Keep(path, _) => format!("write {} for its owner alone\n", path.display()),
             Self::Remove(path) => format!("remove {}\n", path.display()),
+            Self::RemoveEmpty(_) => String::new(),
             Self::Run(words) => format!("run {}\n", words.join(" ")),
         }
     }
 
     fn go(&self) -> Result<(), Problem> {
         match self {
-            Self::Write(path, content) => {
+            Self::Write(path, content) | Self::Keep(path, content) => {
                 let failed = |error: io::Error| {
                     let advice = match error.kind() {
                         ErrorKind::PermissionDenied => {
@@ -271,10 +321,26 @@ impl Step {
                     Problem::failure(format!("{}: {error}{advice}", path.display()))
                 };
                 path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-                fs::write(path, content).map_err(failed)
+                let mode = if matches!(self, Self::Keep(..)) { 0o600 } else { 0o644 };
+                let mut options = fs::OpenOptions::new();
+                options.write(true).create(true).truncate(true).mode(mode);
+                let written =
+                    options.open(path).and_then(|mut file| file.write_all(content.as_bytes()));
+                written.map_err(failed)
             }
             Self::Remove(path) => fs::remove_file(path)
                 .map_err(|error| Problem::failure(format!("{}: {error}", path.display()))),
+            Self::RemoveEmpty(path) => match fs::remove_dir(path) {
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                    ) =>
+                {
+                    Err(Problem::failure(format!("{}: {error}", path.display())))
+                }
+                _ => Ok(()),
+            },
             Self::Run(words) => {
                 let status = command(words).status().map_err(|error| cannot_run(words, &error))?;
                 if status.success() {
@@ -284,6 +350,15 @@ impl Step {
             }
         }
     }
+}
+
+/// The folder for the configuration of the person who asks.
+fn configuration() -> Result<PathBuf, Problem> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    variable("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")))
+        .ok_or_else(|| Problem::failure("--user: HOME is not set"))
 }
 
 fn command(words: &[String]) -> Command {

@@ -7,6 +7,7 @@ pub(super) const MARK: &str =
     "# Written by \"number8 service install\"; \"number8 service remove\" takes it away.";
 
 const SERVICE: &str = include_str!("../../systemd/number8.service");
+const BOARD: &str = include_str!("../../systemd/board.conf");
 const SOCKET: &str = include_str!("../../systemd/number8.socket");
 
 /// What the manager of one person cannot do, or does for a person anyway.
@@ -38,6 +39,8 @@ const OF_THE_SYSTEM: &[&str] = &[
 pub(super) struct Unit {
     /// The program and its arguments.
     pub(super) command: Vec<String>,
+    /// The file with the passwords that it asks for beyond that.
+    pub(super) users: Option<String>,
     /// The folder that relative paths in the arguments start from.
     pub(super) folder: String,
     /// Whether it is a service of the person who installs it, not of the machine.
@@ -73,7 +76,8 @@ impl Unit {
             match key {
                 "ExecStart" => {
                     text.push_str(&format!("WorkingDirectory={}\n", escaped(&self.folder)?));
-                    text.push_str(&format!("ExecStart={}\n", command.clone()?.join(" ")));
+                    text.push_str(&format!("ExecStart={}", command.clone()?.join(" ")));
+                    text.push_str(&self.accounts()?);
                 }
                 "DynamicUser" if self.user.is_some() => {
                     text.push_str(&format!("User={}\n", self.user.unwrap_or_default()));
@@ -90,6 +94,26 @@ impl Unit {
             }
         }
         Ok(text)
+    }
+
+    /// How the command line goes on, and where passwords come from. systemd reads the file of the machine, which only
+    /// root can read, and hands it over.
+    fn accounts(&self) -> Result<String, Problem> {
+        let Some(users) = &self.users else { return Ok("\n".to_owned()) };
+        let (file, credential) = match self.is_personal {
+            true => (quoted(users)?, String::new()),
+            false => (
+                "${CREDENTIALS_DIRECTORY}/users".to_owned(),
+                format!("LoadCredential=users:{}\n", escaped(users)?),
+            ),
+        };
+        Ok(format!(" --auth admin@/:all --auth-file {file}\n{credential}"))
+    }
+
+    /// What a board is allowed beyond a server of files.
+    pub(super) fn board() -> String {
+        let lines = BOARD.lines().filter(|line| !line.starts_with('#'));
+        [MARK].into_iter().chain(lines).fold(String::new(), |text, line| text + line + "\n")
     }
 
     /// The text of the `.socket` unit, if systemd is to bind a port.
@@ -144,6 +168,7 @@ mod tests {
     fn unit() -> Unit {
         Unit {
             command: vec!["/usr/bin/number8".to_owned(), "site".to_owned()],
+            users: None,
             folder: "/home/pi".to_owned(),
             is_personal: false,
             user: None,
@@ -196,6 +221,25 @@ mod tests {
             assert!(text.contains(has) && !text.contains(lacks), "{text}");
             assert!(text.starts_with(MARK) && text.contains("NoNewPrivileges=yes"));
             assert!(has == "DynamicUser=yes" || text != plain);
+        }
+    }
+
+    #[test]
+    fn passwords_come_from_a_file() {
+        let unit = Unit { users: Some("/etc/number8/number8.users".to_owned()), ..unit() };
+        for (unit, has) in [
+            (
+                unit.clone(),
+                "site --auth admin@/:all --auth-file ${CREDENTIALS_DIRECTORY}/users\n\
+                 LoadCredential=users:/etc/number8/number8.users\n",
+            ),
+            (
+                Unit { is_personal: true, ..unit },
+                "site --auth admin@/:all --auth-file /etc/number8/number8.users\n",
+            ),
+        ] {
+            let text = unit.service().unwrap();
+            assert!(text.contains(has), "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `number8 service` on the root of a system of its own, with the real systemctl and systemd-analyze.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -125,6 +126,11 @@ fn what_cannot_be_a_service_is_said() {
         ),
         (&["service", "install", "passwd"], 2, "only what serves can be a service"),
         (
+            &["service", "install", "site", "--token", "me:secret@/:rw"],
+            2,
+            "--token: a unit is no place for a secret",
+        ),
+        (
             &["service", "install", "site", "-a", "me:secret@/:rw"],
             2,
             "--auth: a unit is no place for a secret",
@@ -155,11 +161,57 @@ fn o5_the_unit_is_sound_and_says_little_yes() {
             .output()
             .unwrap();
         assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
-        let rated = Command::new("systemd-analyze")
-            .args(["security", "--offline=true", "--no-pager", "--threshold=20"])
-            .arg(&unit)
-            .output()
-            .unwrap();
-        assert!(rated.status.success(), "{}", stdout(&rated));
+        rated_below("20", &unit);
     }
+}
+
+/// How exposed a unit is, in tenths, is at most this.
+fn rated_below(threshold: &str, unit: &Path) {
+    let rated = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager", "--threshold", threshold])
+        .arg(unit)
+        .output()
+        .unwrap();
+    assert!(rated.status.success(), "{}", stdout(&rated));
+}
+
+#[test]
+fn o5_a_board_may_more_and_has_a_password_of_its_own() {
+    if !has_systemd() {
+        return;
+    }
+    let folder = sandbox();
+    let etc = folder.path().join("root/etc");
+    let install = || {
+        let installed = service(folder.path(), &["install", "board", "site", "--port", "80"]);
+        assert!(installed.status.success(), "{installed:?}");
+        stdout(&installed).to_owned()
+    };
+    let said = install();
+    let (_, password) = said.split_once("log in as admin with the password ").unwrap();
+    let password = password.split(' ').next().unwrap();
+
+    let unit = etc.join("systemd/system/number8.service");
+    let verified =
+        Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
+    assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+    rated_below("50", &unit);
+    let text = fs::read_to_string(&unit).unwrap();
+    assert!(text.contains("LoadCredential=users:/etc/number8/number8.users\n"), "{text}");
+    assert!(!text.contains(password), "everybody may read a unit");
+
+    // Only root may read them, and they are the ones that were told.
+    let users = etc.join("number8/number8.users");
+    assert_eq!(fs::metadata(&users).unwrap().permissions().mode() & 0o777, 0o600);
+    let accounts = number8::accounts::Accounts::new().unwrap().file(&users).unwrap();
+    assert_eq!(accounts.names().collect::<Vec<_>>(), ["admin"]);
+    let before = fs::read(&users).unwrap();
+
+    // Installed again, with whatever arguments, it keeps its password.
+    assert!(install().contains("number8.users stays\n"));
+    assert_eq!(fs::read(&users).unwrap(), before);
+
+    let removed = service(folder.path(), &["remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(!users.exists() && !etc.join("systemd/system/number8.service.d").exists());
 }
