@@ -14,6 +14,7 @@ _PACKAGES = {
     "lighttpd": "lighttpd",
     "nginx": "nginx",
     "strace": "strace",
+    "valgrind": "valgrind",
     "wrk": "wrk",
 }
 
