@@ -47,7 +47,8 @@ use lines::Lines;
 use posted::Posted;
 use settings::Settings;
 
-/// Runs programs that clients post. Mount it where they do; keep a clone to ask what runs.
+/// Runs programs that clients post. Mount it where they do; keep a clone to ask what runs, and to mount again where the app is
+/// replaced ([`Handle::replace`](crate::Handle::replace)): clones are one runner.
 ///
 /// | request | what it does |
 /// |---|---|
