@@ -106,6 +106,8 @@ let seen = 0;
 let clock: ReturnType<typeof setInterval> | undefined;
 
 function show(next: State): void {
+  // A program that ends at once has its end told before the answer to its start.
+  if (next.id === state.id && state.state === "ended" && next.state === "running") return;
   if (next.id !== state.id) {
     heat.clear();
     output.replaceChildren();
