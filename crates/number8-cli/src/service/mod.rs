@@ -70,8 +70,8 @@ impl Service {
         let file = format!("{}.service", self.name);
         steps.push(Step::Write(self.folder()?.join(&file), unit.service()?));
         units.push(file);
-        if config.board && !self.is_personal {
-            steps.push(Step::Write(self.board_file()?, Unit::board()));
+        if runs_programs(config) {
+            steps.push(Step::Write(self.board_file()?, unit.board()));
         }
         let password = config.access.made_password.as_deref();
         let users = self.users_file()?;
@@ -181,10 +181,16 @@ impl Service {
         let served: Vec<&Path> =
             config.files.mounts.iter().map(|mount| mount.path.as_path()).collect();
         let mut writes = Vec::new();
-        if config.access.anybody_writes() {
+        if config.access.anybody_writes() || runs_programs(config) {
             for path in &served {
                 writes.push(absolute(path)?);
             }
+        }
+        let run = config.run.as_ref();
+        let of_programs = run.map_or(&config.repl.writable, |run| &run.writable).iter();
+        let kept = run.filter(|run| run.must_keep).and_then(|run| run.programs.as_ref());
+        for path in of_programs.chain(kept) {
+            writes.push(absolute(path)?);
         }
         if let Some(parent) = config.log.file.as_deref().and_then(Path::parent) {
             writes.push(absolute(parent)?);
@@ -237,7 +243,7 @@ impl Service {
         Ok(files)
     }
 
-    /// What a board is allowed.
+    /// What a service is allowed in which people run programs.
     fn board_file(&self) -> Result<PathBuf, Problem> {
         Ok(self.folder()?.join(format!("{}.service.d/board.conf", self.name)))
     }
@@ -350,6 +356,11 @@ impl Step {
             }
         }
     }
+}
+
+/// Whether people run programs in it: a board's, or a terminal's.
+fn runs_programs(config: &Config) -> bool {
+    config.board || config.run.is_some() || config.repl.is_on || config.repl.webrepl.is_some()
 }
 
 /// The folder for the configuration of the person who asks.

@@ -15,6 +15,7 @@ const OF_THE_SYSTEM: &[&str] = &[
     "AmbientCapabilities",
     "CapabilityBoundingSet",
     "ConfigurationDirectory",
+    "DevicePolicy",
     "DynamicUser",
     "PrivateDevices",
     "PrivateTmp",
@@ -69,10 +70,10 @@ impl Unit {
         let mut text = String::from(MARK);
         text.push_str("\n[Unit]\n");
         for line in body(SERVICE) {
-            let (key, _) = line.split_once('=').unwrap_or((line, ""));
-            if self.is_personal && OF_THE_SYSTEM.contains(&key) {
+            if self.leaves_out(line) {
                 continue;
             }
+            let (key, _) = line.split_once('=').unwrap_or((line, ""));
             match key {
                 "ExecStart" => {
                     text.push_str(&format!("WorkingDirectory={}\n", escaped(&self.folder)?));
@@ -110,10 +111,16 @@ impl Unit {
         Ok(format!(" --auth admin@/:all --auth-file {file}\n{credential}"))
     }
 
-    /// What a board is allowed beyond a server of files.
-    pub(super) fn board() -> String {
-        let lines = BOARD.lines().filter(|line| !line.starts_with('#'));
+    /// What is allowed beyond that where people run programs: the text of a file beside the `.service` unit.
+    pub(super) fn board(&self) -> String {
+        let lines = BOARD.lines().filter(|line| !line.starts_with('#') && !self.leaves_out(line));
         [MARK].into_iter().chain(lines).fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    /// Whether a line of a unit is none for this service.
+    fn leaves_out(&self, line: &str) -> bool {
+        let (key, _) = line.split_once('=').unwrap_or((line, ""));
+        self.is_personal && OF_THE_SYSTEM.contains(&key)
     }
 
     /// The text of the `.socket` unit, if systemd is to bind a port.

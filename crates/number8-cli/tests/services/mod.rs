@@ -176,6 +176,45 @@ fn rated_below(threshold: &str, unit: &Path) {
 }
 
 #[test]
+fn o5_where_people_run_programs_the_service_may_more() {
+    let folder = sandbox();
+    fs::write(
+        folder.path().join("users"),
+        "joe:$2y$04$abcdefghijklmnopqrstuuA4XfWzJzZ1N5ZtY5wDg3mPw0mYJ1oG2\n",
+    )
+    .unwrap();
+    let joe = ["--auth", "joe@/:all", "--auth-file", "users"];
+    for (personal, arguments, may) in [
+        (false, &["site"][..], false),
+        (false, &["site", "-A"], false),
+        (false, &["board", "site"], true),
+        (false, &["site", "--repl=sh"], true),
+        (false, &["site", "--run", "sh=sh"], true),
+        (true, &["board", "site"], true),
+        (true, &["site"], false),
+    ] {
+        let mut command = number8(folder.path());
+        command.args(["service", "install", "--dry-run"]);
+        command.args(personal.then_some("--user")).args(arguments);
+        let needs_somebody = !arguments.contains(&"board") && may;
+        let output = command.args(joe.iter().filter(|_| needs_somebody)).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        let said = stdout(&output);
+        let of = format!("{personal} {arguments:?}: {said}");
+        assert_eq!(said.contains("number8.service.d/board.conf\n"), may, "{of}");
+        // Without these the kernel would end the server where it confines a program.
+        assert_eq!(said.contains("SystemCallFilter=landlock_create_ruleset"), may, "{of}");
+        assert_eq!(said.contains("StateDirectory=%p\n"), may, "{of}");
+        assert_eq!(said.contains("PrivateDevices=no"), may && !personal, "{of}");
+        let writes = format!(
+            "ReadWritePaths={}",
+            folder.path().canonicalize().unwrap().join("site").display()
+        );
+        assert_eq!(said.contains(&writes), !personal && (may || arguments.contains(&"-A")), "{of}");
+    }
+}
+
+#[test]
 fn o5_a_board_may_more_and_has_a_password_of_its_own() {
     if !has_systemd() {
         return;
