@@ -107,7 +107,7 @@ pub struct Repl {
     pub user: Option<String>,
     /// Where it may write besides the folder.
     pub writable: Vec<PathBuf>,
-    /// What it may not read: files with passwords.
+    /// What it may not read: files with secrets.
     pub secrets: Vec<PathBuf>,
     /// The account that their password stands for, and the password or its hash.
     pub webrepl_password: Option<(String, String)>,
@@ -311,7 +311,7 @@ fn repl(settings: &Settings) -> Result<Repl, Problem> {
             .unwrap_or_default(),
         user: settings.one("run-user", syntax::non_empty)?,
         writable: settings.list("run-write", path)?,
-        secrets: settings.list("auth-file", path)?,
+        secrets: settings.secret_files(),
         webrepl: settings.one("webrepl", syntax::non_empty)?.filter(|value| value != "false"),
         webrepl_password: settings.one("webrepl-password", syntax::account)?,
     })

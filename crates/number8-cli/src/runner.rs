@@ -32,7 +32,7 @@ pub struct Run {
     pub programs: Option<PathBuf>,
     /// Whether somebody has said where.
     pub must_keep: bool,
-    /// What they may not read: files with passwords.
+    /// What they may not read: files with secrets.
     pub secrets: Vec<PathBuf>,
 }
 
@@ -59,7 +59,7 @@ impl Run {
             writable: settings.list("run-write", path)?,
             programs: settings.one("programs", path)?,
             must_keep: settings.get("programs").is_some_and(|set| set.origin != Origin::Default),
-            secrets: settings.list("auth-file", path)?,
+            secrets: settings.secret_files(),
         }))
     }
 

@@ -125,6 +125,25 @@ impl Settings {
         Ok(self)
     }
 
+    /// The files that secrets come from: of passwords, those that stand in place of one, and the configuration if it holds any.
+    pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
+        let named = |name| self.get(name).into_iter().flat_map(|setting| &setting.values);
+        let mut files: Vec<PathBuf> = named("auth-file").map(PathBuf::from).collect();
+        for option in options::all().filter(|option| option.is_secret) {
+            if let Some(Setting { origin: Origin::File { path, .. }, .. }) = self.get(option.name) {
+                files.push(path.clone());
+            }
+            for value in named(option.name) {
+                // `name:@FILE`, and behind it what the account may do, where that is said in the same place.
+                let end = value.rfind("@/").filter(|_| option.kind == Kind::List);
+                let account = &value[..end.unwrap_or(value.len())];
+                let file = account.split_once(':').and_then(|(_, secret)| secret.strip_prefix('@'));
+                files.extend(file.map(PathBuf::from));
+            }
+        }
+        files
+    }
+
     /// Whether these say who there is.
     pub fn name_somebody(&self) -> bool {
         ["auth", "auth-file", "token"].iter().any(|name| self.by_name.contains_key(name))

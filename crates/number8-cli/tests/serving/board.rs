@@ -241,3 +241,44 @@ fn x2_run_options_have_an_effect() {
         assert!(line.contains(want), "{arguments:?}: {line}");
     }
 }
+
+#[test]
+fn issue_4_programs_cannot_read_the_secrets_of_the_server() {
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    if !symbols.contains("landlock_restrict_self") {
+        eprintln!("skipped: this kernel has no Landlock, or does not say so");
+        return;
+    }
+    let folder = sandbox();
+    for (name, content) in [
+        ("password", "cow\n"),
+        ("webrepl", "hay\n"),
+        ("conf.toml", "token = [\"bob:straw@/:ro\"]\n"),
+        ("open", "grass\n"),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let mut command = crate::number8(folder.path());
+    command.args(["board", "site", "-b", "127.0.0.1:0", "--run", "sh=sh", "--repl=sh"]);
+    command.args(["--config", "conf.toml", "--webrepl=127.0.0.1:0"]);
+    command.arg("--auth").arg(format!("admin:@{}@/:all", path("password")));
+    command.arg("--webrepl-password").arg(format!("admin:@{}", path("webrepl")));
+    // A terminal of the tests' own user: root would become somebody else, who may read none of it.
+    let own = rustix::process::getuid().is_root().then_some(["--run-user", "root"]);
+    command.args(own.into_iter().flatten());
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    let own = format!("{}{OURS}", log_in(&served, "cow"));
+    let names = ["password", "webrepl", "conf.toml", "open"].map(&path).join("+");
+    let started = json(&served, "POST /.number8/run", &own, &format!("code=cat+{names}"));
+    assert!(started.starts_with("HTTP/1.1 201 "), "{started}");
+    super::until("the program has ended", || {
+        !json(&served, "GET /.number8/run", &own, "").contains("\"running\"")
+    });
+    let output = json(&served, "GET /.number8/run/output", &own, "");
+    assert!(output.contains("grass"), "{output}");
+    for secret in ["cow", "hay", "straw"] {
+        assert!(!output.contains(secret), "{secret}: {output}");
+    }
+}
