@@ -1,38 +1,19 @@
 // The page with the program: written, run, watched line by line, stopped; and what all pages weigh.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
+import { withBoard } from "./board.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
-import { openBrowser, openPage, serve } from "./number8.mjs";
+import { openPage } from "./number8.mjs";
 
 const WEIGHT_MAX = 400 * 1024;
 const FIRST_PAINT_MS_MAX = 1000;
 
-let browser, folder, server;
+const board = withBoard({ "hello.txt": "hello\n" }, (folder) => ["--programs", join(folder, ".programs")]);
 
-before(async () => {
-  browser = await openBrowser();
-});
-
-after(() => browser?.close());
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "number8-"));
-  await writeFile(join(folder, "hello.txt"), "hello\n");
-  server = await serve(folder, "--board", "--auth", "admin:pw@/:all", "--programs", join(folder, ".programs"));
-});
-
-afterEach(async () => {
-  await server?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function open(options = DESK) {
-  const opened = await openPage(browser, options);
-  await logIn(opened.page, server.url, "/.number8/board");
+async function open(look) {
+  const opened = await board.open("/.number8/board", look);
   await opened.page.locator(".cm-content").waitFor();
   return opened;
 }
@@ -144,14 +125,14 @@ test("issue 4: what a program sends as an event shows on the page", async () => 
   // The page may not listen yet.
   let shown = false;
   while (!shown) {
-    await fetch(server.url + ".number8/events", { method: "POST", headers, body: "the <b>kettle</b> boils" });
+    await fetch(board.server.url + ".number8/events", { method: "POST", headers, body: "the <b>kettle</b> boils" });
     shown = await page.getByText("the <b>kettle</b> boils").first().waitFor({ timeout: 500 }).then(() => true, () => false);
   }
   await close();
 });
 
 test("issue 4: all pages weigh little, come quickly and ask no other host", async () => {
-  const opened = await openPage(browser, DESK);
+  const opened = await openPage(board.browser, DESK);
   const { page } = opened;
   const weights = new Map();
   const hosts = new Set();
@@ -160,17 +141,17 @@ test("issue 4: all pages weigh little, come quickly and ask no other host", asyn
     const sizes = await response.request().sizes().catch(() => undefined);
     if (sizes) weights.set(new URL(response.url()).pathname, sizes.responseBodySize);
   });
-  await logIn(page, server.url, "/.number8/board");
+  await logIn(page, board.server.url, "/.number8/board");
   await page.locator(".cm-content").waitFor();
   const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
   assert.ok(paint < FIRST_PAINT_MS_MAX, `first paint after ${paint} ms`);
   for (const path of ["files", "terminal"]) {
-    await page.goto(server.url + ".number8/" + path);
+    await page.goto(board.server.url + ".number8/" + path);
     await page.waitForLoadState("load");
   }
   const weight = [...weights.values()].reduce((sum, size) => sum + size, 0);
   assert.ok(weights.size > 8 && weight < WEIGHT_MAX, `${weight} bytes in ${weights.size} answers`);
-  assert.deepEqual([...hosts], [new URL(server.url).host]);
+  assert.deepEqual([...hosts], [new URL(board.server.url).host]);
   await opened.close();
 });
 

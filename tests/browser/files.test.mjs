@@ -4,40 +4,19 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
-import { openBrowser, openPage, serve } from "./number8.mjs";
+import { test } from "node:test";
+import { withBoard } from "./board.mjs";
+import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
 
-let browser, folder, server;
+const board = withBoard({ "hello.txt": "hello\n", "sub/a.txt": "a", "<b>&.txt": "odd" });
 
-before(async () => {
-  browser = await openBrowser();
-});
-
-after(() => browser?.close());
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "number8-"));
-  await mkdir(join(folder, "sub"));
-  await writeFile(join(folder, "hello.txt"), "hello\n");
-  await writeFile(join(folder, "sub/a.txt"), "a");
-  await writeFile(join(folder, "<b>&.txt"), "odd");
-  server = await serve(folder, "--board", "--auth", "admin:pw@/:all");
-});
-
-afterEach(async () => {
-  await server?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function open(options = DESK) {
-  const opened = await openPage(browser, options);
-  await logIn(opened.page, server.url, "/.number8/files");
+async function open(look) {
+  const opened = await board.open("/.number8/files", look);
   await opened.page.getByRole("link", { name: "hello.txt" }).waitFor();
   return opened;
 }
 
-const exists = (name) => stat(join(folder, name)).then(() => true, () => false);
+const exists = (name) => stat(join(board.folder, name)).then(() => true, () => false);
 
 /** What is no trouble: streams that end with the page. */
 const serious = (troubles) => troubles.filter((trouble) => !/\.number8\/events/.test(trouble));
@@ -51,8 +30,8 @@ test("f16: files are added, renamed and deleted, and nothing comes from elsewher
     { name: "ü%2f?.txt", mimeType: "text/plain", buffer: Buffer.from("odd name") },
   ]);
   await page.getByText("2 files are there.").waitFor();
-  assert.equal(await readFile(join(folder, "new.txt"), "utf8"), "new");
-  assert.equal(await readFile(join(folder, "ü%2f?.txt"), "utf8"), "odd name");
+  assert.equal(await readFile(join(board.folder, "new.txt"), "utf8"), "new");
+  assert.equal(await readFile(join(board.folder, "ü%2f?.txt"), "utf8"), "odd name");
 
   await page.getByLabel("Select new.txt").check();
   await page.getByRole("button", { name: "Rename" }).click();
@@ -69,8 +48,8 @@ test("f16: files are added, renamed and deleted, and nothing comes from elsewher
   await page.getByRole("button", { name: "Delete 2" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await page.getByText("2 entries are deleted.").waitFor();
-  assert.deepEqual((await readdir(folder)).sort(), ["<b>&.txt", "hello.txt", "ü%2f?.txt"].sort());
-  assert.deepEqual([...hosts], hosts.size ? [new URL(server.url).host] : []);
+  assert.deepEqual((await readdir(board.folder)).sort(), ["<b>&.txt", "hello.txt", "ü%2f?.txt"].sort());
+  assert.deepEqual([...hosts], hosts.size ? [new URL(board.server.url).host] : []);
   assert.deepEqual(serious(troubles), []);
   await close();
 });
@@ -80,17 +59,17 @@ test("f16: a file that is there is replaced only when asked, and a taken name is
   const again = { name: "hello.txt", mimeType: "text/plain", buffer: Buffer.from("other") };
   await page.locator("input[type=file]").first().setInputFiles([again]);
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
-  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "hello\n");
+  assert.equal(await readFile(join(board.folder, "hello.txt"), "utf8"), "hello\n");
   await page.locator("input[type=file]").first().setInputFiles([again]);
   await page.getByRole("dialog").getByRole("button", { name: "Replace" }).click();
   await page.getByText("1 file is there.").waitFor();
-  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "other");
+  assert.equal(await readFile(join(board.folder, "hello.txt"), "utf8"), "other");
   await page.getByLabel("Select hello.txt").check();
   await page.getByRole("button", { name: "Rename" }).click();
   await page.getByRole("dialog").getByRole("textbox").fill("<b>&.txt");
   await page.keyboard.press("Enter");
   await page.getByText("there is <b>&.txt already").waitFor();
-  assert.equal(await readFile(join(folder, "<b>&.txt"), "utf8"), "odd");
+  assert.equal(await readFile(join(board.folder, "<b>&.txt"), "utf8"), "odd");
   await close();
 });
 
@@ -103,14 +82,14 @@ test("f16: files and folders are dropped", async () => {
   });
   await page.dispatchEvent("#files", "drop", { dataTransfer: transfer });
   await page.getByRole("link", { name: "dropped.txt" }).waitFor();
-  assert.equal(await readFile(join(folder, "dropped.txt"), "utf8"), "dropped");
+  assert.equal(await readFile(join(board.folder, "dropped.txt"), "utf8"), "dropped");
   // A folder that is chosen comes with its own folders.
   const source = await mkdtemp(join(tmpdir(), "number8-"));
   await mkdir(join(source, "tree/deep"), { recursive: true });
   await writeFile(join(source, "tree/deep/leaf.txt"), "leaf");
   await page.locator("input[type=file]").nth(1).setInputFiles(join(source, "tree"));
   await page.getByRole("link", { name: "tree/" }).waitFor();
-  assert.equal(await readFile(join(folder, "tree/deep/leaf.txt"), "utf8"), "leaf");
+  assert.equal(await readFile(join(board.folder, "tree/deep/leaf.txt"), "utf8"), "leaf");
   await rm(source, { recursive: true });
   await close();
 });
@@ -119,18 +98,18 @@ test("f16: a text is changed, and what somebody else has changed meanwhile is no
   // A tag is strong when the file is two seconds old.
   const old = new Date(Date.now() - 60_000);
   const { utimes } = await import("node:fs/promises");
-  await utimes(join(folder, "hello.txt"), old, old);
+  await utimes(join(board.folder, "hello.txt"), old, old);
   const { page, close } = await open();
   await page.getByRole("link", { name: "hello.txt" }).click();
   await page.locator(".cm-content").fill("changed\n");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("hello.txt is saved.").waitFor();
-  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "changed\n");
-  await writeFile(join(folder, "hello.txt"), "somebody else's");
+  assert.equal(await readFile(join(board.folder, "hello.txt"), "utf8"), "changed\n");
+  await writeFile(join(board.folder, "hello.txt"), "somebody else's");
   await page.locator(".cm-content").fill("mine");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("somebody has changed it since").waitFor();
-  assert.equal(await readFile(join(folder, "hello.txt"), "utf8"), "somebody else's");
+  assert.equal(await readFile(join(board.folder, "hello.txt"), "utf8"), "somebody else's");
   await page.getByRole("button", { name: "Close" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Throw it away" }).click();
   await page.getByRole("link", { name: "sub/" }).waitFor();
@@ -139,7 +118,7 @@ test("f16: a text is changed, and what somebody else has changed meanwhile is no
 
 test("f16: what somebody else does shows at once", async () => {
   const { page, close } = await open();
-  const answer = await fetch(server.url + "theirs.txt", {
+  const answer = await fetch(board.server.url + "theirs.txt", {
     method: "PUT",
     headers: { Authorization: `Basic ${btoa("admin:pw")}` },
     body: "theirs",
@@ -171,10 +150,10 @@ for (const [name, options] of Object.entries({ DESK, PHONE, DARK })) {
     await page.locator(".cm-content").waitFor();
     await assertReadable(page);
     if (options === PHONE) await assertFitsThumbs(page);
-    await page.goto(server.url + "?list");
+    await page.goto(board.server.url + "?list");
     await assertReadable(page);
     if (options === PHONE) await assertFitsThumbs(page);
-    await page.goto(server.url + ".number8/login");
+    await page.goto(board.server.url + ".number8/login");
     await assertReadable(page);
     if (options === PHONE) await assertFitsThumbs(page);
     await close();

@@ -1,34 +1,14 @@
 // The page with the terminal: typed into, watched by others, found again as it was.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
-import { openBrowser, openPage, serve } from "./number8.mjs";
+import { test } from "node:test";
+import { withBoard } from "./board.mjs";
+import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
 
-let browser, folder, server;
+const board = withBoard();
 
-before(async () => {
-  browser = await openBrowser();
-});
-
-after(() => browser?.close());
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "number8-"));
-  server = await serve(folder, "--board", "--auth", "admin:pw@/:all");
-});
-
-afterEach(async () => {
-  await server?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function open(options = DESK) {
-  const opened = await openPage(browser, options);
-  await logIn(opened.page, server.url, "/.number8/terminal");
+async function open(look) {
+  const opened = await board.open("/.number8/terminal", look);
   await shows(opened.page, /You type/, "#status");
   await shows(opened.page, />>>/);
   return opened;

@@ -1,0 +1,42 @@
+// A board for each test of a file, and a browser for all of them.
+
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, afterEach, before, beforeEach } from "node:test";
+import { DESK, logIn } from "./look.mjs";
+import { openBrowser, openPage, serve } from "./number8.mjs";
+
+/** Serves a new folder with these files for each test; `options` gives what the command is told besides, for that folder. */
+export function withBoard(files = {}, options = () => []) {
+  const board = {
+    /** Opens a page of it as somebody who has logged in. */
+    async open(path, look = DESK) {
+      const opened = await openPage(board.browser, look);
+      await logIn(opened.page, board.server.url, path);
+      return opened;
+    },
+  };
+
+  before(async () => {
+    board.browser = await openBrowser();
+  });
+
+  after(() => board.browser?.close());
+
+  beforeEach(async () => {
+    board.folder = await mkdtemp(join(tmpdir(), "number8-"));
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(join(board.folder, dirname(name)), { recursive: true });
+      await writeFile(join(board.folder, name), content);
+    }
+    board.server = await serve(board.folder, "--board", "--auth", "admin:pw@/:all", ...options(board.folder));
+  });
+
+  afterEach(async () => {
+    await board.server?.stop();
+    await rm(board.folder, { recursive: true, force: true });
+  });
+
+  return board;
+}
