@@ -52,8 +52,6 @@ mod cookies;
 mod macros;
 // What stands around every handler.
 mod layers;
-// What those hear who listen to each request.
-mod spans;
 // A place in a page of the user's.
 #[cfg(feature = "files")]
 mod prefilled;

@@ -1,4 +1,8 @@
 //! One span for each request, for those who listen.
+//!
+//! A binary of its own with one test: whether anybody listens, and at which level, is a matter of the whole process, and tests
+//! beside this one would change it meanwhile.
+#![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,7 +164,12 @@ fn app() -> App {
 #[tokio::test]
 async fn each_request_has_a_span_where_somebody_listens() {
     let listener = Listener::default();
-    let _guard = tracing::subscriber::set_default(listener.clone());
+    tracing::subscriber::set_global_default(listener.clone()).unwrap();
+    handlers_have_spans(&listener).await;
+    a_layer_that_answers_after_a_while_says_so(&listener).await;
+}
+
+async fn handlers_have_spans(listener: &Listener) {
     for (layers, app) in [(0, app()), (1, app().layer(Guard))] {
         let server = app.test();
         for (method, target, route, status) in [
@@ -190,10 +199,7 @@ async fn each_request_has_a_span_where_somebody_listens() {
     }
 }
 
-#[tokio::test]
-async fn a_layer_that_answers_after_a_while_says_so() {
-    let listener = Listener::default();
-    let _guard = tracing::subscriber::set_default(listener.clone());
+async fn a_layer_that_answers_after_a_while_says_so(listener: &Listener) {
     let server = app().layer(Guard).test();
     server.get("/secret").send().await.unwrap();
     let spans = listener.take();
