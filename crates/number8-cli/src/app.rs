@@ -98,7 +98,8 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
             let index = self::files(config, &mount.path)?.listing(false).cache_bytes(0);
             let last = runner.clone();
             let code = move || last.as_ref().and_then(Runner::code);
-            let index = Prefilled::new(trusted(index, config), "code", code);
+            let index = Prefilled::new(trusted(index, config), "code", code)
+                .needs(Rights::RUN, &format!("{prefix}/.number8/run"));
             here = here.with(Home { page: Overlay::new(index, pages.home()), rest: files });
         } else {
             here = here.with(files);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use number8_proto::http1::Method;
 
+use crate::access::Rights;
 use crate::app::Escaped;
 use crate::body::Body;
 use crate::handler::{Answer, Call, Handler};
@@ -25,6 +26,8 @@ use crate::response::Response;
 pub struct Prefilled<H> {
     handler: H,
     filler: Arc<Filler>,
+    /// What it takes to see the text, and where.
+    needs: Option<(Rights, Box<str>)>,
 }
 
 struct Filler {
@@ -40,13 +43,26 @@ impl<H: Handler> Prefilled<H> {
         text: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static,
     ) -> Self {
         let place = format!("{{{{{name}}}}}");
-        Self { handler, filler: Arc::new(Filler { place, text: Box::new(text) }) }
+        let filler = Arc::new(Filler { place, text: Box::new(text) });
+        Self { handler, filler, needs: None }
+    }
+
+    /// Only who has these rights at this path sees the text; everybody else sees the page with nothing filled in.
+    #[must_use]
+    pub fn needs(mut self, rights: Rights, at: &str) -> Self {
+        self.needs = Some((rights, at.into()));
+        self
     }
 }
 
 impl<H: Handler> Handler for Prefilled<H> {
     fn handle(&self, call: Call<'_>) -> Answer {
         let is_get = call.head.method() == Method::Get;
+        let user = call.caller.user.as_deref();
+        let may_see = self
+            .needs
+            .as_ref()
+            .is_none_or(|(rights, at)| call.access().decide(user, *rights, at.as_bytes()).is_ok());
         let answer = self.handler.handle(call);
         if !is_get {
             return answer;
@@ -55,7 +71,7 @@ impl<H: Handler> Handler for Prefilled<H> {
             Answer::Ready(response) if !is_page(&response) => response.into(),
             answer => {
                 let filler = Arc::clone(&self.filler);
-                Answer::later(async move { filler.fill(answer.wait().await).await })
+                Answer::later(async move { filler.fill(answer.wait().await, may_see).await })
             }
         }
     }
@@ -66,7 +82,7 @@ impl<H: Handler> Handler for Prefilled<H> {
 }
 
 impl Filler {
-    async fn fill(&self, mut response: Response) -> Response {
+    async fn fill(&self, mut response: Response, may_see: bool) -> Response {
         if !is_page(&response) {
             return response;
         }
@@ -80,7 +96,7 @@ impl Filler {
                 return response;
             }
         };
-        let text = (self.text)();
+        let text = (self.text)().filter(|_| may_see);
         let filled = page.replace(&self.place, &Escaped(text.as_deref().unwrap_or("")).to_string());
         // What stands for the file says nothing of the page.
         const OF_FILE: [&str; 4] = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use number8::access::{Access, Rights, Rule};
 use number8::{App, Files, Prefilled};
 
 #[tokio::test]
@@ -42,5 +43,20 @@ async fn b18_a_place_in_a_page_is_filled_in() {
         assert_eq!(content, want, "{path}");
         assert_eq!(head.contains("\r\nETag: "), is_kept, "{path}: {head}");
         assert_eq!(head.contains("Cache-Control: no-store"), !is_kept, "{path}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn b18_the_text_is_for_those_who_may_see_it() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("page.html"), "<p>{{code}}").unwrap();
+    for (rights, want) in [(Rights::RO, "<p>"), (Rights::RO | Rights::RUN, "<p>print(8)")] {
+        let access = Access::new([Rule::everyone("/", rights).unwrap()]);
+        let files =
+            Prefilled::new(Files::new(temp.path()).unwrap(), "code", || Some("print(8)".into()));
+        let app = App::new().access(access).mount("/", files.needs(Rights::RUN, "/run"));
+        let server = app.test();
+        let answer = server.get("/page.html").send().await.unwrap();
+        assert_eq!(answer.text(), want, "{rights}");
     }
 }
