@@ -305,9 +305,13 @@ impl Slot {
         exit: Option<Exit>,
         stopped: Option<Stopped>,
     ) -> Option<Past> {
-        let past = self.set_ended(exit, stopped, settings.history_max);
-        self.hub.publish(settings, "exit", &self.hub.state());
-        past
+        let hub = Arc::clone(&self.hub);
+        let mut shared = lock(&hub.shared);
+        let past = self.set_ended(&mut shared, exit, stopped, settings.history_max)?;
+        // Still under the lock: the next program begins after everyone can hear that this one has ended.
+        let state = shared.run.as_ref().map(Run::state)?;
+        hub.publish(settings, "exit", &state);
+        Some(past)
     }
 
     /// The program could not be started: it is as if it had not been asked for.
@@ -328,12 +332,12 @@ impl Slot {
 
     fn set_ended(
         &mut self,
+        shared: &mut Shared,
         exit: Option<Exit>,
         stopped: Option<Stopped>,
         history_max: usize,
     ) -> Option<Past> {
         self.has_ended = true;
-        let mut shared = lock(&self.hub.shared);
         let run = shared.run.as_mut().filter(|run| run.past.id == self.id)?;
         run.took = Some(run.begun.elapsed());
         (run.past.exit, run.past.stopped) = (exit, stopped);
@@ -351,7 +355,8 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.set_ended(None, Some(Stopped::Server), usize::MAX);
+            let hub = Arc::clone(&self.hub);
+            self.set_ended(&mut lock(&hub.shared), None, Some(Stopped::Server), usize::MAX);
         }
     }
 }
@@ -377,3 +382,32 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Bytes of code that the history holds in memory.
 const HISTORY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::children::User;
+
+    /// Whoever starts a program as soon as the one before has ended hears nothing of that one.
+    #[test]
+    fn b21_what_is_told_of_one_program_comes_before_the_next() {
+        let hub = Arc::new(Hub::new());
+        let folder = std::env::temp_dir();
+        let user = User::for_programs(None, &folder).unwrap();
+        let settings = Settings::new(folder, user);
+        let code = "pass".to_owned();
+        let posted = Posted { code, language: None, name: None, pace: None };
+        for _ in 0..1000 {
+            let (slot, ..) = hub.reserve(&settings, &posted, "py").expect("nothing runs");
+            let before = std::thread::scope(|scope| {
+                scope.spawn(|| slot.end(&settings, Some(Exit::Code(0)), None));
+                while hub.is_running() {}
+                let (next, ..) = hub.reserve(&settings, &posted, "py").expect("it has ended");
+                let before = hub.event_before();
+                next.give_up();
+                before
+            });
+            assert_eq!(before, hub.last_event(&settings));
+        }
+    }
+}
