@@ -4,7 +4,7 @@
 SITE ?= examples/site
 MINUTES ?= 1
 
-.PHONY: run web test check bench fuzz clean
+.PHONY: run web wheel test check bench fuzz clean
 
 run: web
 	cargo run --release -p number8-cli -- board $(SITE)
@@ -16,6 +16,12 @@ web:
 test:
 	.ci/install
 	@.ci/test
+
+# The Python package as a wheel for the python3 of this machine, into target/wheels.
+wheel: web
+	python3 -m venv target/maturin
+	target/maturin/bin/pip install --quiet 'maturin>=1.9,<2'
+	target/maturin/bin/maturin build --release --manifest-path crates/number8-py/Cargo.toml --out target/wheels
 
 # The quick look before a commit.
 check:

@@ -19,7 +19,7 @@ use number8_proto::headers::Fields;
 use number8_proto::http1::BodySize;
 
 pub(crate) use incoming::{Feeder, Incoming, channel};
-use limited::Limited;
+use limited::{Limited, Sized};
 pub use read::BodyReader;
 pub use sender::Sender;
 
@@ -48,7 +48,8 @@ pub(crate) enum Kind {
     Bytes(Bytes),
     /// Bytes and parts of files in turn: one file, a range of it, or several ranges with their heads.
     Parts(VecDeque<Part>),
-    Stream(ChunkStream),
+    /// A stream, and its length where it is known.
+    Stream(ChunkStream, Option<u64>),
     Incoming(Incoming),
     Limited(Box<Limited>),
     Broadcast(Box<Broadcast>),
@@ -105,7 +106,16 @@ impl Body {
 
     /// Content of unknown length, sent as it comes.
     pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
-        Self { kind: Kind::Stream(Box::pin(stream)) }
+        Self { kind: Kind::Stream(Box::pin(stream), None) }
+    }
+
+    /// Content of a length that is known before it is there. What the stream gives beyond it is not sent; where it ends
+    /// before, the answer is cut, so that the client sees that something is missing.
+    pub fn sized_stream(
+        length: u64,
+        stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        Self { kind: Kind::Stream(Box::pin(Sized::new(stream, length)), Some(length)) }
     }
 
     pub(crate) fn parts(parts: impl Into<VecDeque<Part>>) -> Self {
@@ -132,11 +142,8 @@ impl Body {
             Kind::Empty => Some(0),
             Kind::Bytes(bytes) => Some(bytes.len() as u64),
             Kind::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
-            Kind::Stream(_)
-            | Kind::Incoming(_)
-            | Kind::Limited(_)
-            | Kind::Broadcast(_)
-            | Kind::Session(_) => None,
+            Kind::Stream(_, length) => *length,
+            Kind::Incoming(_) | Kind::Limited(_) | Kind::Broadcast(_) | Kind::Session(_) => None,
         }
     }
 
@@ -171,7 +178,7 @@ impl Body {
                 Kind::Parts(_) | Kind::Broadcast(_) | Kind::Session(_) => {
                     return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
                 }
-                Kind::Stream(stream) => ready!(stream.as_mut().poll_next(cx)).transpose()?,
+                Kind::Stream(stream, _) => ready!(stream.as_mut().poll_next(cx)).transpose()?,
                 Kind::Limited(limited) => ready!(limited.poll_chunk(cx))?,
                 Kind::Incoming(incoming) => {
                     ready!(incoming.poll_chunk(cx)).map_err(io::Error::other)?

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{self, BodySize, Prepared};
+use number8_proto::syntax::is_field_value;
 
 use crate::body::Body;
 use crate::session::{Raw, Session};
@@ -25,6 +26,8 @@ pub struct Response {
     pub(crate) explanation: Option<Cow<'static, str>>,
     /// The connection ends after this answer.
     pub(crate) close: bool,
+    /// In place of the registered reason phrase.
+    pub(crate) reason: Option<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -48,6 +51,7 @@ impl Response {
             body: body.into(),
             explanation: None,
             close: false,
+            reason: None,
         }
     }
 
@@ -65,7 +69,8 @@ impl Response {
         if !agrees {
             return Self::error(500, "the handler failed");
         }
-        Self { head: Head::Prepared(head, Fields::new()), body, explanation: None, close: false }
+        let head = Head::Prepared(head, Fields::new());
+        Self { head, body, explanation: None, close: false, reason: None }
     }
 
     /// An answer that says what is wrong: the status, and a sentence for the person at the other end. The
@@ -195,6 +200,24 @@ impl Response {
         self
     }
 
+    /// The same answer with a reason phrase of the program's own in place of the registered one (RFC 9112 §4). HTTP/1.1
+    /// clients show it at most; what they act on is the status.
+    ///
+    /// # Errors
+    /// It holds what no reason phrase may: a line end, a control character.
+    pub fn with_reason(mut self, reason: impl AsRef<[u8]>) -> Result<Self, FieldError> {
+        let reason = reason.as_ref();
+        if !is_field_value(reason) {
+            return Err(FieldError::Value);
+        }
+        if let Head::Prepared(..) = &self.head {
+            let body = std::mem::take(&mut self.body);
+            self = self.with_body(body);
+        }
+        self.reason = Some(reason.into());
+        Ok(self)
+    }
+
     /// The same answer, after which the connection closes.
     #[must_use]
     pub fn closing(mut self) -> Self {
@@ -207,7 +230,8 @@ impl Response {
         match &self.head {
             Head::Prepared(prepared, more) => http1::ResponseHead::Prepared(prepared, more),
             Head::Fields { status, fields } => {
-                http1::ResponseHead::Fields { status: *status, fields, size: self.body.size() }
+                let (reason, size) = (self.reason.as_deref(), self.body.size());
+                http1::ResponseHead::Fields { status: *status, reason, fields, size }
             }
         }
     }

@@ -1,9 +1,13 @@
 //! Content piece by piece, both ways, and limits of single handlers.
 
 use std::io::{self, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use futures_core::Stream;
 use number8::server::lane::Lane;
-use number8::{App, Body, Content, Fields, Sender, content_limit};
+use number8::{App, Body, Content, Fields, Response, Sender, content_limit};
 
 use crate::serving::PATIENCE;
 
@@ -52,6 +56,73 @@ async fn r11_content_goes_out_piece_by_piece_and_has_to_be_finished() {
     // The client sees that it is not whole.
     let cut = raw(pieces(false), &get("1.1", "")).await;
     assert!(cut.ends_with("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n"), "{cut}");
+}
+
+#[tokio::test]
+async fn a_stream_of_announced_length_is_neither_longer_nor_taken_for_whole() {
+    let of = |length: u64| {
+        App::new().get("/", move || async move {
+            let (mut sender, body) = Body::channel();
+            tokio::spawn(async move {
+                for piece in ["one", "two"] {
+                    let _ = sender.send(piece).await;
+                }
+                sender.finish();
+            });
+            Body::sized_stream(length, Chunks(body))
+        })
+    };
+    for (length, version, content, goes_on) in [
+        (6, "1.1", "onetwo", true),
+        (6, "1.0", "onetwo", true),
+        (4, "1.1", "onet", true),
+        (0, "1.1", "", true),
+        // It is cut: no second answer comes.
+        (7, "1.1", "onetwo", false),
+    ] {
+        let next = get(version, "");
+        let first = next.replace("close", "keep-alive");
+        let answers = raw(of(length), &format!("{first}{next}")).await;
+        let (head, rest) = answers.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {length}")), "{head}");
+        assert!(!head.contains("chunked"), "{head}");
+        let (sent, next) = rest.split_at(content.len());
+        assert_eq!(
+            (sent, next.starts_with("HTTP/1.1 200")),
+            (content, goes_on),
+            "{length} {answers}"
+        );
+    }
+    let head = raw(of(6), &get("1.1", "").replace("GET", "HEAD")).await;
+    assert!(head.contains("Content-Length: 6") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn r10_a_reason_phrase_may_be_the_programs_own() {
+    let app = || {
+        App::new().get("/", async || {
+            Response::new(418, "short").with_reason(b"Short \xfe stout").unwrap()
+        })
+    };
+    let server = app().test();
+    let client = server.connect();
+    client.write_all(get("1.1", "").as_bytes()).await.unwrap();
+    let answer = client.read_to_end().await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 418 Short \xfe stout\r\n"), "{answer:?}");
+    for reason in ["OK\r\nX-Evil: 1", "\n", "\0"] {
+        assert!(Response::new(200, "").with_reason(reason).is_err(), "{reason:?}");
+    }
+}
+
+/// Content as a stream of its chunks.
+struct Chunks(Body);
+
+impl Stream for Chunks {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_chunk(cx).map(Result::transpose)
+    }
 }
 
 #[tokio::test]

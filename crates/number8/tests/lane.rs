@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use number8::server::lane::{Job, Lane, LaneFull, LaneOptions, batch_wakes};
+use number8::server::lane::{Around, Job, Lane, LaneFull, LaneOptions, batch_wakes};
 use tokio::runtime::{Builder, Runtime};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -281,4 +281,57 @@ fn wait<F: Future>(future: F) -> F::Output {
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread().build().unwrap()
+}
+
+#[test]
+fn design_9_what_jobs_need_is_had_around_several_of_them() {
+    for threads_max in [1, 2] {
+        let depth = Arc::new(AtomicUsize::new(0));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let around = {
+            let (depth, calls) = (Arc::clone(&depth), Arc::clone(&calls));
+            Around::new(move |jobs| {
+                calls.fetch_add(1, Ordering::SeqCst);
+                depth.fetch_add(1, Ordering::SeqCst);
+                jobs();
+                depth.fetch_sub(1, Ordering::SeqCst);
+            })
+        };
+        let options = LaneOptions { threads_max, around: Some(around), ..LaneOptions::default() };
+        let lane = Lane::new(LaneOptions { patience: LONG, ..options });
+        let (go, gone) = channel::<()>();
+        let first = lane.submit(move || gone.recv()).unwrap();
+        let jobs: Vec<_> = (0..100)
+            .map(|_| {
+                let depth = Arc::clone(&depth);
+                lane.submit(move || depth.load(Ordering::SeqCst)).unwrap()
+            })
+            .collect();
+        go.send(()).unwrap();
+        assert_eq!(wait(first), Ok(Ok(())));
+        for job in jobs {
+            assert_eq!(wait(job), Ok(1));
+        }
+        assert!(lane.close(LONG));
+        // 101 jobs, 16 at once at most.
+        let calls = calls.load(Ordering::SeqCst);
+        assert!((7..30).contains(&calls), "{calls}");
+    }
+}
+
+#[test]
+fn design_9_a_slow_job_holds_up_no_result_of_those_before_it() {
+    let around = Some(Around::new(|jobs| jobs()));
+    let lane = Lane::new(LaneOptions { threads_max: 1, around, ..LaneOptions::default() });
+    let (go, gone) = channel::<()>();
+    let (begun, begins) = channel();
+    let blocked = lane.submit(move || begins.recv()).unwrap();
+    let quick = lane.submit(|| 8).unwrap();
+    let slow = lane.submit(move || gone.recv()).unwrap();
+    let never_more_than_one = lane.submit(|| 9).unwrap();
+    begun.send(()).unwrap();
+    assert_eq!(wait(quick), Ok(8));
+    go.send(()).unwrap();
+    assert_eq!(wait(never_more_than_one), Ok(9));
+    drop((blocked, slow));
 }

@@ -70,6 +70,8 @@ pub enum ResponseHead<'a> {
     Fields {
         /// The status code.
         status: u16,
+        /// The reason phrase (RFC 9112 §4) in place of the registered one. One that cannot be sent is left out.
+        reason: Option<&'a [u8]>,
         /// The fields, without those that frame.
         fields: &'a Fields,
         /// How much content follows.
@@ -93,7 +95,15 @@ impl ResponseHead<'_> {
                 more.put(out);
                 (*status, *size)
             }
-            Self::Fields { status, fields, size } => (put_head(out, status, fields, size), size),
+            Self::Fields { status, reason: None, fields, size } => {
+                (put_head(out, status, fields, size), size)
+            }
+            Self::Fields { status, reason: Some(reason), fields, size } => {
+                let status = final_status(status);
+                put_line_with(out, status, reason);
+                put_fields(out, status, fields, size);
+                (status, size)
+            }
         }
     }
 }
@@ -144,9 +154,20 @@ impl Stamp {
 }
 
 /// Writes status line, fields and Content-Length or Transfer-Encoding; returns the status written.
+#[inline]
 fn put_head(out: &mut Vec<u8>, status: u16, fields: &Fields, size: BodySize) -> u16 {
-    let status = if (200..1000).contains(&status) { status } else { 500 };
+    let status = final_status(status);
     put_status_line(out, status);
+    put_fields(out, status, fields, size);
+    status
+}
+
+fn final_status(status: u16) -> u16 {
+    if (200..1000).contains(&status) { status } else { 500 }
+}
+
+#[inline]
+fn put_fields(out: &mut Vec<u8>, status: u16, fields: &Fields, size: BodySize) {
     fields.put(out);
     // RFC 9110 §15.5.22: it has to name a protocol, and there is one that we can change to.
     if status == 426 {
@@ -163,7 +184,6 @@ fn put_head(out: &mut Vec<u8>, status: u16, fields: &Fields, size: BodySize) -> 
         // Transfer-Encoding depends on the client's version: `Conn::respond` writes it.
         BodySize::Unknown => {}
     }
-    status
 }
 
 #[inline(always)]
@@ -176,11 +196,18 @@ fn put_status_line(out: &mut Vec<u8>, status: u16) {
 }
 
 fn put_other_status_line(out: &mut Vec<u8>, status: u16) {
+    put_line_with(out, status, reason(status).as_bytes());
+}
+
+fn put_line_with(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
     out.extend_from_slice(b"HTTP/1.1 ");
     decimal::push(u64::from(status), out);
     // RFC 9112 §4: the space stays although the reason may be empty.
     out.push(b' ');
-    out.extend_from_slice(reason(status).as_bytes());
+    // SECURITY: a line end in it would begin a field.
+    if crate::syntax::is_field_value(reason) {
+        out.extend_from_slice(reason);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -179,7 +179,7 @@ impl Server {
         let prepared = Prepared::new(status, fields, size);
         let head = match answer.has("prepared") {
             true => (&prepared).into(),
-            false => ResponseHead::Fields { status, fields, size },
+            false => ResponseHead::Fields { status, reason: None, fields, size },
         };
         let send = self.conn.respond(head, &answer.stamp, &self.limits, &mut self.out);
         for content in &answer.contents {

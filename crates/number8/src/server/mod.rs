@@ -35,7 +35,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use bind::{Bind, BindError, ParseBindError, bind, inherited};
-pub use lane::LaneOptions;
+pub use lane::{Around, LaneOptions};
 pub use listener::{Listener, LocalAddr};
 pub use number8_proto::Limits as HttpLimits;
 pub use options::{Limits, Options, Timeouts};

@@ -74,7 +74,7 @@ impl Compress {
     fn is_worth_it(&self, response: &Response) -> bool {
         let is_content = match &response.body.kind {
             Kind::Bytes(bytes) => bytes.len() as u64 >= self.bytes_min,
-            Kind::Stream(_) | Kind::Incoming(_) | Kind::Limited(_) => true,
+            Kind::Stream(..) | Kind::Incoming(_) | Kind::Limited(_) => true,
             _ => false,
         };
         let status = response.status();
@@ -170,6 +170,6 @@ fn recoded(response: Response, body: Body, coding: Coding) -> Response {
         let _ = fields.push(name, &weak);
     }
     let head = Head::Fields { status: response.status(), fields };
-    Response { head, body, explanation: None, close: response.close }
+    Response { head, body, explanation: None, close: response.close, reason: response.reason }
         .with_known("Content-Encoding", coding.name())
 }

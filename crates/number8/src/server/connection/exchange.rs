@@ -412,9 +412,10 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             (
                 _,
-                kind @ (Kind::Stream(_) | Kind::Incoming(_) | Kind::Limited(_) | Kind::Session(_)),
+                kind @ (Kind::Stream(..) | Kind::Incoming(_) | Kind::Limited(_) | Kind::Session(_)),
             ) => {
-                let until_close = send == SendBody::Plain;
+                let until_close =
+                    send == SendBody::Plain && !matches!(kind, Kind::Stream(_, Some(_)));
                 let making = Making::Content { body: Body { kind }, status, bytes, until_close };
                 let app = Arc::clone(app);
                 return self.begin(Exchange { app, since, making, feed, input_ended: false });

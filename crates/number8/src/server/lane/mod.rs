@@ -48,7 +48,54 @@ pub struct LaneOptions {
     /// How long a call may take that was promised not to wait ([`inline`](crate::inline)); a longer one is logged and
     /// counted. Default 10 ms.
     pub inline_max: Duration,
+    /// What is done around jobs. Default nothing.
+    pub around: Option<Around>,
 }
+
+impl LaneOptions {
+    /// Where jobs run in groups, one more thread sees to it that the results of the first ones do not wait for the others.
+    fn all_threads_max(&self) -> usize {
+        self.threads_max + usize::from(self.around.is_some())
+    }
+}
+
+/// Called with jobs to run, up to [`AROUND_JOBS_MAX`] of them: what they all need is had once for all, such as the lock
+/// of an interpreter.
+///
+/// ```
+/// use number8::server::{Around, LaneOptions};
+/// use number8::server::lane::Lane;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let around = Around::new(|jobs| {
+///     // Have it, run them, give it back.
+///     jobs();
+/// });
+/// let lane = Lane::new(LaneOptions { around: Some(around), ..LaneOptions::default() });
+/// assert_eq!(lane.submit(|| 1 + 1).unwrap().await.unwrap(), 2);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Around(Arc<AroundFn>);
+
+type AroundFn = dyn Fn(&mut dyn FnMut()) + Send + Sync;
+
+impl Around {
+    /// Calls `function` with what runs the jobs, which it has to call once.
+    pub fn new(function: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(function))
+    }
+}
+
+impl fmt::Debug for Around {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Around")
+    }
+}
+
+/// The most jobs that run in one call of an [`Around`]: others may wait for what it has.
+pub const AROUND_JOBS_MAX: usize = 16;
 
 impl Default for LaneOptions {
     fn default() -> Self {
@@ -58,6 +105,7 @@ impl Default for LaneOptions {
             idle: Duration::from_secs(10),
             patience: Duration::from_millis(1),
             inline_max: Duration::from_millis(10),
+            around: None,
         }
     }
 }
@@ -222,9 +270,9 @@ enum Duty {
 }
 
 impl State {
-    fn duty(&self, patience: Duration) -> Duty {
+    fn duty(&self, options: &LaneOptions) -> Duty {
         let waiting = !self.queue.is_empty();
-        if waiting && (self.working == 0 || self.oldest_is_due(patience)) {
+        if waiting && (self.working == 0 || self.needs_another(options)) {
             Duty::Work
         } else if (waiting || !self.finished.is_empty()) && self.watcher.is_none() {
             Duty::Watch
@@ -233,6 +281,11 @@ impl State {
         } else {
             Duty::Rest
         }
+    }
+
+    /// Whether one more thread is to work.
+    fn needs_another(&self, options: &LaneOptions) -> bool {
+        self.working < options.threads_max && self.oldest_is_due(options.patience)
     }
 
     fn oldest_is_due(&self, patience: Duration) -> bool {
@@ -244,8 +297,10 @@ impl State {
     }
 
     /// When there is something to do for the watcher, at the latest.
-    fn next_look(&self, patience: Duration) -> Duration {
-        let oldest = self.queue.front().map(|entry| entry.since);
+    fn next_look(&self, options: &LaneOptions) -> Duration {
+        let patience = options.patience;
+        let may_work = self.working < options.threads_max;
+        let oldest = self.queue.front().filter(|_| may_work).map(|entry| entry.since);
         let first = oldest.into_iter().chain(self.finished_since).min();
         patience.saturating_sub(first.map_or(Duration::ZERO, |since| since.elapsed()))
     }
@@ -280,7 +335,7 @@ impl Shared {
         let thread = state.idle.pop().or_else(|| state.watcher.take());
         if thread.is_some() {
             state.called += 1;
-        } else if state.threads < self.options.threads_max {
+        } else if state.threads < self.options.all_threads_max() {
             let shared = self.clone();
             let name = format!("number8-lane-{}", state.started);
             thread::Builder::new().name(name).spawn(move || shared.run())?;
@@ -298,7 +353,7 @@ impl Shared {
         let mut state = self.lock();
         state.called -= 1;
         loop {
-            state = match state.duty(self.options.patience) {
+            state = match state.duty(&self.options) {
                 Duty::Work => self.work(state),
                 Duty::Watch => self.watch(state, &me),
                 Duty::Rest => match self.rest(state, &me) {
@@ -325,32 +380,66 @@ impl Shared {
     fn work<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.working += 1;
         loop {
-            let observed = state.watcher.is_some() || state.called > 0;
-            if !state.finished.is_empty()
-                && (state.queue.is_empty()
-                    || !observed
-                    || state.finished.len() >= REPORT_JOBS_MAX
-                    || state.report_is_due(self.options.patience))
-            {
+            if self.should_report(&state) {
                 state = self.report(state);
                 continue;
             }
-            let Some(entry) = state.queue.pop_front() else { break };
-            // This job may be slow. Without a new thread the others have to wait.
-            let called = self.call_thread(&mut state).unwrap_or(None);
-            drop(state);
-            if let Some(thread) = called {
-                thread.notify_one();
+            if state.queue.is_empty() {
+                break;
             }
-            let wake = entry.task.run();
-            drop(entry);
-            state = self.lock();
-            if let Some(wake) = wake {
-                state.finished.push(wake);
-                state.finished_since.get_or_insert_with(Instant::now);
-            }
+            state = match &self.options.around {
+                None => self.run_next(state),
+                Some(around) => {
+                    drop(state);
+                    (around.0)(&mut || self.run_some());
+                    self.lock()
+                }
+            };
         }
         state.working -= 1;
+        state
+    }
+
+    fn should_report(&self, state: &State) -> bool {
+        let observed = state.watcher.is_some() || state.called > 0;
+        !state.finished.is_empty()
+            && (state.queue.is_empty()
+                || !observed
+                || state.finished.len() >= REPORT_JOBS_MAX
+                || state.report_is_due(self.options.patience))
+    }
+
+    /// Runs jobs until none waits, something is to be reported, or others may want what is had around them.
+    fn run_some(self: &Arc<Self>) {
+        let mut state = self.lock();
+        for _ in 0..AROUND_JOBS_MAX {
+            // Another thread may have taken what was there.
+            if state.queue.is_empty() || self.should_report(&state) {
+                break;
+            }
+            state = self.run_next(state);
+        }
+    }
+
+    /// Runs the oldest job that waits; there is one.
+    fn run_next<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        let Some(entry) = state.queue.pop_front() else { return state };
+        // This job may be slow. Without a new thread the others have to wait.
+        let called = self.call_thread(&mut state).unwrap_or(None);
+        drop(state);
+        if let Some(thread) = called {
+            thread.notify_one();
+        }
+        let wake = entry.task.run();
+        drop(entry);
+        state = self.lock();
+        if let Some(wake) = wake {
+            state.finished.push(wake);
+            state.finished_since.get_or_insert_with(Instant::now);
+        }
         state
     }
 
@@ -366,7 +455,7 @@ impl Shared {
         loop {
             if state.report_is_due(patience) {
                 state = self.report(state);
-            } else if state.oldest_is_due(patience) {
+            } else if state.needs_another(&self.options) {
                 break;
             } else {
                 if state.submitted != seen || !state.queue.is_empty() || !state.finished.is_empty()
@@ -376,7 +465,7 @@ impl Shared {
                     break;
                 }
                 quiet += 1;
-                let left = state.next_look(patience);
+                let left = state.next_look(&self.options);
                 state = self.wait(me, state, left);
             }
             if !state.is_watched_by(me) {

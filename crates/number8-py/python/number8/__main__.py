@@ -1,0 +1,17 @@
+"""The number8 command: ``python -m number8`` and the script that pip installs are the same."""
+
+import signal
+import sys
+
+from number8 import _native
+
+
+def main() -> int:
+    """Runs the command with the arguments of this process; returns its exit code."""
+    # Signals are the command's from here on; without it Python's own handlers would only note them.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return _native.run(["number8", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

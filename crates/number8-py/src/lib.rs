@@ -1,0 +1,15 @@
+//! The compiled part of the Python package `number8`: it lends the command and the library to Python. It holds no HTTP.
+//!
+//! Each module registers what Python sees of it.
+
+mod command;
+
+use pyo3::prelude::*;
+
+/// What `import number8._native` finds.
+#[pymodule]
+#[pyo3(name = "_native")]
+fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    command::register(module)
+}
