@@ -38,7 +38,6 @@ pub struct Caller {
     /// The host that the client asked for, where a proxy that is trusted tells another than Host.
     pub host: Option<Box<str>>,
     /// Whether what the client is known by still counts, where that may end before what the request has begun.
-    #[cfg_attr(not(feature = "repl"), allow(dead_code, reason = "what outlives its request asks"))]
     pub(crate) standing: Option<Standing>,
 }
 

@@ -7,8 +7,12 @@ use number8::accounts::Accounts;
 use number8::layers::auth::{Auth, AuthLimits};
 use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, SessionLimits, Sessions};
+use number8::server::memory::End;
 use number8::testing::TestServer;
-use number8::{Answer, App, Call, Handler, Response};
+use number8::{Answer, App, Call, Events, Handler, Response, Runner};
+use tokio::time::timeout;
+
+use crate::serving::PATIENCE;
 
 /// `joe:pw`, as it is sent.
 const JOE: &str = "Authorization: Basic am9lOnB3\r\n";
@@ -36,7 +40,8 @@ fn accounts(password: &str) -> Accounts {
 fn app(accounts: Accounts, sessions: &Sessions) -> App {
     let limits = AuthLimits { failures_free: 2, ..AuthLimits::default() };
     let auth = Auth::with_limits(accounts, limits, |_| {}).login(Login::new(sessions.clone()));
-    let rules = [Rule::user("joe", "/", Rights::RUN), Rule::user("ann", "/", Rights::RUN)];
+    let rights = Rights::RUN | Rights::READ;
+    let rules = [Rule::user("joe", "/", rights), Rule::user("ann", "/", rights)];
     let rules: Result<Vec<_>, _> = rules.into_iter().collect();
     App::new()
         .access(Access::new(rules.unwrap()))
@@ -143,6 +148,76 @@ async fn a5_every_session_of_a_user_ends_at_once() {
         (0, 1, 0)
     );
     assert_eq!(ask(&server, "GET /lamp", &four, "").await.status(), 401);
+}
+
+/// How a session ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ending {
+    Logout,
+    All,
+    Unused,
+    /// Joe logs in elsewhere, and may have one session.
+    GivesWay,
+}
+
+#[tokio::test]
+async fn a5_wish_30_a_stream_ends_with_the_session_that_opened_it() {
+    for ending in [Ending::Logout, Ending::All, Ending::Unused, Ending::GivesWay] {
+        let idle = if ending == Ending::Unused { 500 } else { 60_000 };
+        let sessions = Sessions::with_limits(SessionLimits {
+            idle: Duration::from_millis(idle),
+            sessions_per_user_max: if ending == Ending::GivesWay { 1 } else { 2 },
+            ..SessionLimits::default()
+        });
+        let (sessions, events) = (sessions.unwrap(), Events::new().heartbeat(None));
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(accounts("pw"), &sessions)
+            .mount("/events", events.clone())
+            .mount("/run", Runner::new(folder.path()).unwrap());
+        let server = app.test();
+        let cookie = session(&server).await;
+        let listen = async |path: &str, fields: &str| {
+            let client = server.connect();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+            client.write_all(request.as_bytes()).await.unwrap();
+            let told = read(&client, "\r\n\r\n").await;
+            assert!(told.starts_with("HTTP/1.1 200 OK\r\n"), "{told}");
+            client
+        };
+        let with_session = [listen("/events", &cookie).await, listen("/run/events", &cookie).await];
+        let without = listen("/events", JOE).await;
+        events.dispatch("before");
+        read(&with_session[0], "data: before\n").await;
+        let fields = format!("{OURS}{cookie}");
+        match ending {
+            Ending::Logout => drop(ask(&server, "POST /.number8/logout", &fields, "").await),
+            Ending::All => assert_eq!(sessions.end_all_of("joe"), 1),
+            Ending::Unused => {}
+            Ending::GivesWay => drop(session(&server).await),
+        }
+        if ending != Ending::Unused {
+            events.dispatch("after");
+        }
+        for client in &with_session {
+            let rest = timeout(PATIENCE, client.read_to_end()).await.expect("it ends").unwrap();
+            assert!(rest.ends_with(b"0\r\n\r\n"), "{ending:?}: it ends as it should");
+            assert!(!String::from_utf8_lossy(&rest).contains("after"), "{ending:?}");
+        }
+        assert_eq!(ask(&server, "GET /lamp", &cookie, "").await.status(), 401);
+        events.dispatch("for the other");
+        read(&without, "data: for the other\n").await;
+    }
+}
+
+/// Reads up to there.
+async fn read(client: &End, until: &str) -> String {
+    let (mut text, mut buffer) = (String::new(), [0; 1024]);
+    while !text.contains(until) {
+        let count = timeout(PATIENCE, client.read(&mut buffer)).await.expect("it comes").unwrap();
+        assert_ne!(count, 0, "{text} is all");
+        text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+    }
+    text
 }
 
 #[tokio::test]

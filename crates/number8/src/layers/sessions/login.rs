@@ -18,6 +18,7 @@ use crate::layer::{Before, Waited};
 use crate::layers::auth::checker::{Asked, Checker, Verdict};
 use crate::layers::auth::credentials::Credentials;
 use crate::response::Response;
+use crate::standing::Standing;
 
 /// Logging in by a page, beside Basic: give it to [`Auth::login`](crate::layers::auth::Auth::login).
 ///
@@ -103,7 +104,7 @@ impl Login {
         }
         let id = session_id(call.head);
         let found = id.and_then(|id| Some((id, self.sessions.find(id)?)));
-        let Some((id, (user, stamp))) = found else {
+        let Some((id, session)) = found else {
             return is_logout.then(|| self.log_out(call, None));
         };
         let token = self.sessions.form_token(id);
@@ -112,12 +113,11 @@ impl Login {
             return Some(Before::Answer(Response::error(403, why)));
         }
         if is_logout {
-            return Some(self.log_out(call, Some((id, &user))));
+            return Some(self.log_out(call, Some((id, &session.user))));
         }
+        let (user, stamp) = (Arc::clone(&session.user), session.stamp);
         call.caller.form_token = Some(token.into());
-        if call.head.has(Known::Upgrade) {
-            call.caller.standing = Some(self.sessions.standing(id));
-        }
+        call.caller.standing = Some(Standing::new(session));
         if checker.is_look_due() {
             let (checker, lane) = (Arc::clone(checker), call.lane.clone());
             return Some(Before::wait(async move {
@@ -168,7 +168,7 @@ impl Login {
             Method::Get | Method::Head => {
                 let to = query_value(call.head, b"to").unwrap_or_default();
                 let user = session_id(call.head).and_then(|id| self.sessions.find(id));
-                let user = user.as_ref().map(|(user, _)| &**user);
+                let user = user.as_ref().map(|session| &*session.user);
                 Before::Answer(self.show(200, &Typed { to, ..Typed::default() }, None, user))
             }
             Method::Post => {

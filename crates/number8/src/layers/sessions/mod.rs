@@ -23,11 +23,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use self::login::{Login, LoginPage};
 
-use self::table::Table;
+use self::table::{Session, Table};
 use crate::accounts::{AccountError, Key, Mac};
 use crate::server::clock;
 use crate::server::worker::lock;
-use crate::standing::{Look, Standing};
 
 /// The sessions of a server. A clone is the same sessions: an app that takes the place of another one keeps them so.
 ///
@@ -119,21 +118,9 @@ impl Sessions {
         Ok(id)
     }
 
-    /// The user of a session that has not ended, and their stamp; it counts as used now.
-    fn find(&self, id: &[u8]) -> Option<(Arc<str>, Mac)> {
+    /// A session that has not ended; it counts as used now.
+    fn find(&self, id: &[u8]) -> Option<Arc<Session>> {
         lock(&self.0.table).find(&self.mac(id), clock::monotonic_ms())
-    }
-
-    /// Whether a session goes on, for what it has opened.
-    fn standing(&self, id: &[u8]) -> Standing {
-        let (sessions, id) = (self.clone(), self.mac(id));
-        Standing::new(move |look| {
-            let (mut table, now_ms) = (lock(&sessions.0.table), clock::monotonic_ms());
-            match look {
-                Look::Use => table.find(&id, now_ms).is_some(),
-                Look::Glance => table.has(&id, now_ms),
-            }
-        })
     }
 
     fn end(&self, id: &[u8]) {

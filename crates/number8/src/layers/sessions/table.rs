@@ -2,27 +2,85 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::SessionLimits;
 use crate::accounts::Mac;
-use crate::server::clock::millis;
+use crate::server::clock::{self, millis};
+use crate::standing::{Lasting, Look};
 
 pub(super) struct Table {
-    by_id: HashMap<Mac, Entry>,
+    by_id: HashMap<Mac, Kept>,
     limits: SessionLimits,
 }
 
-struct Entry {
-    user: Arc<str>,
-    stamp: Mac,
-    begun_ms: u64,
-    used_ms: u64,
+/// The place of a session in the table: where it goes, the session ends, whatever the reason.
+struct Kept(Arc<Session>);
+
+/// A session, for the table and for what it has opened.
+pub(super) struct Session {
+    pub(super) user: Arc<str>,
+    pub(super) stamp: Mac,
+    /// When it is over, however much it is used.
+    until_ms: u64,
+    idle_ms: u64,
+    used_ms: AtomicU64,
+    is_ended: AtomicBool,
+    ended: Notify,
 }
 
-impl Entry {
-    fn is_over(&self, limits: &SessionLimits, now_ms: u64) -> bool {
-        now_ms >= self.used_ms.saturating_add(millis(limits.idle))
-            || now_ms >= self.begun_ms.saturating_add(millis(limits.life))
+impl Session {
+    fn new(user: Arc<str>, stamp: Mac, limits: &SessionLimits, now_ms: u64) -> Self {
+        Self {
+            user,
+            stamp,
+            until_ms: now_ms.saturating_add(millis(limits.life)),
+            idle_ms: millis(limits.idle),
+            used_ms: AtomicU64::new(now_ms),
+            is_ended: AtomicBool::new(false),
+            ended: Notify::new(),
+        }
+    }
+
+    fn used_ms(&self) -> u64 {
+        self.used_ms.load(Ordering::Relaxed)
+    }
+
+    fn is_over(&self, now_ms: u64) -> bool {
+        self.left_ms(now_ms) == 0
+    }
+
+    /// For how long it goes on where nobody uses or ends it.
+    fn left_ms(&self, now_ms: u64) -> u64 {
+        let until_ms = self.used_ms().saturating_add(self.idle_ms).min(self.until_ms);
+        until_ms.saturating_sub(now_ms)
+    }
+}
+
+impl Lasting for Session {
+    fn lasts(&self, look: Look) -> Option<Duration> {
+        let now_ms = clock::monotonic_ms();
+        if self.is_ended.load(Ordering::Acquire) || self.is_over(now_ms) {
+            return None;
+        }
+        if look == Look::Use {
+            self.used_ms.fetch_max(now_ms, Ordering::Relaxed);
+        }
+        Some(Duration::from_millis(self.left_ms(now_ms)))
+    }
+
+    fn ended(&self) -> &Notify {
+        &self.ended
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.is_ended.store(true, Ordering::Release);
+        self.0.ended.notify_waiters();
     }
 }
 
@@ -37,30 +95,27 @@ impl Table {
 
     /// Only who has the password of a user begins a session, so none of others has to give way to a guess.
     pub(super) fn begin(&mut self, id: Mac, user: Arc<str>, stamp: Mac, now_ms: u64) {
-        self.by_id.retain(|_, entry| !entry.is_over(&self.limits, now_ms));
-        let own = self.by_id.values().filter(|entry| entry.user == user).count();
+        self.by_id.retain(|_, kept| !kept.0.is_over(now_ms));
+        let own = self.by_id.values().filter(|kept| kept.0.user == user).count();
         if own >= self.limits.sessions_per_user_max.max(1) {
-            self.end_unused_longest(|entry| entry.user == user);
+            self.end_unused_longest(|session| session.user == user);
         }
         if self.by_id.len() >= self.limits.sessions_max.max(1) {
             self.end_unused_longest(|_| true);
         }
-        self.by_id.insert(id, Entry { user, stamp, begun_ms: now_ms, used_ms: now_ms });
+        let session = Session::new(user, stamp, &self.limits, now_ms);
+        self.by_id.insert(id, Kept(Arc::new(session)));
     }
 
-    pub(super) fn find(&mut self, id: &Mac, now_ms: u64) -> Option<(Arc<str>, Mac)> {
-        let entry = self.by_id.get_mut(id)?;
-        if entry.is_over(&self.limits, now_ms) {
+    /// A session that goes on; it counts as used.
+    pub(super) fn find(&mut self, id: &Mac, now_ms: u64) -> Option<Arc<Session>> {
+        let session = &self.by_id.get(id)?.0;
+        if session.is_over(now_ms) {
             self.by_id.remove(id);
             return None;
         }
-        entry.used_ms = now_ms;
-        Some((Arc::clone(&entry.user), entry.stamp))
-    }
-
-    /// Whether it goes on; that it is asked for is no use of it.
-    pub(super) fn has(&self, id: &Mac, now_ms: u64) -> bool {
-        self.by_id.get(id).is_some_and(|entry| !entry.is_over(&self.limits, now_ms))
+        session.used_ms.fetch_max(now_ms, Ordering::Relaxed);
+        Some(Arc::clone(session))
     }
 
     pub(super) fn end(&mut self, id: &Mac) {
@@ -69,13 +124,13 @@ impl Table {
 
     pub(super) fn end_all_of(&mut self, user: &str) -> usize {
         let before = self.by_id.len();
-        self.by_id.retain(|_, entry| *entry.user != *user);
+        self.by_id.retain(|_, kept| *kept.0.user != *user);
         before - self.by_id.len()
     }
 
-    fn end_unused_longest(&mut self, among: impl Fn(&Entry) -> bool) {
-        let among = self.by_id.iter().filter(|(_, entry)| among(entry));
-        if let Some(id) = among.min_by_key(|(_, entry)| entry.used_ms).map(|(id, _)| *id) {
+    fn end_unused_longest(&mut self, among: impl Fn(&Session) -> bool) {
+        let among = self.by_id.iter().filter(|(_, kept)| among(&kept.0));
+        if let Some(id) = among.min_by_key(|(_, kept)| kept.0.used_ms()).map(|(id, _)| *id) {
             self.by_id.remove(&id);
         }
     }

@@ -1,10 +1,7 @@
 //! A terminal as a page shows it: its bytes in binary frames, all else as JSON in texts.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::terminal::{Ended, Seat, Told};
 use crate::children::{Exit, Size};
@@ -23,15 +20,15 @@ pub(super) async fn talk(
     tokio::select! {
         _gone = show(&sender, &seat) => CloseCode::NORMAL,
         _gone = hear(receiver, &seat, &lane, standing.as_ref()) => CloseCode::NORMAL,
-        () = over(standing.as_ref()) => CloseCode::POLICY,
+        () = over(standing.clone()) => CloseCode::POLICY,
     }
 }
 
 /// Waits until the session has ended that it was opened in, if it was in one.
-async fn over(standing: Option<&Standing>) {
-    let Some(standing) = standing else { return std::future::pending().await };
-    while standing.lasts(Look::Glance) {
-        sleep(LOOK_EVERY).await;
+async fn over(standing: Option<Standing>) {
+    match standing {
+        Some(standing) => standing.over().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -113,7 +110,5 @@ fn exit(ended: Ended) -> Value {
     }
 }
 
-/// How long a terminal may be seen after a logout.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// More columns or rows than any screen has.
 const SIZE_MAX: u16 = 2000;

@@ -32,6 +32,8 @@ pub enum Closed {
     WriteTimeout,
     /// The client took what is sent to many so slowly that what comes next is not kept any more.
     Behind,
+    /// The session ended in which a stream was asked for ([`sessions`](crate::layers)).
+    LoggedOut,
     /// Nothing was being answered, and descriptors were short.
     Evicted,
     /// The server stops, and nothing was being answered.
@@ -61,6 +63,7 @@ impl fmt::Display for Closed {
             Self::BodyTimeout => "the content came too slowly",
             Self::WriteTimeout => "the client took no more of the answer",
             Self::Behind => "the client was too slow for what is sent to many",
+            Self::LoggedOut => "the session of its client has ended",
             Self::Evicted => "nothing was being answered, and descriptors are short",
             Self::Stopping => "the server stops",
             Self::Cut => "the server ended before the answer did",

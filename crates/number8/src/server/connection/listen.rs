@@ -5,6 +5,7 @@
 //! waits again. Everything that is rarer goes the way of any other connection.
 
 use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -32,6 +33,9 @@ pub(super) struct Listener {
     sent: usize,
     /// When something was last sent.
     sent_ms: u64,
+    /// Waits for the end of the session in which this was asked for.
+    over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    is_over: bool,
 }
 
 /// Why a listener waits no longer.
@@ -44,6 +48,8 @@ enum Heard {
     Lost,
     /// There will be nothing any more.
     End,
+    /// The session has ended in which this was asked for.
+    Over,
 }
 
 impl<T: Transport + Unpin> Connection<T> {
@@ -66,7 +72,16 @@ impl<T: Transport + Unpin> Connection<T> {
             if send == SendBody::Chunked { Framing::Chunked } else { Framing::UntilClose };
         let Broadcast { first, subscription } = broadcast;
         let own = first.map(|frame| frame.bytes(framing)).unwrap_or_default();
-        let listener = Listener { subscription, framing, own, sent: 0, sent_ms: turn.ms };
+        let over = self.caller.standing.take().map(|standing| Box::pin(standing.over()) as _);
+        let listener = Listener {
+            subscription,
+            framing,
+            own,
+            sent: 0,
+            sent_ms: turn.ms,
+            over,
+            is_over: false,
+        };
         self.phase = Phase::Listen(Box::new(listener));
         Flow::Again
     }
@@ -114,6 +129,10 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             Heard::Blocked => return Ok(Flow::Wait),
             Heard::End => return Ok(self.end_listening(work)),
+            Heard::Over => {
+                self.note(Closed::LoggedOut);
+                return Ok(if self.is_in_between() { self.end_listening(work) } else { Flow::End });
+            }
             Heard::Lost => {
                 self.note(Closed::Behind);
                 self.io.reset_on_drop();
@@ -138,6 +157,10 @@ impl<T: Transport + Unpin> Connection<T> {
     fn hear(&mut self, now_ms: u64, cx: &mut Context<'_>) -> io::Result<Heard> {
         let Phase::Listen(listener) = &mut self.phase else { return Ok(Heard::End) };
         listener.subscription.woken(cx.waker());
+        // SECURITY: before anything else is sent.
+        if listener.is_over(cx) {
+            return Ok(Heard::Over);
+        }
         let mut moved = false;
         let heard = listener.write(&self.io, &mut moved, cx)?;
         if moved {
@@ -174,6 +197,11 @@ impl<T: Transport + Unpin> Connection<T> {
         self.wait_for(Wait::Heartbeat, until.max(turn.ms + 1));
     }
 
+    /// Whether what has gone out is whole frames.
+    fn is_in_between(&self) -> bool {
+        matches!(&self.phase, Phase::Listen(listener) if listener.own.is_empty() && listener.sent == 0)
+    }
+
     /// Ends the answer; the last frame has gone out whole.
     fn end_listening(&mut self, work: &mut Work) -> Flow {
         self.phase = Phase::Flush;
@@ -184,6 +212,16 @@ impl<T: Transport + Unpin> Connection<T> {
 }
 
 impl Listener {
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(over) = &mut self.over
+            && over.as_mut().poll(cx).is_ready()
+        {
+            self.over = None;
+            self.is_over = true;
+        }
+        self.is_over
+    }
+
     /// Writes until there is nothing more, or the client takes no more; tells whether it took something.
     fn write<T: Transport>(
         &mut self,
