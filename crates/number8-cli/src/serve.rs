@@ -334,6 +334,7 @@ impl Steering {
         // Nobody there to read it is no reason not to serve.
         let _ = io::stderr().write_all(greeting.as_bytes());
         notify::ready(&self.status);
+        server::release_start();
         let handle = self.handle.clone();
         let watched = notify::watched(&handle);
         tokio::pin!(watched);

@@ -12,6 +12,7 @@ mod beat;
 pub mod bind;
 pub(crate) mod clock;
 pub(crate) mod connection;
+mod footprint;
 pub mod lane;
 pub mod listener;
 pub mod memory;
@@ -46,6 +47,7 @@ use accept::Host;
 pub use accept::raise_nofile_limit;
 pub use connection::Closed;
 use connection::Connection;
+pub use footprint::release_start;
 use listener::Accepted;
 use worker::{OnClosed, Place, Shared, Stop, Worker};
 
