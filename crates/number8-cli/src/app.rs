@@ -35,7 +35,7 @@ pub(crate) struct Kept {
     /// What runs in the terminal goes on.
     repl: Option<Repl>,
     /// What runs goes on running.
-    runner: Option<Runner>,
+    pub(crate) runner: Option<Runner>,
 }
 
 impl Kept {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use number8::Interpreter;
 
 use crate::problem::Problem;
-use crate::settings::{Origin, Settings};
+use crate::settings::{Origin, Setting, Settings};
 use crate::syntax;
 use crate::units::{parse_duration, parse_size};
 
@@ -32,6 +32,8 @@ pub struct Run {
     pub programs: Option<PathBuf>,
     /// Whether somebody has said where.
     pub must_keep: bool,
+    /// The saved program that runs when the server starts.
+    pub at_start: Option<String>,
     /// What they may not read: files with secrets.
     pub secrets: Vec<PathBuf>,
 }
@@ -39,9 +41,13 @@ pub struct Run {
 impl Run {
     /// Checks the settings about running programs; `None` where none are run.
     pub(crate) fn check(settings: &Settings) -> Result<Option<Self>, Problem> {
-        let Some(run) = settings.get("run") else { return Ok(None) };
-        if run.values.is_empty() || run.values == ["off"] {
-            return Ok(None);
+        let at_start = settings.one("run-at-start", syntax::file_name)?;
+        let is_on = |run: &&Setting| !run.values.is_empty() && run.values != ["off"];
+        if settings.get("run").filter(is_on).is_none() {
+            return match at_start {
+                Some(_) => Err(settings.problem("run-at-start", "this needs --run, or --board")),
+                None => Ok(None),
+            };
         }
         let interpreters = settings
             .list("run", |text| text.parse::<Interpreter>().map_err(|error| error.to_string()))?;
@@ -49,6 +55,11 @@ impl Run {
         let count =
             |text: &str| text.parse::<usize>().map_err(|_| "this is a number from 0".to_owned());
         let memory = settings.one("run-memory", parse_size)?;
+        let programs = settings.one("programs", path)?;
+        if at_start.is_some() && programs.is_none() {
+            let why = "say with --programs where saved programs are";
+            return Err(settings.problem("run-at-start", why));
+        }
         Ok(Some(Self {
             interpreters,
             user: settings.one("run-user", syntax::non_empty)?,
@@ -57,8 +68,9 @@ impl Run {
             output_bytes_max: settings.one("run-output", parse_size)?.unwrap_or(u64::MAX),
             processes_max: settings.one("run-processes", count)?.filter(|count| *count > 0),
             writable: settings.list("run-write", path)?,
-            programs: settings.one("programs", path)?,
+            programs,
             must_keep: settings.get("programs").is_some_and(|set| set.origin != Origin::Default),
+            at_start,
             secrets: settings.secret_files(),
         }))
     }

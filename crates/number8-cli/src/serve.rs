@@ -61,6 +61,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         ports,
         invocation,
         kept,
+        at_start: config.run.as_ref().and_then(|run| run.at_start.clone()),
         status: banner::status(config, &places(&server)),
         is_stopping: false,
     };
@@ -318,6 +319,8 @@ struct Steering {
     ports: Vec<u16>,
     invocation: Invocation,
     kept: Kept,
+    /// The saved program that is run first.
+    at_start: Option<String>,
     /// What is served and where, in a line, for the service manager.
     status: String,
     is_stopping: bool,
@@ -335,6 +338,7 @@ impl Steering {
         let _ = io::stderr().write_all(greeting.as_bytes());
         notify::ready(&self.status);
         server::release_start();
+        self.start_program();
         let handle = self.handle.clone();
         let watched = notify::watched(&handle);
         tokio::pin!(watched);
@@ -348,6 +352,20 @@ impl Steering {
                 () = next(&mut child) => reap(),
             }
         }
+    }
+
+    /// Runs the program that is to run from the start; where it cannot, that is no reason not to serve.
+    fn start_program(&mut self) {
+        let (Some(name), Some(runner)) = (self.at_start.take(), self.kept.runner.clone()) else {
+            return;
+        };
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            if let Err(error) = runner.run_saved(&name, &handle).await {
+                let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+                say(&format!("run-at-start {name}: {}{why}", error.message()));
+            }
+        });
     }
 
     /// The first time gracefully, the second time now.

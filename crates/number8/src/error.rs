@@ -55,6 +55,18 @@ impl Error {
     pub fn status(&self) -> u16 {
         self.status
     }
+
+    /// The sentence that the client may read.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What it is because of, which only the log tells.
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
 }
 
 /// An answer in place of the value.

@@ -523,6 +523,47 @@ fn b19_x3_slow_motion_runs_so_many_lines_a_second() {
     assert!(output.contains("KeyboardInterrupt") && !output.contains("sitecustomize"), "{output}");
 }
 
+#[tokio::test]
+async fn b22_x4_a_saved_program_is_started_without_a_request() {
+    let top = tempfile::tempdir().unwrap();
+    fs::set_permissions(top.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = top.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let without = Runner::new(top.path()).unwrap();
+    let runner = without.clone().programs(&state).unwrap();
+    for (name, content) in [
+        ("hello.sh", &b"echo hello\r\nexit 7\n"[..]),
+        ("first", b"print('py')"),
+        ("long.sh", b"sleep 600"),
+        ("no.rb", b"puts 1"),
+        ("binary.py", b"\xff"),
+    ] {
+        fs::write(state.join("programs").join(name), content).unwrap();
+    }
+    let access = Access::new([Rule::everyone("/run", Rights::RUN).unwrap()]);
+    let server = App::new().access(access).mount("/run", runner.clone()).test();
+    let handle = server.handle();
+    for (name, status) in
+        [("none.sh", 404), ("a/b", 404), (".a", 404), ("no.rb", 422), ("binary.py", 400)]
+    {
+        let error = runner.run_saved(name, &handle).await.unwrap_err();
+        assert_eq!(error.status(), status, "{name}: {error}");
+    }
+    assert_eq!(without.run_saved("hello.sh", &handle).await.unwrap_err().status(), 404);
+    for (name, language, code) in [("hello.sh", "sh", 7), ("first", "py", 0)] {
+        runner.run_saved(name, &handle).await.unwrap();
+        while runner.is_running() {
+            tokio::task::yield_now().await;
+        }
+        let answer = server.get("/run").field("Accept", "application/json").send().await;
+        let state: Value = answer.unwrap().json();
+        let told = (&state["name"], &state["language"], &state["exit"]["code"]);
+        assert_eq!(told, (&json!(name), &json!(language), &json!(code)), "{state}");
+    }
+    runner.run_saved("long.sh", &handle).await.unwrap();
+    assert_eq!(runner.run_saved("hello.sh", &handle).await.unwrap_err().status(), 409);
+}
+
 #[test]
 fn x4_programs_are_saved_by_name_and_earlier_ones_are_remembered() {
     let board = Board::with(|runner, top| {

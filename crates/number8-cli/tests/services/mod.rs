@@ -222,7 +222,8 @@ fn o5_a_board_may_more_and_has_a_password_of_its_own() {
     let folder = sandbox();
     let etc = folder.path().join("root/etc");
     let install = || {
-        let installed = service(folder.path(), &["install", "board", "site", "--port", "80"]);
+        let options = ["install", "board", "site", "--port", "80", "--run-at-start", "blink.py"];
+        let installed = service(folder.path(), &options);
         assert!(installed.status.success(), "{installed:?}");
         stdout(&installed).to_owned()
     };
@@ -237,6 +238,8 @@ fn o5_a_board_may_more_and_has_a_password_of_its_own() {
     rated_below("50", &unit);
     let text = fs::read_to_string(&unit).unwrap();
     assert!(text.contains("LoadCredential=users:/etc/number8/number8.users\n"), "{text}");
+    // Row B22.
+    assert!(text.contains(" --run-at-start blink.py "), "{text}");
     assert!(!text.contains(password), "everybody may read a unit");
 
     // Only root may read them, and they are the ones that were told.

@@ -229,6 +229,8 @@ fn x2_run_options_have_an_effect() {
         (&["--run", "sh=sh", "--run-processes", "x"], "this is a number from 0"),
         (&["--run", "sh=sh", "--run-user", "no-such-user-here"], "programs cannot be run"),
         (&["--run", "sh=sh", "-a", "joe:pw@/:rw"], "nobody has the right run"),
+        (&["--run", "off", "--run-at-start", "a.sh"], "this needs --run, or --board"),
+        (&["--run", "sh=sh", "--run-at-start", "a/b"], "write the name of a file"),
         (
             &["--run", "sh=sh", "--programs", "outside.txt"],
             "programs cannot be kept in outside.txt",
@@ -240,6 +242,38 @@ fn x2_run_options_have_an_effect() {
         let line = crate::complaint(&output);
         assert!(line.contains(want), "{arguments:?}: {line}");
     }
+}
+
+#[test]
+fn b22_x4_a_saved_program_runs_from_the_start() {
+    let folder = sandbox();
+    let kept = folder.path().join("kept/programs");
+    fs::create_dir_all(&kept).unwrap();
+    fs::write(kept.join("hello.sh"), "echo hello; exit 3\n").unwrap();
+    let start = |name: &str| {
+        let options = ["--run", "sh=sh", "--programs", "kept", "--run-at-start", name];
+        let (served, password) = board(folder.path(), &options);
+        let own = format!("{}{OURS}", log_in(&served, &password));
+        (served, own)
+    };
+    let (served, own) = start("hello.sh");
+    let mut state = String::new();
+    super::until("the program has ended", || {
+        state = json(&served, "GET /.number8/run", &own, "");
+        state.contains("\"ended\"")
+    });
+    for want in ["\"name\":\"hello.sh\"", "\"language\":\"sh\"", "\"exit\":{\"code\":3}"] {
+        assert!(state.contains(want), "{want}: {state}");
+    }
+    assert!(json(&served, "GET /.number8/run/output", &own, "").ends_with("hello\n"));
+    // It is run once: not again by a reload.
+    served.signal(Signal::HUP);
+    served.message("loaded again");
+    assert!(json(&served, "GET /.number8/run", &own, "").contains("\"id\":1,"), "{state}");
+    // That there is none such is no reason not to serve.
+    let (served, own) = start("none.sh");
+    served.message("run-at-start none.sh: no program of that name is saved");
+    assert!(json(&served, "GET /.number8/run", &own, "").ends_with("{\"state\":\"idle\"}"));
 }
 
 #[test]

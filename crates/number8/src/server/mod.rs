@@ -13,6 +13,7 @@ pub mod bind;
 pub(crate) mod clock;
 pub(crate) mod connection;
 mod footprint;
+mod handle;
 pub mod lane;
 pub mod listener;
 pub mod memory;
@@ -36,6 +37,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use bind::{Bind, BindError, ParseBindError, bind, inherited};
+pub use handle::Handle;
 pub use lane::{Around, LaneOptions};
 pub use listener::{Listener, LocalAddr};
 pub use number8_proto::Limits as HttpLimits;
@@ -65,68 +67,6 @@ pub struct Server {
     shared: Arc<Shared>,
     listeners: Vec<Listener>,
     on_warning: fn(&str),
-}
-
-/// A way to steer a server from elsewhere: any thread, any task, a handler.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    shared: Arc<Shared>,
-}
-
-impl Handle {
-    /// Stops gracefully: no new connections, idle ones close, requests are answered within
-    /// [`Options::grace`].
-    pub fn shutdown(&self) {
-        self.shared.set_stop(Stop::Gracefully);
-    }
-
-    /// Stops at once: what is not sent is not sent.
-    pub fn shutdown_now(&self) {
-        self.shared.set_stop(Stop::Now);
-    }
-
-    /// Serves another app from the next request on; handlers that have begun go on.
-    ///
-    /// # Errors
-    /// The app has a mistake ([`App::check`]); the old one goes on.
-    pub fn replace(&self, app: App) -> Result<(), RouteError> {
-        app.check()?;
-        self.shared.replace_app(app);
-        Ok(())
-    }
-
-    /// The app that is served now.
-    #[must_use]
-    pub fn app(&self) -> Arc<App> {
-        self.shared.app()
-    }
-
-    /// Connections that are open.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        self.shared.connections()
-    }
-
-    /// Bytes that connections hold while they wait: parts of requests, and answers that clients have not
-    /// taken yet ([`Limits::buffered_bytes_max`]).
-    #[must_use]
-    pub fn buffered(&self) -> usize {
-        self.shared.buffered()
-    }
-
-    /// Calls of [`inline`](crate::inline) functions that took longer than [`LaneOptions::inline_max`] since the server was
-    /// made: other connections had to wait for each of them. The log has their routes.
-    #[must_use]
-    pub fn slow_inline_calls(&self) -> u64 {
-        self.shared.lane.slow_inline_calls()
-    }
-
-    /// How long ago the slowest worker came round to looking at its connections; zero where none has any. Half a
-    /// second is usual; a minute means that something which should not wait holds up that thread.
-    #[must_use]
-    pub fn stalled(&self) -> Duration {
-        self.shared.beats.slowest()
-    }
 }
 
 /// The port of an address that names none.

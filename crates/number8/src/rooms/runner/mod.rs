@@ -2,7 +2,7 @@
 //!
 //! A request that brings a program goes through these steps:
 //!
-//! 1. `posted` reads it, `hub` gives it the one place (409 where it is taken), and `attend::start` writes it to a folder of its own
+//! 1. `posted` reads it, `launch` takes the one place for it in the `hub` (409 where it is taken), writes it to a folder of its own
 //!    and starts it, on the lane.
 //! 2. A task, `attend`, sees it to its end: output, lines and input go to and fro, limits and orders end it.
 //! 3. What is known is in the `hub`, for those who ask, and goes to listeners as events.
@@ -11,6 +11,7 @@ mod answer;
 mod attend;
 mod hub;
 mod interpreter;
+mod launch;
 mod library;
 mod lines;
 mod output;
@@ -26,7 +27,6 @@ use std::time::Duration;
 
 use number8_proto::http1::{Head, Method};
 use number8_proto::uri::Query;
-use tokio::sync::oneshot;
 
 use crate::access::Rights;
 use crate::app::{not_allowed, options};
@@ -37,13 +37,10 @@ use crate::error::Error;
 use crate::handler::{Answer, Call, Handler};
 use crate::response::{Response, busy};
 use crate::results::IntoResponse;
-use crate::server::lane::Lane;
 use answer::{Place, read_all};
-use attend::{Attended, start};
 use hub::{Hub, NotNow, Order};
 pub use interpreter::{Interpreter, InterpreterError};
 use library::Library;
-use lines::Lines;
 use posted::Posted;
 use settings::Settings;
 
@@ -295,56 +292,6 @@ impl Runner {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Starts what a request has brought, if the place is free.
-    async fn run(self, posted: Posted, lane: Lane) -> Result<(), Error> {
-        let Some(interpreter) = self.settings.interpreter(posted.language.as_deref()).cloned()
-        else {
-            let known: Vec<&str> =
-                self.settings.interpreters.iter().map(Interpreter::language).collect();
-            let why = format!("no interpreter for that language; there are: {}", known.join(", "));
-            return Err(Error::new(422, why));
-        };
-        let reserved = self.hub.reserve(&self.settings, &posted, interpreter.language());
-        let Some((slot, past, orders, waiting)) = reserved else {
-            return Err(Error::new(409, "a program runs; stop it first, or wait for its end"));
-        };
-        let (started, wait_for_start) = oneshot::channel();
-        let settings = Arc::clone(&self.settings);
-        // A task of its own: a client that leaves does not leave half a program.
-        tokio::spawn(async move {
-            let lines = Lines::new(u32::try_from(past.code.lines().count()).unwrap_or(u32::MAX));
-            let pace = posted.pace;
-            let (of_start, by) = (Arc::clone(&settings), interpreter.clone());
-            let job = lane.submit(move || start(&of_start, &by, &past, pace));
-            let child = match job {
-                Ok(job) => match job.await {
-                    Ok(Ok((child, file))) => child.watch().map(|child| (child, file)),
-                    Ok(Err(error)) => Err(error),
-                    Err(panicked) => Err(io::Error::other(panicked)),
-                },
-                Err(full) => Err(io::Error::new(io::ErrorKind::WouldBlock, full)),
-            };
-            match child {
-                Ok((child, file)) => {
-                    slot.begin(&settings, file);
-                    let _ = started.send(Ok(()));
-                    let attended =
-                        Attended { slot, settings, interpreter, orders, waiting, lines, lane };
-                    attended.attend(child).await;
-                }
-                Err(error) => {
-                    slot.give_up();
-                    let _ = started.send(Err((error, interpreter)));
-                }
-            }
-        });
-        match wait_for_start.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err((error, interpreter))) => Err(not_started(error, &interpreter)),
-            Err(_) => Err(Error::new(503, "the server stops")),
-        }
-    }
-
     fn start(self, call: Call<'_>, place: Place) -> Answer {
         let query = call.head.query().unwrap_or_default().to_vec();
         let is_form = match Posted::is_form(call.head) {
@@ -480,20 +427,6 @@ impl Handler for Runner {
 
     fn allow(&self) -> &str {
         "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-    }
-}
-
-fn not_started(error: io::Error, interpreter: &Interpreter) -> Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            let why = format!("the interpreter was not found on the server: {interpreter}");
-            Error::new(501, why).because(error)
-        }
-        io::ErrorKind::WouldBlock => Error::new(503, "too much else is to be done").because(error),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::new(507, "the disk is full").because(error)
-        }
-        _ => Error::new(500, "the program could not be started").because(error),
     }
 }
 

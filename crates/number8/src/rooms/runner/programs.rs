@@ -34,14 +34,8 @@ pub(super) fn answer(runner: &Runner, call: Call<'_>) -> Result<Answer, Error> {
             _ => past(runner, rest.strip_prefix(b"history/").unwrap_or_default()).map(Answer::from),
         };
     }
-    let Some(name) = Name::new(&rest) else {
-        let why =
-            "a program's name is 1 to 100 bytes without a slash, and does not begin with a dot";
-        return Err(Error::new(404, why));
-    };
-    let library = runner.settings.library.clone();
-    let library =
-        library.ok_or_else(|| Error::new(404, "this server has no folder for programs"))?;
+    let name = Name::new(&rest).ok_or_else(no_name)?;
+    let library = runner.settings.library.clone().ok_or_else(no_library)?;
     Ok(match method {
         Method::Options => options(READ_WRITE).into(),
         Method::Put => save(runner, library, name, call),
@@ -167,7 +161,16 @@ fn on_lane(
     })
 }
 
-fn no_such() -> Error {
+pub(super) fn no_name() -> Error {
+    let why = "a program's name is 1 to 100 bytes without a slash, and does not begin with a dot";
+    Error::new(404, why)
+}
+
+pub(super) fn no_library() -> Error {
+    Error::new(404, "this server has no folder for programs")
+}
+
+pub(super) fn no_such() -> Error {
     Error::new(404, "no program of that name is saved")
 }
 

@@ -1,0 +1,351 @@
+//! The options themselves, under the headings of the help.
+
+use super::Kind::{List, Names, Number, OptionalText, Pairs, Size, Text};
+use super::{Opt, Section};
+
+const PATH: Opt = Opt {
+    is_positional: true,
+    ..Opt::new("path", Text, "PATH", "The folder or the one file to serve")
+        .computed("./public if there is one, else the current folder if a person typed the command")
+};
+
+/// The sections of the help.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        heading: "What is served",
+        options: &[
+            PATH,
+            Opt::new(
+                "mount",
+                Pairs("="),
+                "/URL=DIR",
+                "Serve another folder under a path; can be repeated",
+            ),
+            Opt::new(
+                "index",
+                Names,
+                "NAME",
+                "File that stands for its folder; can be repeated, the first found is taken",
+            )
+            .default("index.html"),
+            Opt::new(
+                "spa",
+                OptionalText,
+                "FILE",
+                "Answer a path that does not exist with this file of PATH (index.html)",
+            ),
+            Opt::new(
+                "error-page",
+                Pairs("="),
+                "CODE=FILE",
+                "Send this file with this status (400 to 599); can be repeated",
+            ),
+            Opt::switch("no-listing", "Do not list folders"),
+            Opt::new("max-listing", Number, "COUNT", "Entries on one page of a listing")
+                .default("1000"),
+            Opt::switch("hidden", "Also list and serve names that begin with a dot"),
+            Opt::switch("follow-symlinks", "Follow links that lead out of the folder"),
+            Opt::new("mime", Pairs("="), "EXT=TYPE", "Media type of an extension; can be repeated"),
+            Opt::new("cache-size", Size, "SIZE", "Memory for small files; 0 keeps none")
+                .computed("64MiB, at most 1/16 of the RAM"),
+        ],
+    },
+    Section {
+        heading: "Who may do what",
+        options: &[
+            Opt::new(
+                "allow",
+                Text,
+                "RIGHTS",
+                "What everyone may do: list,read,create,overwrite,delete,move, or ro, up, rw, wo, none",
+            )
+            .computed("ro; with --auth, --auth-file or --token only what those say"),
+            Opt::new(
+                "auth",
+                List,
+                "RULE",
+                "name:password@/path:rights, or @/path:rights for everyone; can be repeated",
+            )
+            .short('a')
+            .secret(),
+            Opt::new(
+                "auth-file",
+                Text,
+                "FILE",
+                "Passwords as htpasswd writes them; read again when the file changes",
+            ),
+            Opt::new(
+                "token",
+                List,
+                "RULE",
+                "name:token@/path:rights, for programs that send a bearer token; can be repeated",
+            )
+            .secret(),
+            Opt::new(
+                "login-failures",
+                Number,
+                "COUNT",
+                "Wrong passwords of one client before it has to wait",
+            )
+            .default("5"),
+            Opt::new("login-remember", Text, "TIME", "How long a right password is remembered")
+                .default("5m"),
+            Opt::new("login-hashes", Number, "COUNT", "Password hashes at once").default("2"),
+            Opt::new("login-waiting", Number, "COUNT", "Requests that may wait for a hash")
+                .default("64"),
+            Opt::switch("no-login-page", "Have browsers ask for the password by themselves"),
+            Opt::new("session-idle", Text, "TIME", "How long a login by the page may go unused")
+                .default("8h"),
+            Opt::new("session-life", Text, "TIME", "How long a login by the page lasts at most")
+                .default("7d"),
+            Opt::new("max-sessions", Number, "COUNT", "Logins by the page at a time")
+                .default("1000"),
+            Opt::new("max-sessions-per-user", Number, "COUNT", "The same, of one user")
+                .default("20"),
+            Opt::switch("allow-all", "Everything with files; the same as --allow rw").short('A'),
+            Opt::switch("insecure", "Let everyone write also from other machines"),
+        ],
+    },
+    Section {
+        heading: "The board",
+        options: &[
+            Opt::switch(
+                "board",
+                "Pages for people: files, and what else is on; the same as number8 board",
+            ),
+            Opt::new(
+                "run",
+                List,
+                "LANG=COMMAND",
+                "Run programs in this language by this command, such as py=python3; can be repeated; off for none",
+            )
+            .computed("none; with --board py=python3 -u, sh=sh and js=node, those that there are"),
+            Opt::new(
+                "run-user",
+                Text,
+                "NAME",
+                "Run them as this user, where number8 runs as root",
+            )
+            .computed("the owner of PATH; nobody where that is root"),
+            Opt::new("run-time", Text, "TIME", "How long a program may run; 0 for as long as it wants")
+                .default("0s"),
+            Opt::new("run-memory", Size, "SIZE", "Memory of a program; 0 for no limit")
+                .computed("half of the RAM, at most 1GiB"),
+            Opt::new("run-output", Size, "SIZE", "What a program may write to its output")
+                .default("64MiB"),
+            Opt::new("run-processes", Number, "COUNT", "Processes of a program; 0 for no limit")
+                .default("64"),
+            Opt::new(
+                "run-write",
+                List,
+                "PATH",
+                "Programs may write here too; can be repeated",
+            ),
+            Opt::new("programs", Text, "DIR", "Keep saved programs, and those that ran, here")
+                .computed("with --board below $STATE_DIRECTORY or ~/.local/state"),
+            Opt::new("run-at-start", Text, "NAME", "Run this saved program when the server starts"),
+            Opt::new(
+                "repl",
+                OptionalText,
+                "COMMAND",
+                "A live terminal for who has the right repl: Python, or this command",
+            ),
+            Opt::new(
+                "webrepl",
+                OptionalText,
+                "ADDR",
+                "Listen there for the WebREPL clients of MicroPython, such as Thonny (:8266)",
+            ),
+            Opt::new(
+                "webrepl-password",
+                Text,
+                "NAME:PASSWORD",
+                "Their password, and the account whose rights they have; PASSWORD may be @FILE or a hash",
+            )
+            .secret(),
+        ],
+    },
+    Section {
+        heading: "Uploads",
+        options: &[
+            Opt::new("max-upload", Size, "SIZE", "The largest upload; 0 for what the disk holds")
+                .default("0"),
+            Opt::new(
+                "overwrite",
+                Text,
+                "POLICY",
+                "Where a name is taken: error, replace, or rename to keep both",
+            )
+            .default("replace"),
+            Opt::new("keep-free", Size, "SIZE", "What stays free on the disk").default("64MiB"),
+            Opt::switch("no-fsync", "Do not wait for the disk: faster, and torn by a power cut"),
+        ],
+    },
+    Section {
+        heading: "Where",
+        options: &[
+            Opt::new(
+                "bind",
+                List,
+                "ADDR",
+                "IP, IP:PORT, :PORT, localhost, unix:/path[,mode=660] or fd:N to listen on; can be repeated",
+            )
+            .short('b')
+            .computed("every address, IPv4 and IPv6; localhost where everyone may write"),
+            Opt::new("port", Number, "PORT", "Port where ADDR names none; 0 takes any free one")
+                .short('p')
+                .default("8080"),
+            Opt::new(
+                "host",
+                List,
+                "NAME",
+                "Answer only to this host name (and to IP addresses); can be repeated",
+            ),
+            Opt::new(
+                "trusted-proxy",
+                List,
+                "CIDR",
+                "Believe this proxy, network or unix about who a client is; can be repeated",
+            ),
+            Opt::switch(
+                "proxy-protocol",
+                "Trusted proxies begin each connection with a PROXY header (version 1 or 2)",
+            ),
+            Opt::new("path-prefix", Text, "/PREFIX", "Serve everything under this path"),
+            Opt::new(
+                "mdns",
+                OptionalText,
+                "NAME",
+                "Be found in the local network as NAME.local (the name of this machine)",
+            ),
+            Opt::switch("qr", "Draw the address for the local network as a QR code"),
+        ],
+    },
+    Section {
+        heading: "Answers",
+        options: &[
+            Opt::new(
+                "header",
+                Pairs(": "),
+                "NAME: VALUE",
+                "Add a field to every answer; can be repeated",
+            ),
+            Opt::new(
+                "cors",
+                OptionalText,
+                "ORIGIN",
+                "Let pages of this site read and change what their visitor may; without ORIGIN, let all read",
+            ),
+            Opt::new("cache-control", Text, "VALUE", "Cache-Control of files"),
+            Opt::switch("no-server-header", "Leave out the Server field"),
+            Opt::new("health", Text, "/PATH", "Answer 200 here and do not log it; off for none")
+                .default("/.number8/health"),
+            Opt::new(
+                "events",
+                Text,
+                "/PATH",
+                "Send events to those who listen here; who has the right events sends them by POST",
+            ),
+            Opt::switch(
+                "lenient",
+                "Accept bare line feeds in a request head, for requests typed by hand",
+            ),
+        ],
+    },
+    Section {
+        heading: "Log",
+        options: &[
+            Opt::new(
+                "log",
+                Text,
+                "FORMAT",
+                "short, combined, json, off or a template such as '$remote_addr $status'",
+            )
+            .computed("short; off with --quiet"),
+            Opt::new(
+                "log-file",
+                Text,
+                "FILE",
+                "Append the log to this file and not to standard error",
+            ),
+            Opt::switch("dump", "Print the heads of requests (<) and of answers (>)"),
+            Opt::switch("quiet", "Print errors only").short('q'),
+            Opt::switch("verbose", "Also print why connections were closed").short('v'),
+        ],
+    },
+    Section {
+        heading: "Workers",
+        options: &[
+            Opt::new("io-threads", Number, "COUNT", "Threads that serve connections")
+                .computed("one per core"),
+            Opt::new("lane-threads", Number, "COUNT", "Threads for work that may block")
+                .computed("one per core, at least 2"),
+            Opt::new(
+                "lane-queue",
+                Number,
+                "COUNT",
+                "Work that may wait for them; more is answered 503",
+            )
+            .default("1024"),
+            Opt::new("grace", Text, "TIME", "How long requests may go on after a signal to stop")
+                .default("10s"),
+        ],
+    },
+    Section {
+        heading: "Time-outs",
+        options: &[
+            Opt::new("timeout-first", Text, "TIME", "For the first byte on a new connection")
+                .default("10s"),
+            Opt::new(
+                "timeout-head",
+                Text,
+                "TIME",
+                "For the head of a request, from its first byte",
+            )
+            .computed("30s; 120s with --lenient"),
+            Opt::new("timeout-body", Text, "TIME", "Between two parts of a request body")
+                .default("30s"),
+            Opt::new(
+                "min-body-rate",
+                Size,
+                "SIZE",
+                "Least bytes a second of a request body; 0 for none",
+            )
+            .default("500"),
+            Opt::new(
+                "min-body-rate-after",
+                Text,
+                "TIME",
+                "How long a body may be slower than that at first",
+            )
+            .default("10s"),
+            Opt::new("timeout-write", Text, "TIME", "For the client to take more of an answer")
+                .default("30s"),
+            Opt::new("timeout-idle", Text, "TIME", "Between two requests on a connection")
+                .default("15s"),
+            Opt::new("timeout-linger", Text, "TIME", "For reading on after a refused body")
+                .default("2s"),
+        ],
+    },
+    Section {
+        heading: "Limits",
+        options: &[
+            Opt::new("max-head", Size, "SIZE", "The head of a request").default("32KiB"),
+            Opt::new("max-fields", Number, "COUNT", "Fields in a head").default("100"),
+            Opt::new("max-uri", Size, "SIZE", "The target of a request").default("8KiB"),
+            Opt::new("max-body", Size, "SIZE", "The body of a request").default("1MiB"),
+            Opt::new("max-linger", Size, "SIZE", "Bytes read on after a refused body")
+                .default("256KiB"),
+            Opt::new("max-connections", Number, "COUNT", "Open connections").default("20000"),
+            Opt::new(
+                "max-connections-per-ip",
+                Number,
+                "COUNT",
+                "Open connections of one client address; 0 for no limit",
+            )
+            .default("0"),
+            Opt::new("max-buffered", Size, "SIZE", "Bytes in buffers over all connections")
+                .computed("256MiB, at most 1/8 of the RAM"),
+        ],
+    },
+];
