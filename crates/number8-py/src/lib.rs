@@ -3,6 +3,9 @@
 //! Each module registers what Python sees of it.
 
 mod command;
+mod hosting;
+mod sys;
+mod wsgi;
 
 use pyo3::prelude::*;
 
@@ -11,5 +14,6 @@ use pyo3::prelude::*;
 #[pyo3(name = "_native")]
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    command::register(module)
+    command::register(module)?;
+    hosting::register(module)
 }

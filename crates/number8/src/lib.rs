@@ -39,6 +39,7 @@ mod edge;
 mod error;
 #[cfg(any(feature = "files", feature = "uploads"))]
 mod etag;
+mod gateway;
 mod handler;
 #[cfg(feature = "json")]
 mod json;
@@ -86,6 +87,7 @@ pub use edge::IntoHttpError;
 #[cfg(feature = "tower")]
 pub use edge::{AppService, Tower};
 pub use error::Error;
+pub use gateway::GatewayHead;
 pub use handler::{
     Answer, Argument, Arguments, AsyncFunction, Call, Handler, Inline, InlineFunction, IntoHandler,
     Needs, PlainFunction, Ready, Taken, inline,
@@ -99,7 +101,8 @@ pub use multipart::{Multipart, MultipartLimits, Part};
 pub use number8_macros::{delete, get, patch, post, put, route};
 pub use number8_proto::cookie::{Cookie, CookieError, SameSite};
 pub use number8_proto::headers::{FieldError, Fields};
-pub use number8_proto::http1::{BodySize, Head, Method, Prepared, Version};
+pub use number8_proto::http1::{BodySize, Head, Method, OwnedHead, Prepared, Version};
+pub use number8_proto::uri::{BadEscape, decode_path};
 pub use overlay::Overlay;
 pub use prefilled::Prefilled;
 pub use request::Request;

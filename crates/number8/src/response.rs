@@ -55,6 +55,17 @@ impl Response {
         }
     }
 
+    pub(crate) fn from_fields(status: u16, fields: Fields, body: Body) -> Self {
+        let head = Head::Fields { status: final_status(status), fields };
+        Self { head, body, explanation: None, close: false, reason: None }
+    }
+
+    /// The same answer with a reason phrase that was checked before.
+    pub(crate) fn with_known_reason(mut self, reason: Option<Box<[u8]>>) -> Self {
+        self.reason = reason;
+        self
+    }
+
     /// An answer whose head was encoded before, for those who send the same one many times. Content whose
     /// length is not the one that the head announces is a mistake in the program: the answer is a 500.
     #[must_use]

@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use number8::server::lane::Lane;
-use number8::{App, Body, Content, Fields, Response, Sender, content_limit};
+use number8::{
+    App, Body, Content, FieldError, Fields, GatewayHead, Response, Sender, content_limit,
+};
 
 use crate::serving::PATIENCE;
 
@@ -112,6 +114,56 @@ async fn r10_a_reason_phrase_may_be_the_programs_own() {
     for reason in ["OK\r\nX-Evil: 1", "\n", "\0"] {
         assert!(Response::new(200, "").with_reason(reason).is_err(), "{reason:?}");
     }
+}
+
+#[tokio::test]
+async fn w4_what_a_gateway_says_of_the_length_is_a_promise() {
+    type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'static str, &'a str, &'a str);
+    let length = "Content-Length";
+    let cases: [Case<'_>; 7] = [
+        (200, &[("X-A", "1"), (length, "3")], "one", "Content-Length: 3\r\n", "one"),
+        (200, &[(length, "3")], "one and more", "Content-Length: 3\r\n", "one"),
+        (200, &[(length, " 9 "), (length, "9")], "one", "Content-Length: 9\r\n", "one"),
+        (200, &[], "one", "Content-Length: 3\r\n", "one"),
+        (304, &[(length, "3")], "", "Content-Length: 3\r\n", ""),
+        (304, &[], "", "HTTP/1.1 304 Not Modified\r\n", ""),
+        (204, &[("Date", "yesterday")], "", "HTTP/1.1 204 No Content\r\n", ""),
+    ];
+    for (status, fields, content, expected, sent) in cases {
+        let mut head = GatewayHead::new(status);
+        for (name, value) in fields {
+            head.push(name, value.as_bytes()).unwrap();
+        }
+        head.reason(number8_proto::http1::reason(status).as_bytes()).unwrap();
+        let app = App::new().get("/", move || {
+            let head = head.clone();
+            async move { head.answer(content) }
+        });
+        let answer = raw(app, &get("1.1", "")).await;
+        let (head, rest) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(format!("{head}\r\n").contains(expected), "{answer}");
+        assert_eq!(rest, sent);
+        assert!(!answer.contains("yesterday"), "{answer}");
+        assert_eq!(head.contains(length), expected.contains(length), "{answer}");
+    }
+}
+
+#[test]
+fn w4_a_gateway_cannot_say_what_is_the_servers() {
+    let mut head = GatewayHead::new(200);
+    head.push("Content-Length", b"3").unwrap();
+    for (name, value, error) in [
+        ("Content-Length", "4", FieldError::Framing),
+        ("Content-Length", "many", FieldError::Value),
+        ("Connection", "close", FieldError::Framing),
+        ("Transfer-Encoding", "chunked", FieldError::Framing),
+        ("X-A", "a\r\nX-B: b", FieldError::Value),
+        ("X A", "a", FieldError::Name),
+    ] {
+        assert_eq!(head.push(name, value.as_bytes()), Err(error), "{name}: {value}");
+    }
+    assert_eq!(head.reason(b"OK\r\nX-B: b"), Err(FieldError::Value));
+    assert_eq!((head.status(), head.length()), (200, Some(3)));
 }
 
 /// Content as a stream of its chunks.

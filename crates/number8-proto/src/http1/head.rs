@@ -49,6 +49,17 @@ pub enum Version {
     Http11,
 }
 
+impl Version {
+    /// The version as it stands in a message.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+        }
+    }
+}
+
 /// The methods that the server tells apart (RFC 9110 §9). The name is case-sensitive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs, reason = "each variant is the method of that name")]

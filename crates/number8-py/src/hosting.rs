@@ -1,0 +1,204 @@
+//! What every host of an application needs: where to listen, what is served beside it, and what signals do.
+
+use std::io::{self, PipeReader};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use number8::server::{self, Bind, Listener, LocalAddr};
+use number8::{App, Handle, Options, ServeError, Server};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use tokio::net::unix::pipe;
+
+use crate::wsgi;
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(serve, module)?)
+}
+
+/// What is served beside an application, how, and where.
+pub(crate) struct Base {
+    /// Everything but the application: mounts, log, proxies, names.
+    pub(crate) app: App,
+    pub(crate) options: Options,
+    pub(crate) listeners: Vec<Listener>,
+}
+
+/// The port of an address that names none.
+const DEFAULT_PORT: u16 = 8080;
+
+/// The largest content of a request that an application is given, in bytes: 1 GiB. Applications have limits of their own,
+/// and large content waits in a file.
+const MAX_BODY: u64 = 1024 * 1024 * 1024;
+
+/// Serves an application until a signal ends it.
+///
+/// `interface` is "wsgi"; `threads` is how many Python threads call the application, 0 where it is called in the thread
+/// that serves. `max_body` is the most content of a request in bytes, `grace` how many seconds requests may go on after
+/// the first signal.
+#[pyfunction]
+#[pyo3(signature = (application, *, bind, interface, threads, max_body=MAX_BODY, grace=10.0))]
+fn serve(
+    py: Python<'_>,
+    application: Py<PyAny>,
+    bind: &str,
+    interface: &str,
+    threads: usize,
+    max_body: u64,
+    grace: f64,
+) -> PyResult<()> {
+    let grace = Duration::try_from_secs_f64(grace)
+        .map_err(|error| PyValueError::new_err(format!("grace={grace}: {error}")))?;
+    server::raise_nofile_limit();
+    let mut options = Options { workers: 1, grace, ..Options::default() };
+    options.limits.body_bytes_max = max_body;
+    let base = Base { app: App::new(), options, listeners: listen(bind)? };
+    match interface {
+        "wsgi" => wsgi::serve(py, base, application, threads),
+        other => Err(PyValueError::new_err(format!("interface={other:?}: it is \"wsgi\""))),
+    }
+}
+
+fn listen(bind: &str) -> PyResult<Vec<Listener>> {
+    let address = bind
+        .parse::<Bind>()
+        .map_err(|error| PyValueError::new_err(format!("bind={bind:?}: {error}")))?;
+    server::bind(&[address], DEFAULT_PORT).map_err(|error| PyOSError::new_err(error.to_string()))
+}
+
+/// What a host says once it can be stopped by signals: where it listens.
+pub(crate) fn greeting(server: &Server) -> String {
+    let line = |address: &LocalAddr| match address {
+        LocalAddr::Ip(address) => format!("Listening to http://{address}/\n"),
+        other => format!("Listening to {other}\n"),
+    };
+    server.local_addrs().map(line).collect()
+}
+
+/// What the end of a server means for who called it.
+pub(crate) fn ended(result: Result<(), ServeError>) -> PyResult<()> {
+    match result {
+        Ok(()) => Ok(()),
+        // The grace is over: what was asked for has happened, if less gently.
+        Err(error @ ServeError::Cut(_)) => {
+            say(&error.to_string());
+            Ok(())
+        }
+        Err(error) => Err(PyRuntimeError::new_err(error.to_string())),
+    }
+}
+
+/// Tells whoever watches the server's standard error.
+pub(crate) fn say(text: &str) {
+    use io::Write as _;
+    // Nobody there to read it is no reason not to serve.
+    let _ = io::stderr().write_all(format!("number8: {text}\n").as_bytes());
+}
+
+/// What signals do while a host serves: SIGINT and SIGTERM stop it gracefully, a second one at once. Handlers that the
+/// application has set for other signals are called, although the main thread runs no Python.
+///
+/// Outside the main thread, where Python has no signals, it does nothing.
+pub(crate) struct Signals {
+    watched: Option<Watched>,
+}
+
+struct Watched {
+    /// Gets a byte with each signal.
+    wakeups: PipeReader,
+    /// The end that Python writes to, for as long as it may.
+    _written: OwnedFd,
+    before: Py<PyAny>,
+    handlers: Vec<(Py<PyAny>, Py<PyAny>)>,
+}
+
+impl Signals {
+    /// Has signals stop that server, until [`Signals::restore`].
+    pub(crate) fn watch(py: Python<'_>, handle: Handle) -> PyResult<Self> {
+        let threading = py.import("threading")?;
+        let main = threading.call_method0("main_thread")?;
+        if !threading.call_method0("current_thread")?.is(&main) {
+            return Ok(Self { watched: None });
+        }
+        let signal = py.import("signal")?;
+        let (wakeups, written) = io::pipe()?;
+        let written = OwnedFd::from(written);
+        py.import("os")?.call_method1("set_blocking", (written.as_raw_fd(), false))?;
+        let quietly = PyDict::new(py);
+        quietly.set_item("warn_on_full_buffer", false)?;
+        let before = signal.call_method("set_wakeup_fd", (written.as_raw_fd(),), Some(&quietly))?;
+        let stop = Bound::new(py, Stop { handle, is_stopping: AtomicBool::new(false) })?;
+        let mut handlers = Vec::new();
+        for name in ["SIGINT", "SIGTERM"] {
+            let number = signal.getattr(name)?;
+            let old = signal.call_method1("signal", (&number, &stop))?;
+            handlers.push((number.unbind(), old.unbind()));
+        }
+        let watched = Watched { wakeups, _written: written, before: before.unbind(), handlers };
+        Ok(Self { watched: Some(watched) })
+    }
+
+    /// Calls Python's handlers of the signals that come, in the thread that polls it: the one that called
+    /// [`Signals::watch`]. Ends with the first exception that one of them raises.
+    pub(crate) async fn handle(&self) -> PyErr {
+        let Some(watched) = &self.watched else { return std::future::pending().await };
+        match watched.handle().await {
+            Ok(error) => error,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Gives signals back to whom they belonged.
+    pub(crate) fn restore(self, py: Python<'_>) -> PyResult<()> {
+        let Some(Watched { before, handlers, .. }) = self.watched else { return Ok(()) };
+        let signal = py.import("signal")?;
+        signal.call_method1("set_wakeup_fd", (before,))?;
+        for (number, old) in handlers {
+            // None: it was not set by Python, which cannot set it again.
+            if !old.is_none(py) {
+                signal.call_method1("signal", (number, old))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Watched {
+    async fn handle(&self) -> io::Result<PyErr> {
+        let wakeups = pipe::Receiver::from_owned_fd(self.wakeups.try_clone()?.into())?;
+        let mut signals = [0; 64];
+        loop {
+            wakeups.readable().await?;
+            match wakeups.try_read(&mut signals) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                result => result?,
+            };
+            if let Err(error) = Python::attach(|py| py.check_signals()) {
+                return Ok(error);
+            }
+        }
+    }
+}
+
+/// The handler of the signals that stop a server.
+#[pyclass(frozen)]
+struct Stop {
+    handle: Handle,
+    is_stopping: AtomicBool,
+}
+
+#[pymethods]
+impl Stop {
+    #[pyo3(signature = (*_signal))]
+    fn __call__(&self, _signal: &Bound<'_, PyTuple>) -> PyResult<()> {
+        if self.is_stopping.swap(true, Ordering::Relaxed) {
+            self.handle.shutdown_now();
+            // Also where the application is called in this thread, and does not come back.
+            return Err(PyKeyboardInterrupt::new_err("stopped by a second signal"));
+        }
+        self.handle.shutdown();
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! The dict that describes a request to an application.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use number8::server::{Listener, LocalAddr};
+use number8::{Caller, Head, Method, decode_path};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use super::input::NoInput;
+
+/// What the dicts of all requests have in common.
+pub(super) struct Environ {
+    template: Py<PyDict>,
+    /// The keys of fields by their names as clients send them.
+    keys: Mutex<HashMap<Box<[u8]>, Key>>,
+}
+
+/// None where the application does not see the field.
+type Key = Option<Py<PyString>>;
+
+/// SECURITY: clients choose the names of fields, so what is kept of them has an end. Names beyond cost a new key each time.
+const KEYS_MAX: usize = 512;
+
+/// The longest name that is kept, in bytes.
+const KEY_BYTES_MAX: usize = 64;
+
+/// A request, as far as the dict tells of it.
+pub(super) struct Request<'a> {
+    pub(super) head: &'a Head<'a>,
+    pub(super) caller: &'a Caller,
+    /// What is left of the path for the application, as it came.
+    pub(super) path: &'a [u8],
+}
+
+impl Environ {
+    pub(super) fn new(
+        py: Python<'_>,
+        listeners: &[Listener],
+        is_multithread: bool,
+    ) -> PyResult<Self> {
+        let (name, port) = server_name(listeners);
+        let template = PyDict::new(py);
+        for (key, value) in [
+            ("REQUEST_METHOD", "GET"),
+            ("SCRIPT_NAME", ""),
+            ("PATH_INFO", ""),
+            ("QUERY_STRING", ""),
+            ("SERVER_NAME", &name),
+            ("SERVER_PORT", &port),
+            ("SERVER_PROTOCOL", number8::Version::Http11.as_str()),
+            ("REMOTE_ADDR", ""),
+            ("REMOTE_PORT", ""),
+            ("REQUEST_URI", ""),
+            ("wsgi.url_scheme", "http"),
+        ] {
+            template.set_item(PyString::intern(py, key), PyString::intern(py, value))?;
+        }
+        template.set_item(intern!(py, "wsgi.version"), (1, 0))?;
+        template.set_item(intern!(py, "wsgi.input"), NoInput::new(py)?)?;
+        let errors = py.import("sys")?.getattr("stderr")?;
+        template.set_item(intern!(py, "wsgi.errors"), errors)?;
+        template.set_item(intern!(py, "wsgi.multithread"), is_multithread)?;
+        template.set_item(intern!(py, "wsgi.multiprocess"), false)?;
+        template.set_item(intern!(py, "wsgi.run_once"), false)?;
+        // All content is there before the application is called, so it has an end.
+        template.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+        Ok(Self { template: template.unbind(), keys: Mutex::default() })
+    }
+
+    /// The dict of a request without content.
+    pub(super) fn of<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request<'_>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.template.bind(py).copy()?;
+        let Request { head, caller, path } = request;
+        if head.method() != Method::Get {
+            environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head))?;
+        }
+        let whole = head.path();
+        let prefix = whole.strip_suffix(*path).unwrap_or_default();
+        if !prefix.is_empty() {
+            environ.set_item(intern!(py, "SCRIPT_NAME"), decoded(py, prefix))?;
+        }
+        environ.set_item(intern!(py, "PATH_INFO"), decoded(py, path))?;
+        if let Some(query) = head.query() {
+            environ.set_item(intern!(py, "QUERY_STRING"), latin1(py, query))?;
+        }
+        environ.set_item(intern!(py, "REQUEST_URI"), latin1(py, head.target()))?;
+        if head.version() != number8::Version::Http11 {
+            let protocol = PyString::new(py, head.version().as_str());
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+        }
+        self.set_fields(&environ, head)?;
+        set_caller(&environ, caller)?;
+        Ok(environ)
+    }
+
+    fn set_fields(&self, environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
+        let py = environ.py();
+        for (name, value) in head.fields() {
+            let Some(key) = self.key(py, name) else { continue };
+            let text = latin1(py, value);
+            match environ.get_item(&key)? {
+                None => environ.set_item(key, text)?,
+                Some(before) => {
+                    let between = if key.to_str()? == "HTTP_COOKIE" { "; " } else { "," };
+                    let joined =
+                        format!("{}{between}{}", before.extract::<&str>()?, text.to_str()?);
+                    environ.set_item(key, joined)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of a field; `None` for one that the application does not see.
+    fn key<'py>(&self, py: Python<'py>, name: &[u8]) -> Option<Bound<'py, PyString>> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = keys.get(name) {
+            return key.as_ref().map(|key| key.bind(py).clone());
+        }
+        let key = variable(name).map(|key| PyString::intern(py, &key));
+        if keys.len() < KEYS_MAX && name.len() <= KEY_BYTES_MAX {
+            keys.insert(name.into(), key.clone().map(Bound::unbind));
+        }
+        key
+    }
+}
+
+/// The name of a field as the Common Gateway Interface has it (RFC 3875 §4.1.18).
+///
+/// SECURITY: one with `_` would be taken for the one with `-`, which may be what a proxy vouches for.
+fn variable(name: &[u8]) -> Option<String> {
+    if name.contains(&b'_') {
+        return None;
+    }
+    let upper = name.iter().map(|byte| match byte {
+        b'-' => '_',
+        byte => char::from(byte.to_ascii_uppercase()),
+    });
+    let name: String = upper.collect();
+    Some(match name.as_str() {
+        "CONTENT_TYPE" | "CONTENT_LENGTH" => name,
+        _ => format!("HTTP_{name}"),
+    })
+}
+
+fn set_caller(environ: &Bound<'_, PyDict>, caller: &Caller) -> PyResult<()> {
+    let py = environ.py();
+    if let Some(ip) = caller.ip {
+        environ.set_item(intern!(py, "REMOTE_ADDR"), address(py, ip))?;
+    }
+    // The port of a proxy is nobody's business.
+    if let Some(peer) = caller.peer.filter(|peer| Some(peer.ip()) == caller.ip) {
+        environ.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
+    }
+    if let Some(user) = &caller.user {
+        environ.set_item(intern!(py, "REMOTE_USER"), &**user)?;
+    }
+    if let Some(host) = &caller.host {
+        environ.set_item(intern!(py, "HTTP_HOST"), &**host)?;
+    }
+    if caller.is_secure {
+        environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
+    }
+    Ok(())
+}
+
+fn address(py: Python<'_>, ip: IpAddr) -> Bound<'_, PyString> {
+    if ip == IpAddr::from([127, 0, 0, 1]) {
+        return intern!(py, "127.0.0.1").clone();
+    }
+    PyString::new(py, &ip.to_string())
+}
+
+fn method<'py>(py: Python<'py>, head: &Head<'_>) -> Bound<'py, PyString> {
+    match head.method() {
+        Method::Post => intern!(py, "POST").clone(),
+        Method::Head => intern!(py, "HEAD").clone(),
+        _ => latin1(py, head.method_bytes()),
+    }
+}
+
+/// A path without its percent-encoding; one whose encoding is none stands for itself.
+fn decoded<'py>(py: Python<'py>, path: &[u8]) -> Bound<'py, PyString> {
+    latin1(py, &decode_path(path).unwrap_or(Cow::Borrowed(path)))
+}
+
+/// Bytes as PEP 3333 has them: a character each.
+fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if bytes.is_ascii() => PyString::new(py, text),
+        _ => PyString::new(py, &bytes.iter().map(|&byte| char::from(byte)).collect::<String>()),
+    }
+}
+
+/// Where the server listens, for URLs of requests that do not name a host.
+fn server_name(listeners: &[Listener]) -> (String, String) {
+    let address = listeners.iter().find_map(|listener| match listener.local_addr() {
+        LocalAddr::Ip(address) => Some(*address),
+        _ => None,
+    });
+    match address {
+        Some(address) if address.ip().is_unspecified() => {
+            ("localhost".to_owned(), address.port().to_string())
+        }
+        Some(address) => (address.ip().to_string(), address.port().to_string()),
+        // A Unix socket has no port; a URL without one means this.
+        None => ("localhost".to_owned(), "80".to_owned()),
+    }
+}
+
+/// Gives a request its content.
+pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: &[bytes::Bytes]) -> PyResult<()> {
+    let py = environ.py();
+    let length = content.iter().map(|chunk| chunk.len()).sum();
+    let bytes = PyBytes::new_with(py, length, |mut buffer| {
+        for chunk in content {
+            let (here, rest) = buffer.split_at_mut(chunk.len());
+            here.copy_from_slice(chunk);
+            buffer = rest;
+        }
+        Ok(())
+    })?;
+    let input = py.import("io")?.call_method1("BytesIO", (bytes,))?;
+    environ.set_item(intern!(py, "wsgi.input"), input)?;
+    // Of what came in chunks the length is known now, and how it came is no business of the application.
+    environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
+    if environ.contains(intern!(py, "HTTP_TRANSFER_ENCODING"))? {
+        environ.del_item(intern!(py, "HTTP_TRANSFER_ENCODING"))?;
+    }
+    Ok(())
+}
