@@ -8,7 +8,7 @@ use crate::body::Body;
 /// Talks over a connection that no longer speaks HTTP: bytes in, bytes out, and never a socket.
 ///
 /// [`Response::upgrade`](crate::Response::upgrade) hands a connection to one. It is polled when bytes have
-/// come, when what it wrote has left, when its waker is woken, when the time that it named is over, and when
+/// come, when 64 KiB or more that it wrote have left, when its waker is woken, when the time that it named is over, and when
 /// the server begins to stop. What it appends in one call leaves with one write.
 ///
 /// ```
@@ -105,7 +105,6 @@ impl Session for Raw {
             }
         }
         // There is more: it comes when this has left.
-        cx.waker().wake_by_ref();
         SessionStep::wait(used)
     }
 }

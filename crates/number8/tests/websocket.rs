@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use number8::access::{Access, Rights, Rule};
 use number8::server::memory::End;
 use number8::testing::TestServer;
@@ -97,6 +98,32 @@ fn x12_what_is_sent_comes_back(setup: Setup) {
     );
     drop(client);
     server.is_at_rest();
+}
+
+/// The client takes all at once, so that the connection never has to wait for it: nothing but that it has left lets the
+/// function go on.
+#[tokio::test]
+async fn x12_what_is_more_than_may_wait_arrives_at_once() {
+    let talk = async |mut socket: number8::Socket| {
+        for _ in 0..100 {
+            socket.send(Bytes::from(vec![b'x'; 0x4000])).await?;
+        }
+        Ok::<_, SocketError>(())
+    };
+    let web_socket = WebSocket::new(talk).ping_every(None);
+    let server = TestServer::new(App::new().mount("/ws", web_socket), patient());
+    let client = server.connect_with(4 << 20);
+    client.write_all(request("/ws", "").as_bytes()).await.unwrap();
+    until(&client, b"\r\n\r\n").await;
+    let heard = async {
+        let (mut heard, mut buffer) = (0, vec![0; 0x10000]);
+        let all = 100 * (4 + 0x4000) + close(1000).len();
+        while heard < all {
+            heard += client.read(&mut buffer).await.unwrap();
+        }
+        assert_eq!(heard, all);
+    };
+    timeout(PATIENCE, heard).await.expect("all of it comes");
 }
 
 #[tokio::test]

@@ -94,12 +94,15 @@ impl<T: Transport + Unpin> Connection<T> {
     ) -> io::Result<Flow> {
         let mut was_polled = false;
         loop {
-            // A client that takes nothing is not listened to.
-            if !work.output.is_empty()
-                && self.poll_send(turn, work, cx)?.is_pending()
-                && (conversation.is_over || work.output.queued() >= BATCH_BYTES)
-            {
-                return Ok(Flow::Wait);
+            if !work.output.is_empty() {
+                let is_much = work.output.queued() >= BATCH_BYTES;
+                let has_left = self.poll_send(turn, work, cx)?.is_ready();
+                // A client that takes nothing is not listened to.
+                if !has_left && (conversation.is_over || work.output.queued() >= BATCH_BYTES) {
+                    return Ok(Flow::Wait);
+                }
+                // It may have had more to say than may wait; nobody else wakes it.
+                was_polled &= !(is_much && has_left);
             }
             if conversation.is_over || self.budget == 0 {
                 return Ok(Flow::Again);
