@@ -15,7 +15,7 @@ use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, Sessions};
 use number8::{
     AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Prefilled, Reach, Repl, Runner,
-    Sandboxed, Uploads, WebRepl,
+    Sandboxed, Uploads, WebRepl, WebReplLimits,
 };
 use rustix::system::uname;
 
@@ -238,7 +238,11 @@ fn repl(config: &Config) -> Result<Repl, Problem> {
         }
     };
     let failure = |error| Problem::failure(format!("repl: {}: {error}", folder.display()));
-    let mut repl = Repl::new(folder).map_err(failure)?;
+    let mut repl = Repl::new(folder)
+        .map_err(failure)?
+        .viewers_max(config.repl.viewers_max)
+        .scroll_back_bytes(config.repl.scroll_back_bytes)
+        .webrepl_idle(config.repl.webrepl_idle);
     for origin in config.answers.cors.iter().flatten() {
         repl = repl.origin(origin);
     }
@@ -258,7 +262,14 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
     let (Some(_), Some(repl)) = (&config.repl.webrepl, &kept.repl) else { return Ok(None) };
     let ours = same_origin(&config.listen, config.answers.cors.as_deref().unwrap_or_default());
     let ours = ports.iter().fold(ours, |ours, port| ours.port(*port));
+    let login = &config.access.limits;
+    let limits = WebReplLimits {
+        hashes_max: login.hashes_max,
+        failures_free: login.failures_free,
+        ..config.repl.webrepl_limits
+    };
     let mut webrepl = WebRepl::new(repl)
+        .limits(limits)
         .same_origin(ours)
         .served_under(&config.listen.path_prefix)
         .max_bytes(config.uploads.bytes_max.unwrap_or(u64::MAX))

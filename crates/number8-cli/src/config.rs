@@ -11,6 +11,7 @@ use number8::store::OnClash;
 
 pub use crate::access::Access;
 use crate::problem::Problem;
+use crate::repl::Repl;
 use crate::runner::Run;
 use crate::settings::{Origin, Settings};
 use crate::syntax;
@@ -92,25 +93,6 @@ pub struct Mount {
     pub url: String,
     /// The folder or regular file, which exists and can be read.
     pub path: PathBuf,
-}
-
-/// The live terminal, for pages and for the clients of WebREPL.
-#[derive(Clone, Debug)]
-pub struct Repl {
-    /// Whether pages can open it.
-    pub is_on: bool,
-    /// What runs in it, the program and its arguments; none for our own Python.
-    pub command: Vec<String>,
-    /// Where the clients of WebREPL are listened for, `true` where the default will do; `None` for nowhere.
-    pub webrepl: Option<String>,
-    /// As whom it runs; else the room decides.
-    pub user: Option<String>,
-    /// Where it may write besides the folder.
-    pub writable: Vec<PathBuf>,
-    /// What it may not read: files with secrets.
-    pub secrets: Vec<PathBuf>,
-    /// The account that their password stands for, and the password or its hash.
-    pub webrepl_password: Option<(String, String)>,
 }
 
 /// Where it is served.
@@ -234,7 +216,7 @@ impl Config {
             access: Access::check(settings)?,
             uploads: uploads(settings)?,
             board: settings.switch("board")?,
-            repl: repl(settings)?,
+            repl: Repl::check(settings)?,
             run: Run::check(settings)?,
             listen: listen(settings)?,
             answers: answers(settings)?,
@@ -253,7 +235,7 @@ impl Config {
             let why = "say with trusted-proxy from whom to take it";
             return Err(settings.problem("proxy-protocol", why));
         }
-        config.check_repl(settings)?;
+        config.repl.check_rights(&config.access.rules, settings)?;
         let may_run = |rule: &Rule| rule.rights().contains(Rights::RUN);
         let is_asked = settings.get("run").is_some_and(|run| run.origin != Origin::Default);
         if config.run.is_some() && is_asked && !config.access.rules.rules().iter().any(may_run) {
@@ -271,50 +253,6 @@ impl Config {
         }
         Ok(config)
     }
-}
-
-impl Config {
-    /// SECURITY: a terminal that nobody may use is a mistake, and one that everybody may use has to be meant.
-    fn check_repl(&self, settings: &Settings) -> Result<(), Problem> {
-        let may = |user: Option<&str>| self.access.rules.decide(user, Rights::REPL, b"/").is_ok();
-        let somebody =
-            self.access.rules.rules().iter().any(|rule| rule.rights().contains(Rights::REPL));
-        let is_asked = settings.get("repl").is_some_and(|repl| repl.origin != Origin::Default);
-        if self.repl.is_on && !somebody && is_asked {
-            let why =
-                "nobody has the right repl: --auth NAME:PASSWORD@/:all gives it to one account";
-            return Err(settings.problem("repl", why));
-        }
-        match (&self.repl.webrepl, &self.repl.webrepl_password) {
-            (None, Some(_)) => Err(settings.problem("webrepl-password", "this needs --webrepl")),
-            (Some(_), Some((name, _))) if !may(Some(name)) => {
-                let why = format!(
-                    "{name} has not the right repl for /: --auth @/:… is for everyone, --auth {name}:PASSWORD@/:all for one"
-                );
-                Err(settings.problem("webrepl-password", &why))
-            }
-            (Some(_), None) if !may(None) => Err(settings
-                .problem("webrepl", "say with --webrepl-password NAME:PASSWORD who may use it")),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn repl(settings: &Settings) -> Result<Repl, Problem> {
-    let command = settings.one("repl", |value| Ok(value.to_owned()))?;
-    let words = command.as_deref().filter(|value| !matches!(*value, "true" | "false"));
-    let path = |text: &str| syntax::non_empty(text).map(PathBuf::from);
-    Ok(Repl {
-        is_on: command.as_deref().is_some_and(|value| value != "false"),
-        command: words
-            .map(|words| words.split_whitespace().map(str::to_owned).collect())
-            .unwrap_or_default(),
-        user: settings.one("run-user", syntax::non_empty)?,
-        writable: settings.list("run-write", path)?,
-        secrets: settings.secret_files(),
-        webrepl: settings.one("webrepl", syntax::non_empty)?.filter(|value| value != "false"),
-        webrepl_password: settings.one("webrepl-password", syntax::account)?,
-    })
 }
 
 fn files(settings: &Settings) -> Result<Files, Problem> {
@@ -449,7 +387,7 @@ fn limits(settings: &Settings) -> Result<Limits, Problem> {
 }
 
 /// The value of an option that has a default.
-fn required<T>(
+pub(crate) fn required<T>(
     settings: &Settings,
     name: &str,
     parse: impl Fn(&str) -> Result<T, String>,
@@ -458,7 +396,12 @@ fn required<T>(
     settings.one(name, parse)?.ok_or_else(missing)
 }
 
-fn count(settings: &Settings, name: &str, least: usize, most: usize) -> Result<usize, Problem> {
+pub(crate) fn count(
+    settings: &Settings,
+    name: &str,
+    least: usize,
+    most: usize,
+) -> Result<usize, Problem> {
     let parse = |value: &str| value.parse().ok().filter(|number| (least..=most).contains(number));
     required(settings, name, |value| {
         parse(value).ok_or_else(|| format!("this is a number from {least} to {most}"))
@@ -466,7 +409,11 @@ fn count(settings: &Settings, name: &str, least: usize, most: usize) -> Result<u
 }
 
 /// A size of at least `least` bytes, as any type of integer that holds it.
-fn size<T: TryFrom<u64>>(settings: &Settings, name: &str, least: u64) -> Result<T, Problem> {
+pub(crate) fn size<T: TryFrom<u64>>(
+    settings: &Settings,
+    name: &str,
+    least: u64,
+) -> Result<T, Problem> {
     required(settings, name, |value| {
         let bytes = parse_size(value)?;
         if bytes < least {

@@ -18,6 +18,7 @@ pub mod options;
 mod pages;
 pub mod passwd;
 pub mod problem;
+pub mod repl;
 pub mod runner;
 pub mod serve;
 pub mod service;

@@ -115,7 +115,7 @@ pub use rooms::events::{Event, EventError, Events};
 #[cfg(feature = "files")]
 pub use rooms::files::{Files, media_type};
 #[cfg(feature = "repl")]
-pub use rooms::repl::{Repl, WebRepl};
+pub use rooms::repl::{Repl, WebRepl, WebReplLimits};
 
 #[cfg(feature = "runner")]
 pub use rooms::runner::{Interpreter, InterpreterError, Runner};

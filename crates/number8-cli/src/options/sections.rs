@@ -150,6 +150,10 @@ pub const SECTIONS: &[Section] = &[
                 "COMMAND",
                 "A live terminal for who has the right repl: Python, or this command",
             ),
+            Opt::new("repl-viewers", Number, "COUNT", "Pages and clients that may look at it")
+                .default("16"),
+            Opt::new("repl-scroll-back", Size, "SIZE", "What is kept of what it has shown")
+                .default("256KiB"),
             Opt::new(
                 "webrepl",
                 OptionalText,
@@ -163,6 +167,19 @@ pub const SECTIONS: &[Section] = &[
                 "Their password, and the account whose rights they have; PASSWORD may be @FILE or a hash",
             )
             .secret(),
+            Opt::new(
+                "webrepl-idle",
+                Text,
+                "TIME",
+                "How long such a client may be silent before another takes its place",
+            )
+            .default("10m"),
+            Opt::new("webrepl-login-time", Text, "TIME", "How long it may take to say the password")
+                .default("1m"),
+            Opt::new("webrepl-waiting", Number, "COUNT", "Clients that are asked for it at a time")
+                .default("32"),
+            Opt::new("webrepl-waiting-per-ip", Number, "COUNT", "The same, of one client address")
+                .default("4"),
         ],
     },
     Section {

@@ -14,8 +14,8 @@ const CLI: &str = "GET / HTTP/1.1\r\nHost: echo.websocket.org\r\nConnection: Upg
                    Sec-WebSocket-Key: foo\r\n\r\n";
 const PAGE: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// Reads until that has come.
-fn until(socket: &mut TcpStream, end: &str) {
+/// Reads until that has come; gives all of it.
+fn until(socket: &mut TcpStream, end: &str) -> String {
     let mut read = Vec::new();
     while !read.ends_with(end.as_bytes()) {
         let mut byte = [0];
@@ -23,6 +23,7 @@ fn until(socket: &mut TcpStream, end: &str) {
         assert_eq!(count.ok(), Some(1), "it ends after {}", read.escape_ascii());
         read.push(byte[0]);
     }
+    String::from_utf8_lossy(&read).into_owned()
 }
 
 /// The processes below that one.
@@ -114,6 +115,68 @@ fn u32_x6_x8_pages_and_webrepl_share_a_terminal() {
 }
 
 #[test]
+fn x6_x8_the_limits_of_a_terminal_are_options() {
+    let folder = sandbox();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let start = |arguments: &[&str]| {
+        let terminal = ["--auth", "joe:cow@/:all", "--repl=seq 30000", "--webrepl=127.0.0.1:0"];
+        let password = ["--webrepl-password", "joe:secret"];
+        Served::start(folder.path(), &[&terminal[..], &password, arguments].concat())
+    };
+    let ask = |served: &Served| {
+        let mut client = webrepl(served);
+        client.write_all(CLI.as_bytes()).unwrap();
+        client
+    };
+    let is_asked = |served: &Served| {
+        let mut client = ask(served);
+        until(&mut client, "Password: ");
+        client
+    };
+    let log_in = |served: &Served, password: &str, answer: &str| {
+        let mut client = is_asked(served);
+        let length = u8::try_from(password.len() + 1).unwrap();
+        client.write_all(&[&[0x82, length], password.as_bytes(), b"\r"].concat()).unwrap();
+        until(&mut client, answer);
+        client
+    };
+    let is = |served: &Served, status: &str| {
+        assert_eq!(until(&mut ask(served), "\r\n")[9..12], *status);
+    };
+    for option in ["--webrepl-waiting", "--webrepl-waiting-per-ip"] {
+        let served = start(&[option, "2"]);
+        let _silent = [is_asked(&served), is_asked(&served)];
+        is(&served, "503");
+    }
+    // A close frame of two bytes, and 1008 begins so.
+    until(&mut is_asked(&start(&["--webrepl-login-time", "20ms"])), "\x02\x03");
+    let served = start(&["--login-failures", "0"]);
+    log_in(&served, "wrong", "denied\r\n");
+    is(&served, "429");
+    let served = start(&["--webrepl-idle", "0s"]);
+    let _silent = log_in(&served, "secret", "connected\r\n");
+    log_in(&served, "secret", "connected\r\n");
+
+    let page = |served: &Served| {
+        let mut page = served.connect();
+        page.send(&format!(
+            "GET /.number8/repl HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n{PAGE}\
+             Authorization: Basic am9lOmNvdw==\r\n\r\n"
+        ));
+        page
+    };
+    for (size, has_all) in [("256K", true), ("64K", false)] {
+        let served = start(&["--repl-scroll-back", size, "--repl-viewers", "2"]);
+        let mut first = page(&served);
+        until(&mut first.0, "30000\r\n");
+        let mut second = page(&served);
+        let shown = until(&mut second.0, "30000\r\n");
+        assert_eq!(shown.contains("\r\n100\r\n"), has_all, "{size}: {} bytes", shown.len());
+        assert_eq!(until(&mut page(&served).0, "\r\n")[9..12], *"503");
+    }
+}
+
+#[test]
 fn x6_a_terminal_is_for_somebody() {
     let folder = sandbox();
     let auth = ["--auth", "joe:cow@/:rw"];
@@ -123,6 +186,10 @@ fn x6_a_terminal_is_for_somebody() {
         (&["--webrepl-password", "joe:x"], "this needs --webrepl"),
         (&["--webrepl", "--webrepl-password", "joe:x"], "joe has not the right repl"),
         (&["--webrepl", "--webrepl-password", "joe"], "write NAME:PASSWORD"),
+        (&["--repl-viewers", "0"], "this is a number from 1 to 10000"),
+        (&["--repl-scroll-back", "1K"], "this is at least 65536 bytes"),
+        (&["--webrepl-waiting", "0"], "this is a number from 1 to 10000"),
+        (&["--webrepl-login-time", "soon"], "--webrepl-login-time soon"),
     ] {
         let output = crate::number8(folder.path()).arg("site").args(auth).args(arguments).output();
         let told = String::from_utf8(output.unwrap().stderr).unwrap();

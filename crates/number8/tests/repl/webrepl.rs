@@ -6,7 +6,7 @@ use std::time::Duration;
 use number8::access::{Access, Rights, Rule};
 use number8::layers::same_origin::SameOrigin;
 use number8::testing::TestServer;
-use number8::{App, Repl, WebRepl};
+use number8::{App, Repl, WebRepl, WebReplLimits};
 use tempfile::TempDir;
 
 use super::{Client, folder};
@@ -362,4 +362,40 @@ async fn x6_those_who_say_no_password_keep_others_out_of_nothing_for_long() {
     while client.frame().await.is_some() {}
     let mut client = connect(&server).await;
     assert_eq!(client.log_in("secret").await, "\r\nWebREPL connected\r\n");
+}
+
+#[tokio::test]
+async fn x6_how_much_is_done_for_strangers_is_a_setting() {
+    let usual = WebReplLimits::default();
+    let folder = folder();
+    let limited = |limits| serve(webrepl(folder.path()).limits(limits), all());
+    for (limits, asked) in [
+        (WebReplLimits { asked_max: 2, ..usual }, 2),
+        (WebReplLimits { asked_per_client_max: 1, ..usual }, 1),
+        (WebReplLimits { asked_per_client_max: 6, ..usual }, 6),
+    ] {
+        let server = limited(limits);
+        let mut silent = Vec::new();
+        for _ in 0..asked {
+            let mut client = connect(&server).await;
+            client.shows_text("Password: ").await;
+            silent.push(client);
+        }
+        let (_, head) = Client::ask(&server, CLI).await;
+        assert!(head.starts_with("HTTP/1.1 503 "), "{limits:?}: {head}");
+    }
+    let server = limited(WebReplLimits { login_time: Duration::from_millis(20), ..usual });
+    let mut silent = connect(&server).await;
+    silent.shows_text("Password: ").await;
+    let policy = 1008_u16.to_be_bytes().to_vec();
+    assert_eq!(silent.frame().await, Some((8, policy)));
+    // A hash at least, or nobody gets in.
+    let server = limited(WebReplLimits { failures_free: 0, hashes_max: 0, ..usual });
+    let mut client = connect(&server).await;
+    assert_eq!(client.log_in("secret").await, "\r\nWebREPL connected\r\n");
+    drop(client);
+    let mut client = connect(&server).await;
+    assert_eq!(client.log_in("wrong").await, "\r\nAccess denied\r\n");
+    let (_, head) = Client::ask(&server, CLI).await;
+    assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
 }

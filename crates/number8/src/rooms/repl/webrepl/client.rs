@@ -40,7 +40,7 @@ impl Client {
             };
             sender.send(PROMPT).await?;
             let known = self.log_in(&mut conn, &login, &mut receiver);
-            match timeout(LOGIN_TIME, known).await {
+            match timeout(self.inner.shared.limits.login_time, known).await {
                 Ok(Ok(Some(rest))) => left = rest,
                 Ok(Ok(None)) => {
                     sender.send(conn.login(false)).await?;
@@ -311,7 +311,6 @@ fn content(message: Message) -> (Kind, Bytes) {
 const VERSION: [u8; 3] = [1, 22, 0];
 /// SECURITY: a device keeps ten characters; nobody's password is longer than this, and what is longer is wrong.
 const PASSWORD_BYTES_MAX: usize = 128;
-const LOGIN_TIME: Duration = Duration::from_secs(60);
 /// How long the first prompt is waited for.
 const PROMPT_TIME: Duration = Duration::from_secs(5);
 /// How long `W` may be the beginning of a record.

@@ -5,7 +5,7 @@
 //! 1. a request for no WebSocket gets a page;
 //! 2. a page that sent it has to be ours, while programs may name any host;
 //! 3. nobody else is connected, and the client has not guessed too often;
-//! 4. the password, within a minute;
+//! 4. the password, in time;
 //! 5. the account that it stands for has the right `repl`.
 //!
 //! Then there are two directions until one of them ends: what the program writes, as texts; and what the client sends,
@@ -18,6 +18,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use number8_proto::headers::Known;
@@ -79,6 +80,7 @@ struct Login {
 }
 
 struct Shared {
+    limits: WebReplLimits,
     failures: Mutex<Failures>,
     /// Clients that have not said the password yet.
     unknown: Mutex<Vec<Option<IpAddr>>>,
@@ -86,15 +88,56 @@ struct Shared {
     hashing: Arc<Semaphore>,
 }
 
+/// How much is done for clients that have not said the password.
+#[derive(Clone, Copy, Debug)]
+pub struct WebReplLimits {
+    /// How long a client may take to say it. Default 1 minute.
+    pub login_time: Duration,
+    /// Clients that are asked for it at a time; one more is answered 503. Default 32.
+    pub asked_max: usize,
+    /// The same, of one address. Default 4.
+    pub asked_per_client_max: usize,
+    /// Password hashes at once, at least one: each may take 19 MiB and tens of milliseconds of a core. Default 2.
+    pub hashes_max: usize,
+    /// Wrong passwords of one client before it has to wait: a second, then twice as long each time up to a minute,
+    /// with 429. Default 3.
+    pub failures_free: u32,
+}
+
+impl Default for WebReplLimits {
+    fn default() -> Self {
+        Self {
+            login_time: Duration::from_secs(60),
+            asked_max: 32,
+            asked_per_client_max: 4,
+            hashes_max: 2,
+            failures_free: 3,
+        }
+    }
+}
+
+impl Shared {
+    fn new(limits: WebReplLimits) -> Self {
+        Self {
+            limits,
+            failures: Mutex::new(Failures::new(limits.failures_free)),
+            unknown: Mutex::default(),
+            hashing: Arc::new(Semaphore::new(limits.hashes_max.clamp(1, Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// SECURITY: those who never say the password must not keep others out.
+    fn has_room(&self, unknown: &[Option<IpAddr>], client: Option<IpAddr>) -> bool {
+        let own = unknown.iter().filter(|other| **other == client).count();
+        own < self.limits.asked_per_client_max && unknown.len() < self.limits.asked_max
+    }
+}
+
 impl WebRepl {
     /// The terminal of this room. Nobody is asked for a password: what everyone may do goes.
     #[must_use]
     pub fn new(repl: &Repl) -> Self {
-        let shared = Shared {
-            failures: Mutex::new(Failures::new(FAILURES_FREE)),
-            unknown: Mutex::default(),
-            hashing: Arc::new(Semaphore::new(HASHES_MAX)),
-        };
+        let shared = Shared::new(WebReplLimits::default());
         Self {
             inner: Arc::new(Inner {
                 repl: repl.clone(),
@@ -110,7 +153,7 @@ impl WebRepl {
     /// Asks for this password, or that of this hash (argon2id, bcrypt or `$6$`). It stands for the account of that name:
     /// what the rules allow it bounds what the client may do.
     ///
-    /// A client that has been wrong three times has to wait: a second, then twice as long each time, up to a minute.
+    /// Who guesses has to wait: [`WebReplLimits::failures_free`].
     ///
     /// # Errors
     /// The password is empty, or the hash is not whole; or the system gives no random bytes.
@@ -118,6 +161,13 @@ impl WebRepl {
         let accounts = Accounts::new()?.password(account, secret)?;
         Arc::make_mut(&mut self.inner).login = Some(Login { user: account.into(), accounts });
         Ok(self)
+    }
+
+    /// Does more, or less, for clients that have not said the password.
+    #[must_use]
+    pub fn limits(mut self, limits: WebReplLimits) -> Self {
+        Arc::make_mut(&mut self.inner).shared = Arc::new(Shared::new(limits));
+        self
     }
 
     /// Puts files into this folder, and gets them from there. Without, there are no files.
@@ -257,7 +307,9 @@ impl Inner {
         if self.repl.terminal().is_taken() {
             return Some(try_again("somebody else is connected"));
         }
-        if self.login.is_some() && !Unknown::has_room(&lock(&self.shared.unknown), call.caller.ip) {
+        if self.login.is_some()
+            && !self.shared.has_room(&lock(&self.shared.unknown), call.caller.ip)
+        {
             return Some(try_again("as many are asked for their password as may"));
         }
         let wait_ms = lock(&self.shared.failures).wait_ms(call.caller.ip, clock::monotonic_ms());
@@ -282,17 +334,11 @@ struct Unknown {
 impl Unknown {
     fn take(shared: &Arc<Shared>, client: Option<IpAddr>) -> Option<Self> {
         let mut unknown = lock(&shared.unknown);
-        if !Self::has_room(&unknown, client) {
+        if !shared.has_room(&unknown, client) {
             return None;
         }
         unknown.push(client);
         Some(Self { shared: Arc::clone(shared), client })
-    }
-
-    /// SECURITY: those who never say the password must not keep others out.
-    fn has_room(unknown: &[Option<IpAddr>], client: Option<IpAddr>) -> bool {
-        let own = unknown.iter().filter(|other| **other == client).count();
-        own < UNKNOWN_PER_CLIENT_MAX && unknown.len() < UNKNOWN_MAX
     }
 }
 
@@ -308,8 +354,3 @@ impl Drop for Unknown {
 /// What a browser is shown.
 const ABOUT: &str = "This port is for the WebREPL clients of MicroPython: webrepl_cli.py, Thonny, ViperIDE.\n\
     They connect to it as ws://HOST:PORT/ and ask for the password.\n";
-/// Clients that are asked for their password at once, and such connections of one address.
-const UNKNOWN_MAX: usize = 32;
-const UNKNOWN_PER_CLIENT_MAX: usize = 4;
-const HASHES_MAX: usize = 2;
-const FAILURES_FREE: u32 = 3;
