@@ -4,6 +4,7 @@
 
 mod command;
 mod hosting;
+mod server;
 mod sys;
 mod wsgi;
 
@@ -15,5 +16,6 @@ use pyo3::prelude::*;
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     command::register(module)?;
+    server::register(module)?;
     hosting::register(module)
 }

@@ -53,6 +53,14 @@ impl Request {
     pub fn cookie(&self, name: &str) -> Option<&str> {
         first(fields(&self.head()).flat_map(cookies), name)
     }
+
+    /// All cookies in order; bytes that are no UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let head = self.head();
+        fields(&head).flat_map(cookies).map(|(name, value)| (text(name), text(value))).collect()
+    }
 }
 
 impl Response {

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use number8_proto::headers::Known;
 use number8_proto::http1::{Head, Method, OwnedHead};
+use number8_proto::syntax::decimal;
 use number8_proto::uri::Query;
 
 use crate::body::Body;
@@ -83,6 +85,29 @@ impl Request {
         Query::new(self.head().query().unwrap_or_default())
             .map(|pair| (lossy(pair.key), pair.value.map(lossy)))
             .collect()
+    }
+
+    /// As [`Request::query`], for those who take bytes as they are: nothing has to be UTF-8.
+    #[must_use]
+    pub fn query_bytes(&self, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        let head = self.head();
+        let pair = Query::new(head.query()?).find(|pair| *pair.key == *key)?;
+        Some(pair.value.map(Cow::into_owned))
+    }
+
+    /// As [`Request::queries`], for those who take bytes as they are.
+    #[must_use]
+    pub fn queries_bytes(&self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        Query::new(self.head().query().unwrap_or_default())
+            .map(|pair| (pair.key.into_owned(), pair.value.map(Cow::into_owned)))
+            .collect()
+    }
+
+    /// The length of the content that the client announces (row R5); `None` where it announces none, as for content in
+    /// chunks.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.head().get(Known::ContentLength).and_then(decimal)
     }
 
     /// What a placeholder of the route stands for, decoded: `value("id")` for `/users/{id}`.

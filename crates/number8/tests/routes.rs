@@ -228,7 +228,7 @@ async fn h13_b9_l10_arguments_are_values_of_types() {
 #[tokio::test]
 async fn r3_r4_r6_r7_a_request_tells_everything() {
     let app = App::new().get("/a%20b/{id}", async |request: Request| {
-        assert_eq!(request.target(), "/a%20b/8?k=1&k=2&flag&empty=&pl=a+b%21");
+        assert_eq!(request.target(), "/a%20b/8?k=1&k=2&flag&empty=&pl=a+b%21&b=%FF");
         assert_eq!(request.path(), "/a%20b/8");
         assert_eq!(request.value("id"), Some("8"));
         assert_eq!(request.query("k"), Some(Some("1".to_owned())), "the first one");
@@ -236,14 +236,20 @@ async fn r3_r4_r6_r7_a_request_tells_everything() {
         assert_eq!(request.query("empty"), Some(Some(String::new())));
         assert_eq!(request.query("pl"), Some(Some("a b!".to_owned())));
         assert_eq!(request.query("nothing"), None);
-        assert_eq!(request.queries().len(), 5);
+        assert_eq!(request.queries().len(), 6);
         assert_eq!(request.queries()[1], ("k".to_owned(), Some("2".to_owned())));
+        assert_eq!(request.query_bytes(b"pl"), Some(Some(b"a b!".to_vec())));
+        assert_eq!(request.query_bytes(b"flag"), Some(None));
+        assert_eq!(request.query_bytes(b"nothing"), None);
+        assert_eq!(request.query_bytes(b"b"), Some(Some(b"\xff".to_vec())), "bytes as they are");
+        assert_eq!(request.queries_bytes()[2], (b"flag".to_vec(), None));
+        assert_eq!(request.content_length(), None);
         assert_eq!(request.field("x-farm"), Some("8"));
         assert_eq!(request.method(), Method::Get);
         "seen"
     });
     let server = app.test();
-    let target = "/a%20b/8?k=1&k=2&flag&empty=&pl=a+b%21";
+    let target = "/a%20b/8?k=1&k=2&flag&empty=&pl=a+b%21&b=%FF";
     let answer = server.get(target).field("X-Farm", "8").send().await.unwrap();
     assert_eq!(answer.text(), "seen");
 }

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from number8._request import Headers
+
 __version__: str
+
+GET: int
+POST: int
+DELETE: int
+PUT: int
+PATCH: int
+OPTIONS: int
 
 def run(arguments: list[str]) -> int:
     """Does what the command line asks for and returns its exit code; the first argument is the name of the program."""
@@ -19,3 +28,82 @@ def serve(
     grace: float = ...,
 ) -> None:
     """Serves an application until a signal ends it; see `number8.serve`, which says what the arguments mean."""
+class Core:
+    """The server under ``number8.Server``."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Core: ...
+    def _start(
+        self, addresses: list[str], port: int, body_bytes_max: int, start_thread: Callable[[Callable[[], None]], Any]
+    ) -> None: ...
+    def _port(self) -> int | None: ...
+    def _addresses(self) -> list[str]: ...
+    def _is_running(self) -> bool: ...
+    def _descriptors(self) -> list[int]: ...
+    def _close(self) -> None: ...
+    def _route(self, verbs: int, pattern: str, function: Callable[[Request], Any]) -> None: ...
+    def _ask_first(self, decides: bool, function: Callable[[Request], Any]) -> None: ...
+    def _require(self, value: bytes) -> None: ...
+    def _share(self) -> None: ...
+
+class Request:
+    """A request that is being answered; callbacks are given one."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the request: a mapping whose keys have no case."""
+    @property
+    def remote_addr(self) -> str | None:
+        """The address of the client, without its port."""
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """The other end of the connection; None over a Unix socket."""
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies; of several with one name the first."""
+    @property
+    def args(self) -> dict[str, str]:
+        """What the placeholders of the path stand for, by name."""
+    def server(self) -> Any:
+        """The Server that this request came to."""
+    def method(self) -> int:
+        """The verb: GET, POST, DELETE or another constant of this package; HEAD is GET."""
+    def uri(self) -> str:
+        """The address with its query, as the client sent it."""
+    def path(self) -> str:
+        """The address without its query, as the client sent it."""
+    def length(self) -> int:
+        """The length of the content as the client tells it; 0 where it tells none."""
+    def query(self, key: str | bytes) -> bytes | bool | None:
+        """The first value of a key; True where the key has no value, None where there is no such key."""
+    def parse_qs(self) -> dict[bytes, bytes | bool]:
+        """The query; of entries with one key the last."""
+    def read(self, len: int | None = None) -> bytes:
+        """At most ``len`` bytes of the content, or all of it; waits for them. Empty at the end."""
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Reads into a buffer; returns how many bytes, 0 at the end."""
+    def write(
+        self,
+        data: str | bytes | bytearray | memoryview,
+        status: str | bytes | int | None = None,
+        mime: str | bytes | None = None,
+        headers: dict[Any, Any] | None = None,
+        allow_cors: bool = False,
+    ) -> None:
+        """Answers with this content, once."""
+    def send_chunk(
+        self,
+        data: str | bytes | bytearray | memoryview | None,
+        status: str | bytes | int | None = None,
+        mime: str | bytes | None = None,
+        headers: dict[Any, Any] | None = None,
+        allow_cors: bool = False,
+    ) -> None:
+        """Sends a piece of an answer whose length is not known; None ends it."""
+    def send(self, data: str | bytes | bytearray | memoryview) -> None:
+        """Sends bytes as they are; the connection ends after them."""
+    def text(self) -> str:
+        """The content as text: UTF-8."""
+    def json(self) -> Any:
+        """The content as JSON says it."""
+    def form(self) -> dict[str, str]:
+        """The fields of a form; of several with one name the last."""

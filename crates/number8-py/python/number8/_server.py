@@ -1,0 +1,172 @@
+"""uhttpd's server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+from number8 import _lifetime, _native
+from number8._native import DELETE, GET, POST, Request
+
+AUTH_OPEN = 0
+AUTH_BASIC = 1
+AUTH_CUSTOM = 2
+
+Text = str | bytes
+Callback = Callable[[Request], Any]
+
+#: The verbs that ``route`` knows.
+_VERBS = GET | POST | DELETE
+
+#: Bytes that a callback may read of a request, unless ``max_body`` says otherwise.
+MAX_BODY = 16 * 1024 * 1024
+
+
+class _Unsaid(int):
+    """A default, told from the same number where somebody gives it."""
+
+
+class Server(_native.Core):
+    """A web server that runs beside the program: the constructor starts it.
+
+    ``port`` 0 takes a free one. ``acl`` is ``AUTH_OPEN``, ``AUTH_BASIC`` (``auth`` is the whole value of Authorization) or
+    ``AUTH_CUSTOM`` (``auth`` is called with each Request and says whether it is let in). With ``cors`` pages of every site may
+    read all answers. ``routes`` is how many handlers there may be, or the handlers themselves as ``(url, methods,
+    callback)``. ``events`` is how many may listen at once to what ``dispatch`` sends.
+
+    ``bind`` says where to listen: by default at the loopback addresses alone, with ``""`` at all. ``root`` is the folder
+    below which all files are, ``ext_root`` the external one. A callback may read ``max_body`` bytes of a request.
+    """
+
+    def __init__(
+        self,
+        port: int = 80,
+        acl: int = AUTH_OPEN,
+        cors: bool = False,
+        routes: int | Iterable[Iterable[Any]] = _Unsaid(8),
+        auth: Text | Callback | None = None,
+        events: int = 0,
+        *,
+        bind: str | Iterable[str] | None = None,
+        root: str | os.PathLike[str] = ".",
+        ext_root: str | os.PathLike[str] | None = None,
+        tls: None = None,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        if tls is not None:
+            raise ValueError("tls= is not there yet: put a proxy that speaks TLS before this server")
+        self._slots = _slots(routes)
+        self._has_table = self._slots is None and not isinstance(routes, int)
+        self._allow(acl, auth)
+        if cors:
+            self._share()
+        if not isinstance(routes, int):
+            for entry in routes:
+                url, methods, callback = entry
+                self._add_route(url, methods, callback)
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port={port} is no port: it is a number from 0 to 65535")
+        self._start(_addresses(bind), port, max_body, _start_thread)
+        _lifetime.live.add(self)
+
+    def port(self) -> int | None:
+        """The port that this server listens at."""
+        return self._port()
+
+    def route(self, url: Text, methods: int, callback: Callback) -> None:
+        """Has ``callback`` answer these verbs, a sum of ``GET``, ``POST`` and ``DELETE``, of ``url``, in which ``*`` stands
+        for any text. Of routes that fit the first one answers."""
+        if self._has_table:
+            raise RuntimeError("the constructor was given all routes: route() cannot add to them")
+        self._add_route(url, methods, callback)
+
+    def close(self) -> None:
+        """Stops: the port is free, callbacks that run have three seconds to end."""
+        self._close()
+        _lifetime.note_change()
+
+    stop = close
+    shutdown = close
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _allow(self, acl: int, auth: Any) -> None:
+        if acl == AUTH_BASIC:
+            if not isinstance(auth, (str, bytes, bytearray, memoryview)) or not auth:
+                raise ValueError("acl=AUTH_BASIC needs auth=: the value of Authorization, such as b'Basic YW5zd2VyOjQy'")
+            self._require(auth.encode() if isinstance(auth, str) else bytes(auth))
+        elif acl == AUTH_CUSTOM:
+            if not callable(auth):
+                raise ValueError("acl=AUTH_CUSTOM needs auth=: a function that is called with each Request")
+            self._ask_first(True, auth)
+        elif acl != AUTH_OPEN:
+            raise ValueError(f"acl={acl!r} is none of AUTH_OPEN, AUTH_BASIC and AUTH_CUSTOM")
+
+    def _add_route(self, url: Text, methods: int, callback: Callback) -> None:
+        pattern = _text("url", url)
+        if not pattern.startswith(("/", "*")):
+            raise ValueError(f"the url {pattern!r} has to begin with a slash")
+        if not isinstance(methods, int) or methods & ~_VERBS or not methods:
+            raise ValueError(f"methods={methods!r} is no sum of GET, POST and DELETE")
+        if not callable(callback):
+            raise TypeError(f"the callback of {pattern!r} cannot be called")
+        with self._taking(methods.bit_count()):
+            self._route(methods, pattern, callback)
+
+    def _taking(self, count: int) -> _Slots:
+        return _Slots(self, count)
+
+
+class _Slots:
+    """Takes slots, which are given back where what they are for cannot be done (rows U6 and U10)."""
+
+    def __init__(self, server: Server, count: int) -> None:
+        self.server, self.count = server, count
+
+    def __enter__(self) -> None:
+        left = self.server._slots
+        if left is not None and left < self.count:
+            raise ValueError(f"there is no room for {self.count} more handlers: routes= says how many there may be")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self.server._slots is not None:
+            self.server._slots -= self.count
+
+
+def _slots(routes: Any) -> int | None:
+    """How many handlers there may be, but for OPTIONS, which takes the first place; None where nobody said."""
+    if isinstance(routes, _Unsaid) or not isinstance(routes, int):
+        return None
+    if routes < 0:
+        raise ValueError(f"routes={routes} is no number of handlers")
+    return max(routes - 1, 0)
+
+
+def _text(what: str, value: Any) -> str:
+    """Text, also where it comes as bytes."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode()
+    raise TypeError(f"{what} has to be str or bytes, not {type(value).__name__}")
+
+
+def _addresses(bind: str | Iterable[str] | None) -> list[str]:
+    if bind is None:
+        return ["localhost"]
+    if isinstance(bind, str):
+        return [bind]
+    return list(bind)
+
+
+def _start_thread(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="number8-callbacks", daemon=_lifetime.threads_are_daemons).start()

@@ -1,0 +1,153 @@
+//! The head of an answer as uhttpd's callbacks give it (row R10), and answers made of what a callback returns.
+
+use number8::{Body, FieldError, Response};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyInt, PyList, PyString, PyTuple};
+
+use super::text::{content, octets};
+
+const TYPE: &str = "Content-Type";
+const SHARED: &str = "Access-Control-Allow-Origin";
+
+/// The head that `write` and `send_chunk` describe.
+pub(crate) struct Described<'a, 'py> {
+    pub(crate) status: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) mime: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) headers: Option<&'a Bound<'py, PyDict>>,
+    pub(crate) allow_cors: bool,
+}
+
+impl Described<'_, '_> {
+    /// The answer with this head.
+    ///
+    /// # Errors
+    /// A value is neither text nor bytes, or cannot be sent: a line end in it would begin a field of its own.
+    pub(crate) fn response(&self, body: impl Into<Body>) -> PyResult<Response> {
+        let mut response = Response::new(200, body);
+        if let Some(status) = self.status {
+            response = with_status(response, status)?;
+        }
+        if let Some(mime) = self.mime {
+            response = with(response, TYPE.as_bytes(), &octets("mime", mime)?)?;
+        }
+        if let Some(headers) = self.headers {
+            response = with_headers(response, headers)?;
+        }
+        if response.field(TYPE).is_none() {
+            response = with(response, TYPE.as_bytes(), b"text/html")?;
+        }
+        if self.allow_cors && response.field(SHARED).is_none() {
+            response = with(response, SHARED.as_bytes(), b"*")?;
+        }
+        Ok(response)
+    }
+}
+
+/// The same answer with this status, and its reason phrase as it is given.
+fn with_status(response: Response, status: &Bound<'_, PyAny>) -> PyResult<Response> {
+    let refuse = |why: &str| {
+        let shown = status.repr().map(|text| text.to_string()).unwrap_or_default();
+        PyValueError::new_err(format!("the status {shown} {why}"))
+    };
+    let line = match status.cast::<PyInt>() {
+        Ok(number) => number.to_string().into_bytes(),
+        Err(_) => octets("status", status)?.into_owned(),
+    };
+    let digits = line.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+    let rest = line.get(3..).unwrap_or_default();
+    let is_whole = rest.is_empty() || rest.starts_with(b" ");
+    let Some(code @ 200..=999u16) =
+        digits.and_then(|digits| digits.parse().ok()).filter(|_| is_whole)
+    else {
+        return Err(refuse("is no number from 200 to 999, with a reason after a space"));
+    };
+    let response = response.with_status(code);
+    match rest.get(1..) {
+        Some(reason) if !reason.is_empty() => {
+            response.with_reason(reason).map_err(|_| refuse("holds a control character"))
+        }
+        _ => Ok(response),
+    }
+}
+
+/// Adds the fields of a dict; a list stands for several of one name.
+fn with_headers(mut response: Response, headers: &Bound<'_, PyDict>) -> PyResult<Response> {
+    for (name, value) in headers.iter() {
+        let name = octets("the name of a header", &name)?.into_owned();
+        match value.cast::<PyList>() {
+            Ok(values) => {
+                for value in values.iter() {
+                    response = with(response, &name, &octets("the value of a header", &value)?)?;
+                }
+            }
+            Err(_) => response = with(response, &name, &octets("the value of a header", &value)?)?,
+        }
+    }
+    Ok(response)
+}
+
+fn with(response: Response, name: &[u8], value: &[u8]) -> PyResult<Response> {
+    let shown = String::from_utf8_lossy(name);
+    let refuse = |why: &str| PyValueError::new_err(format!("the header {shown:?} {why}"));
+    let Ok(text) = std::str::from_utf8(name) else { return Err(refuse("has no valid name")) };
+    // There is one media type, whoever says it last.
+    let added = match text.eq_ignore_ascii_case(TYPE) {
+        true => response.replacing(TYPE, value),
+        false => response.with(text, value),
+    };
+    added.map_err(|error| match error {
+        FieldError::Framing => refuse("is the server's to write"),
+        error => refuse(&format!("cannot be sent: {error}")),
+    })
+}
+
+/// The answer that a returned value stands for: text is HTML, a dict or a list is JSON, and a tuple adds status and headers.
+///
+/// # Errors
+/// The value stands for no answer.
+pub(crate) fn of_value(value: &Bound<'_, PyAny>) -> PyResult<Response> {
+    let py = value.py();
+    if value.is_none() {
+        return Ok(Response::new(204, Body::empty()));
+    }
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        return of_tuple(tuple);
+    }
+    let typed = |mime: &str, value: &Bound<'_, PyAny>| {
+        let body = Body::from(content("the body", value)?);
+        with(Response::new(200, body), TYPE.as_bytes(), mime.as_bytes())
+    };
+    if value.is_instance_of::<PyString>() {
+        return typed("text/html; charset=utf-8", value);
+    }
+    if value.is_instance_of::<PyDict>() || value.is_instance_of::<PyList>() {
+        let json = py.import("json")?.call_method1("dumps", (value,))?;
+        return typed("application/json", &json);
+    }
+    if value.is_instance_of::<PyBytes>() || octets("", value).is_ok() {
+        return typed("application/octet-stream", value);
+    }
+    Err(PyTypeError::new_err(format!(
+        "a callback cannot answer with {}: return str, bytes, dict, list, (body, status, headers), a path or an iterator",
+        value.get_type().name()?
+    )))
+}
+
+fn of_tuple(tuple: &Bound<'_, PyTuple>) -> PyResult<Response> {
+    let mut parts = tuple.iter();
+    let (body, status, headers) = (parts.next(), parts.next(), parts.next());
+    let (Some(body), None) = (body, parts.next()) else {
+        return Err(PyTypeError::new_err(
+            "a tuple that a callback returns is (body, status) or (body, status, headers)",
+        ));
+    };
+    let mut response = of_value(&body)?;
+    if let Some(status) = status.filter(|status| !status.is_none()) {
+        response = with_status(response, &status)?;
+    }
+    match headers.filter(|headers| !headers.is_none()) {
+        Some(headers) => with_headers(response, headers.cast::<PyDict>()?),
+        None => Ok(response),
+    }
+}

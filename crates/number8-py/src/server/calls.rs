@@ -1,0 +1,104 @@
+//! The one thread on which the callbacks of a server run, and the queue before it.
+//!
+//! The thread is Python's: `threading.Thread(target=calls.run)`. So its state lives from the first callback to the last, it
+//! has a name in tracebacks, and nothing of the interpreter has to be set up for a call.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
+
+use pyo3::prelude::*;
+
+/// Calls that may wait; one more is answered 503.
+pub(crate) const CALLS_MAX: usize = 1024;
+
+/// Calls that are made before other threads of Python get their turn.
+const CALLS_AT_ONCE: usize = 16;
+
+/// What the thread is to do.
+pub(crate) type Job = Box<dyn FnOnce(Python<'_>) + Send>;
+
+/// The queue; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Calls(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    news: Condvar,
+    thread: OnceLock<ThreadId>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    is_closed: bool,
+}
+
+/// The queue takes no more calls.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+impl Calls {
+    /// Has the thread do this, after all that was asked for before.
+    ///
+    /// # Errors
+    /// As many wait as may, or the server has stopped.
+    pub(crate) fn submit(&self, job: impl FnOnce(Python<'_>) + Send + 'static) -> Result<(), Full> {
+        let mut state = self.lock();
+        if state.is_closed || state.queue.len() >= CALLS_MAX {
+            return Err(Full);
+        }
+        state.queue.push_back(Box::new(job));
+        drop(state);
+        self.0.news.notify_one();
+        Ok(())
+    }
+
+    /// Takes no more calls; the thread ends when it has made those that wait.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+        self.0.news.notify_one();
+    }
+
+    /// Whether this is the thread.
+    pub(crate) fn is_here(&self) -> bool {
+        self.0.thread.get() == Some(&thread::current().id())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No callback runs under this lock.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for calls; none once the queue is closed and empty.
+    fn wait(&self) -> Vec<Job> {
+        let mut state = self.lock();
+        while state.queue.is_empty() && !state.is_closed {
+            state = self.0.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = state.queue.len().min(CALLS_AT_ONCE);
+        state.queue.drain(..count).collect()
+    }
+}
+
+/// The body of the thread, for `threading.Thread`.
+#[pyclass(frozen, module = "number8._native")]
+pub(crate) struct CallThread(pub(crate) Calls);
+
+#[pymethods]
+impl CallThread {
+    /// Makes calls until the server has stopped.
+    fn run(&self, py: Python<'_>) {
+        let _ = self.0.0.thread.set(thread::current().id());
+        loop {
+            let jobs = py.detach(|| self.0.wait());
+            if jobs.is_empty() {
+                return;
+            }
+            for job in jobs {
+                job(py);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Who may come in: by the value of a field, or by what a callback says (rows U4, U7 and U8).
+
+use std::sync::Arc;
+
+use number8::{Argument, Before, Body, Call, Layer, Response, Taken, Waited};
+use pyo3::prelude::*;
+use subtle::ConstantTimeEq;
+
+use super::Shared;
+use super::answer::of_value;
+use super::callback::{busy, failed, log_error};
+use super::request::Request;
+
+/// Lets in who sends exactly this value of Authorization.
+pub(crate) struct Required(pub(crate) Arc<[u8]>);
+
+impl Layer for Required {
+    fn before(&self, call: &mut Call<'_>) -> Before {
+        let given = call.head.named("Authorization").unwrap_or_default();
+        // SECURITY: how much of it is right is not to be measured.
+        if bool::from(given.ct_eq(&self.0)) {
+            return Before::Go;
+        }
+        let refusal = Response::error(401, "log in to see this");
+        Before::Answer(
+            refusal
+                .with("WWW-Authenticate", "Basic realm=\"number8\"")
+                .unwrap_or_else(|_| failed()),
+        )
+    }
+}
+
+/// What a callback that is asked first decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Whether the request is let in: by a value that is true.
+    Allowed,
+    /// What answers the request: a value that is not None.
+    Answer,
+}
+
+/// Calls a callback with each request, before its content is read.
+pub(crate) struct AskFirst {
+    shared: Arc<Shared>,
+    asked: Asked,
+    number: usize,
+}
+
+impl AskFirst {
+    pub(crate) fn new(shared: &Arc<Shared>, asked: Asked, number: usize) -> Self {
+        Self { shared: Arc::clone(shared), asked, number }
+    }
+}
+
+impl Layer for AskFirst {
+    fn before(&self, call: &mut Call<'_>) -> Before {
+        // The content is for whoever answers.
+        let body = std::mem::replace(&mut call.body, Body::empty());
+        let taken = number8::Request::take(call);
+        call.body = body;
+        let Ok(Taken::Now(request)) = taken else { return Before::Answer(failed()) };
+        let user = call.caller.user.clone();
+        let (request, answer) = Request::new(Arc::clone(&self.shared), request);
+        let (shared, asked, number) = (Arc::clone(&self.shared), self.asked, self.number);
+        let (go, decided) = tokio::sync::oneshot::channel();
+        let job = move |py: Python<'_>| {
+            let _ = go.send(ask(py, &shared, asked, number, request));
+        };
+        if self.shared.calls.submit(job).is_err() {
+            return Before::Answer(busy());
+        }
+        Before::wait(async move {
+            match decided.await {
+                Ok(None) => Waited::Go { user },
+                Ok(Some(response)) => Waited::Answer(answer.await.unwrap_or(response)),
+                Err(_) => Waited::Answer(failed()),
+            }
+        })
+    }
+}
+
+/// The answer of the callback; `None` where the request goes on.
+fn ask(
+    py: Python<'_>,
+    shared: &Shared,
+    asked: Asked,
+    number: usize,
+    request: Request,
+) -> Option<Response> {
+    let Some((function, _server)) = shared.callback(py, number) else { return Some(failed()) };
+    let Ok(request) = Py::new(py, request) else { return Some(failed()) };
+    let result = function.bind(py).call1((&request,));
+    let (answered, request) = (request.get().has_begun(), request.get());
+    let decided = result.and_then(|value| match asked {
+        Asked::Allowed => {
+            Ok((!value.is_truthy()?).then(|| Response::error(403, "this is refused")))
+        }
+        Asked::Answer if value.is_none() => Ok(None),
+        Asked::Answer => of_value(&value).map(Some),
+    });
+    let refusal = match decided {
+        Ok(None) if !answered => return None,
+        Ok(None) => failed(),
+        Ok(Some(response)) => response,
+        Err(error) => {
+            log_error(py, "a callback failed", &error);
+            match asked {
+                Asked::Allowed => Response::error(403, "this is refused"),
+                Asked::Answer => failed(),
+            }
+        }
+    };
+    // What the callback has written itself goes before this.
+    request.end(true);
+    request.answer(refusal);
+    Some(failed())
+}

@@ -1,0 +1,338 @@
+//! uhttpd's server: I/O on a thread without the interpreter, callbacks on one thread of Python's.
+//!
+//! ```text
+//!  client ⇄ thread "number8-server" ── Request ──▶ queue ──▶ thread "number8-callbacks": callback(request)
+//!              ▲                                                     │ write, send_chunk, send, a returned value
+//!              └──────────────────────── Response ◀──────────────────┘
+//! ```
+//!
+//! What a call of Python configures is kept in a table ([`routes`]) from which the whole app is built anew; the class in
+//! `number8/_server.py` looks at arguments, and knows what they mean.
+
+mod answer;
+mod callback;
+mod calls;
+mod layers;
+mod request;
+mod routes;
+mod text;
+mod verbs;
+mod waiting;
+
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use number8::server::{Bind, LocalAddr, bind};
+use number8::{Handle, Options, RouteError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+
+use callback::Callback;
+use calls::{CallThread, Calls};
+use layers::Asked;
+use request::Request;
+use routes::Routes;
+
+/// How long callbacks may go on after the server was asked to stop: the port is free within four seconds.
+const GRACE: Duration = Duration::from_secs(3);
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Core>()?;
+    module.add_class::<Request>()?;
+    verbs::register(module)
+}
+
+/// What handlers know of their server.
+#[derive(Default)]
+pub(crate) struct Shared {
+    calls: Calls,
+    /// The object of Python's; whoever drops the last reference to it stops the server.
+    server: OnceLock<Py<PyWeakrefReference>>,
+    /// Bytes of content that a callback may read.
+    body_bytes_max: OnceLock<u64>,
+}
+
+impl Shared {
+    /// The server, as long as somebody holds it.
+    fn server<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.server.get()?.bind(py).upgrade()
+    }
+}
+
+/// The server under `number8.Server`.
+#[pyclass(subclass, frozen, module = "number8._native")]
+pub(crate) struct Core {
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    /// The callbacks, each at the number by which its handler knows it: here alone, so that a callback that leads back to
+    /// the server is garbage once nobody else holds either.
+    callbacks: Mutex<Vec<Py<PyAny>>>,
+}
+
+#[derive(Default)]
+struct State {
+    running: Option<Running>,
+    routes: Routes,
+}
+
+struct Running {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+    /// Where it listens: descriptors too, which a child process has to close.
+    ports: Vec<(LocalAddr, RawFd)>,
+    process: u32,
+}
+
+#[pymethods]
+impl Core {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(
+        _args: &Bound<'_, pyo3::types::PyTuple>,
+        _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>,
+    ) -> Self {
+        Self { shared: Arc::default(), state: Mutex::default(), callbacks: Mutex::default() }
+    }
+
+    /// Listens and serves. `start_thread` is given the function for the thread of callbacks. It answers 404 until there are
+    /// routes.
+    #[pyo3(signature = (addresses, port, body_bytes_max, start_thread))]
+    fn _start(
+        slf: &Bound<'_, Self>,
+        addresses: Vec<String>,
+        port: u16,
+        body_bytes_max: u64,
+        start_thread: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        let binds: Vec<Bind> =
+            addresses.into_iter().map(|address| place(&address, port)).collect::<PyResult<_>>()?;
+        let listeners = bind(&binds, port).map_err(|error| {
+            let errno = std::error::Error::source(&error)
+                .and_then(|source| source.downcast_ref::<std::io::Error>()?.raw_os_error())
+                .or_else(|| std::io::Error::from(error.kind()).raw_os_error())
+                .unwrap_or(if error.kind() == std::io::ErrorKind::AddrInUse {
+                    EADDRINUSE
+                } else {
+                    0
+                });
+            PyOSError::new_err((errno, error.to_string()))
+        })?;
+        let ports = listeners
+            .iter()
+            .map(|listener| (listener.local_addr().clone(), listener.as_raw_fd()))
+            .collect();
+        let shared = &this.shared;
+        let _ = shared.body_bytes_max.set(body_bytes_max);
+        let _ = shared.server.set(PyWeakrefReference::new(slf.as_any())?.unbind());
+        let app = lock(&this.state).routes.app(shared).map_err(|mistake| mistaken(&mistake))?;
+        let options = Options { workers: 1, grace: GRACE, ..Options::default() };
+        let server = number8::Server::new(app, options, listeners);
+        let handle = server.handle();
+        let calls = shared.calls.clone();
+        let run = move || {
+            if let Err(error) = server.run() {
+                Python::attach(|py| callback::log(py, &format!("the server has stopped: {error}")));
+            }
+            calls.close();
+        };
+        let thread = Py::new(slf.py(), CallThread(shared.calls.clone()))?;
+        start_thread.call1((thread.getattr(slf.py(), "run")?,))?;
+        let started = without_signals(slf.py(), || {
+            std::thread::Builder::new().name("number8-server".to_owned()).spawn(run)
+        })?;
+        let thread = started.inspect_err(|_| shared.calls.close())?;
+        lock(&this.state).running =
+            Some(Running { handle, thread: Some(thread), ports, process: std::process::id() });
+        Ok(())
+    }
+
+    /// The port of the first address; None for a socket without one.
+    fn _port(&self) -> PyResult<Option<u16>> {
+        let state = self.running()?;
+        let mut ports = state.running.iter().flat_map(|running| &running.ports);
+        Ok(ports.find_map(|(address, _)| match address {
+            LocalAddr::Ip(address) => Some(address.port()),
+            _ => None,
+        }))
+    }
+
+    /// The addresses, as they stand in a URL.
+    fn _addresses(&self) -> PyResult<Vec<String>> {
+        let state = self.running()?;
+        let ports = state.running.iter().flat_map(|running| &running.ports);
+        Ok(ports.map(|(address, _)| address.to_string()).collect())
+    }
+
+    /// Whether it serves.
+    fn _is_running(&self) -> bool {
+        self.running().is_ok()
+    }
+
+    /// The listening descriptors: a child process closes them.
+    fn _descriptors(&self) -> Vec<RawFd> {
+        let state = lock(&self.state);
+        state.running.iter().flat_map(|running| &running.ports).map(|(_, fd)| *fd).collect()
+    }
+
+    /// Stops, and waits until it has; does nothing where it has.
+    fn _close(&self, py: Python<'_>) -> PyResult<()> {
+        let stopping = self.stop();
+        py.detach(|| stopping.map(JoinHandle::join));
+        Ok(())
+    }
+
+    /// Answers these verbs of whatever fits a pattern with a callback.
+    fn _route(&self, verbs: i64, pattern: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let number = self.keep(function);
+        let callback = Arc::new(Callback::new(&self.shared, number));
+        self.change(|routes| routes.add(verbs::methods(verbs), pattern, callback))
+    }
+
+    /// Calls a function with each request before anything else sees it.
+    fn _ask_first(&self, decides: bool, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let number = self.keep(function);
+        let asked = if decides { Asked::Allowed } else { Asked::Answer };
+        self.change(|routes| routes.ask_first(asked, number))
+    }
+
+    /// Lets in who sends exactly this value of Authorization.
+    fn _require(&self, value: Vec<u8>) -> PyResult<()> {
+        self.change(|routes| routes.require(value))
+    }
+
+    /// Lets pages of every site read all answers.
+    fn _share(&self) -> PyResult<()> {
+        self.change(Routes::share)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Where somebody has it, it is in use.
+        let Ok(callbacks) = self.callbacks.try_lock() else { return Ok(()) };
+        callbacks.iter().try_for_each(|callback| visit.call(callback))
+    }
+
+    fn __clear__(&self) {
+        let callbacks = std::mem::take(&mut *lock(&self.callbacks));
+        drop(callbacks);
+    }
+}
+
+impl Core {
+    /// The callback of a handler.
+    pub(crate) fn callback(&self, py: Python<'_>, number: usize) -> Option<Py<PyAny>> {
+        lock(&self.callbacks).get(number).map(|callback| callback.clone_ref(py))
+    }
+
+    fn keep(&self, function: &Bound<'_, PyAny>) -> usize {
+        let mut callbacks = lock(&self.callbacks);
+        callbacks.push(function.clone().unbind());
+        callbacks.len() - 1
+    }
+
+    /// Changes what is served; where that makes a mistake nothing changes.
+    fn change(&self, change: impl FnOnce(&mut Routes)) -> PyResult<()> {
+        let mut state = self.running_or_new()?;
+        let mut routes = state.routes.clone();
+        change(&mut routes);
+        if let Some(running) = &state.running {
+            let replaced = routes.app(&self.shared).and_then(|app| running.handle.replace(app));
+            replaced.map_err(|mistake| mistaken(&mistake))?;
+        }
+        state.routes = routes;
+        Ok(())
+    }
+
+    /// The state of a server that has not been closed.
+    fn running(&self) -> PyResult<MutexGuard<'_, State>> {
+        let state = lock(&self.state);
+        match &state.running {
+            Some(running) if running.process != std::process::id() => {
+                Err(PyRuntimeError::new_err("this Server belongs to the process that forked"))
+            }
+            Some(running) if running.thread.is_some() => Ok(state),
+            _ => Err(PyRuntimeError::new_err("the server is closed")),
+        }
+    }
+
+    /// The same, or of one that has not been started.
+    fn running_or_new(&self) -> PyResult<MutexGuard<'_, State>> {
+        let state = lock(&self.state);
+        if state.running.is_none() {
+            return Ok(state);
+        }
+        drop(state);
+        self.running()
+    }
+
+    /// Has it stop; what is to be waited for, which a callback cannot.
+    fn stop(&self) -> Option<JoinHandle<()>> {
+        let mut state = lock(&self.state);
+        let running = state.running.as_mut()?;
+        if running.process != std::process::id() {
+            return None;
+        }
+        running.handle.shutdown();
+        running.thread.take().filter(|_| !self.shared.calls.is_here())
+    }
+}
+
+/// Dropping the last reference stops the server.
+impl Drop for Core {
+    fn drop(&mut self) {
+        let is_child = lock(&self.state)
+            .running
+            .as_ref()
+            .is_some_and(|running| running.process != std::process::id());
+        if is_child {
+            // The threads are not in this process, so nobody could be waited for.
+            std::mem::forget(std::mem::take(&mut *lock(&self.state)));
+            return;
+        }
+        if let Some(thread) = self.stop() {
+            Python::attach(|py| py.detach(|| thread.join()).ok());
+        }
+    }
+}
+
+/// EADDRINUSE of Linux, which `std` gives no name.
+const EADDRINUSE: i32 = 98;
+
+/// Where to listen: every address of the machine for an empty text.
+fn place(address: &str, port: u16) -> PyResult<Bind> {
+    Ok(match address {
+        "" => Bind::Every { port },
+        "localhost" => Bind::Loopback { port: Some(port) },
+        _ => match address.parse::<IpAddr>() {
+            Ok(ip) => Bind::Ip { ip, port: Some(port) },
+            Err(_) => address.parse().map_err(|error| {
+                PyValueError::new_err(format!("bind={address:?} is no place to listen at: {error}"))
+            })?,
+        },
+    })
+}
+
+/// Starts a thread that gets no signal, nor do those that it starts: signals are for the main thread of Python.
+fn without_signals<T>(py: Python<'_>, start: impl FnOnce() -> T) -> PyResult<T> {
+    let signal = py.import("signal")?;
+    let (block, set) = (signal.getattr("SIG_BLOCK")?, signal.getattr("SIG_SETMASK")?);
+    let all = signal.call_method0("valid_signals")?;
+    let before = signal.call_method1("pthread_sigmask", (block, all))?;
+    let started = start();
+    signal.call_method1("pthread_sigmask", (set, before))?;
+    Ok(started)
+}
+
+fn mistaken(error: &RouteError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is done under these locks leaves them whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
