@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::departure::Departure;
 use crate::standing::Standing;
 
 /// Who sent a request. A [`Layer`](crate::Layer) may find out more than the connection tells: the address
@@ -39,6 +40,8 @@ pub struct Caller {
     pub host: Option<Box<str>>,
     /// Whether what the client is known by still counts, where that may end before what the request has begun.
     pub(crate) standing: Option<Standing>,
+    /// Whom to tell when the client leaves, where somebody wants to know.
+    pub(crate) departure: Option<Departure>,
 }
 
 impl Caller {
@@ -48,12 +51,25 @@ impl Caller {
         Self { peer, ip: peer.map(|peer| peer.ip()), ..Self::default() }
     }
 
+    /// Tells whoever works for this request when its client leaves.
+    pub fn departure(&mut self) -> Departure {
+        self.departure.get_or_insert_default().clone()
+    }
+
+    /// The client has left.
+    pub(crate) fn depart(&mut self) {
+        if let Some(departure) = self.departure.take() {
+            departure.tell();
+        }
+    }
+
     /// Forgets what was found out about the request before; most often that was nothing.
     pub(crate) fn begin_again(&mut self, peer: Option<SocketAddr>) {
         if self.user.is_some()
             || self.host.is_some()
             || self.form_token.is_some()
             || self.is_secure
+            || self.departure.is_some()
             || self.ip != peer.map(|peer| peer.ip())
         {
             *self = Self::new(peer);

@@ -34,6 +34,7 @@ mod caller;
 mod children;
 mod content;
 mod cookies;
+mod departure;
 #[cfg(feature = "http")]
 mod edge;
 mod error;
@@ -82,6 +83,7 @@ pub use caller::Caller;
 pub use children::reap_strangers;
 pub use content::{Content, ContentLimit, Limited, content_limit};
 pub use cookies::Cookies;
+pub use departure::Departure;
 #[cfg(feature = "http")]
 pub use edge::IntoHttpError;
 #[cfg(feature = "tower")]
@@ -132,7 +134,9 @@ pub use session::{Session, SessionInput, SessionStep};
 pub use state::State;
 pub use store::Reach;
 #[cfg(feature = "websocket")]
-pub use ws::{CloseCode, Message, Outcome, Socket, SocketError, SocketReceiver, SocketSender};
+pub use ws::{
+    CloseCode, Message, Opening, Outcome, Socket, SocketError, SocketReceiver, SocketSender,
+};
 
 /// The guide, chapter by chapter; its text is in `docs/guide`, and its examples are tested.
 #[cfg(all(

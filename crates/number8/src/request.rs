@@ -11,6 +11,7 @@ use number8_proto::uri::Query;
 
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::departure::Departure;
 use crate::error::Error;
 use crate::handler::values::Values;
 use crate::handler::{Argument, Call, Taken};
@@ -182,6 +183,13 @@ impl Argument for Body {
 
     fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
         Ok(Taken::Now(std::mem::take(&mut call.body)))
+    }
+}
+
+/// Whether the client is still there.
+impl Argument for Departure {
+    fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
+        Ok(Taken::Now(call.caller.departure()))
     }
 }
 

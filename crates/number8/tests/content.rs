@@ -245,6 +245,26 @@ async fn a_slow_client_slows_the_sender_and_one_that_leaves_stops_it() {
     tokio::time::timeout(PATIENCE, the_rest).await.unwrap();
 }
 
+/// One piece may be too much, for those who wait for room when it is handed over.
+#[tokio::test]
+async fn a_piece_is_handed_over_at_once_and_room_waited_for_afterwards() {
+    let app = writing(|mut sender| async move {
+        let waits = |sender: &mut Sender| {
+            sender.poll_ready(&mut Context::from_waker(std::task::Waker::noop())).is_pending()
+        };
+        assert!(!waits(&mut sender));
+        sender.push(vec![b'8'; 100_000]);
+        assert!(waits(&mut sender), "more than the window");
+        std::future::poll_fn(|cx| sender.poll_ready(cx)).await.unwrap();
+        sender.push("");
+        sender.push("end");
+        sender.finish();
+    });
+    let answer = raw(app, &get("1.0", "")).await;
+    assert!(answer.ends_with("888end"), "{}", answer.len());
+    assert!(answer.matches('8').count() >= 100_000);
+}
+
 /// What a handler has handed over is the server's to hold until the client takes it.
 #[tokio::test]
 async fn content_that_waits_for_a_client_is_counted() {

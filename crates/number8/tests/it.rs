@@ -28,6 +28,8 @@ mod listener;
 mod serving;
 // Requests and answers on one connection, and connections beside one another.
 mod connection;
+// Who works for a client that leaves.
+mod departure;
 // Turns and back-pressure, in memory, where they are exact.
 mod flow;
 // From a path to a function, its arguments and what it returns.

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use number8::access::{Access, Rights, Rule};
 use number8::server::memory::End;
 use number8::testing::TestServer;
-use number8::{App, CloseCode, Message, SocketError, WebSocket};
+use number8::{
+    Answer, App, Call, CloseCode, Handler, IntoResponse, Message, Opening, Response, SocketError,
+    WebSocket,
+};
 use tokio::time::timeout;
 
 use crate::serving::{PATIENCE, Running, Setup, on_each_setup, patient};
@@ -326,4 +329,103 @@ async fn a_client_that_does_not_read_is_waited_for() -> io::Result<()> {
     let all = rest(&client).await;
     assert_eq!(all.len(), 1000 * 1004 + 4);
     Ok(())
+}
+
+/// Decides later, by the path: whether to open, and with which protocol.
+struct Later(WebSocket);
+
+impl Handler for Later {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        let asks = Opening::is_asked_for(call.head);
+        let opening = match self.0.opening(call.head, call.caller) {
+            Ok(opening) => opening,
+            Err(refusal) => {
+                return refusal.into_response().with("X-Asks", asks.to_string()).unwrap().into();
+            }
+        };
+        let path = String::from_utf8_lossy(call.path).into_owned();
+        Answer::later(async move {
+            tokio::task::yield_now().await;
+            let offered = opening.protocols().join(" ");
+            match &*path {
+                "/no" => Response::error(403, "not today"),
+                protocol => opening
+                    .open(protocol.strip_prefix('/'), echo)
+                    .with("X-Offered", offered)
+                    .unwrap(),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn x12_a_handler_may_decide_later() {
+    let offer = "Sec-WebSocket-Protocol: chat, news\r\n";
+    let page = format!("{offer}Origin: http://elsewhere.example\r\n");
+    for (name, request, status, holds) in [
+        ("no protocol", request("/", offer), 101, "X-Offered: chat news"),
+        ("one of them", request("/news", offer), 101, "Sec-WebSocket-Protocol: news"),
+        ("none of them", request("/other", offer), 101, "X-Offered: chat news"),
+        ("refused", request("/no", offer), 403, ""),
+        ("another's page", request("/", &page), 403, "X-Asks: true"),
+        ("no WebSocket", "GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 426, "X-Asks: false"),
+        ("no key", request("/", "").replace(KEY, ""), 400, "X-Asks: true"),
+    ] {
+        let app = App::new().mount("/", Later(WebSocket::new(echo)));
+        let server = TestServer::new(app, patient());
+        let client = server.connect();
+        client.write_all(request.as_bytes()).await.unwrap();
+        let head = until(&client, b"\r\n\r\n").await;
+        let head = String::from_utf8_lossy(&head).into_owned();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {head}");
+        assert!(head.contains(holds), "{name}: {head}");
+        assert!(!head.contains("Protocol: other"), "{name}: {head}");
+        if status == 101 {
+            client.write_all(&frame(0x81, b"one")).await.unwrap();
+            assert_eq!(until(&client, b"one").await, b"\x81\x03one", "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_receives_learns_how_it_was_closed() {
+    for (name, last, farewell) in [
+        ("with a reason", frame(0x88, b"\x0f\xa1why"), Some((4001, "why"))),
+        ("with a code", frame(0x88, b"\x03\xe8"), Some((1000, ""))),
+        ("with nothing", frame(0x88, b""), None),
+        ("by the server", Vec::new(), Some((1001, ""))),
+    ] {
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let (server, client) = serve(WebSocket::new(move |socket: number8::Socket| {
+            let told = told.clone();
+            async move {
+                let (_, mut receiver) = socket.split();
+                assert_eq!(receiver.farewell(), None);
+                assert_eq!(receiver.receive().await, Ok(None));
+                told.send(receiver.farewell()).unwrap();
+            }
+        }))
+        .await;
+        match last.is_empty() {
+            true => server.handle().shutdown(),
+            false => client.write_all(&last).await.unwrap(),
+        }
+        let said = timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
+        let said = said.as_ref().map(|(code, reason)| (code.get(), &**reason));
+        assert_eq!(said, farewell, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_polls_waits_for_room_before_it_sends() {
+    let (_server, client) = serve(WebSocket::new(async |socket: number8::Socket| {
+        let (sender, _receiver) = socket.split();
+        for _ in 0..1000 {
+            std::future::poll_fn(|cx| sender.poll_ready(cx)).await?;
+            sender.try_send(vec![8; 1000])?;
+        }
+        Ok::<(), SocketError>(())
+    }))
+    .await;
+    assert_eq!(rest(&client).await.len(), 1000 * 1004 + 4);
 }

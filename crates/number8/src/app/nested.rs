@@ -33,6 +33,8 @@ impl Handler for Nested {
                 })
             }
             Begun::Wait(waiting) => {
+                // The connection has to know it, too.
+                caller.departure();
                 let request = Owned {
                     head: head.to_owned(),
                     path: path.to_vec(),

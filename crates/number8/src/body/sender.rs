@@ -65,6 +65,15 @@ impl Sender {
         Ok(())
     }
 
+    /// Hands over the next piece at once, whether there is room for it or not: for those who wait for room afterwards, with
+    /// [`Sender::poll_ready`], so that no more than one piece is too much. Where nobody reads any more it is forgotten.
+    pub fn push(&mut self, piece: impl Into<Bytes>) {
+        let piece = piece.into();
+        if !piece.is_empty() {
+            self.feeder.push(piece);
+        }
+    }
+
     /// Whether there is room for a piece, for those who poll.
     ///
     /// # Errors

@@ -14,10 +14,11 @@ use number8_proto::http1::{Head, Method};
 use crate::access::Rights;
 use crate::app::options;
 use crate::caller::Caller;
+use crate::error::Error;
 use crate::handler::{Answer, Call, Handler};
 use crate::response::Response;
 use crate::results::IntoResponse;
-use crate::ws::{ALLOW, Origins, Outcome, Settings, Socket, Talking, open};
+use crate::ws::{ALLOW, Opening, Origins, Outcome, Settings, Socket, Talking, open, opening};
 
 /// Answers requests for a WebSocket with a function that talks. Mount it, or route a GET to it.
 ///
@@ -98,6 +99,40 @@ impl WebSocket {
     pub fn lenient(mut self) -> Self {
         self.settings.limits.lenient = true;
         self
+    }
+
+    /// Looks whether a request opens a WebSocket, for a handler of your own that decides later whether it does and what
+    /// talks then: the function of this one is not asked. A page of another site is refused as ever.
+    ///
+    /// ```
+    /// use number8::{Answer, App, Call, Handler, IntoResponse, Response, WebSocket};
+    ///
+    /// /// Lets in who is on the list, which has to be waited for.
+    /// struct Door(WebSocket);
+    ///
+    /// impl Handler for Door {
+    ///     fn handle(&self, call: Call<'_>) -> Answer {
+    ///         let opening = match self.0.opening(call.head, call.caller) {
+    ///             Ok(opening) => opening,
+    ///             Err(refusal) => return refusal.into_response().into(),
+    ///         };
+    ///         Answer::later(async move {
+    ///             let is_on_the_list = async { true };
+    ///             match is_on_the_list.await {
+    ///                 true => opening.open(None, async |mut socket| socket.send("welcome").await),
+    ///                 false => Response::error(403, "this is a private party"),
+    ///             }
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// let app = App::new().mount("/party", Door(WebSocket::new(async |_| {})));
+    /// ```
+    ///
+    /// # Errors
+    /// It opens none: the answer that says why.
+    pub fn opening(&self, head: &Head<'_>, caller: &Caller) -> Result<Opening, Error> {
+        opening(&self.settings, head, caller)
     }
 
     /// Answers a request for a WebSocket: for a handler of your own, which has decided that the caller may. A page of

@@ -5,6 +5,7 @@ mod message;
 mod socket;
 mod talk;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use number8_proto::headers::Known;
 use number8_proto::host::is_origin_of;
 use number8_proto::http1::Head;
 use number8_proto::limits::WebSocketLimits;
-use number8_proto::ws::{Refusal, handshake, offered_protocols};
+use number8_proto::ws::{Accept, Refusal, handshake, offered_protocols};
 
 use crate::app::not_allowed;
 use crate::caller::Caller;
+use crate::error::Error;
 use crate::response::Response;
+use crate::results::IntoResponse;
 pub use message::{Message, Outcome, SocketError};
 pub use number8_proto::ws::CloseCode;
 use socket::Pipe;
@@ -55,6 +58,55 @@ impl Default for Settings {
     }
 }
 
+/// A request for a WebSocket that was found to be in order and has no answer yet
+/// ([`WebSocket::opening`](crate::WebSocket::opening)): for handlers that think about it before they open one.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    accept: Accept,
+    limits: WebSocketLimits,
+    ping_every: Option<Duration>,
+    offered: Vec<Arc<str>>,
+}
+
+impl Opening {
+    /// Whether a request asks for a WebSocket. Whether it does so in the right way is another question.
+    #[must_use]
+    pub fn is_asked_for(head: &Head<'_>) -> bool {
+        head.has(Known::Upgrade) && !matches!(handshake(head, true), Err(Refusal::Upgrade))
+    }
+
+    /// The protocols that the client offers, the one it likes best first.
+    #[must_use]
+    pub fn protocols(&self) -> &[Arc<str>] {
+        &self.offered
+    }
+
+    /// Opens it and lets a function talk. Fields of one's own may be added to the answer; the protocol is one of those
+    /// that the client offers, since it goes away after any other.
+    pub fn open<R>(self, protocol: Option<&str>, talk: impl FnOnce(Socket) -> R) -> Response
+    where
+        R: Future<Output: Outcome> + Send + 'static,
+    {
+        self.open_boxed(protocol, |socket| {
+            let talking = talk(socket);
+            Box::pin(async { talking.await.code() })
+        })
+    }
+
+    fn open_boxed(self, protocol: Option<&str>, talk: impl FnOnce(Socket) -> Talking) -> Response {
+        let protocol = protocol.and_then(|ours| self.offered.iter().find(|it| &***it == ours));
+        let pipe = Arc::new(Pipe::default());
+        let talking = talk(Socket::new(&pipe, protocol.cloned()));
+        let session = Talk::new(self.limits, pipe, talking, self.ping_every);
+        let response =
+            Response::upgrade("websocket", session).with_known("Sec-WebSocket-Accept", self.accept);
+        match protocol {
+            Some(protocol) => response.with_known("Sec-WebSocket-Protocol", protocol.as_bytes()),
+            None => response,
+        }
+    }
+}
+
 /// Answers a request for a WebSocket whose caller may open one: 101 and the conversation, or why not.
 pub(crate) fn open(
     settings: &Settings,
@@ -62,31 +114,39 @@ pub(crate) fn open(
     caller: &Caller,
     talk: impl FnOnce(Socket) -> Talking,
 ) -> Response {
-    if !settings.origins.include(head, caller) {
-        return Response::error(403, "a page of another site may not open this WebSocket");
-    }
-    let accept = match handshake(head, settings.limits.lenient) {
-        Ok(accept) => accept,
-        Err(Refusal::Method) => return not_allowed(ALLOW),
-        Err(refusal) => {
-            let response = Response::error(refusal.status(), refusal.to_string());
-            return match refusal {
-                Refusal::Version => response.with_known("Sec-WebSocket-Version", "13"),
-                _ => response,
-            };
+    match opening(settings, head, caller) {
+        Ok(opening) => {
+            let mut offered = opening.offered.iter();
+            let protocol =
+                offered.find_map(|it| settings.protocols.iter().find(|ours| ***ours == **it));
+            let protocol = protocol.copied();
+            opening.open_boxed(protocol, talk)
         }
-    };
-    let protocol = offered_protocols(head)
-        .find_map(|offered| settings.protocols.iter().find(|ours| **ours == offered));
-    let pipe = Arc::new(Pipe::default());
-    let talking = talk(Socket::new(&pipe, protocol.copied()));
-    let Settings { limits, ping_every, .. } = *settings;
-    let response = Response::upgrade("websocket", Talk::new(limits, pipe, talking, ping_every))
-        .with_known("Sec-WebSocket-Accept", accept);
-    match protocol {
-        Some(protocol) => response.with_known("Sec-WebSocket-Protocol", protocol),
-        None => response,
+        Err(refusal) => refusal.into_response(),
     }
+}
+
+/// Looks whether a request opens a WebSocket; the answer to one that does not.
+pub(crate) fn opening(
+    settings: &Settings,
+    head: &Head<'_>,
+    caller: &Caller,
+) -> Result<Opening, Error> {
+    if !settings.origins.include(head, caller) {
+        let why = "a page of another site may not open this WebSocket";
+        return Err(Error::new(403, why));
+    }
+    let accept = handshake(head, settings.limits.lenient).map_err(|refusal| match refusal {
+        Refusal::Method => not_allowed(ALLOW).into(),
+        Refusal::Version => {
+            let response = Response::error(refusal.status(), refusal.to_string());
+            response.with_known("Sec-WebSocket-Version", "13").into()
+        }
+        _ => Error::new(refusal.status(), refusal.to_string()),
+    })?;
+    let offered = offered_protocols(head).map(Arc::from).collect();
+    let Settings { limits, ping_every, .. } = *settings;
+    Ok(Opening { accept, limits, ping_every, offered })
 }
 
 impl Origins {

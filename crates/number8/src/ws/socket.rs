@@ -23,7 +23,7 @@ pub struct Socket {
 #[derive(Debug)]
 pub struct SocketReceiver {
     pipe: Arc<Pipe>,
-    protocol: Option<&'static str>,
+    protocol: Option<Arc<str>>,
 }
 
 /// The half that sends: as many clones as are wanted, also in other tasks.
@@ -48,13 +48,15 @@ pub(super) struct State {
     pub(super) ended: Option<SocketError>,
     /// A close frame has been sent: nothing may follow it.
     pub(super) is_closed: bool,
+    /// How it was closed, other than by this side.
+    pub(super) farewell: Option<(CloseCode, String)>,
     pub(super) connection: Option<Waker>,
     pub(super) receiver: Option<Waker>,
     pub(super) senders: Vec<Waker>,
 }
 
 impl Socket {
-    pub(super) fn new(pipe: &Arc<Pipe>, protocol: Option<&'static str>) -> Self {
+    pub(super) fn new(pipe: &Arc<Pipe>, protocol: Option<Arc<str>>) -> Self {
         Self {
             receiver: SocketReceiver { pipe: Arc::clone(pipe), protocol },
             sender: SocketSender { pipe: Arc::clone(pipe) },
@@ -84,8 +86,8 @@ impl Socket {
 
     /// The protocol that was agreed upon ([`WebSocket::protocols`](crate::WebSocket::protocols)).
     #[must_use]
-    pub fn protocol(&self) -> Option<&'static str> {
-        self.receiver.protocol
+    pub fn protocol(&self) -> Option<&str> {
+        self.receiver.protocol.as_deref()
     }
 
     /// Another sender, for other tasks.
@@ -110,7 +112,21 @@ impl SocketReceiver {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, SocketError>> {
+    /// How it was closed, once [`SocketReceiver::receive`] has given its last: the code and reason that the client said, where
+    /// it did; 1001 where the server stops.
+    #[must_use]
+    pub fn farewell(&self) -> Option<(CloseCode, String)> {
+        lock(&self.pipe.state).farewell.clone()
+    }
+
+    /// As [`SocketReceiver::receive`], for those who poll.
+    ///
+    /// # Errors
+    /// As for [`Socket::receive`].
+    pub fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, SocketError>> {
         let mut state = lock(&self.pipe.state);
         if let Some(message) = state.inbox.take() {
             return Poll::Ready(Ok(Some(message)));
@@ -160,6 +176,23 @@ impl SocketSender {
         lock(&self.pipe.state).put(&message.into())
     }
 
+    /// Whether [`SocketSender::try_send`] has room, for those who poll.
+    ///
+    /// # Errors
+    /// As for [`Socket::send`].
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        let mut state = lock(&self.pipe.state);
+        match state.room() {
+            Err(SocketError::Full) => {
+                if !state.senders.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    state.senders.push(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+            result => Poll::Ready(result),
+        }
+    }
+
     /// As [`Socket::close`].
     pub fn close(&self, code: CloseCode, reason: &str) {
         let mut state = lock(&self.pipe.state);
@@ -171,7 +204,7 @@ impl SocketSender {
 }
 
 impl State {
-    fn put(&mut self, message: &Message) -> Result<(), SocketError> {
+    fn room(&self) -> Result<(), SocketError> {
         match self.ended {
             Some(SocketError::Closed) | None if self.is_closed => return Err(SocketError::Closed),
             Some(error) => return Err(error),
@@ -180,6 +213,11 @@ impl State {
         if self.out.len() >= QUEUED_BYTES_MAX {
             return Err(SocketError::Full);
         }
+        Ok(())
+    }
+
+    fn put(&mut self, message: &Message) -> Result<(), SocketError> {
+        self.room()?;
         message.frame().put(&mut self.out);
         if !self.is_at_work {
             self.wake_connection();

@@ -77,6 +77,7 @@ impl Talk {
                 Event::Ping(bytes) if !state.is_closed => Frame::Pong(bytes).put(&mut state.out),
                 Event::Ping(_) | Event::Pong(_) => {}
                 Event::Close(close) => {
+                    state.farewell = close.map(|(code, reason)| (code, reason.to_owned()));
                     // RFC 6455 §5.5.1: the answer has the code that came.
                     state.close(match close {
                         Some((code, _)) => Frame::Close(code, ""),
@@ -189,6 +190,9 @@ impl Session for Talk {
                 true => (CloseCode::GOING_AWAY, SocketError::Closed),
                 false => (CloseCode::POLICY, SocketError::Lost),
             };
+            if is_stopping && state.ended.is_none() {
+                state.farewell = Some((code, String::new()));
+            }
             state.close(Frame::Close(code, ""));
             state.end(why);
         }

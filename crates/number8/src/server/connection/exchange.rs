@@ -261,6 +261,9 @@ impl<T: Transport + Unpin> Connection<T> {
             return Ok(());
         }
         exchange.input_ended = matches!(self.read(work, cx)?, Read::End);
+        if exchange.input_ended {
+            self.caller.depart();
+        }
         Ok(())
     }
 
@@ -303,6 +306,7 @@ impl<T: Transport + Unpin> Connection<T> {
     pub(super) fn ended(&mut self, turn: &Turn, work: &Work) {
         let is_cut = matches!(self.phase, Phase::Exchange(_)) || !work.output.is_empty();
         self.end_content();
+        self.caller.depart();
         if let Some(unlogged) = &mut self.unlogged {
             unlogged.bytes = unlogged.bytes.saturating_sub(work.output.unsent());
             if is_cut && unlogged.until_close {

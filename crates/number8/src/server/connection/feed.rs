@@ -127,6 +127,7 @@ impl<T: Transport + Unpin> Connection<T> {
                     // The client will not hear an answer to what it left unfinished.
                     let _ = self.conn.receive_eof(true);
                     feed.feeder.end(Err(BodyError::Disconnected));
+                    self.caller.depart();
                     return Ok(true);
                 }
             }

@@ -525,6 +525,7 @@ impl<T: Transport> Drop for Connection<T> {
     fn drop(&mut self) {
         let shared = &self.place.worker.shared;
         shared.holds(self.counted, 0);
+        self.caller.depart();
         if let Some(report) = shared.on_closed.get() {
             // Dropped while at work: the runtime ends.
             report.0(self.peer, self.closed.unwrap_or(Closed::Cut));
