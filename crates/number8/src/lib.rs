@@ -32,6 +32,7 @@ mod caller;
     allow(dead_code, unused_imports, reason = "each of the rooms that start programs uses a part")
 )]
 mod children;
+mod consulted;
 mod content;
 mod cookies;
 mod departure;
@@ -81,6 +82,7 @@ pub use by_method::ByMethod;
 pub use caller::Caller;
 #[cfg(feature = "children")]
 pub use children::reap_strangers;
+pub use consulted::Consulted;
 pub use content::{Content, ContentLimit, Limited, content_limit};
 pub use cookies::Cookies;
 pub use departure::Departure;

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 from number8 import _lifetime, _native
 from number8._native import DELETE, GET, POST, Request
@@ -67,6 +68,12 @@ class Server(_native.Core):
             for entry in routes:
                 url, methods, callback = entry
                 self._add_route(url, methods, callback)
+        if events < 0:
+            raise ValueError(f"events={events} is no number of listeners")
+        self._listeners_max = events
+        self._has_event = False
+        self._root = os.path.abspath(root)
+        self._ext_root = None if ext_root is None else os.path.abspath(ext_root)
         if not 0 <= port <= 65535:
             raise ValueError(f"port={port} is no port: it is a number from 0 to 65535")
         self._start(_addresses(bind), port, max_body, _start_thread)
@@ -82,6 +89,52 @@ class Server(_native.Core):
         if self._has_table:
             raise RuntimeError("the constructor was given all routes: route() cannot add to them")
         self._add_route(url, methods, callback)
+
+    def serve(self, prefix: Text = "", base: Text | None = None, dirs: bool = True, ext: bool = False) -> None:
+        """Serves the files below ``root``: what follows ``prefix`` in a url, behind ``base``, is the path of a file. A path that
+        ends with a slash is a folder: its names as JSON, if ``dirs`` says so. With ``ext`` files of ``ext_root`` come
+        first."""
+        place, below = _prefix("prefix", prefix), _prefix("base", "" if base is None else base)
+        over = self._ext_root if ext else None
+        with self._taking(1):
+            self._files(place, quote(below), below, self._root, over, dirs)
+
+    def receive(
+        self, dynamic: bool = True, prefix: Text | None = None, extonly: bool = False, delete: bool = False
+    ) -> None:
+        """Takes files by POST, and with ``delete`` removes them by DELETE. What follows ``prefix`` is the path below
+        ``root``; where ``dynamic`` is false, ``prefix`` is the one place for all, and Content-Disposition names the file.
+        With ``extonly`` nothing but ``ext_root`` is written to."""
+        place = _prefix("prefix", "" if prefix is None else prefix)
+        if not dynamic and not place:
+            raise ValueError("receive(False) needs prefix=: the url that takes all files")
+        only = None
+        if extonly:
+            # A folder that is not there refuses all.
+            only = self._ext_root or os.path.join(self._root, ".number8-no-ext_root")
+        with self._taking(2 if delete else 1):
+            self._uploads(place, self._root, only, delete and bool(dynamic), not dynamic)
+
+    def event(self, url: Text) -> None:
+        """Lets EventSource listen at ``url`` to what ``dispatch`` sends."""
+        place = _prefix("url", url)
+        if not place:
+            raise ValueError("the url of events has to begin with a slash, and to name a place")
+        if self._has_event:
+            raise ValueError("there is one url for events already")
+        self._event(place, self._listeners_max)
+        self._has_event = True
+
+    def dispatch(self, data: Text, event: Text | None = None) -> bool:
+        """Sends ``data`` to all who listen, as an event of that name; says whether anybody does."""
+        return self._dispatch(_text("data", data), None if event is None else _text("event", event))
+
+    def file_acl(self, cb: Callable[[str], int]) -> None:
+        """Has a function say what may be done with each file and folder: ``ACL_RO``, ``ACL_WO``, ``ACL_RW``, or a status from
+        400 on that refuses. Anything else is 403."""
+        if not callable(cb):
+            raise TypeError("file_acl needs a function")
+        self._file_acl(cb)
 
     def close(self) -> None:
         """Stops: the port is free, callbacks that run have three seconds to end."""
@@ -158,6 +211,16 @@ def _text(what: str, value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode()
     raise TypeError(f"{what} has to be str or bytes, not {type(value).__name__}")
+
+
+def _prefix(what: str, value: Any) -> str:
+    """A place in urls or folders, without the slash at its end."""
+    text = _text(what, value)
+    if text and not text.startswith("/"):
+        raise ValueError(f"{what}={text!r} has to begin with a slash")
+    if "*" in text or ".." in text.split("/"):
+        raise ValueError(f"{what}={text!r} may hold neither * nor ..")
+    return text.rstrip("/")
 
 
 def _addresses(bind: str | Iterable[str] | None) -> list[str]:

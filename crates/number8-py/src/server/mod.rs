@@ -14,6 +14,7 @@ mod callback;
 mod calls;
 mod layers;
 mod request;
+mod rooms;
 mod routes;
 mod text;
 mod verbs;
@@ -21,12 +22,14 @@ mod waiting;
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use number8::server::{Bind, LocalAddr, bind};
-use number8::{Handle, Options, RouteError};
+use number8::{Event, Events, Handle, Method, Options, RouteError};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -36,6 +39,7 @@ use callback::Callback;
 use calls::{CallThread, Calls};
 use layers::Asked;
 use request::Request;
+use rooms::{Listening, Place};
 use routes::Routes;
 
 /// How long callbacks may go on after the server was asked to stop: the port is free within four seconds.
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
     calls: Calls,
     /// The object of Python's; whoever drops the last reference to it stops the server.
     server: OnceLock<Py<PyWeakrefReference>>,
+    /// The number of the callback that is asked about files; 0 for none.
+    file_acl: AtomicUsize,
     /// Bytes of content that a callback may read.
     body_bytes_max: OnceLock<u64>,
 }
@@ -61,6 +67,11 @@ impl Shared {
     /// The server, as long as somebody holds it.
     fn server<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.server.get()?.bind(py).upgrade()
+    }
+
+    /// The number of the callback that is asked about files.
+    fn file_acl(&self) -> Option<usize> {
+        self.file_acl.load(Ordering::Acquire).checked_sub(1)
     }
 }
 
@@ -77,6 +88,7 @@ pub(crate) struct Core {
 #[derive(Default)]
 struct State {
     running: Option<Running>,
+    events: Option<Events>,
     routes: Routes,
 }
 
@@ -209,6 +221,70 @@ impl Core {
     /// Lets pages of every site read all answers.
     fn _share(&self) -> PyResult<()> {
         self.change(Routes::share)
+    }
+
+    /// Serves the files of a folder below a prefix; `over` lies over it.
+    #[pyo3(signature = (prefix, base, base_decoded, root, over, lists))]
+    fn _files(
+        &self,
+        prefix: String,
+        base: String,
+        base_decoded: String,
+        root: PathBuf,
+        over: Option<PathBuf>,
+        lists: bool,
+    ) -> PyResult<()> {
+        let pattern = format!("{prefix}/*");
+        let place = Place { prefix, base, base_decoded };
+        let files = rooms::files(&self.shared, &place, root, over, lists)?;
+        self.change(|routes| routes.add(vec![Method::Get], &pattern, files))
+    }
+
+    /// Takes files into a folder: below a prefix, or all at that place; with `only`, into that folder alone.
+    #[pyo3(signature = (prefix, root, only, removes, is_endpoint))]
+    fn _uploads(
+        &self,
+        prefix: String,
+        root: PathBuf,
+        only: Option<PathBuf>,
+        removes: bool,
+        is_endpoint: bool,
+    ) -> PyResult<()> {
+        let pattern = if is_endpoint { prefix.clone() } else { format!("{prefix}/*") };
+        let place = Place { prefix, base: String::new(), base_decoded: String::new() };
+        let uploads = rooms::uploads(&self.shared, &place, root, only, is_endpoint)?;
+        let mut methods = vec![Method::Post];
+        if removes {
+            methods.push(Method::Delete);
+        }
+        self.change(|routes| routes.add(methods, &pattern, uploads))
+    }
+
+    /// Has a function say what may be done with each file.
+    fn _file_acl(&self, function: &Bound<'_, PyAny>) {
+        let number = self.keep(function);
+        self.shared.file_acl.store(number + 1, Ordering::Release);
+    }
+
+    /// Lets so many listen to events at a place.
+    fn _event(&self, url: &str, listeners_max: usize) -> PyResult<()> {
+        let events = Events::new().listeners_max(listeners_max).topics_max(1);
+        let room = Arc::new(Listening(events.clone()));
+        self.change(|routes| routes.add(vec![Method::Get], url, room))?;
+        lock(&self.state).events = Some(events);
+        Ok(())
+    }
+
+    /// Sends an event to all who listen; says whether anybody does.
+    #[pyo3(signature = (data, name))]
+    fn _dispatch(&self, py: Python<'_>, data: String, name: Option<String>) -> PyResult<bool> {
+        let mut event = Event::new(data);
+        if let Some(name) = name {
+            let named = event.name(name);
+            event = named.map_err(|_| PyValueError::new_err("the name of an event is one line"))?;
+        }
+        let events = lock(&self.state).events.clone();
+        Ok(events.is_some_and(|events| py.detach(|| events.dispatch(event))))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

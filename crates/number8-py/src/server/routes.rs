@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use number8::access::{Access, Rights, Rule};
 use number8::layers::cors::Cors;
 use number8::{App, Handler, Method, RouteError};
 
@@ -51,7 +52,9 @@ impl Routes {
     /// # Errors
     /// A pattern is none.
     pub(crate) fn app(&self, shared: &Arc<Shared>) -> Result<App, RouteError> {
-        let mut app = App::new();
+        // What may be done with files is the business of whoever set up a room for it, and of `file_acl`.
+        let everyone = Rule::everyone("/", Rights::RW | Rights::REPL);
+        let mut app = App::new().access(Access::new(everyone));
         if self.is_shared {
             app = app.layer(Cors::any());
         }

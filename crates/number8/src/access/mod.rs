@@ -153,8 +153,11 @@ impl Access {
         to: &[u8],
         replaces: bool,
     ) -> Result<(), Refusal> {
-        self.decide_tree(user, Rights::MOVE | Rights::DELETE, from)?;
-        self.decide_tree(user, if replaces { Rights::OVERWRITE } else { Rights::CREATE }, to)
+        let leaves = self.decide_tree(user, Rights::MOVE | Rights::DELETE, from);
+        let arrives = if replaces { Rights::OVERWRITE } else { Rights::CREATE };
+        // A function of the user's is asked about both, whatever it says of the first.
+        let arrives = self.decide_tree(user, arrives, to);
+        leaves.and(arrives)
     }
 
     /// The rules that decide about a path: those with the longest path among those that name the user or everyone.

@@ -44,6 +44,23 @@ fn u17_f7_a_document_for_programs() {
 }
 
 #[test]
+fn u15_u17_u20_documents_are_what_uhttpd_sends() {
+    let site = Site::new(&[("var/hello.txt", "42"), ("var/my_folder/x", "x"), ("index.html", "i")]);
+    let served = serve(site.files().documents());
+    let up = serde_json::json!({"path": "..", "type": "directory", "size": 0});
+    let folder = serde_json::json!({"path": "my_folder", "type": "directory", "size": 0});
+    let file = serde_json::json!({"path": "hello.txt", "type": "file", "size": 2});
+    let whole = serde_json::json!({"path": "/var/", "list": [up, folder, file]});
+    for target in ["/var/", "/var/?json", "/var/?list", "/var/?page=2"] {
+        assert_eq!(json(&served.get_with(target, &[BROWSER])), whole, "{target}");
+    }
+    for (target, status) in [("/", 200), ("/var", 404), ("/index", 404), ("/index.html", 200)] {
+        assert_eq!(served.get(target).status, status, "{target}");
+    }
+    assert_eq!(serve(site.files().documents().listing(false)).get("/var/").status, 404);
+}
+
+#[test]
 fn f7_accept_or_the_query_chooses() {
     let site = Site::new(&[("docs/a.txt", "a"), ("home/index.html", "home")]);
     let served = site.serve();

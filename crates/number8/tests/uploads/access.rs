@@ -1,9 +1,10 @@
 //! Who may do what: the rights of the rules are verbs, and each request needs its own.
 
 use std::fs;
+use std::sync::{Arc, Mutex};
 
-use number8::access::{Access, Rights, Rule};
-use number8::{App, Uploads};
+use number8::access::{Access, FileAcl, Rights, Rule};
+use number8::{App, ByMethod, Consulted, Files, Uploads};
 
 use super::send;
 use crate::files::serve_app;
@@ -116,4 +117,56 @@ fn design_7_the_files_of_a_form_need_rights_by_their_own_names() {
         assert_eq!(answer.status, status, "{name}: {answer:?}");
     }
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+}
+
+/// Row U31 for functions that have to wait.
+#[test]
+fn u31_a_function_that_waits_is_asked_about_each_path() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("old.txt"), "old").unwrap();
+    fs::write(temp.path().join("secret.key"), "key").unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let uploads = Uploads::new(temp.path()).unwrap().sync(false).keep_free(0);
+    let both = ByMethod::new().with(Files::new(temp.path()).unwrap().index([])).with(uploads);
+    let both = Consulted::new(both, move |path: Vec<u8>| {
+        let path = String::from_utf8(path).unwrap();
+        log.lock().unwrap().push(path.clone());
+        async move {
+            tokio::task::yield_now().await;
+            match path.as_str() {
+                "/files/ro.txt" | "/files/" => FileAcl::ReadOnly,
+                "/files/secret.key" => FileAcl::Refuse(451),
+                _ => FileAcl::ReadWrite,
+            }
+        }
+    });
+    // What the rules say does not count.
+    let server = serve_app(App::new().access(Access::new([])).mount("/files", both));
+    let cases = [
+        ("GET", "/files/old.txt", "", 200, vec!["/files/old.txt"]),
+        ("GET", "/files/", "", 200, vec!["/files/"]),
+        ("GET", "/files/secret.key", "", 451, vec!["/files/secret.key"]),
+        ("PUT", "/files/ro.txt", "new", 403, vec!["/files/ro.txt"]),
+        ("PUT", "/files/a/new.txt", "new", 201, vec!["/files/a/new.txt"]),
+        ("POST", "/files/b/", "", 201, vec!["/files/b/"]),
+        ("DELETE", "/files/b/", "", 204, vec!["/files/b/"]),
+        ("DELETE", "/files/secret.key", "", 451, vec!["/files/secret.key"]),
+        ("GET", "/files/%2e%2e/x", "", 400, vec!["/files/../x"]),
+        ("OPTIONS", "/files/old.txt", "", 204, vec![]),
+    ];
+    for (method, target, content, status, paths) in cases {
+        asked.lock().unwrap().clear();
+        let answer = send(&server, method, target, &[], content.as_bytes());
+        assert_eq!(answer.status, status, "{method} {target}");
+        assert_eq!(*asked.lock().unwrap(), paths, "{method} {target}");
+    }
+    assert_eq!(fs::read_to_string(temp.path().join("a/new.txt")).unwrap(), "new");
+    let listing = server.get("/files/?json");
+    assert!(listing.text().contains("secret.key"), "names may be seen: {}", listing.text());
+    // A move is about two places.
+    for (to, status) in [("/files/secret.key", 451), ("/files/moved.txt", 201)] {
+        let answer = send(&server, "MOVE", "/files/old.txt", &[&format!("Destination: {to}")], b"");
+        assert_eq!(answer.status, status, "{to}");
+    }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 
+use number8::Uploads;
 use number8::store::OnClash;
 
 use super::{Shared, read, set};
@@ -26,6 +27,24 @@ fn f9_u22_content_is_stored_as_it_is() {
         assert_eq!((answer.status, answer.field("Location")), (204, None));
         assert_eq!(shared.read(&format!("a/b/{method} é.txt")), "");
     }
+}
+
+#[test]
+fn u22_content_can_be_stored_as_it_is_whatever_it_is() {
+    let shared = Shared::with(Uploads::verbatim);
+    shared.write("old.txt", "old");
+    for (target, kind) in [
+        ("/form", "multipart/form-data; boundary=b"),
+        ("/old.txt?delete", "application/x-www-form-urlencoded"),
+    ] {
+        let content =
+            b"--b\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nc\r\n--b--\r\n";
+        let answer = shared.send("POST", target, &[&format!("Content-Type: {kind}")], content);
+        assert_eq!(answer.status / 100, 2, "{target}: {answer:?}");
+        let name = target[1..].split('?').next().unwrap();
+        assert_eq!(fs::read(shared.path(name)).unwrap(), content);
+    }
+    assert_eq!(shared.names(), set(&["form", "old.txt"]));
 }
 
 #[test]

@@ -206,6 +206,7 @@ impl Search<'_> {
         let name = path.file_name().unwrap_or_default();
         let has_extension = name.contains(&b'.');
         if !has_extension
+            && !self.files.settings.documents
             && !path.names_folder()
             && !name.is_empty()
             && let Ok(page) = path.with_suffix(b".html")

@@ -98,6 +98,7 @@ struct Settings {
     /// A path from the folder, with a slash in front.
     spa: Option<Vec<u8>>,
     listing: bool,
+    documents: bool,
     page_entries: usize,
     forms: bool,
     types: Types,
@@ -135,6 +136,7 @@ impl Files {
                     index: vec!["index.html".to_owned()],
                     spa: None,
                     listing: true,
+                    documents: false,
                     page_entries: listing::PAGE_ENTRIES,
                     forms: false,
                     types: Types::default(),
@@ -164,6 +166,18 @@ impl Files {
     #[must_use]
     pub fn listing(self, listing: bool) -> Self {
         self.change(|inner| inner.settings.listing = listing)
+    }
+
+    /// Serves as uhttpd does (rows U15 to U20): a path names a file or, with a slash at its end, a folder, and nothing stands for
+    /// either. A folder is its JSON document with uhttpd's keys alone and all names on one page.
+    #[must_use]
+    pub fn documents(self) -> Self {
+        self.change(|inner| {
+            inner.settings.index = Vec::new();
+            inner.settings.spa = None;
+            inner.settings.documents = true;
+            inner.settings.page_entries = usize::MAX;
+        })
     }
 
     /// Entries on one page of a listing. Default 1,000.
@@ -289,6 +303,9 @@ impl Inner {
         let page = accept.windows(html.len()).any(|part| part.eq_ignore_ascii_case(html));
         // `?json` and `?list` ask for the listing, whatever else is there; Accept only for its looks.
         let wish = Wish { listing: wants_listing, page };
+        if self.settings.documents {
+            (view.json, view.plain, view.page) = (true, true, 1);
+        }
         view.json |= !view.list && prefers_json(&accept);
         match self.find(call.path, wish, Patience::Never) {
             Err(Missing::Open(OpenError::WouldBlock)) => {
@@ -415,6 +432,9 @@ impl Inner {
                 self.serve(&entry, head, path, Some(lane))
             }
             Ok(Found::File { entry, .. }) => self.serve(&entry, head, path, None),
+            Ok(Found::NeedsSlash) if self.settings.documents => {
+                refuse::missing(&Missing::Open(OpenError::NotFound))
+            }
             Ok(Found::NeedsSlash) => refuse::needs_slash(head),
             // Listings are made by the lane: see `folder::list`.
             Ok(Found::Folder { .. }) => refuse::failed(),

@@ -83,6 +83,8 @@ struct Settings {
     bytes_max: u64,
     on_clash: OnClash,
     stage: StageOptions,
+    /// What is posted is content, whatever it is.
+    verbatim: bool,
     /// Where the files of an endpoint are served: names come from Content-Disposition.
     endpoint: Option<Vec<u8>>,
 }
@@ -109,6 +111,7 @@ impl Uploads {
                     bytes_max: u64::MAX,
                     on_clash: OnClash::Replace,
                     stage: StageOptions::default(),
+                    verbatim: false,
                     endpoint: None,
                 },
             }),
@@ -139,6 +142,12 @@ impl Uploads {
     #[must_use]
     pub fn sync(self, sync: bool) -> Self {
         self.change(|inner| inner.settings.stage.sync = sync)
+    }
+
+    /// Stores what is posted to a path as it comes (row U22), a form too; nothing is removed by POST.
+    #[must_use]
+    pub fn verbatim(self) -> Self {
+        self.change(|inner| inner.settings.verbatim = true)
     }
 
     /// Takes all files in one place, the path where this is mounted: each says by Content-Disposition where it goes (rows
@@ -207,18 +216,21 @@ impl Inner {
             _ => return Ok(not_allowed(ALLOW).into()),
         }
         let target = Target::of_path(&call, &self.roots)?;
+        let may_be_form = !self.settings.verbatim;
         match method {
             Method::Put if target.path.names_folder() => Err(answer::refused(
                 409,
                 "the name of a file does not end with a slash; POST makes a folder",
             )),
             Method::Put => self.store(call, target),
-            Method::Post if remove::is_asked(call.head) => {
+            Method::Post if may_be_form && remove::is_asked(call.head) => {
                 let page = remove::page_after(call.head, &target);
                 let removed = remove::answer(self, &call, target)?;
                 Ok(answer::then_show(removed, page))
             }
-            Method::Post if form::is_form(call.head) => form::store(self, call, target),
+            Method::Post if may_be_form && form::is_form(call.head) => {
+                form::store(self, call, target)
+            }
             Method::Post if target.path.names_folder() => self.make_folder(&call, target),
             Method::Post => self.store(call, target),
             Method::Delete => remove::answer(self, &call, target),

@@ -16,32 +16,39 @@ pub(crate) fn document(
     view: View,
     listing: Listing,
 ) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
-    let mut head = format!(
-        r#"{{"path":{},"total":{},"offset":{}"#,
-        string(path),
-        listing.total,
-        listing.offset
-    );
-    if view.page < pages(&view, &listing) {
+    let mut head = format!(r#"{{"path":{}"#, string(path));
+    if !view.plain {
+        head += &format!(r#","total":{},"offset":{}"#, listing.total, listing.offset);
+    }
+    if !view.plain && view.page < pages(&view, &listing) {
         let next = View { json: true, ..view.at_page(view.page + 1) };
         head += &format!(r#","next":{}"#, Value::from(next.href()));
     }
-    if listing.truncated {
+    if listing.truncated && !view.plain {
         head += r#","truncated":true"#;
     }
     head += r#","list":[{"path":"..","type":"directory","size":0}"#;
+    let row = move |out: &mut String, entry: &Entry| row(out, entry, view.plain);
     chunks(head, listing.entries, row, "]}\n".to_owned())
 }
 
-fn row(out: &mut String, entry: &Entry) {
+fn row(out: &mut String, entry: &Entry, is_plain: bool) {
     let kind = match entry.kind {
         Kind::Directory => "directory",
         Kind::File => "file",
     };
     *out += &format!(
-        r#",{{"path":{},"type":"{kind}","size":{},"modified":"{}","href":{}}}"#,
+        r#",{{"path":{},"type":"{kind}","size":{}"#,
         string(&entry.name),
-        entry.size,
+        // As on a board, a folder has no size.
+        if is_plain && entry.kind == Kind::Directory { 0 } else { entry.size },
+    );
+    if is_plain {
+        out.push('}');
+        return;
+    }
+    *out += &format!(
+        r#","modified":"{}","href":{}}}"#,
         Utc::from_ns(entry.modified_ns),
         Value::from(href(entry)),
     );

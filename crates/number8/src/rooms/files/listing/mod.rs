@@ -19,6 +19,8 @@ use crate::store::{Entry, Kind, ListOptions, Listing, Sort};
 pub(crate) struct View {
     /// `json`: the JSON document, whatever Accept says.
     pub(crate) json: bool,
+    /// The document with uhttpd's keys alone.
+    pub(crate) plain: bool,
     /// `list`: the HTML page, whatever stands for the folder.
     pub(crate) list: bool,
     /// `sort=name`, `size` or `modified`.
@@ -36,6 +38,7 @@ impl View {
     pub(crate) fn new(page_entries: usize) -> Self {
         Self {
             json: false,
+            plain: false,
             list: false,
             sort: Sort::Name,
             descending: false,
