@@ -7,11 +7,12 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 AGENT = pathlib.Path(os.environ.get("AGENT") or pathlib.Path(__file__).parents[2] / "crates/number8/src/rooms/repl/agent.py")
-BOOT = 'import sys; exec(compile(sys.argv[1], "<number8>", "exec"))'
+BOOT = 'import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], "<number8>", "exec"))'
 RAW = b"raw REPL; CTRL-B to exit\r\n>"
 PATIENCE_S = 20
 
@@ -19,7 +20,7 @@ PATIENCE_S = 20
 class Agent:
     """One agent; what it writes is looked for, never slept for."""
 
-    def __init__(self, over_terminal):
+    def __init__(self, over_terminal, folder=None):
         command = [sys.executable, "-u", "-c", BOOT, AGENT.read_text()]
         environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
         if over_terminal:
@@ -30,13 +31,14 @@ class Agent:
                 stdout=slave,
                 stderr=slave,
                 env=environment,
+                cwd=folder,
                 preexec_fn=lambda: (os.setsid(), __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0)),
             )
             os.close(slave)
             self.input = self.output = master
         else:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder
             )
             self.input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
         self.got = b""
@@ -97,8 +99,23 @@ class Agent:
 class Wire(unittest.TestCase):
     over_terminal = True
 
-    def agent(self):
-        return Agent(self.over_terminal)
+    def agent(self, folder=None):
+        return Agent(self.over_terminal, folder)
+
+    def test_u32_files_of_the_folder_are_modules_and_not_in_the_way(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("code", "re", "select", "traceback"):
+                pathlib.Path(folder, name + ".py").write_text("raise SystemExit('in the way')")
+            pathlib.Path(folder, "lamp.py").write_text("on = 8")
+            with self.agent(folder) as agent:
+                for _ in range(2):
+                    agent.say(b"\x01", b"\r\n" + RAW)
+                    agent.say(b"import lamp; print(lamp.on)\x04", b"OK8\r\n\x04\x04>")
+                    agent.send(b"\x02")
+                    agent.until(b">>> ")
+                    # A new interpreter.
+                    agent.send(b"\x04")
+                    agent.until(b">>> ")
 
     def test_x7_raw_repl_byte_for_byte(self):
         with self.agent() as agent:

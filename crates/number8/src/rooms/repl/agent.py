@@ -28,7 +28,11 @@ try:
 except ImportError:
     termios = None
 
-BOOT = 'import sys; exec(compile(sys.argv[1], "<number8>", "exec"))'
+# The folder is on the path only now: a `code.py` in it is not to be taken for one of the modules above.
+if not getattr(sys.flags, "safe_path", False):
+    sys.path.insert(0, "")
+
+BOOT = 'import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], "<number8>", "exec"))'
 # What a new interpreter is told by the one before it: whether it begins in raw mode, and bytes that were not used yet.
 STATE = "NUMBER8_REPL_STATE"
 BANNER = "MicroPython REPL by number8; CPython %s on %s\r\nCtrl-C interrupts, Ctrl-D starts anew, Ctrl-E pastes.\r\n"

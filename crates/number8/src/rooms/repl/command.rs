@@ -10,7 +10,7 @@ use crate::children::{Confine, Limits, Size, Spawn, User};
 /// Python that speaks like MicroPython's REPL.
 const AGENT: &str = include_str!("agent.py");
 /// Runs its first argument: the agent does so again when it starts anew.
-const BOOT: &str = "import sys; exec(compile(sys.argv[1], \"<number8>\", \"exec\"))";
+const BOOT: &str = "import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], \"<number8>\", \"exec\"))";
 
 #[derive(Debug, Clone)]
 pub(super) struct Command {
