@@ -119,7 +119,7 @@ fn x6_x8_the_limits_of_a_terminal_are_options() {
     let folder = sandbox();
     fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let start = |arguments: &[&str]| {
-        let terminal = ["--auth", "joe:cow@/:all", "--repl=seq 30000", "--webrepl=127.0.0.1:0"];
+        let terminal = ["--auth", "joe:cow@/:all", "--repl=sh", "--webrepl=127.0.0.1:0"];
         let password = ["--webrepl-password", "joe:secret"];
         Served::start(folder.path(), &[&terminal[..], &password, arguments].concat())
     };
@@ -168,6 +168,7 @@ fn x6_x8_the_limits_of_a_terminal_are_options() {
     for (size, has_all) in [("256K", true), ("64K", false)] {
         let served = start(&["--repl-scroll-back", size, "--repl-viewers", "2"]);
         let mut first = page(&served);
+        first.0.write_all(b"\x82\x8a\0\0\0\0seq 30000\r").unwrap();
         until(&mut first.0, "30000\r\n");
         let mut second = page(&served);
         let shown = until(&mut second.0, "30000\r\n");
