@@ -1,5 +1,7 @@
 //! The terminal in a page: one session, several viewers.
 
+use std::fs;
+
 use number8::access::{Access, Rights, Rule};
 use number8::accounts::Accounts;
 use number8::layers::auth::Auth;
@@ -9,7 +11,7 @@ use number8::{App, Repl};
 use tempfile::TempDir;
 
 use super::{Client, folder};
-use crate::serving::patient;
+use crate::serving::{has_landlock, patient};
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -162,12 +164,14 @@ async fn x8_what_ends_says_how_and_can_begin_again() {
 #[tokio::test]
 async fn x8_a_program_that_waits_for_keys_gets_them() {
     let folder = folder();
-    let server =
-        serve(Repl::new(folder.path()).unwrap().command("sh", ["-c", "read x; echo got $x"]));
+    // What a program writes last may be lost with it, as the kernel hangs its terminal up: so it waits.
+    let script = "read x; echo got $x; read x";
+    let server = serve(Repl::new(folder.path()).unwrap().command("sh", ["-c", script]));
     let mut page = page(&server, "").await;
     page.says(r#""viewers":1"#).await;
     page.keys("it\r").await;
     page.shows("got it\r\n").await;
+    page.keys("\r").await;
     page.says(r#"{"exit":{"code":0}}"#).await;
 }
 
@@ -252,4 +256,65 @@ async fn a10_wish_30_a_terminal_ends_with_the_session_that_opened_it() {
     }
     assert!(!folder.path().join("written").exists());
     assert_eq!(status(&server, "", &fields).await, 401);
+}
+
+/// What Landlock refuses is what goes where it does not stand in the way.
+#[tokio::test]
+async fn design_8_a_terminal_changes_and_reads_only_what_it_may() {
+    if !has_landlock() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    const CODE: &str = "
+import os
+def attempt(what, do):
+    try: do(); print(what, 'yes')
+    except OSError: print(what, 'no')
+attempt('write here', lambda: open('new', 'w'))
+attempt('write more', lambda: open('../more/new', 'w'))
+attempt('device', lambda: open('/dev/null', 'w').write('x'))
+attempt('read other', lambda: open('../other/file').read())
+attempt('write other', lambda: open('../other/file', 'w'))
+attempt('create other', lambda: open('../other/new', 'w'))
+attempt('move other', lambda: os.rename('../other/file', 'file'))
+attempt('read secret', lambda: open('../secret').read())
+attempt('move secret', lambda: os.rename('../secret', '../more/secret'))
+attempt('read state', lambda: open('../state/file').read())
+attempt('list state', lambda: os.listdir('../state'))
+";
+    // Not below /tmp, where it may do anything.
+    let top = tempfile::tempdir_in("/var/tmp").unwrap();
+    for name in ["here", "more", "other", "state"] {
+        fs::create_dir(top.path().join(name)).unwrap();
+    }
+    for name in ["other/file", "secret", "state/file"] {
+        fs::write(top.path().join(name), "text").unwrap();
+    }
+    fs::write(top.path().join("here/code.py"), CODE).unwrap();
+    let refused = ["write other", "create other", "move other", "read secret", "move secret"];
+    let refused = [&refused[..], &["read state", "list state"]].concat();
+    for is_confined in [true, false] {
+        let mut repl = Repl::new(top.path().join("here"))
+            .unwrap()
+            .writable(top.path().join("more"))
+            .hidden(top.path().join("secret"))
+            .hidden(top.path().join("state"));
+        // As another user there would be other reasons to refuse it.
+        if rustix::process::geteuid().is_root() {
+            repl = repl.run_user("root");
+        }
+        if !is_confined {
+            repl = repl.unconfined();
+        }
+        let server = serve(repl);
+        let mut page = page(&server, "").await;
+        page.shows(">>> ").await;
+        page.keys("exec(open('code.py').read())\r").await;
+        page.shows("code.py').read())\r\n").await;
+        let shown = page.shows(">>> ").await;
+        let told = shown.lines().filter_map(|line| line.strip_suffix(" no"));
+        let want: &[&str] = if is_confined { &refused } else { &[] };
+        assert_eq!(told.collect::<Vec<_>>(), want, "{shown}");
+        assert_eq!(shown.lines().filter(|line| line.ends_with(" yes")).count(), 11 - want.len());
+    }
 }

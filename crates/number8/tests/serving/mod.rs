@@ -344,3 +344,16 @@ pub(crate) fn post_chunked(path: &str, chunks: &[&str], trailers: &str) -> Strin
     }
     request + "0\r\n" + trailers + "\r\n"
 }
+
+/// Whether the kernel has Landlock, as it says itself.
+#[cfg(feature = "children")]
+pub(crate) fn has_landlock() -> bool {
+    use landlock::{
+        ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError,
+    };
+    let ask = || -> Result<_, RulesetError> {
+        let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        ruleset.handle_access(AccessFs::from_all(ABI::V1))?.create()
+    };
+    ask().is_ok()
+}
