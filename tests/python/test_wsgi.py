@@ -9,7 +9,7 @@ import unittest
 
 from hosting import DEADLINE, serving
 
-THREADS = [0, 1]
+THREADS = [0, 1, 4]
 
 
 def talk(server, *requests):
@@ -84,7 +84,7 @@ class Wsgi(unittest.TestCase):
                 "QUERY_STRING": "x=1&y=%20", "REQUEST_URI": "/environ/a%20b%2Fc/caf%C3%A9?x=1&y=%20",
                 "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "127.0.0.1", "REMOTE_ADDR": "127.0.0.1",
                 "HTTP_HOST": "farm.test:8080", "wsgi.version": [1, 0], "wsgi.url_scheme": "http",
-                "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.multithread": False,
+                "wsgi.multiprocess": False, "wsgi.run_once": False,
                 "wsgi.input_terminated": True, "CONTENT_LENGTH": None, "CONTENT_TYPE": None,
             }),
             (("http://other.test/environ?q",), {}, {"PATH_INFO": "/environ", "QUERY_STRING": "q"}),
@@ -102,6 +102,7 @@ class Wsgi(unittest.TestCase):
                 self.assertTrue(seen["exact"])
                 self.assertEqual({name: seen["environ"].get(name) for name in expected}, expected)
                 self.assertEqual(seen["environ"]["SERVER_PORT"], str(server.port))
+                self.assertEqual(seen["environ"]["wsgi.multithread"], server is self.servers[4])
                 self.assertFalse({"NoneType", "bytes"} & set(seen["types"].values()))
 
     def test_w3_fields_are_variables(self):

@@ -1,12 +1,20 @@
 """A WSGI application that does what a request asks for: the name of the function is the path."""
 
+import contextlib
+import gzip
+import io
 import json
+import os
+import select
 import sys
 import threading
 import time
+import zlib
 
 TEXT = [("Content-Type", "text/plain")]
 CLOSED = []
+PULLED = []
+LOCAL = threading.local()
 
 
 class Closing:
@@ -200,9 +208,119 @@ def says(environ, start_response):
     return nothing(environ, start_response)
 
 
-def thread(environ, start_response):
+def again(environ, start_response):
+    """How often this thread was asked."""
+    LOCAL.count = getattr(LOCAL, "count", 0) + 1
     start_response("200 OK", TEXT)
-    return [str(threading.get_ident()).encode()]
+    return [str(LOCAL.count).encode()]
+
+
+def sleeps(environ, start_response):
+    time.sleep(float(environ["QUERY_STRING"]))
+    return nothing(environ, start_response)
+
+
+def waits(environ, start_response):
+    """Gives a part, then waits until the FIFO of that name has something to read, then gives what it is."""
+    start_response("200 OK", TEXT)
+    yield b"one"
+    yield heard(environ["QUERY_STRING"])
+
+
+def writes_and_waits(environ, start_response):
+    """As `waits`, with the first part written."""
+    write = start_response("200 OK", TEXT)
+    write(b"one")
+    return [heard(environ["QUERY_STRING"])]
+
+
+def answers_and_waits(environ, start_response):
+    """The whole answer, then waiting."""
+    start_response("200 OK", [*TEXT, ("Content-Length", "3")])
+    yield b"one"
+    heard(environ["QUERY_STRING"])
+
+
+def heard(path):
+    fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        while True:
+            if not select.select([fifo], [], [], 30)[0]:
+                raise TimeoutError("nothing was heard")
+            with contextlib.suppress(BlockingIOError):
+                # Others may listen, too.
+                return os.read(fifo, 3)
+    finally:
+        os.close(fifo)
+
+
+def pours(environ, start_response):
+    """As many parts of 64 KiB as asked for; `pulled` tells how many were."""
+    start_response("200 OK", TEXT)
+    for _ in range(int(environ["QUERY_STRING"])):
+        PULLED.append(None)
+        yield b"8" * 65536
+
+
+def pours_written(environ, start_response):
+    write = start_response("200 OK", TEXT)
+    for _ in range(int(environ["QUERY_STRING"])):
+        PULLED.append(None)
+        write(b"8" * 65536)
+    return []
+
+
+def pulled(environ, start_response):
+    start_response("200 OK", TEXT)
+    return [str(len(PULLED)).encode()]
+
+
+def kind(environ, start_response):
+    """What the content of a request is kept in, and whether it is all there."""
+    source = environ["wsgi.input"]
+    content = source.read()
+    start_response("200 OK", TEXT)
+    return [f"{type(source).__name__} {len(content)} {zlib.crc32(content)}".encode()]
+
+
+class Lines:
+    """Something that is read, and is no file."""
+
+    def __init__(self):
+        self._blocks = [b"one", b"two"]
+
+    def read(self, size):
+        return self._blocks.pop(0)[:size] if self._blocks else b""
+
+    def close(self):
+        CLOSED.append("file")
+
+
+class Noted(io.BufferedReader):
+    """A file that is none of the standard library's classes."""
+
+    def close(self):
+        CLOSED.append("file")
+        super().close()
+
+
+def file(environ, start_response):
+    """Files in a wrapper: of what kind, from where on, and how much is announced."""
+    what, start, length = environ["QUERY_STRING"].split("&")
+    path = environ["HTTP_X_PATH"]
+    if what == "other":
+        source = Lines()
+    elif what == "noted":
+        source = Noted(io.FileIO(path))
+    elif what == "gzip":
+        source = gzip.open(path)
+    else:
+        source = open(path, "rb", buffering=0 if what == "raw" else -1)
+    if start:
+        source.read(1)
+        source.seek(int(start))
+    start_response("200 OK", [*TEXT, *([("Content-Length", length)] if length else [])])
+    return environ["wsgi.file_wrapper"](source, 8192)
 
 
 def app(environ, start_response):

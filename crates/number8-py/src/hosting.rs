@@ -2,7 +2,8 @@
 
 use std::io::{self, PipeReader};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use number8::server::{self, Bind, Listener, LocalAddr};
@@ -12,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tokio::net::unix::pipe;
 
-use crate::wsgi;
+use crate::wsgi::{self, BODY_MEMORY};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(serve, module)?)
@@ -36,10 +37,13 @@ const MAX_BODY: u64 = 1024 * 1024 * 1024;
 /// Serves an application until a signal ends it.
 ///
 /// `interface` is "wsgi"; `threads` is how many Python threads call the application, 0 where it is called in the thread
-/// that serves. `max_body` is the most content of a request in bytes, `grace` how many seconds requests may go on after
-/// the first signal.
+/// that serves. `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in
+/// memory, `grace` how many seconds requests may go on after the first signal.
 #[pyfunction]
-#[pyo3(signature = (application, *, bind, interface, threads, max_body=MAX_BODY, grace=10.0))]
+#[pyo3(signature = (
+    application, *, bind, interface, threads, max_body=MAX_BODY, body_memory=BODY_MEMORY, grace=10.0
+))]
+#[allow(clippy::too_many_arguments, reason = "each is named where it is called from")]
 fn serve(
     py: Python<'_>,
     application: Py<PyAny>,
@@ -47,6 +51,7 @@ fn serve(
     interface: &str,
     threads: usize,
     max_body: u64,
+    body_memory: usize,
     grace: f64,
 ) -> PyResult<()> {
     let grace = Duration::try_from_secs_f64(grace)
@@ -56,7 +61,7 @@ fn serve(
     options.limits.body_bytes_max = max_body;
     let base = Base { app: App::new(), options, listeners: listen(bind)? };
     match interface {
-        "wsgi" => wsgi::serve(py, base, application, threads),
+        "wsgi" => wsgi::serve(py, base, application, wsgi::Options { threads, body_memory }),
         other => Err(PyValueError::new_err(format!("interface={other:?}: it is \"wsgi\""))),
     }
 }
@@ -110,6 +115,8 @@ struct Watched {
     wakeups: PipeReader,
     /// The end that Python writes to, for as long as it may.
     _written: OwnedFd,
+    /// Signals that stop the server, so far.
+    stops: Arc<AtomicUsize>,
     before: Py<PyAny>,
     handlers: Vec<(Py<PyAny>, Py<PyAny>)>,
 }
@@ -129,24 +136,28 @@ impl Signals {
         let quietly = PyDict::new(py);
         quietly.set_item("warn_on_full_buffer", false)?;
         let before = signal.call_method("set_wakeup_fd", (written.as_raw_fd(),), Some(&quietly))?;
-        let stop = Bound::new(py, Stop { handle, is_stopping: AtomicBool::new(false) })?;
+        let stops = Arc::<AtomicUsize>::default();
+        let stop = Bound::new(py, Stop { handle, stops: Arc::clone(&stops) })?;
         let mut handlers = Vec::new();
         for name in ["SIGINT", "SIGTERM"] {
             let number = signal.getattr(name)?;
             let old = signal.call_method1("signal", (&number, &stop))?;
             handlers.push((number.unbind(), old.unbind()));
         }
-        let watched = Watched { wakeups, _written: written, before: before.unbind(), handlers };
+        let watched =
+            Watched { wakeups, _written: written, stops, before: before.unbind(), handlers };
         Ok(Self { watched: Some(watched) })
     }
 
     /// Calls Python's handlers of the signals that come, in the thread that polls it: the one that called
-    /// [`Signals::watch`]. Ends with the first exception that one of them raises.
-    pub(crate) async fn handle(&self) -> PyErr {
+    /// [`Signals::watch`]. Ends with the second signal that stops the server (`Ok`), or with the first exception that another
+    /// handler raises.
+    pub(crate) async fn handle(&self) -> PyResult<()> {
         let Some(watched) = &self.watched else { return std::future::pending().await };
-        match watched.handle().await {
-            Ok(error) => error,
-            Err(error) => error.into(),
+        let error = watched.handle().await?;
+        match watched.stops.load(Ordering::Relaxed) {
+            0 | 1 => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -186,14 +197,14 @@ impl Watched {
 #[pyclass(frozen)]
 struct Stop {
     handle: Handle,
-    is_stopping: AtomicBool,
+    stops: Arc<AtomicUsize>,
 }
 
 #[pymethods]
 impl Stop {
     #[pyo3(signature = (*_signal))]
     fn __call__(&self, _signal: &Bound<'_, PyTuple>) -> PyResult<()> {
-        if self.is_stopping.swap(true, Ordering::Relaxed) {
+        if self.stops.fetch_add(1, Ordering::Relaxed) > 0 {
             self.handle.shutdown_now();
             // Also where the application is called in this thread, and does not come back.
             return Err(PyKeyboardInterrupt::new_err("stopped by a second signal"));

@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "the interpreter is C")]
 
 use std::cell::Cell;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 use pyo3::ffi;
@@ -33,4 +35,55 @@ pub(crate) fn take_back() {
         // SAFETY: it is what PyEval_SaveThread gave to this very thread, and it is used once.
         unsafe { ffi::PyEval_RestoreThread(state) };
     }
+}
+
+/// Has the interpreter know this thread until it ends, so that what Python keeps for each thread (`threading.local`) stays
+/// between calls. Without it a thread is a new one each time it attaches.
+pub(crate) fn settle() {
+    SETTLED.with(|_| ());
+}
+
+thread_local! {
+    static SETTLED: Settled = Settled::here();
+}
+
+/// A thread that the interpreter knows, and that is not attached to it.
+struct Settled(*mut ffi::PyThreadState);
+
+impl Settled {
+    fn here() -> Self {
+        // SAFETY: the interpreter runs, as this is a module of it; Ensure may be called in any thread, and what it begins is
+        // ended by `drop` in the same one.
+        unsafe { ffi::PyGILState_Ensure() };
+        // SAFETY: this thread is attached by the line before, and attaches again before it touches Python.
+        Self(unsafe { ffi::PyEval_SaveThread() })
+    }
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        // SAFETY: it may be called at any time.
+        if unsafe { ffi::Py_IsInitialized() } == 0 {
+            return;
+        }
+        // SAFETY: the state is this thread's own, which is not attached: nothing runs in it any more. The host waits for its
+        // threads before it returns to the interpreter, so that is not about to end.
+        unsafe { ffi::PyEval_RestoreThread(self.0) };
+        // SAFETY: it ends what `here` began: the only one that is left in this thread.
+        unsafe { ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_UNLOCKED) };
+    }
+}
+
+/// A descriptor of ours for what another one, given as a number, stands for.
+///
+/// # Errors
+/// The number stands for nothing, or there is no descriptor left.
+pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: it is used for one call alone, while the caller holds the interpreter and so keeps the owner of the number from
+    // closing it. A number that stands for nothing makes that call fail.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    borrowed.try_clone_to_owned()
 }

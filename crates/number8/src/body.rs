@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -116,6 +117,26 @@ impl Body {
         stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Self {
         Self { kind: Kind::Stream(Box::pin(Sized::new(stream, length)), Some(length)) }
+    }
+
+    /// Those bytes of a file, sent without a copy where the system can; an answer is cut where the file is shorter by then.
+    ///
+    /// ```
+    /// use number8::Body;
+    /// use number8::store::File;
+    ///
+    /// let file = File::adopt(std::fs::File::open("Cargo.toml")?.into())?;
+    /// let end = file.meta().size;
+    /// assert_eq!(Body::file_part(file, 10..end).len(), Some(end - 10));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn file_part(file: File, range: Range<u64>) -> Self {
+        let Range { start, end } = range;
+        match start < end {
+            true => Self::parts([Part::File(FileRange { file, start, end, warm: false })]),
+            false => Self::empty(),
+        }
     }
 
     pub(crate) fn parts(parts: impl Into<VecDeque<Part>>) -> Self {

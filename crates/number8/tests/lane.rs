@@ -90,6 +90,21 @@ fn a_full_queue_refuses_and_takes_again_later() {
 }
 
 #[test]
+fn what_has_begun_goes_on_where_the_queue_is_full() {
+    let options = LaneOptions { threads_max: 1, queue_max: 1, ..LaneOptions::default() };
+    let lane = Lane::new(options);
+    let (slow, release) = occupy(&lane);
+    let waiting = lane.submit(|| 1).unwrap();
+    assert_eq!(lane.submit(|| 2).unwrap_err(), LaneFull);
+    let going_on = lane.go_on(|| 3).unwrap();
+    release.send(()).unwrap();
+    wait(slow).unwrap();
+    assert_eq!((wait(waiting), wait(going_on)), (Ok(1), Ok(3)));
+    assert!(lane.close(LONG));
+    assert_eq!(lane.go_on(|| 4).unwrap_err(), LaneFull);
+}
+
+#[test]
 fn a_panic_is_an_error_and_the_thread_lives_on() {
     let lane = Lane::new(LaneOptions { threads_max: 1, ..LaneOptions::default() });
     let thread = wait(lane.submit(|| thread::current().id()).unwrap()).unwrap();

@@ -25,6 +25,7 @@ def serve(
     interface: str,
     threads: int,
     max_body: int = ...,
+    body_memory: int = ...,
     grace: float = ...,
 ) -> None:
     """Serves an application until a signal ends it; see `number8.serve`, which says what the arguments mean."""

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::os::fd::IntoRawFd;
 use std::sync::{Mutex, PoisonError};
 
 use number8::server::{Listener, LocalAddr};
@@ -11,7 +12,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use super::file;
 use super::input::NoInput;
+use super::spool::Spooled;
 
 /// What the dicts of all requests have in common.
 pub(super) struct Environ {
@@ -67,6 +70,7 @@ impl Environ {
         template.set_item(intern!(py, "wsgi.multithread"), is_multithread)?;
         template.set_item(intern!(py, "wsgi.multiprocess"), false)?;
         template.set_item(intern!(py, "wsgi.run_once"), false)?;
+        file::offer(&template)?;
         // All content is there before the application is called, so it has an end.
         template.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         Ok(Self { template: template.unbind(), keys: Mutex::default() })
@@ -218,18 +222,26 @@ fn server_name(listeners: &[Listener]) -> (String, String) {
 }
 
 /// Gives a request its content.
-pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: &[bytes::Bytes]) -> PyResult<()> {
+pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: &Spooled) -> PyResult<()> {
     let py = environ.py();
-    let length = content.iter().map(|chunk| chunk.len()).sum();
-    let bytes = PyBytes::new_with(py, length, |mut buffer| {
-        for chunk in content {
-            let (here, rest) = buffer.split_at_mut(chunk.len());
-            here.copy_from_slice(chunk);
-            buffer = rest;
+    let (input, length) = match content {
+        Spooled::Memory { chunks, .. } => {
+            let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+            let bytes = PyBytes::new_with(py, length, |mut buffer| {
+                for chunk in chunks {
+                    let (here, rest) = buffer.split_at_mut(chunk.len());
+                    here.copy_from_slice(chunk);
+                    buffer = rest;
+                }
+                Ok(())
+            })?;
+            (py.import("io")?.call_method1("BytesIO", (bytes,))?, length as u64)
         }
-        Ok(())
-    })?;
-    let input = py.import("io")?.call_method1("BytesIO", (bytes,))?;
+        Spooled::File(file, length) => {
+            let number = file.try_clone()?.into_raw_fd();
+            (py.import("number8._wsgi")?.call_method1("Spooled", (number,))?, *length)
+        }
+    };
     environ.set_item(intern!(py, "wsgi.input"), input)?;
     // Of what came in chunks the length is known now, and how it came is no business of the application.
     environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
@@ -237,4 +249,13 @@ pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: &[bytes::Bytes])
         environ.del_item(intern!(py, "HTTP_TRANSFER_ENCODING"))?;
     }
     Ok(())
+}
+
+/// A request in a few words, for the log.
+pub(super) fn line(environ: &Bound<'_, PyDict>) -> String {
+    let value = |key| match environ.get_item(key) {
+        Ok(Some(value)) => value.to_string(),
+        _ => String::new(),
+    };
+    format!("{} {:?}", value("REQUEST_METHOD"), value("REQUEST_URI"))
 }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use number8::server::lane;
-use number8::{Answer, Body, BodyError, Call, Handler, Response, Server};
+use number8::{Answer, Call, Handler, Server};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-use super::Application;
-use super::environ::{self, Request};
+use super::environ::Request;
+use super::{Application, answer, log};
 use crate::hosting::{self, Base, Signals};
 use crate::sys;
 
@@ -22,14 +21,14 @@ pub(super) fn serve(py: Python<'_>, base: Base, application: Application) -> PyR
     let Base { app, options, listeners } = base;
     let app = app.mount("", Inline(Arc::new(application)));
     let server = Server::new(app, options, listeners).on_warning(hosting::say);
-    let signals = Signals::watch(py, server.handle())?;
+    let handle = server.handle();
+    let signals = Signals::watch(py, handle.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .on_thread_park(sys::let_go)
         .on_thread_unpark(sys::take_back)
         .build()?;
-    let handle = server.handle();
     eprint!("{}", hosting::greeting(&server));
     let result = runtime.block_on(async {
         tokio::spawn(lane::batch_wakes());
@@ -37,10 +36,10 @@ pub(super) fn serve(py: Python<'_>, base: Base, application: Application) -> PyR
         tokio::pin!(serving);
         tokio::select! {
             result = &mut serving => hosting::ended(result),
-            error = signals.handle() => {
+            end = signals.handle() => {
                 handle.shutdown_now();
                 let _ = serving.await;
-                Err(error)
+                end
             }
         }
     });
@@ -56,54 +55,28 @@ impl Handler for Inline {
         let request = Request { head: call.head, caller: call.caller, path: call.path };
         Python::attach(|py| {
             give_turn(py);
+            if call.body.is_empty() {
+                return self.0.answer(py, &request, None, None).into();
+            }
             let environ = match self.0.environ.of(py, &request) {
-                Ok(environ) => environ,
+                Ok(environ) => environ.unbind(),
                 Err(error) => {
-                    super::log(py, "a request cannot be described", &error);
-                    return Response::error(500, "the application failed").into();
+                    log(py, "a request cannot be described", &error);
+                    return answer::failed().into();
                 }
             };
-            if call.body.is_empty() {
-                return self.0.answer(py, &environ).into();
-            }
-            Answer::later(with_content(Arc::clone(&self.0), environ.unbind(), call.body))
+            let (application, body, lane) = (Arc::clone(&self.0), call.body, call.lane.clone());
+            Answer::later(async move {
+                let content = match application.spool(body, &lane).await {
+                    Ok(content) => content,
+                    Err(response) => return response,
+                };
+                Python::attach(|py| {
+                    give_turn(py);
+                    application.answer_to(py, environ.bind(py), Some(&content), None)
+                })
+            })
         })
-    }
-}
-
-/// Takes the content, then calls the application.
-async fn with_content(
-    application: Arc<Application>,
-    environ: Py<PyDict>,
-    mut body: Body,
-) -> Response {
-    let mut content = Vec::new();
-    loop {
-        match body.chunk().await {
-            Ok(Some(chunk)) => content.push(chunk),
-            Ok(None) => break,
-            Err(error) => return refused(&error),
-        }
-    }
-    Python::attach(|py| {
-        give_turn(py);
-        let environ = environ.bind(py);
-        match environ::set_content(environ, &content) {
-            Ok(()) => application.answer(py, environ),
-            Err(error) => {
-                super::log(py, "a request cannot be described", &error);
-                Response::error(500, "the application failed")
-            }
-        }
-    })
-}
-
-/// The answer to content that cannot be had.
-fn refused(error: &std::io::Error) -> Response {
-    let cause = error.get_ref().and_then(|error| error.downcast_ref::<BodyError>());
-    match cause {
-        Some(cause) => Response::error(cause.status(), cause.to_string()),
-        None => Response::error(400, "the content cannot be read"),
     }
 }
 

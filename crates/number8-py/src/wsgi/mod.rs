@@ -1,54 +1,130 @@
 //! A host for WSGI applications (PEP 3333).
 //!
-//! `environ` makes the dict of a request, `start` is `start_response`, `parts` pulls what the application gives, and
-//! `answer` makes an answer of it.
+//! ```text
+//! inline: where the request was read ┐                        ┌▶ answer: a response
+//! threads: on a lane of its own      ┴▶ environ ▶ application ┴▶ content: its parts, as the client takes them
+//! ```
+//!
+//! `spool` takes the content of a request before the application is called, `start` is `start_response`, `parts` and
+//! `file` are what an application returns.
 
 mod answer;
+mod content;
 mod environ;
+mod file;
 mod inline;
 mod input;
 mod parts;
+mod spool;
 mod start;
+mod threads;
 
+use std::fmt::Display;
+use std::sync::Arc;
+
+use number8::server::lane::Lane;
+use number8::{Body, Response};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::hosting::Base;
-use environ::Environ;
+use environ::{Environ, Request};
+use spool::{Budget, Spooled};
+use start::Early;
 
-/// Serves an application until a signal ends it. With no threads it is called in this one, where requests are read.
+/// How an application is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// Python threads that call it; 0 calls it in the thread that serves.
+    pub(crate) threads: usize,
+    /// Bytes of requests that wait in memory, over all requests; what is beyond waits in files.
+    pub(crate) body_memory: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: 1, body_memory: BODY_MEMORY }
+    }
+}
+
+/// Bytes of requests that wait in memory: 32 MiB, some uploads at once, also on a small board.
+pub(crate) const BODY_MEMORY: usize = 32 * 1024 * 1024;
+
+/// Serves an application until a signal ends it.
 pub(crate) fn serve(
     py: Python<'_>,
     base: Base,
     application: Py<PyAny>,
-    threads: usize,
+    options: Options,
 ) -> PyResult<()> {
-    let environ = Environ::new(py, &base.listeners, threads > 1)?;
-    let application = Application { callable: application, environ };
-    inline::serve(py, base, application)
+    let environ = Environ::new(py, &base.listeners, options.threads > 1)?;
+    let budget = Budget::new(options.body_memory);
+    let application = Application { callable: application, environ, budget, lane: None };
+    match options.threads {
+        0 => inline::serve(py, base, application),
+        threads => threads::serve(py, base, application, threads),
+    }
 }
 
 /// An application, and what its requests have in common.
 struct Application {
     callable: Py<PyAny>,
     environ: Environ,
+    budget: Arc<Budget>,
+    /// Where it is called; `None` is the thread that serves.
+    lane: Option<Lane>,
 }
 
 impl Application {
     /// Calls the application and makes an answer of what it gives; what goes wrong is logged, and is a 500.
-    fn answer(&self, py: Python<'_>, environ: &Bound<'_, PyDict>) -> number8::Response {
-        answer::answer(py, &self.callable, environ)
+    fn answer(
+        &self,
+        py: Python<'_>,
+        request: &Request<'_>,
+        content: Option<&Spooled>,
+        early: Option<Early>,
+    ) -> Response {
+        match self.environ.of(py, request) {
+            Ok(environ) => self.answer_to(py, &environ, content, early),
+            Err(error) => {
+                log(py, "a request cannot be described", &error);
+                answer::failed()
+            }
+        }
+    }
+
+    fn answer_to(
+        &self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        content: Option<&Spooled>,
+        early: Option<Early>,
+    ) -> Response {
+        let described = match content {
+            Some(content) => environ::set_content(environ, content),
+            None => Ok(()),
+        };
+        let result = described.and_then(|()| answer::answer(py, self, environ, early));
+        result.unwrap_or_else(|error| {
+            log(py, format_args!("the application failed: {}", environ::line(environ)), &error);
+            answer::failed()
+        })
+    }
+
+    /// Takes the content of a request, which may be waited for.
+    async fn spool(&self, body: Body, lane: &Lane) -> Result<Spooled, Response> {
+        spool::spool(body, &self.budget, lane).await
     }
 }
 
 /// Tells the log `number8` what went wrong; the client learns no more than that it was not its fault.
-fn log(py: Python<'_>, what: &str, error: &PyErr) {
+fn log(py: Python<'_>, what: impl Display, error: &PyErr) {
     let logged = py.import("logging").and_then(|logging| {
         let logger = logging.call_method1("getLogger", ("number8",))?;
         let arguments = PyDict::new(py);
         let value = error.value(py);
         arguments.set_item("exc_info", (value.get_type(), value, error.traceback(py)))?;
-        logger.call_method("error", ("%s", what), Some(&arguments))
+        logger.call_method("error", ("%s", what.to_string()), Some(&arguments))
     });
     if let Err(failure) = logged {
         failure.print(py);

@@ -3,11 +3,12 @@
 use std::vec;
 
 use bytes::Bytes;
+use number8::server::lane::Lane;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyIterator};
 
 use super::log;
 
@@ -15,14 +16,21 @@ use super::log;
 pub(super) struct Parts {
     /// What was written before.
     written: vec::IntoIter<Bytes>,
-    returned: Option<Py<PyAny>>,
+    returned: Option<Returned>,
+    /// Where the application is called; `None` is the thread that this is dropped in.
+    lane: Option<Lane>,
+}
+
+struct Returned {
+    object: Py<PyAny>,
     /// Made when the first part is asked for.
-    iterator: Option<Py<PyAny>>,
+    iterator: Option<Py<PyIterator>>,
 }
 
 impl Parts {
-    pub(super) fn new(returned: Bound<'_, PyAny>) -> Self {
-        Self { written: Vec::new().into_iter(), returned: Some(returned.unbind()), iterator: None }
+    pub(super) fn new(returned: Bound<'_, PyAny>, lane: Option<Lane>) -> Self {
+        let returned = Returned { object: returned.unbind(), iterator: None };
+        Self { written: Vec::new().into_iter(), returned: Some(returned), lane }
     }
 
     /// Has what was written come first.
@@ -35,13 +43,12 @@ impl Parts {
         if let Some(written) = self.written.next() {
             return Ok(Some(written));
         }
-        let Some(returned) = &self.returned else { return Ok(None) };
-        let iterator = match &self.iterator {
+        let Some(Returned { object, iterator }) = &mut self.returned else { return Ok(None) };
+        let iterator = match iterator {
             Some(iterator) => iterator,
-            None => self.iterator.insert(returned.bind(py).try_iter()?.into_any().unbind()),
+            None => iterator.insert(object.bind(py).try_iter()?.unbind()),
         };
-        let mut iterator = iterator.bind(py).cast::<pyo3::types::PyIterator>()?.clone();
-        for part in &mut iterator {
+        for part in iterator.bind(py) {
             let part = bytes(&part?)?;
             if !part.is_empty() {
                 return Ok(Some(part));
@@ -52,10 +59,17 @@ impl Parts {
 
     /// Tells what the application returned that nothing more is asked of it.
     pub(super) fn close(&mut self, py: Python<'_>) {
-        self.iterator = None;
-        let Some(returned) = self.returned.take() else { return };
-        let returned = returned.bind(py);
-        let closed = match returned.getattr_opt(intern!(py, "close")) {
+        if let Some(returned) = self.returned.take() {
+            returned.close(py);
+        }
+    }
+}
+
+impl Returned {
+    fn close(self, py: Python<'_>) {
+        drop(self.iterator);
+        let object = self.object.bind(py);
+        let closed = match object.getattr_opt(intern!(py, "close")) {
             Ok(Some(close)) => close.call0().map(drop),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
@@ -68,9 +82,14 @@ impl Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        if self.returned.is_some() {
+        let Some(returned) = self.returned.take() else { return };
+        let close = |returned: Returned| {
             // At the end of the interpreter there is nobody to tell.
-            let _ = Python::try_attach(|py| self.close(py));
+            let _ = Python::try_attach(|py| returned.close(py));
+        };
+        let Some(lane) = &self.lane else { return close(returned) };
+        if let Ok(job) = lane.go_on(move || close(returned)) {
+            job.detach();
         }
     }
 }

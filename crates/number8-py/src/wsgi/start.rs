@@ -1,29 +1,66 @@
 //! `start_response`, and the `write` that it returns.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{self, Context, Poll, Wake};
+use std::thread::{self, Thread};
 
 use bytes::Bytes;
-use number8::{FieldError, GatewayHead};
+use number8::{Body, FieldError, GatewayHead, Response, Sender};
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
+use tokio::sync::oneshot;
+
+use super::content::{self, Content};
 
 /// What an application calls with its status and fields.
 #[pyclass(frozen, module = "number8")]
-#[derive(Default)]
 pub(super) struct StartResponse(Mutex<State>);
 
-#[derive(Default)]
+/// Where an answer goes that begins before the application returns.
+pub(super) struct Early(pub(super) oneshot::Sender<Response>);
+
 struct State {
     head: Option<GatewayHead>,
     /// The head is on its way: nothing can be put in its place.
     is_sent: bool,
-    written: Vec<Bytes>,
+    writing: Writing,
+}
+
+enum Writing {
+    /// Where the application is called in the thread that serves, what it writes is kept until it returns.
+    Kept(Vec<Bytes>),
+    Early(Option<Early>),
+    Sent(Sent),
+}
+
+/// What was written when the application returned.
+pub(super) enum Written {
+    Nothing,
+    Kept(Vec<Bytes>),
+    Sent(Sent),
+}
+
+/// An answer that is being written.
+pub(super) struct Sent {
+    sender: Sender,
+    rest: oneshot::Sender<Content>,
+    bytes: u64,
+    length: Option<u64>,
 }
 
 impl StartResponse {
+    pub(super) fn new(early: Option<Early>) -> Self {
+        let writing = match early {
+            Some(early) => Writing::Early(Some(early)),
+            None => Writing::Kept(Vec::new()),
+        };
+        Self(Mutex::new(State { head: None, is_sent: false, writing }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No Python runs under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -33,14 +70,77 @@ impl StartResponse {
     pub(super) fn send(&self) -> PyResult<GatewayHead> {
         let mut state = self.lock();
         state.is_sent = true;
-        state.head.take().ok_or_else(|| {
-            PyRuntimeError::new_err("the application gave content and did not call start_response")
-        })
+        state.head()
     }
 
     /// What was given to `write`.
-    pub(super) fn written(&self) -> Vec<Bytes> {
-        std::mem::take(&mut self.lock().written)
+    pub(super) fn written(&self) -> Written {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.writing, Writing::Early(None)) {
+            Writing::Sent(sent) => Written::Sent(sent),
+            Writing::Kept(written) if !written.is_empty() => Written::Kept(written),
+            _ => Written::Nothing,
+        }
+    }
+
+    fn write(&self, py: Python<'_>, part: Bytes) -> PyResult<()> {
+        let mut state = self.lock();
+        state.is_sent = true;
+        let mut sent = match std::mem::replace(&mut state.writing, Writing::Early(None)) {
+            Writing::Kept(mut written) => {
+                written.push(part);
+                state.writing = Writing::Kept(written);
+                return Ok(());
+            }
+            Writing::Early(Some(early)) => Sent::begin(state.head()?, early),
+            Writing::Early(None) => {
+                return Err(PyRuntimeError::new_err("write() was called after the application"));
+            }
+            Writing::Sent(sent) => sent,
+        };
+        drop(state);
+        sent.bytes += part.len() as u64;
+        // The client may take its time, and others need the interpreter.
+        let written = py.detach(|| wait(sent.sender.send(part)));
+        self.lock().writing = Writing::Sent(sent);
+        Ok(written?)
+    }
+}
+
+impl State {
+    fn head(&mut self) -> PyResult<GatewayHead> {
+        self.head.take().ok_or_else(|| {
+            PyRuntimeError::new_err("the application gave content and did not call start_response")
+        })
+    }
+}
+
+impl Sent {
+    fn begin(head: GatewayHead, early: Early) -> Self {
+        let (sender, written) = Body::channel();
+        let (rest, returned) = oneshot::channel();
+        let length = head.length();
+        let body = Body::stream(content::Continued::new(written, returned));
+        // A client that is gone is noticed by what is written.
+        let _ = early.0.send(head.answer(body));
+        Self { sender, rest, bytes: 0, length }
+    }
+
+    /// Bytes written so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What the application announced.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Has that follow what was written.
+    pub(super) fn finish_with(self, content: Content) {
+        // Nobody takes it: it is closed by being dropped.
+        let _ = self.rest.send(content);
+        self.sender.finish();
     }
 }
 
@@ -135,12 +235,32 @@ pub(super) struct Write(Py<StartResponse>);
 
 #[pymethods]
 impl Write {
-    fn __call__(&self, data: &Bound<'_, PyBytes>) {
-        let bytes = Bytes::from_owner(PyBackedBytes::from(data.clone()));
-        let mut state = self.0.get().lock();
-        state.is_sent = true;
-        if !bytes.is_empty() {
-            state.written.push(bytes);
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        if data.as_bytes().is_empty() {
+            return Ok(());
+        }
+        let part = Bytes::from_owner(PyBackedBytes::from(data.clone()));
+        self.0.get().write(py, part)
+    }
+}
+
+/// Waits for a future in this thread, which does nothing else.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = task::Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
         }
     }
 }

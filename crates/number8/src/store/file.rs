@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{Meta, sys};
+use super::{Kind, Meta, sys};
 
 /// A regular file, open for reading. A clone shares the descriptor, which no function moves: offsets are arguments.
 #[derive(Clone, Debug)]
@@ -18,6 +18,19 @@ pub struct File {
 impl File {
     pub(super) fn new(fd: OwnedFd, meta: Meta) -> Self {
         Self { fd: Arc::new(fd), meta }
+    }
+
+    /// Takes a file that something else has opened, to send it as [`Body`](crate::Body). The descriptor is this one's alone:
+    /// its position is not used.
+    ///
+    /// # Errors
+    /// It is no regular file (`InvalidInput`), or the system does not tell.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        let stat = sys::fstat(&fd)?;
+        match Meta::from_stat(&stat) {
+            Ok(meta) if meta.kind == Kind::File => Ok(Self::new(fd, meta)),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        }
     }
 
     /// What the file was like when it was opened.

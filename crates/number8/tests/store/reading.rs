@@ -84,3 +84,16 @@ fn a_changed_file_differs_in_its_meta() {
         assert!(matches!(root.stat_blocking(&url), Err(OpenError::NotFound)));
     }
 }
+
+#[test]
+fn a_file_of_somebody_elses_is_taken_where_it_is_one() {
+    let folders = Folders::new();
+    folders.write("root/digits", "0123456789");
+    let file = File::adopt(fs::File::open(folders.path("root/digits")).unwrap().into()).unwrap();
+    assert_eq!(file.meta().size, 10);
+    assert_eq!(file.read_range(3, 4).unwrap(), b"3456");
+    let (pipe, _) = io::pipe().unwrap();
+    for other in [fs::File::open(folders.path("root")).unwrap().into(), pipe.into()] {
+        assert_eq!(File::adopt(other).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}

@@ -137,10 +137,33 @@ impl Lane {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        self.put(function, self.0.0.options.queue_max)
+    }
+
+    /// As [`submit`](Self::submit), for a call that goes on with what an earlier one has begun: it is taken also where
+    /// [`LaneOptions::queue_max`] jobs wait, since to give up what has begun costs more than to wait. So each thing that has
+    /// begun must have one such call at most that waits.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneFull`] where the lane is closed, or the system gives no first thread.
+    pub fn go_on<F, T>(&self, function: F) -> Result<Job<T>, LaneFull>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.put(function, usize::MAX)
+    }
+
+    fn put<F, T>(&self, function: F, queue_max: usize) -> Result<Job<T>, LaneFull>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         let shared = &self.0.0;
         let (job, task) = Job::new(function);
         let mut state = shared.lock();
-        if state.closed || state.queue.len() >= shared.options.queue_max {
+        if state.closed || state.queue.len() >= queue_max {
             drop(state);
             return Err(LaneFull);
         }

@@ -1,0 +1,164 @@
+//! The content of a request, taken before the application is called: so a client that sends slowly holds up no thread, and
+//! reading never waits.
+
+use std::io::{self, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use number8::server::lane::Lane;
+use number8::{Body, BodyError, Response};
+
+/// Bytes written to a file at once.
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// Content that is whole.
+pub(super) enum Spooled {
+    /// In memory, counted until this is dropped.
+    Memory { chunks: Vec<Bytes>, _held: Held },
+    /// In a file without a name, at its start; and how long it is.
+    File(OwnedFd, u64),
+}
+
+/// How many bytes may wait in memory, over all requests.
+pub(super) struct Budget {
+    max: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, used: AtomicUsize::new(0) })
+    }
+}
+
+/// A part of a [`Budget`], in use.
+pub(super) struct Held {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Takes more of the budget; says whether there was so much.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let Budget { max, used } = &*self.budget;
+        let fits = used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|sum| sum <= max)
+            })
+            .is_ok();
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Takes content whole: into memory while the budget allows, else into a file, which the lane writes.
+///
+/// # Errors
+/// It cannot be had, or cannot be kept: the answer that says so.
+pub(super) async fn spool(
+    mut body: Body,
+    budget: &Arc<Budget>,
+    lane: &Lane,
+) -> Result<Spooled, Response> {
+    let mut held = Held { budget: Arc::clone(budget), bytes: 0 };
+    let mut chunks = Vec::new();
+    while let Some(chunk) = body.chunk().await.map_err(|error| refused(&error))? {
+        let fits = held.grow(chunk.len());
+        chunks.push(chunk);
+        if !fits {
+            return to_file(body, chunks, held, lane).await.map_err(|error| refused(&error));
+        }
+    }
+    Ok(Spooled::Memory { chunks, _held: held })
+}
+
+/// Moves on to a file with what has come so far.
+async fn to_file(
+    mut body: Body,
+    mut chunks: Vec<Bytes>,
+    held: Held,
+    lane: &Lane,
+) -> io::Result<Spooled> {
+    let mut file = None;
+    let mut length = 0;
+    let mut held = Some(held);
+    loop {
+        let mut waiting: usize = chunks.iter().map(Bytes::len).sum();
+        let mut is_end = false;
+        while waiting < WRITE_BYTES && !is_end {
+            match body.chunk().await? {
+                Some(chunk) => {
+                    waiting += chunk.len();
+                    chunks.push(chunk);
+                }
+                None => is_end = true,
+            }
+        }
+        length += waiting as u64;
+        let (before, batch) = (file.take(), std::mem::take(&mut chunks));
+        let job = lane.submit(move || write(before, &batch, is_end)).map_err(io::Error::other)?;
+        let written = job.await.map_err(io::Error::other)?.map_err(Unkept)?;
+        // It is in the file now.
+        drop(held.take());
+        if is_end {
+            return Ok(Spooled::File(written, length));
+        }
+        file = Some(written);
+    }
+}
+
+/// Adds content to a file, which is made first where there is none.
+fn write(file: Option<OwnedFd>, batch: &[Bytes], is_end: bool) -> io::Result<OwnedFd> {
+    let mut file = match file {
+        Some(file) => file.into(),
+        None => tempfile::tempfile()?,
+    };
+    for chunk in batch {
+        file.write_all(chunk)?;
+    }
+    if is_end {
+        file.rewind()?;
+    }
+    Ok(file.into())
+}
+
+/// There is no room for content.
+#[derive(Debug)]
+struct Unkept(io::Error);
+
+impl std::fmt::Display for Unkept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "content of a request cannot be kept in a temporary file: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unkept {}
+
+impl From<Unkept> for io::Error {
+    fn from(error: Unkept) -> Self {
+        Self::other(error)
+    }
+}
+
+/// The answer to content that cannot be had.
+fn refused(error: &io::Error) -> Response {
+    let cause = error.get_ref();
+    if let Some(cause) = cause.and_then(|cause| cause.downcast_ref::<BodyError>()) {
+        return Response::error(cause.status(), cause.to_string());
+    }
+    if cause.is_some_and(|cause| cause.is::<Unkept>()) {
+        crate::hosting::say(&error.to_string());
+        return Response::error(507, "there is no room for the content");
+    }
+    super::threads::busy()
+}

@@ -1,0 +1,249 @@
+"""What a WSGI host does while somebody takes time: a client that sends or reads slowly, an application that waits."""
+
+import contextlib
+import gzip
+import os
+import pathlib
+import signal
+import socket
+import tempfile
+import threading
+import time
+import unittest
+import zlib
+
+from hosting import DEADLINE, serving
+from test_wsgi import THREADS, Answer, request, talk
+
+
+def connect(server):
+    return socket.create_connection(("127.0.0.1", server.port), DEADLINE)
+
+
+def read_until(connection, end):
+    """Reads from a connection up to those bytes."""
+    received = b""
+    while not received.endswith(end):
+        piece = connection.recv(1)
+        assert piece, received
+        received += piece
+    return received
+
+
+@contextlib.contextmanager
+def fifo():
+    """A path to say something to an application by."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "fifo")
+        os.mkfifo(path)
+        # Held open, so that what is written does not get lost.
+        held = os.open(path, os.O_RDWR)
+        try:
+            yield path
+        finally:
+            os.close(held)
+
+
+def tell(path, text):
+    path.write_bytes(text)
+
+
+class Flow(unittest.TestCase):
+    def each(self, threads=THREADS, **arguments):
+        for count in threads:
+            with self.subTest(threads=count), serving("wsgi_app:app", threads=count, **arguments) as server:
+                yield server
+
+    def test_each_part_is_sent_before_the_next_one_is_asked_for(self):
+        cases = [(0, "waits"), (1, "waits"), (4, "waits"), (1, "writes_and_waits"), (4, "writes_and_waits"),
+                 (0, "answers_and_waits"), (1, "answers_and_waits"), (4, "answers_and_waits")]
+        for threads, name in cases:
+            with self.subTest(name, threads=threads), fifo() as path, serving("wsgi_app:app", threads=threads) as server:
+                with connect(server) as connection:
+                    connection.sendall(request(f"/{name}?{path}"))
+                    # It comes although the application still waits.
+                    read_until(connection, b"one")
+                    tell(path, b"two")
+                    rest = b""
+                    while received := connection.recv(65536):
+                        rest += received
+                self.assertEqual(b"two" in rest, name != "answers_and_waits")
+
+    def test_w8_an_application_that_waits_holds_up_no_other_request(self):
+        with serving("wsgi_app:app", threads=8) as server, fifo() as path:
+            waiting = [connect(server) for _ in range(7)]
+            for connection in waiting:
+                connection.sendall(request(f"/writes_and_waits?{path}"))
+            for connection in waiting:
+                read_until(connection, b"one")
+            for _ in range(50):
+                self.assertEqual(Answer(server, "/nothing").status, 200)
+            for connection in waiting:
+                tell(path, b"two")
+            for connection in waiting:
+                with connection:
+                    self.assertIn(b"0\r\n\r\n", read_until(connection, b"\r\n0\r\n\r\n"))
+
+    def test_a_client_that_reads_slowly_holds_no_thread(self):
+        for threads in THREADS:
+            with self.subTest(threads=threads), serving("wsgi_app:app", threads=threads) as server:
+                slow = []
+                for _ in range(100):
+                    connection = connect(server)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    connection.sendall(request("/pours?10000"))
+                    slow.append(connection)
+                for connection in slow:
+                    read_until(connection, b"\r\n\r\n")
+                self.assertEqual(Answer(server, "/nothing").status, 200)
+                # It is asked for what is taken, and a little more.
+                until = time.monotonic() + DEADLINE
+                before, now = -1, 0
+                while before != now and time.monotonic() < until:
+                    before, now = now, int(Answer(server, "/pulled").content)
+                self.assertLess(now, 100 * 200)
+                for connection in slow:
+                    connection.close()
+
+    def test_a_client_that_sends_slowly_holds_no_thread(self):
+        for threads in THREADS:
+            with self.subTest(threads=threads), serving("wsgi_app:app", threads=threads) as server:
+                slow = [connect(server) for _ in range(20)]
+                for connection in slow:
+                    connection.sendall(request("/echo", "POST", "Content-Length: 6\r\n") + b"one")
+                for _ in range(10):
+                    self.assertEqual(Answer(server, "/nothing").status, 200)
+                for connection in slow:
+                    with connection:
+                        connection.sendall(b"two")
+                        read_until(connection, b"onetwo")
+
+    def test_content_beyond_the_memory_waits_in_a_file(self):
+        for server in self.each(body_memory=1 << 20, max_body=8 << 20):
+            for size, kind in [(1 << 20, "BytesIO"), ((1 << 20) + 1, "Spooled"), (8 << 20, "Spooled"), (0, "NoInput")]:
+                content = os.urandom(size)
+                answer = Answer(server, "/kind", method="POST", content=content)
+                self.assertEqual(answer.content.decode(), f"{kind} {size} {zlib.crc32(content)}")
+            chunk = b"100000\r\n" + b"8" * (1 << 20) + b"\r\n"
+            head = request("/kind", "POST", "Transfer-Encoding: chunked\r\n")
+            wire = talk(server, head + chunk * 3 + b"0\r\n\r\n")
+            self.assertTrue(wire.endswith(f"Spooled {3 << 20} {zlib.crc32(b'8' * (3 << 20))}".encode()), wire)
+            lines = b"one and two\n" * (1 << 17)
+            answer = Answer(server, "/reads", method="POST", content=lines)
+            self.assertTrue(answer.content.startswith(repr([b"one", b" and two\n", b"on"])[:-1].encode()), answer.content[:99])
+            # What is in use is given back.
+            for _ in range(3):
+                answer = Answer(server, "/kind", method="POST", content=b"8" * (1 << 20))
+                self.assertTrue(answer.content.startswith(b"BytesIO"), answer.content)
+            # Too much is refused before it comes.
+            wire = talk(server, request("/kind", "POST", f"Content-Length: {(8 << 20) + 1}\r\n"))
+            self.assertTrue(wire.startswith(b"HTTP/1.1 413 "), wire)
+
+    def test_files_are_sent_by_the_system_where_they_are_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "content")
+            content = os.urandom(300_000)
+            path.write_bytes(content)
+            packed = pathlib.Path(folder, "packed")
+            packed.write_bytes(gzip.compress(content))
+            cases = [
+                ("file&&", content), ("raw&&", content), ("noted&&", content), ("other&&", b"onetwo"),
+                ("file&100&", content[100:]), ("file&0&7", content[:7]), ("raw&100&7", content[100:107]),
+                ("file&300000&", b""), ("gzip&&", content), ("noted&5&", content[5:]),
+            ]
+            for server in self.each():
+                for query, expected in cases:
+                    with self.subTest(query):
+                        place = packed if query.startswith("gzip") else path
+                        answer = Answer(server, f"/file?{query}", fields=f"X-Path: {place}\r\n")
+                        self.assertEqual((answer.status, answer.is_whole), (200, True))
+                        self.assertEqual(answer.content, expected)
+                        is_file = query.startswith(("file", "raw"))
+                        self.assertEqual(is_file, "Content-Length" in answer.headers)
+                # More is announced than there is.
+                answer = Answer(server, "/file?file&&300001", fields=f"X-Path: {path}\r\n")
+                self.assertFalse(answer.is_whole)
+                self.assertEqual(Answer(server, "/file?file&&", "HEAD", f"X-Path: {path}\r\n").status, 200)
+                closed = Answer(server, "/closed?file").content
+                self.assertEqual(closed.count(b"file"), 3, closed)
+
+    def test_close_is_called_where_the_client_is_gone(self):
+        for server in self.each():
+            with connect(server) as connection:
+                connection.sendall(request("/pours?1000000"))
+                read_until(connection, b"\r\n\r\n")
+            # One more thread is there for this one only if the other came back.
+            self.assertEqual(Answer(server, "/nothing").status, 200)
+            until = time.monotonic() + DEADLINE
+            before, now = -1, 0
+            while before != now and time.monotonic() < until:
+                before, now = now, int(Answer(server, "/pulled").content)
+            self.assertEqual(before, now)
+
+    def test_what_python_keeps_for_a_thread_stays(self):
+        for server in self.each(threads=[0, 1]):
+            counts = [int(Answer(server, "/again").content) for _ in range(5)]
+            self.assertEqual(counts, [1, 2, 3, 4, 5])
+
+    def test_too_many_waiting_requests_are_told_to_come_again(self):
+        with serving("wsgi_app:app", threads=1) as server, fifo() as path:
+            waiting = [connect(server) for _ in range(1100)]
+            for connection in waiting:
+                connection.sendall(request(f"/writes_and_waits?{path}"))
+            for connection in waiting:
+                connection.setblocking(False)
+            until = time.monotonic() + DEADLINE
+            busy = []
+            while not busy and time.monotonic() < until:
+                for connection in waiting:
+                    with contextlib.suppress(BlockingIOError):
+                        received = connection.recv(65536)
+                        if received.startswith(b"HTTP/1.1 503 "):
+                            busy.append(received)
+            self.assertIn(b"Retry-After: 1\r\n", busy[0])
+            for connection in waiting:
+                connection.close()
+            tell(path, b"x")
+
+
+class Signals(unittest.TestCase):
+    def test_the_request_under_way_is_answered(self):
+        for threads in THREADS:
+            for number in [signal.SIGTERM, signal.SIGINT]:
+                with self.subTest(threads=threads, signal=number), serving("wsgi_app:app", threads=threads) as server:
+                    with fifo() as path, connect(server) as connection:
+                        connection.sendall(request(f"/waits?{path}"))
+                        read_until(connection, b"one")
+                        server.send(number)
+                        tell(path, b"two")
+                        read_until(connection, b"0\r\n\r\n")
+                    self.assertEqual(server.wait(), 0, server.log)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        for threads in THREADS:
+            with self.subTest(threads=threads), serving("wsgi_app:app", threads=threads) as server, fifo() as path:
+                with connect(server) as connection:
+                    connection.sendall(request(f"/waits?{path}"))
+                    read_until(connection, b"one")
+                    began = time.monotonic()
+                    # Of two signals of one kind the second may be lost.
+                    server.send(signal.SIGTERM)
+                    server.send(signal.SIGINT)
+                    code = server.wait()
+                    took = time.monotonic() - began
+                    # The application waits longer than that.
+                    self.assertLess(took, DEADLINE - 10, server.log)
+                    self.assertEqual(code, 0, server.log)
+
+    def test_the_grace_has_an_end(self):
+        with serving("wsgi_app:app", threads=1, grace=0.1) as server:
+            with connect(server) as connection:
+                connection.sendall(request("/sleeps?3"))
+                # It has begun once another one does not get its turn.
+                threading.Event().wait(0.1)
+                server.send(signal.SIGTERM)
+                self.assertEqual(server.wait(), 0, server.log)
+
+
+if __name__ == "__main__":
+    unittest.main()
