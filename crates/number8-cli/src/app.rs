@@ -20,7 +20,7 @@ use number8::{
 use rustix::system::uname;
 
 use crate::config::{Config, Listen};
-use crate::pages::{Home, Pages, Telling};
+use crate::pages::{self, Home, Pages, Telling};
 use crate::problem::{Problem, say};
 use crate::runner::Run;
 use crate::serve::Logs;
@@ -268,8 +268,11 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
         failures_free: login.failures_free,
         ..config.repl.webrepl_limits
     };
+    let board = ports.first().filter(|_| config.board);
+    let board = board.map(|port| (*port, format!("{}/", config.listen.path_prefix)));
     let mut webrepl = WebRepl::new(repl)
         .limits(limits)
+        .page(pages::webrepl(board))
         .same_origin(ours)
         .served_under(&config.listen.path_prefix)
         .max_bytes(config.uploads.bytes_max.unwrap_or(u64::MAX))
@@ -285,7 +288,10 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
         let given = webrepl.password(name, secret);
         webrepl = given.map_err(|error| Problem::config(format!("webrepl-password: {error}")))?;
     }
-    let mut app = App::new().access(config.access.rules.clone()).mount("/", webrepl);
+    let mut app = App::new()
+        .access(config.access.rules.clone())
+        .mount("/", webrepl)
+        .mount("/.number8/assets", pages::assets());
     if let Some(sink) = &kept.logs.access {
         let log = AccessLog { format: config.log.format.clone(), sink: Arc::clone(sink) };
         app = app.access_log(log);

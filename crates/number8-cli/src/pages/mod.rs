@@ -10,7 +10,7 @@ use number8::accounts::random_text;
 use number8::layers::sessions::LoginPage;
 use number8::{
     Answer, App, Asset, Assets, Call, Events, Handler, IntoResponse, Method, Redirect, Response,
-    Runner,
+    Runner, WebReplPage,
 };
 
 use self::template::{Template, escaped};
@@ -98,7 +98,7 @@ impl Pages {
         for kind in self.kinds() {
             app = app.mount(&under(kind.name()), Page { pages: self.clone(), kind: Some(kind) });
         }
-        app.mount(&under("assets"), Assets::new(ASSETS))
+        app.mount(&under("assets"), assets())
     }
 
     /// The page to begin with.
@@ -120,6 +120,30 @@ impl Pages {
             .page();
         respond(text, "")
     }
+}
+
+/// The page of the port for the clients of WebREPL, and what it loads. `board` is where the other pages are, if there are any:
+/// their port and path.
+pub(crate) fn webrepl(board: Option<(u16, String)>) -> impl Fn(&WebReplPage<'_>) -> Response {
+    move |page| {
+        let link = board.as_ref().filter(|_| !page.host.is_empty()).map(|(port, path)| {
+            let (host, path) = (escaped(page.host), escaped(path));
+            format!("<p><a href=\"http://{host}:{port}{path}\">The pages of the board</a> are for browsers.</p>")
+        });
+        let password = if page.asks_password { " and are asked for a password" } else { "" };
+        let place = if page.place.is_empty() { "HOST:PORT" } else { page.place };
+        let text = Template::new(include_str!("webrepl.html"))
+            .text("place", place)
+            .text("password", password)
+            .html("board", &link.unwrap_or_default())
+            .page();
+        respond(text, "")
+    }
+}
+
+/// What pages load.
+pub(crate) fn assets() -> impl Handler {
+    Assets::new(ASSETS)
 }
 
 /// The folder itself: its index file, or the page to begin with. Whoever asks for a listing, or is no browser, gets what

@@ -135,6 +135,35 @@ fn u32_x6_x8_pages_and_webrepl_share_a_terminal() {
 }
 
 #[test]
+fn x7_wish_11_the_port_of_webrepl_has_a_page() {
+    let folder = sandbox();
+    let options = ["--auth", "joe:cow@/:all", "--webrepl=127.0.0.1:0"];
+    let password = ["--webrepl-password", "joe:secret"];
+    for (more, has_board) in [(&["--board"][..], true), (&["--repl"], false)] {
+        let served = Served::start(folder.path(), &[&options[..], &password, more].concat());
+        let get = |path: &str| {
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: farm.local:8266\r\nConnection: close\r\n\r\n"
+            );
+            Client::new(webrepl(&served)).send(&request).rest()
+        };
+        let page = get("/");
+        assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+        for part in [
+            "Content-Type: text/html; charset=utf-8\r\n",
+            "Content-Security-Policy: default-src 'none'",
+            "<code>ws://farm.local:8266/</code> and are asked for a password",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("<script"), "{page}");
+        let link = format!("<a href=\"http://farm.local:{}/\">", served.address.unwrap().port());
+        assert_eq!(page.contains(&link), has_board, "{link}: {page}");
+        assert!(get("/.number8/assets/style.css").starts_with("HTTP/1.1 200 "));
+    }
+}
+
+#[test]
 fn x6_x8_the_limits_of_a_terminal_are_options() {
     let folder = sandbox();
     fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();

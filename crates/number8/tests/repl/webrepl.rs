@@ -6,7 +6,7 @@ use std::time::Duration;
 use number8::access::{Access, Rights, Rule};
 use number8::layers::same_origin::SameOrigin;
 use number8::testing::TestServer;
-use number8::{App, Repl, WebRepl, WebReplLimits};
+use number8::{App, IntoResponse, Repl, WebRepl, WebReplLimits};
 use tempfile::TempDir;
 
 use super::{Client, folder};
@@ -398,4 +398,34 @@ async fn x6_how_much_is_done_for_strangers_is_a_setting() {
     assert_eq!(client.log_in("wrong").await, "\r\nAccess denied\r\n");
     let (_, head) = Client::ask(&server, CLI).await;
     assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
+}
+
+#[tokio::test]
+async fn x7_wish_11_a_browser_is_told_what_the_port_is_for() {
+    let get = async |webrepl: WebRepl, request: &str| {
+        let server = serve(webrepl, all());
+        let client = server.connect();
+        let request = format!("GET {request}\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        String::from_utf8(client.read_to_end().await.unwrap()).unwrap()
+    };
+    let folder = folder();
+    let usual = get(webrepl(folder.path()), "/ HTTP/1.1\r\nHost: a").await;
+    assert!(usual.starts_with("HTTP/1.1 200 ") && usual.contains("WebREPL clients"), "{usual}");
+    let open = WebRepl::new(&Repl::new(folder.path()).unwrap());
+    for (webrepl, request, want) in [
+        (
+            webrepl(folder.path()),
+            "/ HTTP/1.1\r\nHost: board.local:8266",
+            "board.local:8266|board.local|true",
+        ),
+        (webrepl(folder.path()), "/any/path HTTP/1.1\r\nHost: [::1]", "[::1]|[::1]|true"),
+        (open, "/ HTTP/1.0", "||false"),
+    ] {
+        let webrepl = webrepl.page(|page| {
+            format!("{}|{}|{}", page.place, page.host, page.asks_password).into_response()
+        });
+        let told = get(webrepl, request).await;
+        assert!(told.ends_with(&format!("\r\n\r\n{want}")), "{request}: {told}");
+    }
 }

@@ -34,7 +34,7 @@ use crate::results::IntoResponse;
 use crate::ws::{ALLOW, CloseCode, Origins, Settings, open};
 use command::{Command, Program};
 use terminal::{Role, Terminal};
-pub use webrepl::{WebRepl, WebReplLimits};
+pub use webrepl::{WebRepl, WebReplLimits, WebReplPage};
 
 /// A live terminal on a WebSocket: Python, or any command. Mount it; clones are the same session.
 ///

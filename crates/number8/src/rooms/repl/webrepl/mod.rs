@@ -20,8 +20,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use number8_proto::headers::Known;
+use number8_proto::host::name_of;
 use number8_proto::http1::{Head, Method};
 use number8_proto::ws::handshake;
 use tokio::sync::Semaphore;
@@ -69,8 +69,22 @@ struct Inner {
     login: Option<Login>,
     files: Files,
     same_origin: SameOrigin,
-    page: Option<Bytes>,
+    page: Option<Arc<Page>>,
     shared: Arc<Shared>,
+}
+
+type Page = dyn Fn(&WebReplPage<'_>) -> Response + Send + Sync;
+
+/// What the page of this port can tell those who come with a browser.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WebReplPage<'a> {
+    /// Where clients connect to, as the browser names it: a name or an address and, if there is one, the port.
+    pub place: &'a str,
+    /// The same without the port; an IPv6 address has brackets.
+    pub host: &'a str,
+    /// Whether they are asked for a password.
+    pub asks_password: bool,
 }
 
 #[derive(Clone)]
@@ -209,10 +223,14 @@ impl WebRepl {
         self
     }
 
-    /// The page, as HTML, for browsers that ask for no WebSocket. Default: a text that says what this port is for.
+    /// A page of your own for browsers that ask for no WebSocket, at whatever path. Default: a text that says what this port
+    /// is for.
     #[must_use]
-    pub fn page(mut self, html: impl Into<Bytes>) -> Self {
-        Arc::make_mut(&mut self.inner).page = Some(html.into());
+    pub fn page(
+        mut self,
+        page: impl Fn(&WebReplPage<'_>) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.inner).page = Some(Arc::new(page));
         self
     }
 
@@ -248,7 +266,7 @@ impl Handler for WebRepl {
             _ => return not_allowed(ALLOW).into(),
         }
         if call.head.method() == Method::Head || handshake(call.head, true).is_err() {
-            return self.inner.page().into();
+            return self.inner.page(call.head).into();
         }
         if let Some(refusal) = self.inner.refusal(&call) {
             return refusal.into();
@@ -285,11 +303,12 @@ impl fmt::Debug for WebRepl {
 }
 
 impl Inner {
-    fn page(&self) -> Response {
-        match &self.page {
-            Some(page) => crate::results::Html(page.clone()).into_response(),
-            None => ABOUT.into_response(),
-        }
+    fn page(&self, head: &Head<'_>) -> Response {
+        let Some(page) = &self.page else { return ABOUT.into_response() };
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        let place = head.host().unwrap_or_default();
+        let asks_password = self.login.is_some();
+        page(&WebReplPage { place: text(place), host: text(name_of(place)), asks_password })
     }
 
     /// Why this client gets no prompt.
