@@ -82,9 +82,9 @@ def address(process):
 
 
 @contextlib.contextmanager
-def running(arguments, **options):
-    """A process that runs a server, given as arguments for Python; it is ended after the block."""
-    command = [sys.executable, "-X", "dev", "-W", "error", *map(str, arguments)]
+def running(arguments, flags=(), **options):
+    """A process that runs a server, given as arguments for Python; it is ended after the block. `flags` are Python's own."""
+    command = [sys.executable, "-X", "dev", "-W", "error", *flags, *map(str, arguments)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=options.pop("cwd", HERE), **options)
     server = Server(process, address(process))
     try:
@@ -96,9 +96,9 @@ def running(arguments, **options):
         process.stderr.close()
 
 
-def serving(app, **arguments):
+def serving(app, flags=(), **arguments):
     """A server that hosts `module:name` of this folder by `number8.serve`, with those arguments."""
     given = {"bind": "127.0.0.1:0", **arguments}
     module, name = app.split(":")
     program = f"import number8, {module}; number8.serve({module}.{name}, **{given!r})"
-    return running(["-c", program])
+    return running(["-c", program], flags)
