@@ -116,7 +116,8 @@ impl Invocation {
             settings = settings.with_admin(self.password()?);
         }
         let settings = settings.completed()?;
-        let mut config = Config { warnings, ..Config::check(&settings)? };
+        let mut config = Config::check(&settings)?;
+        config.warnings.splice(0..0, warnings);
         config.access.made_password =
             is_made.then(|| self.password().map(str::to_owned)).transpose()?;
         Ok((settings, config))

@@ -1,7 +1,7 @@
 //! The checked configuration. What can be known to be wrong before serving is found here, once; what serves takes
 //! these values as they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use number8::access::{Rights, Rule};
@@ -211,7 +211,7 @@ impl Config {
     /// # Errors
     /// The first value that cannot work, with the place where it was set and what to do.
     pub fn check(settings: &Settings) -> Result<Config, Problem> {
-        let config = Config {
+        let mut config = Config {
             files: files(settings)?,
             access: Access::check(settings)?,
             uploads: uploads(settings)?,
@@ -251,7 +251,36 @@ impl Config {
                 settings.problem(name, "max-uri cannot be more than max-head, which holds it")
             );
         }
+        config.warnings = config.secrets_within_reach();
         Ok(config)
+    }
+
+    /// SECURITY: what programs and the terminal may change they may read, whatever else is kept from them.
+    fn secrets_within_reach(&self) -> Vec<String> {
+        let mut places: Vec<&Path> = Vec::new();
+        let folders = || self.files.mounts.iter().map(|mount| mount.path.as_path());
+        if let Some(run) = &self.run {
+            places.extend(folders().take(1));
+            places.extend(run.writable.iter().map(PathBuf::as_path));
+        }
+        if self.repl.is_on || self.repl.webrepl.is_some() {
+            places.extend(folders().take(1));
+            places.extend(self.repl.writable.iter().map(PathBuf::as_path));
+            places.push(Path::new("/tmp"));
+        }
+        let places: Vec<PathBuf> =
+            places.into_iter().filter_map(|place| place.canonicalize().ok()).collect();
+        let is_within = |secret: &&PathBuf| {
+            let secret = secret.canonicalize().ok();
+            secret.is_some_and(|secret| places.iter().any(|place| secret.starts_with(place)))
+        };
+        let warning = |secret: &PathBuf| {
+            let secret = secret.display();
+            format!(
+                "{secret} is where programs may write, so they may read it: keep secrets elsewhere"
+            )
+        };
+        self.repl.secrets.iter().filter(is_within).map(warning).collect()
     }
 }
 

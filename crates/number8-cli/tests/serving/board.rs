@@ -278,9 +278,8 @@ fn b22_x4_a_saved_program_runs_from_the_start() {
 
 #[test]
 fn issue_4_programs_cannot_read_the_secrets_of_the_server() {
-    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    if !symbols.contains("landlock_restrict_self") {
-        eprintln!("skipped: this kernel has no Landlock, or does not say so");
+    if !super::has_landlock() {
+        eprintln!("skipped: this kernel has no Landlock");
         return;
     }
     let folder = sandbox();
@@ -314,5 +313,27 @@ fn issue_4_programs_cannot_read_the_secrets_of_the_server() {
     assert!(output.contains("grass"), "{output}");
     for secret in ["cow", "hay", "straw"] {
         assert!(!output.contains(secret), "{secret}: {output}");
+    }
+}
+
+#[test]
+fn issue_4_who_keeps_secrets_where_programs_write_is_told() {
+    let folder = sandbox();
+    for file in ["site/users", "users"] {
+        fs::write(folder.path().join(file), "cow\n").unwrap();
+    }
+    let run = ["--run", "sh=sh"];
+    for (arguments, file, is_told) in [
+        (&run[..], "site/users", true),
+        (&run, "users", false),
+        (&["--run", "sh=sh", "--run-write", "."], "users", true),
+        // The folders of tests are below /tmp.
+        (&["--repl"], "users", std::env::temp_dir().starts_with("/tmp")),
+        (&[], "site/users", false),
+    ] {
+        let auth = format!("joe:@{file}@/:all");
+        let served = Served::start(folder.path(), &[&["--auth", &auth], arguments].concat());
+        let told = served.messages().iter().any(|line| line.contains("keep secrets elsewhere"));
+        assert_eq!(told, is_told, "{arguments:?} {file}: {:?}", served.messages());
     }
 }

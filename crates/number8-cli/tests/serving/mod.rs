@@ -62,6 +62,18 @@ fn sandbox() -> TempDir {
     folder
 }
 
+/// Whether the kernel has Landlock, as it says itself.
+fn has_landlock() -> bool {
+    use landlock::{
+        ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError,
+    };
+    let ask = || -> Result<_, RulesetError> {
+        let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        ruleset.handle_access(AccessFs::from_all(ABI::V1))?.create()
+    };
+    ask().is_ok()
+}
+
 /// The running command. Dropping it kills it.
 struct Served {
     child: Child,

@@ -271,3 +271,43 @@ fn issue_4_where_a_terminal_is_open_files_of_strangers_are_no_pages_of_ours() {
         assert_eq!(is, is_sandboxed, "{arguments:?}: {answer}");
     }
 }
+
+#[test]
+fn issue_4_a_terminal_cannot_read_the_secrets_of_the_server() {
+    if !super::has_landlock() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    // Not below /tmp, where a terminal may do anything.
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::create_dir(folder.path().join("site")).unwrap();
+    for (name, content) in [
+        ("a", "cow\n"),
+        ("b", "hay\n"),
+        ("c", "token = [\"bob:straw@/:ro\"]\n"),
+        ("open", "grass\n"),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    // As another user there would be other reasons to refuse it.
+    let own = rustix::process::getuid().is_root().then_some(["--run-user", "root"]);
+    let options = [
+        &["--auth", "joe:@a@/:all", "--repl=sh", "--config", "c"][..],
+        &["--webrepl=127.0.0.1:0", "--webrepl-password", "joe:@b"],
+        own.as_ref().map_or(&[], |own| &own[..]),
+    ];
+    let served = Served::start(folder.path(), &options.concat());
+    let mut page = served.connect();
+    page.send(&format!(
+        "GET /.number8/repl HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n{PAGE}\
+         Authorization: Basic am9lOmNvdw==\r\n\r\n"
+    ));
+    until(&mut page.0, "\r\n\r\n");
+    let keys = b"cat ../a ../b ../c ../open; echo e''nd\r";
+    page.0.write_all(&[&[0x82, 0x80 | keys.len() as u8, 0, 0, 0, 0], &keys[..]].concat()).unwrap();
+    let shown = shown(&mut page.0, "end\r\n");
+    assert!(shown.contains("grass\r\n"), "{shown}");
+    for secret in ["cow", "hay", "straw"] {
+        assert!(!shown.contains(secret), "{secret}: {shown}");
+    }
+}
