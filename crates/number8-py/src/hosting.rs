@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use tokio::net::unix::pipe;
 
+use crate::asgi;
 use crate::wsgi::{self, BODY_MEMORY};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -36,12 +37,14 @@ const MAX_BODY: u64 = 1024 * 1024 * 1024;
 
 /// Serves an application until a signal ends it.
 ///
-/// `interface` is "wsgi"; `threads` is how many Python threads call the application, 0 where it is called in the thread
-/// that serves. `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in
-/// memory, `grace` how many seconds requests may go on after the first signal.
+/// `interface` is "asgi" or "wsgi"; `threads` is how many Python threads call a WSGI application, 0 where it is called in the
+/// thread that serves; `event_loop` is the one that an ASGI application runs in, `root_path` where that is mounted.
+/// `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in memory, `grace`
+/// how many seconds requests may go on after the first signal.
 #[pyfunction]
 #[pyo3(signature = (
-    application, *, bind, interface, threads, max_body=MAX_BODY, body_memory=BODY_MEMORY, grace=10.0
+    application, *, bind, interface, threads, event_loop="auto", root_path="", max_body=MAX_BODY, body_memory=BODY_MEMORY,
+    grace=10.0
 ))]
 #[allow(clippy::too_many_arguments, reason = "each is named where it is called from")]
 fn serve(
@@ -50,6 +53,8 @@ fn serve(
     bind: &str,
     interface: &str,
     threads: usize,
+    event_loop: &str,
+    root_path: &str,
     max_body: u64,
     body_memory: usize,
     grace: f64,
@@ -61,8 +66,12 @@ fn serve(
     options.limits.body_bytes_max = max_body;
     let base = Base { app: App::new(), options, listeners: listen(bind)? };
     match interface {
+        "asgi" => asgi::serve(py, base, application, event_loop, root_path),
         "wsgi" => wsgi::serve(py, base, application, wsgi::Options { threads, body_memory }),
-        other => Err(PyValueError::new_err(format!("interface={other:?}: it is \"wsgi\""))),
+        other => {
+            let why = format!("interface={other:?}: it is \"asgi\" or \"wsgi\"");
+            Err(PyValueError::new_err(why))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each module registers what Python sees of it.
 
+mod asgi;
 mod command;
 mod hosting;
 mod server;
@@ -15,6 +16,7 @@ use pyo3::prelude::*;
 #[pyo3(name = "_native")]
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    asgi::register(module)?;
     command::register(module)?;
     server::register(module)?;
     hosting::register(module)

@@ -7,6 +7,8 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 use pyo3::ffi;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 thread_local! {
     /// What this thread was in the interpreter before [`let_go`].
@@ -86,4 +88,14 @@ pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // closing it. A number that stands for nothing makes that call fail.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     borrowed.try_clone_to_owned()
+}
+
+/// Has the runtime that was entered tell when a descriptor can be read.
+///
+/// # Errors
+/// It cannot be watched.
+pub(crate) fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: it is owned by what watches it: it has the same number always, and is closed after it is no more watched.
+    let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+    watched.map_err(Into::into)
 }

@@ -69,6 +69,29 @@ async fn d4_a_handler_learns_that_its_client_has_left() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_leaves_with_its_answer_has_not_left() {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let app = App::new().get("/", move |departure: Departure| {
+        told.send(departure).unwrap();
+        async { "an answer" }
+    });
+    let server = TestServer::new(app, patient());
+    for fields in ["", "Connection: close\r\n"] {
+        let client = server.connect();
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let departure = heard.recv().await.unwrap();
+        client.shutdown_write().unwrap();
+        timeout(PATIENCE, client.read_to_end()).await.unwrap().unwrap();
+        drop(client);
+        while server.handle().connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!departure.is_known(), "{fields:?}");
+    }
+}
+
 /// An app inside another one, behind a layer that waits, has its clients, too.
 #[tokio::test(start_paused = true)]
 async fn what_waits_between_a_client_and_its_handler_changes_nothing() {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,32 +16,66 @@ def serve(
     bind: str = "127.0.0.1:8080",
     interface: str = "auto",
     threads: int = 1,
+    loop: str = "auto",
+    root_path: str = "",
     max_body: int = 1 << 30,
     body_memory: int = 32 << 20,
     grace: float = 10.0,
 ) -> None:
     """Serves an application until SIGTERM or SIGINT ends it; a second one ends it at once.
 
-    app: a WSGI application (PEP 3333).
+    app: a WSGI application (PEP 3333), or one that speaks ASGI 3.
     bind: where to listen: "127.0.0.1:8080", "localhost", ":8080" for every address of the machine, "unix:/path".
         Port 0 is any free one; standard error says which.
-    interface: "wsgi", or "auto".
-    threads: Python threads that call the application, started as they are needed. With 0 it is called in the thread
+    interface: "wsgi", "asgi", or "auto", which looks whether a call of the application is a coroutine.
+    threads: Python threads that call a WSGI application, started as they are needed. With 0 it is called in the thread
         that serves: the least work for each request, but while the application waits, nobody else is served.
+    loop: the event loop that an ASGI application runs in: "asyncio", "uvloop", or "auto", which is asyncio.
+    root_path: the path below which an ASGI application is mounted, as its scopes tell.
     max_body: the largest content of a request, in bytes; a larger one is refused (413).
-    body_memory: bytes of content that wait in memory, over all requests; what is beyond waits in temporary files.
+    body_memory: bytes of content that wait in memory for a WSGI application, over all requests; what is beyond waits in
+        temporary files.
     grace: seconds that requests may go on after the first signal.
 
     Raises ValueError for an argument that cannot be, and OSError where the address cannot be had.
     """
-    if interface not in ("auto", "wsgi"):
-        raise ValueError(f'interface={interface!r}: it is "auto" or "wsgi"')
+    if interface not in ("auto", "asgi", "wsgi"):
+        raise ValueError(f'interface={interface!r}: it is "auto", "asgi" or "wsgi"')
+    if interface != "wsgi":
+        speaks = interface_of(app)
+        interface = speaks if interface == "auto" else interface
     _native.serve(
         app,
         bind=bind,
-        interface="wsgi",
+        interface=interface,
         threads=threads,
+        event_loop=loop,
+        root_path=root_path,
         max_body=max_body,
         body_memory=body_memory,
         grace=grace,
     )
+
+
+def interface_of(app: Callable[..., Any]) -> str:
+    """Which interface an application speaks: "asgi" where a call of it is a coroutine, else "wsgi".
+
+    Raises TypeError for one that speaks ASGI 2, which asks for its scope first and for the rest in a second call.
+    """
+    function: Any = app
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isclass(function):
+        if _is_asynchronous(getattr(function, "__call__", None)):
+            raise TypeError(
+                f"{app!r} speaks ASGI 2, which asks for the scope alone first; asgiref.compatibility makes ASGI 3 of it: "
+                "guarantee_single_callable"
+            )
+        return "wsgi"
+    if _is_asynchronous(function) or _is_asynchronous(getattr(function, "__call__", None)):
+        return "asgi"
+    return "wsgi"
+
+
+def _is_asynchronous(function: Any) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(function) if callable(function) else function)

@@ -1,7 +1,7 @@
 """The compiled part of number8."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, NoReturn
 
 from number8._request import Headers
 
@@ -24,11 +24,54 @@ def serve(
     bind: str,
     interface: str,
     threads: int,
+    event_loop: str = ...,
+    root_path: str = ...,
     max_body: int = ...,
     body_memory: int = ...,
     grace: float = ...,
 ) -> None:
     """Serves an application until a signal ends it; see `number8.serve`, which says what the arguments mean."""
+class Awaitable:
+    """What ``receive`` and ``send`` of an ASGI application return where something has to be waited for."""
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+    def __iter__(self) -> Awaitable: ...
+    def __next__(self) -> Any: ...
+    def send(self, value: Any, /) -> Any: ...
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> NoReturn: ...
+    def close(self) -> None: ...
+
+class Done:
+    """What ``send`` of an ASGI application returns where there is nothing to wait for."""
+
+    def __await__(self) -> Generator[Any, Any, None]: ...
+    def __iter__(self) -> Done: ...
+    def __next__(self) -> Any: ...
+    def send(self, value: Any, /) -> NoReturn: ...
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> NoReturn: ...
+    def close(self) -> None: ...
+
+class AsgiHost:
+    """A server for one event loop; :mod:`number8._asgi` drives it."""
+
+    def has_selector(self) -> bool:
+        """Whether the loop lets its waiting be done by ``turn``."""
+    def watch(self, descriptor: int) -> None:
+        """Watches a descriptor that becomes readable when the loop has something to do."""
+    def turn(self, timeout: float | None) -> bool:
+        """Lets the server go on until the loop has something to do or the seconds are over; True when what is watched is
+        readable."""
+    def drain(self) -> None:
+        """Does what has come."""
+    def fileno(self) -> int | None:
+        """What becomes readable when something has come, where there is no selector."""
+    def start(self, hooks: Any, root_path: str, state: dict[str, Any]) -> None:
+        """Begins to serve."""
+    def stop(self, at_once: bool) -> None:
+        """Stops: gracefully, or at once."""
+    def tasks(self) -> list[Any]:
+        """The tasks of requests that are not done."""
+
 class Core:
     """The server under ``number8.Server``."""
 

@@ -63,6 +63,8 @@ impl<T: Transport + Unpin> Connection<T> {
             self.phase = Phase::Receive;
             return Flow::Again;
         }
+        // Whoever leaves from here on has its answer.
+        self.caller.departure = None;
         match self.conn.advance() {
             Next::Request => {
                 work.input.forget_head();

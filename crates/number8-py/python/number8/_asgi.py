@@ -1,0 +1,276 @@
+"""The event loop under an ASGI application: its selector, the application's lifespan, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import selectors
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+
+from number8 import _native
+
+logger = logging.getLogger("number8")
+
+Message = MutableMapping[str, Any]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+# How long tasks have, once they are cancelled at the end, in seconds.
+CANCEL_SECONDS = 5.0
+
+# Both are awaited in places that take nothing but coroutines.
+Coroutine.register(_native.Awaitable)
+Coroutine.register(_native.Done)
+
+
+class ClientDisconnected(OSError):
+    """Nobody is there any more to whom `send` could send."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has left")
+
+
+class StartupFailed(RuntimeError):
+    """The application said that it cannot start."""
+
+
+class Selector(selectors.EpollSelector):
+    """What the loop waits with: the server goes on in the meantime, in this very thread.
+
+    The loop's own descriptors are behind one, which the server watches. Its readiness is told once; so the loop looks
+    again until nothing of its own is ready.
+    """
+
+    def __init__(self, host: _native.AsgiHost) -> None:
+        super().__init__()
+        self._turn = host.turn
+        self._look_again = False
+        host.watch(self.fileno())
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._look_again:
+            events = super().select(0)
+            if events:
+                self._turn(0)
+                return events
+            self._look_again = False
+        if self._turn(timeout):
+            events = super().select(0)
+            self._look_again = bool(events)
+            return events
+        return []
+
+
+class Lifespan:
+    """The application's start and end, by the protocol of that name."""
+
+    def __init__(self, application: Application) -> None:
+        self.state: dict[str, Any] = {}
+        self._application = application
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._started: asyncio.Future[str | None] | None = None
+        self._stopped: asyncio.Future[str | None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def startup(self) -> None:
+        """Waits until the application has started; one that does not know of lifespans has."""
+        loop = asyncio.get_running_loop()
+        self._started, self._stopped = loop.create_future(), loop.create_future()
+        self._task = loop.create_task(self._run())
+        self._messages.put_nowait({"type": "lifespan.startup"})
+        failure = await self._started
+        if failure is not None:
+            await asyncio.wait([self._task], timeout=CANCEL_SECONDS)
+            raise StartupFailed(f"the application failed to start: {failure}" if failure else "the application failed to start")
+
+    async def shutdown(self) -> None:
+        """Waits until the application has ended."""
+        if self._task is None or self._stopped is None or self._task.done():
+            return
+        self._messages.put_nowait({"type": "lifespan.shutdown"})
+        failure = await self._stopped
+        if failure is not None:
+            logger.error("the application failed to shut down: %s", failure)
+        await asyncio.wait([self._task], timeout=CANCEL_SECONDS)
+
+    async def _run(self) -> None:
+        assert self._started is not None and self._stopped is not None
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            await self._application(scope, self._messages.get, self._send)
+        except Exception as error:
+            if not self._started.done():
+                logger.info("the application takes no part in its lifespan: %r", error)
+            elif self._started.result() is None:
+                logger.error("the application failed in its lifespan", exc_info=error)
+        finally:
+            for future in (self._started, self._stopped):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _send(self, message: Message) -> None:
+        assert self._started is not None and self._stopped is not None
+        kind = message["type"]
+        during, _, outcome = kind.removeprefix("lifespan.").partition(".")
+        future = {"startup": self._started, "shutdown": self._stopped}.get(during)
+        if future is None or outcome not in ("complete", "failed") or future.done():
+            raise RuntimeError(f"unexpected message {kind!r} in the lifespan")
+        future.set_result(message.get("message", "") if outcome == "failed" else None)
+
+
+async def run(application: Application, scope: dict[str, Any], exchange: Any) -> None:
+    """Sees one request to its end."""
+    try:
+        await application(scope, exchange.receive, exchange.send)
+    except ClientDisconnected:
+        exchange.ended(True)
+    except asyncio.CancelledError:
+        exchange.ended(True)
+        raise
+    except BaseException as error:
+        exchange.ended(True)
+        if not isinstance(error, Exception):
+            raise
+        logger.error("the application failed at %s", scope["path"], exc_info=error)
+    else:
+        if not exchange.ended(False):
+            logger.error("the application ended without a whole answer at %s", scope["path"])
+
+
+class Serving:
+    """One run of a server."""
+
+    def __init__(self, host: _native.AsgiHost, application: Application, root_path: str, grace: float) -> None:
+        self._host = host
+        self._application = application
+        self._root_path = root_path
+        self._grace = grace
+        self._stops = 0
+        self._stopped_at: float | None = None
+        self._is_started = False
+        self._main: asyncio.Task[None] | None = None
+        self._ended: asyncio.Future[str | None] | None = None
+
+    async def serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
+        self._ended = loop.create_future()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.stop)
+        lifespan = Lifespan(self._application)
+        await lifespan.startup()
+        self._start(loop, lifespan.state)
+        complaint = await self._ended
+        if complaint is not None:
+            logger.warning("%s", complaint)
+        await self._finish()
+        await lifespan.shutdown()
+
+    @property
+    def was_stopped(self) -> bool:
+        return self._stops > 0
+
+    def stop(self) -> None:
+        """The first call stops gracefully, the next one at once; a start that takes long is given up."""
+        self._stops += 1
+        if self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+        if self._is_started:
+            self._host.stop(self._stops > 1)
+        if self._stops > 1:
+            for task in self._host.tasks():
+                task.cancel()
+        if self._stops > 2 or not self._is_started:
+            assert self._main is not None
+            self._main.cancel()
+
+    def _start(self, loop: asyncio.AbstractEventLoop, state: dict[str, Any]) -> None:
+        self._is_started = True
+        create_task: Callable[[Any], Any] = loop.create_task
+        if loop.get_task_factory() is None:
+            eager = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+            create_task = functools.partial(asyncio.Task, loop=loop, **eager)
+        hooks = _Hooks()
+        hooks.create_future = loop.create_future
+        hooks.create_task = create_task
+        hooks.run = functools.partial(run, self._application)
+        hooks.disconnected = ClientDisconnected
+        hooks.ended = self._on_end
+        hooks.failed = lambda error: logger.error("a request failed", exc_info=error)
+        descriptor = self._host.fileno()
+        if descriptor is not None:
+            loop.add_reader(descriptor, self._host.drain)
+        self._host.start(hooks, self._root_path, state)
+
+    def _on_end(self, complaint: str | None) -> None:
+        assert self._ended is not None
+        if not self._ended.done():
+            self._ended.set_result(complaint)
+
+    async def _finish(self) -> None:
+        """Tasks that go on after their answer have what is left of the grace; then they are cancelled."""
+        passed = time.monotonic() - self._stopped_at if self._stopped_at is not None else 0.0
+        if tasks := self._host.tasks():
+            _, late = await asyncio.wait(tasks, timeout=max(self._grace - passed, 0.0))
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=CANCEL_SECONDS)
+        descriptor = self._host.fileno()
+        if descriptor is not None:
+            asyncio.get_running_loop().remove_reader(descriptor)
+
+
+class _Hooks:
+    """What the host asks Python for."""
+
+    create_future: Callable[[], Any]
+    create_task: Callable[[Any], Any]
+    run: Callable[..., Any]
+    disconnected: Callable[[], Any]
+    ended: Callable[[str | None], Any]
+    failed: Callable[[BaseException], Any]
+
+
+def new_loop(host: _native.AsgiHost) -> asyncio.AbstractEventLoop:
+    """The loop for a host: asyncio's own with our selector, or uvloop's."""
+    if host.has_selector():
+        return asyncio.SelectorEventLoop(Selector(host))
+    import uvloop  # type: ignore[import-not-found,unused-ignore]
+
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def serve(host: _native.AsgiHost, application: Application, root_path: str, grace: float) -> None:
+    """Serves until stopped; blocks."""
+    loop = new_loop(host)
+    asyncio.set_event_loop(loop)
+    serving = Serving(host, application, root_path, grace)
+    try:
+        loop.run_until_complete(serving.serve())
+    except asyncio.CancelledError:
+        if not serving.was_stopped:
+            raise
+    finally:
+        try:
+            _cancel_all(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

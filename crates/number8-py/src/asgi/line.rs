@@ -1,0 +1,78 @@
+//! The way of an answer from the application to the connection that waits for it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use number8::Response;
+
+use super::hub::Hub;
+
+/// One connection's wait for one answer.
+pub(super) struct Line {
+    pub(super) hub: Arc<Hub>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    response: Option<Response>,
+    connection: Option<Waker>,
+    /// Nobody waits any more: the connection has taken the answer, or is gone.
+    is_over: bool,
+}
+
+impl Line {
+    pub(super) fn new(hub: &Arc<Hub>) -> Arc<Self> {
+        Arc::new(Self { hub: Arc::clone(hub), state: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the answer; false when nobody waits for one any more.
+    pub(super) fn answer(&self, response: Response) -> bool {
+        let mut state = self.lock();
+        if state.is_over || state.response.is_some() {
+            return false;
+        }
+        state.response = Some(response);
+        let connection = state.connection.take();
+        drop(state);
+        if let Some(connection) = connection {
+            self.hub.wake(connection);
+        }
+        true
+    }
+
+    /// True when the connection has gone without an answer.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+}
+
+/// What the connection waits with.
+pub(super) struct Waiting(pub(super) Arc<Line>);
+
+impl Future for Waiting {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let mut state = self.0.lock();
+        if let Some(response) = state.response.take() {
+            return Poll::Ready(response);
+        }
+        if !state.connection.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.connection = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.lock().is_over = true;
+    }
+}

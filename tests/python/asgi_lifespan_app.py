@@ -1,0 +1,67 @@
+"""Applications that start and end in their own ways."""
+
+import asyncio
+import json
+import sys
+
+
+async def answer(send, content):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def app(scope, receive, send):
+    """Knows its lifespan."""
+    state = scope["state"]
+    if scope["type"] == "lifespan":
+        assert (await receive())["type"] == "lifespan.startup"
+        await asyncio.sleep(0.01)
+        state.update(started=True, counter=[0])
+        await send({"type": "lifespan.startup.complete"})
+        assert (await receive())["type"] == "lifespan.shutdown"
+        print(f"shut down after {state['counter'][0]} requests", file=sys.stderr)
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        state["counter"][0] += 1
+        await answer(send, json.dumps({"started": state["started"], "count": state["counter"][0]}).encode())
+
+
+def ends(*messages, then=None):
+    """Sends a message for each that it receives in its lifespan, then raises."""
+
+    async def app(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await answer(send, b"here")
+        for message in messages:
+            await receive()
+            await send(message)
+        if then is not None:
+            raise then
+
+    return app
+
+
+COMPLETE = {"type": "lifespan.startup.complete"}
+FAILED = {"type": "lifespan.startup.failed", "message": "no database"}
+
+failed = ends(FAILED)
+failed_silently = ends({"type": "lifespan.startup.failed"})
+failed_and_raises = ends(FAILED, then=OSError("no database"))
+raises = ends(then=KeyError("lifespan"))
+returns = ends()
+fails_to_end = ends(COMPLETE, {"type": "lifespan.shutdown.failed", "message": "too late"})
+
+
+async def raises_at_the_end(scope, receive, send):
+    if scope["type"] != "lifespan":
+        return await answer(send, b"here")
+    await receive()
+    await send(COMPLETE)
+    await receive()
+    raise OSError("too late")
+
+
+async def takes_long(scope, receive, send):
+    await receive()
+    print("starting", flush=True)
+    await asyncio.Event().wait()
