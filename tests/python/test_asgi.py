@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import socket
+import sys
 import unittest
 from urllib.parse import quote
 
@@ -85,8 +86,13 @@ class Hosted(unittest.TestCase):
 
     def servers(self, **arguments):
         for loop in LOOPS:
-            with self.subTest(loop), serving(self.app, interface="asgi", loop=loop, **arguments) as server:
-                yield server
+            with serving(self.app, interface="asgi", loop=loop, **arguments) as server:
+                try:
+                    yield server
+                except GeneratorExit:
+                    # The test has failed, and does not know in which loop.
+                    print(f"in the loop of {loop}, where the server says:\n{server.log}", file=sys.stderr)
+                    raise
 
     def notes(self, server, text):
         """Waits until the application has noted that; returns all notes."""
