@@ -1,0 +1,187 @@
+"""How long uhttpd's servers live: scripts that end, signals, forks (row U2 of the behaviours)."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+
+DEADLINE = 20
+
+BEGIN = """
+import number8 as uhttpd
+httpd = uhttpd.Server(0)
+httpd.route('/x', uhttpd.GET, lambda req: req.write('ok'))
+"""
+READY = "\nprint(httpd.port(), flush=True)\n"
+
+
+class Scripts(unittest.TestCase):
+    def start(self, script, *flags, **kwargs):
+        command = [sys.executable, "-X", "dev", "-W", "error", *flags, "-c", script]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def port(self, process):
+        line = process.stdout.readline()
+        if not line:
+            self.fail(process.communicate(timeout=DEADLINE)[1])
+        return int(line)
+
+    def get(self, port, target="/x"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+        try:
+            connection.request("GET", target)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+    def ended(self, process):
+        out, err = process.communicate(timeout=DEADLINE)
+        return process.returncode, out, err
+
+    def test_u2_a_script_that_ends_serves_until_a_signal(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number.name):
+                process = self.start(BEGIN + READY)
+                port = self.port(process)
+                self.assertEqual(self.get(port), b"ok")
+                self.assertEqual(self.get(port), b"ok")
+                process.send_signal(number)
+                self.assertEqual(self.ended(process), (0, "", ""))
+                self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", port), 1)
+
+    def test_u2_a_server_that_is_closed_or_dropped_holds_nobody(self):
+        for end in ("httpd.close()", "del httpd", "httpd = None"):
+            with self.subTest(end):
+                process = self.start(BEGIN + READY + end)
+                self.port(process)
+                self.assertEqual(self.ended(process), (0, "", ""))
+
+    def test_u2_a_callback_may_end_the_script(self):
+        script = BEGIN + "httpd.route('/bye', uhttpd.GET, lambda req: (req.write('bye'), req.server().close()))"
+        process = self.start(script + READY)
+        self.assertEqual(self.get(self.port(process), "/bye"), b"bye")
+        self.assertEqual(self.ended(process), (0, "", ""))
+
+    def test_u2_a_script_that_fails_ends(self):
+        process = self.start(BEGIN + READY + "raise ValueError('why')")
+        self.port(process)
+        code, _, err = self.ended(process)
+        self.assertEqual(code, 1)
+        self.assertIn("ValueError: why", err)
+
+    def test_u2_nobody_at_a_prompt_is_held(self):
+        process = self.start(BEGIN + READY, "-i", stdin=subprocess.PIPE)
+        port = self.port(process)
+        self.assertEqual(self.get(port), b"ok")
+        process.stdin.write("print('typed', httpd.port() > 0, flush=True)\n")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), "typed True\n")
+        process.stdin.close()
+        process.stdin = None
+        self.assertEqual(self.ended(process)[0], 0)
+
+    def test_ctrl_c_reaches_the_main_thread(self):
+        for wait in ("while True: x = 1", "import time\nwhile True: time.sleep(3600)", "import threading\nthreading.Event().wait()"):
+            for caught in (False, True):
+                with self.subTest(wait, caught=caught):
+                    body = "\n    ".join(wait.split("\n"))
+                    # In CPython 3.11 a loop that is the first statement is not covered by its `try`.
+                    handler = f"try:\n    begun = True\n    {body}\nexcept KeyboardInterrupt:\n    print('caught', flush=True)\n    httpd.close()"
+                    process = self.start(BEGIN + READY + (handler if caught else wait))
+                    port = self.port(process)
+                    self.assertEqual(self.get(port), b"ok")
+                    process.send_signal(signal.SIGINT)
+                    code, out, err = self.ended(process)
+                    if caught:
+                        self.assertEqual((code, out, err), (0, "caught\n", ""))
+                    else:
+                        self.assertNotEqual(code, 0)
+                        self.assertIn("KeyboardInterrupt", err)
+
+    def test_handlers_of_the_script_stay(self):
+        script = """
+import signal
+def handle(*_):
+    print('handled', flush=True)
+    raise SystemExit
+signal.signal(signal.SIGTERM, handle)
+"""
+        process = self.start(script + BEGIN + READY)
+        self.get(self.port(process))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(process), (0, "handled\n", ""))
+
+    def test_a_forked_child_has_no_server(self):
+        script = """
+import os, sys, warnings
+warnings.simplefilter('ignore')
+ready, go = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        httpd.route('/y', uhttpd.GET, print)
+        said = 'nothing'
+    except RuntimeError as error:
+        said = 'RuntimeError'
+    httpd.close()
+    links = []
+    for fd in os.listdir('/proc/self/fd'):
+        try:
+            links.append(os.readlink('/proc/self/fd/' + fd))
+        except OSError:
+            pass
+    inodes = {link[8:-1] for link in links if link.startswith('socket:')}
+    listening = [line.split() for name in ('tcp', 'tcp6') for line in open('/proc/net/' + name) if line.split()[3] == '0A']
+    held = [line for line in listening if line[9] in inodes]
+    os.write(ready[1], (said + ' ' + str(len(held)) + '\\n').encode())
+    os.read(go[0], 1)
+    os._exit(0)
+print(os.read(ready[0], 100).decode(), end='', flush=True)
+sys.stdin.readline()
+httpd.close()
+os.write(go[1], b'x')
+os.waitpid(child, 0)
+"""
+        process = self.start(BEGIN + READY + script, stdin=subprocess.PIPE)
+        port = self.port(process)
+        self.assertEqual(process.stdout.readline(), "RuntimeError 0\n")
+        self.assertEqual(self.get(port), b"ok")
+        out, err = process.communicate("\n", timeout=DEADLINE)
+        self.assertEqual((process.returncode, out, err), (0, "", ""))
+
+    def test_a_child_that_ends_on_its_own_leaves_the_parent_alone(self):
+        script = """
+import os, warnings
+warnings.simplefilter('ignore')
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+    print('forked', flush=True)
+"""
+        process = self.start(BEGIN + READY + script)
+        port = self.port(process)
+        self.assertEqual(process.stdout.readline(), "forked\n")
+        self.assertEqual(self.get(port), b"ok")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(process), (0, "", ""))
+
+    def test_programs_that_callbacks_start_get_signals(self):
+        script = """
+import subprocess, sys
+masked = 'import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))'
+httpd.route('/mask', uhttpd.GET, lambda req: req.write(subprocess.check_output([sys.executable, '-c', masked])))
+"""
+        process = self.start(BEGIN + script + READY)
+        self.assertEqual(self.get(self.port(process), "/mask"), b"[]\n")
+        os.kill(process.pid, signal.SIGTERM)
+        self.assertEqual(self.ended(process)[0], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
