@@ -1,12 +1,18 @@
 """How long uhttpd's servers live: scripts that end, signals, forks (row U2 of the behaviours)."""
 
 import http.client
-import os
+import json
+import pathlib
+import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 import unittest
+
+import websockets.sync.client
 
 DEADLINE = 20
 
@@ -18,7 +24,7 @@ httpd.route('/x', uhttpd.GET, lambda req: req.write('ok'))
 READY = "\nprint(httpd.port(), flush=True)\n"
 
 
-class Scripts(unittest.TestCase):
+class Started(unittest.TestCase):
     def start(self, script, *flags, **kwargs):
         command = [sys.executable, "-X", "dev", "-W", "error", *flags, "-c", script]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
@@ -40,10 +46,21 @@ class Scripts(unittest.TestCase):
         finally:
             connection.close()
 
+    def waits(self, process):
+        """Goes on when the script has ended and the server waits for a signal: SIGTERM has a handler then."""
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            if int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) & 1 << signal.SIGTERM - 1:
+                return
+        self.fail("the script does not end")
+
     def ended(self, process):
         out, err = process.communicate(timeout=DEADLINE)
         return process.returncode, out, err
 
+
+class Scripts(Started):
     def test_u2_a_script_that_ends_serves_until_a_signal(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number.name):
@@ -51,6 +68,7 @@ class Scripts(unittest.TestCase):
                 port = self.port(process)
                 self.assertEqual(self.get(port), b"ok")
                 self.assertEqual(self.get(port), b"ok")
+                self.waits(process)
                 process.send_signal(number)
                 self.assertEqual(self.ended(process), (0, "", ""))
                 self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", port), 1)
@@ -168,6 +186,7 @@ if child:
         port = self.port(process)
         self.assertEqual(process.stdout.readline(), "forked\n")
         self.assertEqual(self.get(port), b"ok")
+        self.waits(process)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process), (0, "", ""))
 
@@ -179,8 +198,56 @@ httpd.route('/mask', uhttpd.GET, lambda req: req.write(subprocess.check_output([
 """
         process = self.start(BEGIN + script + READY)
         self.assertEqual(self.get(self.port(process), "/mask"), b"[]\n")
-        os.kill(process.pid, signal.SIGTERM)
+        self.waits(process)
+        process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process)[0], 0)
+
+
+#: What the documentation of uhttpd shows, but for the name of the module.
+EXAMPLE = """
+# import the module
+import number8 as uhttpd
+
+# setup the network connection
+def setup_network():
+    pass
+
+# Custom url handler
+def handle_my_url(req):
+    req.write('Hello World', mime='text/plain')
+
+# Setup the server
+httpd = uhttpd.Server()
+#  - register the custom handler
+httpd.route('/my', uhttpd.GET, handle_my_url)
+#  - initialize REPL
+httpd.ws('/ws', None)
+#  - initialize file server
+httpd.serve()
+"""
+
+
+class Example(Started):
+    def test_u2_u3_the_example_runs(self):
+        # Port 80 may be somebody else's.
+        before = "import number8\nports = list(number8.Server.__init__.__defaults__)\nassert ports[0] == 80\n"
+        before += "number8.Server.__init__.__defaults__ = (0, *ports[1:])\n"
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "hello.txt").write_text("hello")
+            process = self.start(before + EXAMPLE + READY, cwd=folder)
+            port = self.port(process)
+            self.assertEqual(self.get(port, "/my"), b"Hello World")
+            self.assertEqual(self.get(port, "/hello.txt"), b"hello")
+            self.assertIn("hello.txt", [entry["path"] for entry in json.loads(self.get(port, "/"))["list"]])
+            with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/ws", open_timeout=DEADLINE) as client:
+                shown = client.recv(timeout=DEADLINE)
+                client.send("handle_my_url\r")
+                while "<function handle_my_url" not in shown:
+                    shown += client.recv(timeout=DEADLINE)
+            self.assertEqual(self.get(port, "/my"), b"Hello World")
+            self.waits(process)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(self.ended(process), (0, "", ""))
 
 
 if __name__ == "__main__":

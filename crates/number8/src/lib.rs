@@ -119,7 +119,7 @@ pub use rooms::events::{Event, EventError, Events};
 #[cfg(feature = "files")]
 pub use rooms::files::{Files, media_type};
 #[cfg(feature = "repl")]
-pub use rooms::repl::{Repl, WebRepl, WebReplLimits, WebReplPage};
+pub use rooms::repl::{Console, ConsoleOutput, Repl, WebRepl, WebReplLimits, WebReplPage};
 
 #[cfg(feature = "runner")]
 pub use rooms::runner::{Interpreter, InterpreterError, Runner};

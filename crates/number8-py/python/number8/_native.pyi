@@ -72,6 +72,19 @@ class AsgiHost:
     def tasks(self) -> list[Any]:
         """The tasks of requests that are not done."""
 
+#: The source of the agent that people and IDEs type to.
+AGENT: str
+
+class Console:
+    """The console of a session."""
+
+    def read(self) -> bytes | None:
+        """The next keys; waits for them. None at the end."""
+    def write(self, data: bytes) -> None:
+        """Shows bytes; waits while the client is behind."""
+    def close(self) -> None:
+        """The session is over."""
+
 class Core:
     """The server under ``number8.Server``."""
 
@@ -92,6 +105,7 @@ class Core:
     def _uploads(self, prefix: str, root: str, only: str | None, removes: bool, is_endpoint: bool) -> None: ...
     def _file_acl(self, function: Callable[[str], int]) -> None: ...
     def _event(self, url: str, listeners_max: int) -> None: ...
+    def _ws(self, url: str, root: str, password: str | None) -> None: ...
     def _dispatch(self, data: str, name: str | None) -> bool: ...
     def _require(self, value: bytes) -> None: ...
     def _share(self) -> None: ...

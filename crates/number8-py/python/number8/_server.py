@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
-from number8 import _lifetime, _native
+from number8 import _lifetime, _native, _repl
 from number8._native import DELETE, GET, POST, Request
 
 AUTH_OPEN = 0
@@ -117,9 +117,7 @@ class Server(_native.Core):
 
     def event(self, url: Text) -> None:
         """Lets EventSource listen at ``url`` to what ``dispatch`` sends."""
-        place = _prefix("url", url)
-        if not place:
-            raise ValueError("the url of events has to begin with a slash, and to name a place")
+        place = _place(url)
         if self._has_event:
             raise ValueError("there is one url for events already")
         self._event(place, self._listeners_max)
@@ -136,9 +134,25 @@ class Server(_native.Core):
             raise TypeError("file_acl needs a function")
         self._file_acl(cb)
 
+    def ws(self, url: Text, pwd: Text | None = None) -> None:
+        """Opens the REPL of this interpreter at ``url``, for the clients of WebREPL, who also put and get files below
+        ``root``. Without ``pwd`` it is for this machine alone. There is one REPL for all servers."""
+        place = _place(url)
+        password = None if pwd is None else _text("pwd", pwd)
+        if password == "":
+            raise ValueError("pwd='' is no password: None asks for none")
+        with self._taking(1):
+            _repl.take(self)
+            try:
+                self._ws(place, self._root, password)
+            except BaseException:
+                _repl.give_back(self)
+                raise
+
     def close(self) -> None:
         """Stops: the port is free, callbacks that run have three seconds to end."""
         self._close()
+        _repl.give_back(self)
         _lifetime.note_change()
 
     stop = close
@@ -221,6 +235,15 @@ def _prefix(what: str, value: Any) -> str:
     if "*" in text or ".." in text.split("/"):
         raise ValueError(f"{what}={text!r} may hold neither * nor ..")
     return text.rstrip("/")
+
+
+def _place(url: Any) -> str:
+    """One url."""
+    text = _text("url", url)
+    _prefix("url", text)
+    if not text:
+        raise ValueError("the url has to begin with a slash")
+    return text
 
 
 def _addresses(bind: str | Iterable[str] | None) -> list[str]:

@@ -13,6 +13,7 @@ mod answer;
 mod callback;
 mod calls;
 mod layers;
+mod repl;
 mod request;
 mod rooms;
 mod routes;
@@ -48,6 +49,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Core>()?;
     module.add_class::<Request>()?;
+    repl::register(module)?;
     verbs::register(module)
 }
 
@@ -273,6 +275,13 @@ impl Core {
         self.change(|routes| routes.add(vec![Method::Get], url, room))?;
         lock(&self.state).events = Some(events);
         Ok(())
+    }
+
+    /// Opens the REPL of this interpreter at a place; files are put into a folder, and got from there.
+    #[pyo3(signature = (url, root, password))]
+    fn _ws(&self, url: &str, root: PathBuf, password: Option<&str>) -> PyResult<()> {
+        let webrepl = repl::webrepl(root, password)?;
+        self.change(|routes| routes.add(vec![Method::Get], url, webrepl))
     }
 
     /// Sends an event to all who listen; says whether anybody does.

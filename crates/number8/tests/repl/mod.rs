@@ -1,5 +1,7 @@
 //! The live terminal: what pages and the clients of WebREPL see of it, byte by byte.
 
+// A program of this process.
+mod console;
 // As a page sees it.
 mod terminal;
 // As a client of WebREPL sees it.

@@ -419,7 +419,7 @@ class Repl:
         self.wire.send(self.banner())
         lines = []
         while True:
-            prompt = str(sys.ps2 if lines else sys.ps1)
+            prompt = self.prompt(bool(lines))
             line = self.editor.line(prompt, controls=not lines)
             if line == CTRL_A:
                 return self.wire.send("\r\n")
@@ -438,6 +438,9 @@ class Repl:
                 more = self.run(lambda: self.console.runsource("\n".join(lines), "<stdin>"))
                 if not more:
                     lines = []
+
+    def prompt(self, goes_on):
+        return str(sys.ps2 if goes_on else sys.ps1)
 
     def paste(self):
         send = self.wire.send

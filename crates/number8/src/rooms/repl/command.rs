@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::console::Start;
 use crate::children::{Confine, Limits, Size, Spawn, User};
 
 /// Python that speaks like MicroPython's REPL.
-const AGENT: &str = include_str!("agent.py");
+pub(super) const AGENT: &str = include_str!("agent.py");
 /// Runs its first argument: the agent does so again when it starts anew.
 const BOOT: &str = "import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], \"<number8>\", \"exec\"))";
 
@@ -26,6 +27,8 @@ pub(super) enum Program {
     /// Our agent, by this interpreter.
     Agent(OsString),
     Other(OsString, Vec<OsString>),
+    /// Something that runs in this process.
+    Inside(Start),
 }
 
 impl Command {
@@ -64,6 +67,7 @@ impl Command {
         let user = User::for_programs(self.user.as_deref(), &self.folder)?;
         let (program, arguments) = match &self.program {
             Program::Other(program, arguments) => (program.clone(), arguments.clone()),
+            Program::Inside(_) => return Err(io::ErrorKind::Unsupported.into()),
             Program::Agent(python) => {
                 (python.clone(), ["-u", "-c", BOOT, AGENT].map(OsString::from).to_vec())
             }
@@ -100,9 +104,17 @@ impl Command {
         })
     }
 
-    /// Whether what runs is our agent.
+    /// Whether what runs is our agent, or has to speak like it.
     pub(super) fn is_agent(&self) -> bool {
-        matches!(self.program, Program::Agent(_))
+        matches!(self.program, Program::Agent(_) | Program::Inside(_))
+    }
+
+    /// What runs in this process.
+    pub(super) fn inside(&self) -> Option<&Start> {
+        match &self.program {
+            Program::Inside(start) => Some(start),
+            _ => None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! when it falls behind that.
 
 mod command;
+mod console;
 mod screen;
 mod terminal;
 mod transfer;
@@ -33,6 +34,8 @@ use crate::response::{Response, try_again};
 use crate::results::IntoResponse;
 use crate::ws::{ALLOW, CloseCode, Origins, Settings, open};
 use command::{Command, Program};
+use console::Start;
+pub use console::{Console, ConsoleOutput};
 use terminal::{Role, Terminal};
 pub use webrepl::{WebRepl, WebReplLimits, WebReplPage};
 
@@ -100,6 +103,36 @@ impl Repl {
     ) -> Self {
         let arguments = arguments.into_iter().map(Into::into).collect();
         self.change(|inner| inner.command.program = Program::Other(program.into(), arguments))
+    }
+
+    /// Runs something that is part of this process, such as an interpreter that runs here already: `start` is called with the
+    /// console of each session, in a task, and has a thread of its own use it. For WebREPL it has to speak like our agent.
+    ///
+    /// ```no_run
+    /// use number8::{App, Repl};
+    ///
+    /// let repl = Repl::new(".")?.console(|mut console| {
+    ///     std::thread::spawn(move || {
+    ///         let output = console.output();
+    ///         output.write(b">>> ");
+    ///         while let Some(keys) = console.read() {
+    ///             output.write(&keys);
+    ///         }
+    ///     });
+    /// });
+    /// let app = App::new().mount("/repl", repl);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn console(self, start: impl Fn(Console) + Send + Sync + 'static) -> Self {
+        self.change(|inner| inner.command.program = Program::Inside(Start(Arc::new(start))))
+    }
+
+    /// The source of our agent, for those who have a Python in this process: its classes `Wire` and `Repl` are the two
+    /// ends.
+    #[must_use]
+    pub fn agent() -> &'static str {
+        command::AGENT
     }
 
     /// Our agent by another interpreter than `python3`: CPython 3.8 or later.

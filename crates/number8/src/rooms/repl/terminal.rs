@@ -1,7 +1,7 @@
 //! One process on a terminal, and those who look at it. It goes on while nobody does.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 use super::command::Command;
+use super::console;
 use super::screen::{Gone, Screen};
 use crate::children::{Child, End, Exit, Outcome, Size};
 use crate::server::lane::Lane;
@@ -21,7 +22,7 @@ pub(super) struct Terminal {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     command: Command,
     viewers_max: usize,
     alone_idle: Duration,
@@ -32,6 +33,8 @@ struct Shared {
     stop: Notify,
     /// Whoever is alone at the keys has read some more.
     read: Notify,
+    /// The same, for threads.
+    read_here: Condvar,
 }
 
 #[derive(Debug)]
@@ -132,6 +135,7 @@ impl Terminal {
             news: watch::Sender::new(0),
             stop: Notify::new(),
             read: Notify::new(),
+            read_here: Condvar::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -177,6 +181,7 @@ impl Drop for Terminal {
         (state.stops, state.restarts) = (true, false);
         drop(state);
         self.shared.stop.notify_one();
+        self.shared.note_read();
     }
 }
 
@@ -201,7 +206,7 @@ impl Seat {
         let alone = state.viewers.iter_mut().find(|viewer| viewer.role == Role::Alone);
         if let Some(alone) = alone.filter(|viewer| viewer.number == self.number) {
             alone.place = Some(*place);
-            shared.read.notify_one();
+            shared.note_read();
         }
         text
     }
@@ -299,6 +304,7 @@ impl Seat {
             Phase::Starting | Phase::Running(_) => {
                 (state.restarts, state.stops) = (true, true);
                 shared.stop.notify_one();
+                shared.read_here.notify_all();
             }
         }
     }
@@ -308,12 +314,17 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let shared = &self.terminal.shared;
         shared.lock().viewers.retain(|viewer| viewer.number != self.number);
-        shared.read.notify_one();
+        shared.note_read();
         shared.tell();
     }
 }
 
 impl State {
+    fn is_ahead(&self) -> bool {
+        let place = self.viewers.iter().find_map(|viewer| viewer.place);
+        place.is_some_and(|place| self.screen.end() - place > self.screen.bytes_max() as u64 / 2)
+    }
+
     /// Who types: whoever is alone, else whoever came last to type.
     fn writer(&self) -> Option<u64> {
         let find = |role| self.viewers.iter().rev().find(move |viewer| viewer.role == role);
@@ -363,9 +374,33 @@ impl Shared {
     /// Whether so much has been written that whoever is alone would miss some of it: a program at the other end of WebREPL
     /// needs every byte, so the one here waits.
     fn is_ahead(&self) -> bool {
-        let state = self.lock();
-        let place = state.viewers.iter().find_map(|viewer| viewer.place);
-        place.is_some_and(|place| state.screen.end() - place > state.screen.bytes_max() as u64 / 2)
+        self.lock().is_ahead()
+    }
+
+    fn note_read(&self) {
+        self.read.notify_one();
+        self.read_here.notify_all();
+    }
+
+    /// Shows what a program of this process writes, which waits where [`Shared::is_ahead`].
+    pub(super) fn show(&self, bytes: &[u8]) {
+        for piece in bytes.chunks(READ_BYTES) {
+            self.put(piece);
+            let mut state = self.lock();
+            while state.is_ahead() && !state.stops {
+                state = self.read_here.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Waits until what runs is to stop.
+    pub(super) async fn told_to_stop(&self) {
+        loop {
+            self.stop.notified().await;
+            if self.lock().stops {
+                return;
+            }
+        }
     }
 
     fn put(&self, bytes: &[u8]) {
@@ -380,6 +415,13 @@ impl Shared {
 /// Runs the program, again and again as long as that is asked for.
 async fn run(shared: Arc<Shared>, mut typed: mpsc::Receiver<Bytes>, lane: Lane) {
     loop {
+        if let Some(start) = shared.command.inside() {
+            let ended = console::attend(&shared, start, &mut typed).await;
+            if !shared.has_ended(ended) {
+                return;
+            }
+            continue;
+        }
         let ended = match begin(&shared, &lane).await {
             Ok(child) => Ended::from(go_on(&shared, child, &mut typed).await),
             Err(error) => {
@@ -482,4 +524,4 @@ const READ_BYTES: usize = 16 * 1024;
 const FRAME_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that are typed at once, and how many such pieces may wait for the program.
 const KEYS_BYTES: usize = 4 * 1024;
-const KEYS_MAX: usize = 8;
+pub(super) const KEYS_MAX: usize = 8;
