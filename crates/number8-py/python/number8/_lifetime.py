@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 #: Servers that may be running.
 live: weakref.WeakSet[Server] = weakref.WeakSet()
 
-#: Something has changed that whoever waits for servers to end should look at.
-_news = threading.Event()
+#: Those who wait for servers to end.
+_waiting: set[threading.Event] = set()
 
 #: Exceptions that somebody has seen who typed: they did not end the script.
 _seen: list[object] = [None]
@@ -30,7 +31,8 @@ threads_are_daemons = _register is None
 
 def note_change() -> None:
     """A server has been closed."""
-    _news.set()
+    for waiting in list(_waiting):
+        waiting.set()
 
 
 def note_seen() -> None:
@@ -51,32 +53,50 @@ def _at_end() -> None:
     """The main module has ended: goes on as long as servers do, unless somebody sits at a prompt."""
     try:
         if not _is_interactive() and not _has_failed():
-            _wait()
+            wait(*live)
     finally:
         for server in list(live):
             server.close()
+        if "number8._async" in sys.modules:
+            sys.modules["number8._async"].stop()
 
 
-def _wait() -> None:
+def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
+    """Goes on as long as one of these servers runs, and, in the main thread, until SIGINT or SIGTERM; calls ``ready`` when
+    these are expected."""
+    news = threading.Event()
     stopped = False
 
     def stop(*_: Any) -> None:
         nonlocal stopped
         stopped = True
-        _news.set()
+        news.set()
 
-    ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    watched = [weakref.ref(server) for server in servers]
+    del servers
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     before = {}
+    _waiting.add(news)
     try:
-        while not stopped and any(server._is_running() for server in live):
-            for number, usual in ours.items():
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in usual.items():
                 # A handler of the script's own stays.
-                if number not in before and signal.getsignal(number) == usual:
+                if signal.getsignal(number) == handler:
                     before[number] = signal.signal(number, stop)
-            _news.wait()
-            _news.clear()
+        ready()
+        while not stopped and any(_runs(server()) for server in watched):
+            news.wait()
+            news.clear()
     except (KeyboardInterrupt, SystemExit):
         pass
+    finally:
+        _waiting.discard(news)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _runs(server: Server | None) -> bool:
+    return server is not None and server._is_running()
 
 
 def _after_fork() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from number8 import _lifetime, _native, _repl
+from number8._decorators import Decorators, called_by_name, methods_of
 from number8._native import DELETE, GET, POST, Request
 
 AUTH_OPEN = 0
@@ -30,7 +31,7 @@ class _Unsaid(int):
     """A default, told from the same number where somebody gives it."""
 
 
-class Server(_native.Core):
+class Server(_native.Core, Decorators):
     """A web server that runs beside the program: the constructor starts it.
 
     ``port`` 0 takes a free one. ``acl`` is ``AUTH_OPEN``, ``AUTH_BASIC`` (``auth`` is the whole value of Authorization) or
@@ -83,9 +84,15 @@ class Server(_native.Core):
         """The port that this server listens at."""
         return self._port()
 
-    def route(self, url: Text, methods: int, callback: Callback) -> None:
+    def route(self, url: Text, methods: Any = GET, callback: Callback | None = None) -> Any:
         """Has ``callback`` answer these verbs, a sum of ``GET``, ``POST`` and ``DELETE``, of ``url``, in which ``*`` stands
-        for any text. Of routes that fit the first one answers."""
+        for any text. Of routes that fit the first one answers.
+
+        Without ``callback`` it is a decorator, as ``get`` is, for the methods of this name or these names."""
+        if callback is None and methods is GET:
+            methods = "GET"
+        if callback is None and not isinstance(methods, int):
+            return self._method(_text("url", url), methods_of(methods))
         if self._has_table:
             raise RuntimeError("the constructor was given all routes: route() cannot add to them")
         self._add_route(url, methods, callback)
@@ -165,6 +172,19 @@ class Server(_native.Core):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _add_handler(self, path: str, methods: tuple[str, ...], function: Callback) -> None:
+        if not callable(function):
+            raise TypeError(f"the handler of {path!r} cannot be called")
+        call = called_by_name(path, function)
+        with self._taking(len(methods)):
+            self._handler(sum(getattr(_native, name) for name in methods), path, call)
+
+    def _add_error(self, status: int, function: Callback) -> None:
+        self._error(status, function)
+
+    def _add_before(self, function: Callback) -> None:
+        self._ask_first(False, function)
 
     def _allow(self, acl: int, auth: Any) -> None:
         if acl == AUTH_BASIC:

@@ -1,10 +1,15 @@
 //! The head of an answer as uhttpd's callbacks give it (row R10), and answers made of what a callback returns.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use number8::{Body, FieldError, Response};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyDictMethods, PyInt, PyList, PyString, PyTuple};
 
+use super::Shared;
+use super::streamed::{of_file, of_iterable};
 use super::text::{content, octets};
 
 const TYPE: &str = "Content-Type";
@@ -102,39 +107,44 @@ fn with(response: Response, name: &[u8], value: &[u8]) -> PyResult<Response> {
     })
 }
 
-/// The answer that a returned value stands for: text is HTML, a dict or a list is JSON, and a tuple adds status and headers.
+/// An answer with content of that type.
+///
+/// # Errors
+/// The type cannot be sent.
+pub(crate) fn typed(mime: &str, body: impl Into<Body>) -> PyResult<Response> {
+    with(Response::new(200, body), TYPE.as_bytes(), mime.as_bytes())
+}
+
+/// The answer that a returned value stands for: text is HTML, a dict or a list is JSON, a path is a file, an iterable is sent
+/// piece by piece, and a tuple adds status and headers.
 ///
 /// # Errors
 /// The value stands for no answer.
-pub(crate) fn of_value(value: &Bound<'_, PyAny>) -> PyResult<Response> {
+pub(crate) fn of_value(shared: &Arc<Shared>, value: &Bound<'_, PyAny>) -> PyResult<Response> {
     let py = value.py();
     if value.is_none() {
         return Ok(Response::new(204, Body::empty()));
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        return of_tuple(tuple);
+        return of_tuple(shared, tuple);
     }
-    let typed = |mime: &str, value: &Bound<'_, PyAny>| {
-        let body = Body::from(content("the body", value)?);
-        with(Response::new(200, body), TYPE.as_bytes(), mime.as_bytes())
-    };
     if value.is_instance_of::<PyString>() {
-        return typed("text/html; charset=utf-8", value);
+        return typed("text/html; charset=utf-8", content("the body", value)?);
     }
     if value.is_instance_of::<PyDict>() || value.is_instance_of::<PyList>() {
         let json = py.import("json")?.call_method1("dumps", (value,))?;
-        return typed("application/json", &json);
+        return typed("application/json", content("the body", &json)?);
     }
-    if value.is_instance_of::<PyBytes>() || octets("", value).is_ok() {
-        return typed("application/octet-stream", value);
+    if let Ok(body) = content("the body", value) {
+        return typed("application/octet-stream", body);
     }
-    Err(PyTypeError::new_err(format!(
-        "a callback cannot answer with {}: return str, bytes, dict, list, (body, status, headers), a path or an iterator",
-        value.get_type().name()?
-    )))
+    if value.hasattr("__fspath__")? {
+        return of_file(py, &value.extract::<PathBuf>()?);
+    }
+    of_iterable(shared, value)
 }
 
-fn of_tuple(tuple: &Bound<'_, PyTuple>) -> PyResult<Response> {
+fn of_tuple(shared: &Arc<Shared>, tuple: &Bound<'_, PyTuple>) -> PyResult<Response> {
     let mut parts = tuple.iter();
     let (body, status, headers) = (parts.next(), parts.next(), parts.next());
     let (Some(body), None) = (body, parts.next()) else {
@@ -142,7 +152,7 @@ fn of_tuple(tuple: &Bound<'_, PyTuple>) -> PyResult<Response> {
             "a tuple that a callback returns is (body, status) or (body, status, headers)",
         ));
     };
-    let mut response = of_value(&body)?;
+    let mut response = of_value(shared, &body)?;
     if let Some(status) = status.filter(|status| !status.is_none()) {
         response = with_status(response, &status)?;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use number8::{Answer, Argument, Call, Handler, Response, Taken};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::answer::of_value;
 use super::request::Request;
@@ -14,11 +15,23 @@ use super::{Core, Shared};
 pub(crate) struct Callback {
     shared: Arc<Shared>,
     number: usize,
+    kind: Kind,
+}
+
+/// How a callback answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// uhttpd's: with what it writes, or returns, or with no content.
+    Written,
+    /// With what it returns; None is no content.
+    Returned,
+    /// In place of an error with this status.
+    Error(u16),
 }
 
 impl Callback {
-    pub(crate) fn new(shared: &Arc<Shared>, number: usize) -> Self {
-        Self { shared: Arc::clone(shared), number }
+    pub(crate) fn new(shared: &Arc<Shared>, number: usize, kind: Kind) -> Self {
+        Self { shared: Arc::clone(shared), number, kind }
     }
 }
 
@@ -29,7 +42,7 @@ impl Handler for Callback {
             // A request is there when its head is.
             Ok(Taken::Later(_)) | Err(_) => return failed().into(),
         };
-        let (request, answer) = Request::new(Arc::clone(&self.shared), request);
+        let (request, answer) = Request::new(Arc::clone(&self.shared), self.kind, request);
         let (shared, number) = (Arc::clone(&self.shared), self.number);
         let job = move |py: Python<'_>| {
             // Whoever asked may have left while this waited.
@@ -44,20 +57,44 @@ impl Handler for Callback {
     }
 }
 
-fn run(py: Python<'_>, shared: &Shared, number: usize, request: Request) {
+fn run(py: Python<'_>, shared: &Arc<Shared>, number: usize, request: Request) {
     let Some((function, _server)) = shared.callback(py, number) else { return };
     let Ok(request) = Py::new(py, request) else { return };
-    let result = function.bind(py).call1((&request,));
-    finish(request.bind(py), result);
+    let request = request.bind(py);
+    match function.bind(py).call1((request,)) {
+        Ok(value) if is_later(&value) => {
+            let module = py.import("number8._async");
+            let begun = module.and_then(|module| module.call_method1("answer", (request, value)));
+            if let Err(error) = begun {
+                finish(request, shared, Err(error));
+            }
+        }
+        result => finish(request, shared, result),
+    }
+}
+
+/// Whether a value has to be waited for: what a coroutine returns, what an async iterator gives.
+fn is_later(value: &Bound<'_, PyAny>) -> bool {
+    let is_plain = value.is_none()
+        || value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyBytes>()
+        || value.is_instance_of::<PyDict>();
+    let has = |name| value.hasattr(name).unwrap_or(false);
+    !is_plain && (has("__await__") || has("__aiter__"))
 }
 
 /// Ends an answer as its callback has: with nothing more, with what it returned, or with an error.
-fn finish(request: &Bound<'_, Request>, result: PyResult<Bound<'_, PyAny>>) {
-    let (py, request) = (request.py(), request.get());
-    let answer = result.and_then(|value| match (request.has_begun(), value.is_none()) {
+pub(crate) fn finish(
+    request: &Bound<'_, Request>,
+    shared: &Arc<Shared>,
+    result: PyResult<Bound<'_, PyAny>>,
+) {
+    let (py, bound, request) = (request.py(), request, request.get());
+    let answer = result.and_then(|value| match (request.has_begun(), request.kind) {
         (true, _) => Ok(None),
-        (false, true) => Ok(Some(Response::new(200, ""))),
-        (false, _) => of_value(&value).map(Some),
+        (false, Kind::Written) if value.is_none() => Ok(Some(Response::new(200, ""))),
+        (false, Kind::Error(status)) => of_error(shared, status, &value).map(Some),
+        (false, _) => of_value(shared, &value).map(Some),
     });
     match answer {
         Ok(Some(response)) => request.answer(response),
@@ -73,11 +110,50 @@ fn finish(request: &Bound<'_, Request>, result: PyResult<Bound<'_, PyAny>>) {
                 Some(status @ 400..500) => {
                     request.answer(Response::error(status, "the content could not be read"));
                 }
-                _ => request.answer(failed()),
+                _ if request.has_begun() => {}
+                _ => {
+                    let own = own_error(bound, shared, shared.failed_callback(), 500);
+                    request.answer(own.unwrap_or_else(failed));
+                }
             }
             request.end(false);
         }
     }
+}
+
+/// Answers that there is nothing at this address.
+pub(crate) fn answer_nothing(request: &Bound<'_, Request>, shared: &Arc<Shared>) {
+    let own = own_error(request, shared, shared.missing_callback(), 404);
+    let plain = || Response::error(404, "there is nothing at this address");
+    request.get().answer(own.unwrap_or_else(plain));
+}
+
+/// The answer of the program's own callback for an error.
+fn own_error(
+    request: &Bound<'_, Request>,
+    shared: &Arc<Shared>,
+    number: Option<usize>,
+    status: u16,
+) -> Option<Response> {
+    let py = request.py();
+    let (function, _server) = shared.callback(py, number?)?;
+    let called = function.bind(py).call1((request,));
+    match called.and_then(|value| of_error(shared, status, &value)) {
+        Ok(response) => Some(response),
+        Err(error) => {
+            log_error(py, "the callback for an error failed", &error);
+            None
+        }
+    }
+}
+
+/// The answer that a callback for an error returns: with the status of the error, unless it says another.
+fn of_error(shared: &Arc<Shared>, status: u16, value: &Bound<'_, PyAny>) -> PyResult<Response> {
+    if value.is_none() {
+        return Ok(Response::new(status, ""));
+    }
+    let response = of_value(shared, value)?;
+    Ok(if value.is_instance_of::<PyTuple>() { response } else { response.with_status(status) })
 }
 
 impl Shared {

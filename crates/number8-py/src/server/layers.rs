@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::Shared;
 use super::answer::of_value;
-use super::callback::{busy, failed, log_error};
+use super::callback::{Kind, busy, failed, log_error};
 use super::request::Request;
 
 /// Lets in who sends exactly this value of Authorization.
@@ -60,7 +60,7 @@ impl Layer for AskFirst {
         call.body = body;
         let Ok(Taken::Now(request)) = taken else { return Before::Answer(failed()) };
         let user = call.caller.user.clone();
-        let (request, answer) = Request::new(Arc::clone(&self.shared), request);
+        let (request, answer) = Request::new(Arc::clone(&self.shared), Kind::Written, request);
         let (shared, asked, number) = (Arc::clone(&self.shared), self.asked, self.number);
         let (go, decided) = tokio::sync::oneshot::channel();
         let job = move |py: Python<'_>| {
@@ -82,7 +82,7 @@ impl Layer for AskFirst {
 /// The answer of the callback; `None` where the request goes on.
 fn ask(
     py: Python<'_>,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     asked: Asked,
     number: usize,
     request: Request,
@@ -96,7 +96,7 @@ fn ask(
             Ok((!value.is_truthy()?).then(|| Response::error(403, "this is refused")))
         }
         Asked::Answer if value.is_none() => Ok(None),
-        Asked::Answer => of_value(&value).map(Some),
+        Asked::Answer => of_value(shared, &value).map(Some),
     });
     let refusal = match decided {
         Ok(None) if !answered => return None,

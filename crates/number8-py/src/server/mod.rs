@@ -17,6 +17,7 @@ mod repl;
 mod request;
 mod rooms;
 mod routes;
+mod streamed;
 mod text;
 mod verbs;
 mod waiting;
@@ -36,7 +37,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
-use callback::Callback;
+use callback::{Callback, Kind};
 use calls::{CallThread, Calls};
 use layers::Asked;
 use request::Request;
@@ -59,8 +60,11 @@ pub(crate) struct Shared {
     calls: Calls,
     /// The object of Python's; whoever drops the last reference to it stops the server.
     server: OnceLock<Py<PyWeakrefReference>>,
-    /// The number of the callback that is asked about files; 0 for none.
+    /// One more than the numbers of the callbacks that are asked about files, that answer where there is nothing, and
+    /// where another one raises; 0 for none.
     file_acl: AtomicUsize,
+    missing: AtomicUsize,
+    failed: AtomicUsize,
     /// Bytes of content that a callback may read.
     body_bytes_max: OnceLock<u64>,
 }
@@ -74,6 +78,16 @@ impl Shared {
     /// The number of the callback that is asked about files.
     fn file_acl(&self) -> Option<usize> {
         self.file_acl.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// The number of the callback that answers where there is nothing.
+    fn missing_callback(&self) -> Option<usize> {
+        self.missing.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// The number of the callback that answers where another one raises.
+    fn failed_callback(&self) -> Option<usize> {
+        self.failed.load(Ordering::Acquire).checked_sub(1)
     }
 }
 
@@ -204,8 +218,26 @@ impl Core {
     /// Answers these verbs of whatever fits a pattern with a callback.
     fn _route(&self, verbs: i64, pattern: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let number = self.keep(function);
-        let callback = Arc::new(Callback::new(&self.shared, number));
+        let callback = Arc::new(Callback::new(&self.shared, number, Kind::Written));
         self.change(|routes| routes.add(verbs::methods(verbs), pattern, callback))
+    }
+
+    /// Answers a method of a path with what a function returns.
+    fn _handler(&self, verb: i64, path: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let callback = Arc::new(Callback::new(&self.shared, self.keep(function), Kind::Returned));
+        self.change(|routes| routes.add_path(verbs::methods(verb), path, callback))
+    }
+
+    /// Has a function answer where there is nothing (404), or where another one raises (500).
+    fn _error(&self, status: u16, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let number = self.keep(function);
+        if status == 500 {
+            self.shared.failed.store(number + 1, Ordering::Release);
+            return Ok(());
+        }
+        self.shared.missing.store(number + 1, Ordering::Release);
+        let callback = Arc::new(Callback::new(&self.shared, number, Kind::Error(status)));
+        self.change(|routes| routes.answer_rest(callback))
     }
 
     /// Calls a function with each request before anything else sees it.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::answer::Described;
+use super::callback::{Kind, answer_nothing, finish};
 use super::text::{content, octets};
 use super::verbs::verb;
 use super::waiting::wait;
@@ -26,6 +27,7 @@ pub(crate) struct Request {
     content: Mutex<Content>,
     out: Mutex<Out>,
     is_head: bool,
+    pub(crate) kind: Kind,
 }
 
 /// What the client sends.
@@ -61,6 +63,7 @@ impl Request {
     /// The request, and where its answer is handed over.
     pub(crate) fn new(
         shared: Arc<Shared>,
+        kind: Kind,
         mut request: number8::Request,
     ) -> (Self, oneshot::Receiver<Response>) {
         let (sender, receiver) = oneshot::channel();
@@ -70,6 +73,7 @@ impl Request {
         let request = Self {
             is_head: request.method() == Method::Head,
             shared,
+            kind,
             head: Mutex::new(request),
             content: Mutex::new(content),
             out: Mutex::new(Out::Nothing(sender)),
@@ -396,6 +400,21 @@ impl Request {
     #[getter]
     fn args(&self) -> std::collections::HashMap<String, String> {
         self.values().into_iter().collect()
+    }
+
+    /// Ends the request with what a callback returns, which has taken its time.
+    fn _finish(slf: &Bound<'_, Self>, value: Bound<'_, PyAny>) {
+        finish(slf, &slf.get().shared, Ok(value));
+    }
+
+    /// Ends the request with what a callback raised.
+    fn _fail(slf: &Bound<'_, Self>, error: Bound<'_, PyAny>) {
+        finish(slf, &slf.get().shared, Err(PyErr::from_value(error)));
+    }
+
+    /// Answers that there is nothing at this address.
+    fn _nothing(slf: &Bound<'_, Self>) {
+        answer_nothing(slf, &slf.get().shared);
     }
 
     /// The content as text: UTF-8.

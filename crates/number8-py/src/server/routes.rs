@@ -14,6 +14,10 @@ use super::layers::{AskFirst, Asked, Required};
 pub(crate) struct Routes {
     /// In the order of registration: the first that fits a path and a method answers (rows U11 and U12).
     patterns: Vec<Pattern>,
+    /// Paths with placeholders, of which the most specific answers.
+    paths: Vec<Pattern>,
+    /// What answers where nothing else does.
+    rest: Option<Arc<dyn Handler>>,
     required: Option<Arc<[u8]>>,
     asked: Vec<(Asked, usize)>,
     is_shared: bool,
@@ -30,6 +34,16 @@ impl Routes {
     /// Has a handler answer methods of what fits a pattern, unless one that was added before does.
     pub(crate) fn add(&mut self, methods: Vec<Method>, pattern: &str, handler: Arc<dyn Handler>) {
         self.patterns.push(Pattern { methods, pattern: pattern.to_owned(), handler });
+    }
+
+    /// Has a handler answer methods of a path.
+    pub(crate) fn add_path(&mut self, methods: Vec<Method>, path: &str, handler: Arc<dyn Handler>) {
+        self.paths.push(Pattern { methods, pattern: path.to_owned(), handler });
+    }
+
+    /// Has a handler answer whatever no other does.
+    pub(crate) fn answer_rest(&mut self, handler: Arc<dyn Handler>) {
+        self.rest = Some(handler);
     }
 
     /// Has a callback decide about each request.
@@ -66,6 +80,14 @@ impl Routes {
         }
         for Pattern { methods, pattern, handler } in &self.patterns {
             app = app.pattern(methods, pattern, Arc::clone(handler));
+        }
+        for Pattern { methods, pattern, handler } in &self.paths {
+            for method in methods {
+                app = app.route(*method, pattern, Arc::clone(handler));
+            }
+        }
+        if let Some(handler) = &self.rest {
+            app = app.mount("/", Arc::clone(handler));
         }
         app.check()?;
         Ok(app)

@@ -1,0 +1,77 @@
+"""Coroutines of callbacks: they run on an event loop, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+from number8 import _native
+
+_loop: asyncio.AbstractEventLoop | None = None
+_starting = threading.Lock()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    """The loop; its thread begins with the first coroutine."""
+    global _loop
+    with _starting:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="number8-async", daemon=True).start()
+        return _loop
+
+
+def answer(request: _native.Request, value: Awaitable[Any] | AsyncIterator[Any]) -> None:
+    """Answers with what a coroutine returns, or with what an async iterator gives."""
+    asyncio.run_coroutine_threadsafe(_answer(request, value), _running_loop())
+
+
+async def _answer(request: _native.Request, value: Any) -> None:
+    try:
+        if hasattr(value, "__await__"):
+            value = await value
+        if hasattr(value, "__aiter__"):
+            await _stream(request, value)
+        else:
+            request._finish(value)
+    except BaseException as error:
+        request._fail(error)
+        if not isinstance(error, Exception):
+            raise
+
+
+async def _stream(request: _native.Request, pieces: AsyncIterator[Any]) -> None:
+    try:
+        async for piece in pieces:
+            # A client that is slow holds up nobody else on the loop.
+            await asyncio.to_thread(request.send_chunk, piece, mime="text/html; charset=utf-8")
+        await asyncio.to_thread(request.send_chunk, None, mime="text/html; charset=utf-8")
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def is_later(value: Any) -> bool:
+    """Whether a value has to be waited for."""
+    return hasattr(value, "__await__") or hasattr(value, "__aiter__")
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def stop() -> None:
+    """Ends the loop, and what runs on it: the interpreter ends."""
+    loop = _loop
+    if loop is not None and loop.is_running():
+        try:
+            asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=1)
+        except TimeoutError:
+            pass
+        loop.call_soon_threadsafe(loop.stop)

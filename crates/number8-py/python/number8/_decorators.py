@@ -1,0 +1,108 @@
+"""Decorators that add handlers: methods and paths, before, and errors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from number8 import _native
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Decorators:
+    """What ``number8.Server`` and ``number8.wire.Server`` have in common.
+
+    A path may hold ``{name}``, which stands for one segment, and ``{*name}``, which stands for the rest. A handler is called
+    with the Request, then with these by name: as ``int``, ``float`` or ``str``, as its annotations say.
+    """
+
+    def get(self, path: str) -> Callable[[Handler], Handler]:
+        """Has a function answer GET, and HEAD, of a path."""
+        return self._method(path, ("GET",))
+
+    def post(self, path: str) -> Callable[[Handler], Handler]:
+        """Has a function answer POST of a path."""
+        return self._method(path, ("POST",))
+
+    def put(self, path: str) -> Callable[[Handler], Handler]:
+        """Has a function answer PUT of a path."""
+        return self._method(path, ("PUT",))
+
+    def patch(self, path: str) -> Callable[[Handler], Handler]:
+        """Has a function answer PATCH of a path."""
+        return self._method(path, ("PATCH",))
+
+    def delete(self, path: str) -> Callable[[Handler], Handler]:
+        """Has a function answer DELETE of a path."""
+        return self._method(path, ("DELETE",))
+
+    def error(self, status: int) -> Callable[[Handler], Handler]:
+        """Has a function answer where there is nothing (404), or where another one raises (500)."""
+        if status not in (404, 500):
+            raise ValueError(f"error({status!r}): there are handlers for 404 and 500")
+
+        def decorate(function: Handler) -> Handler:
+            self._add_error(status, function)
+            return function
+
+        return decorate
+
+    def before(self, function: Handler) -> Handler:
+        """Has a function see each request before anything else answers it; what it returns, other than None, is the
+        answer."""
+        self._add_before(function)
+        return function
+
+    def _method(self, path: str, methods: Iterable[str]) -> Callable[[Handler], Handler]:
+        def decorate(function: Handler) -> Handler:
+            self._add_handler(path, tuple(methods), function)
+            return function
+
+        return decorate
+
+    def _add_handler(self, path: str, methods: tuple[str, ...], function: Callable[..., Any]) -> None:
+        raise NotImplementedError
+
+    def _add_error(self, status: int, function: Callable[..., Any]) -> None:
+        raise NotImplementedError
+
+    def _add_before(self, function: Callable[..., Any]) -> None:
+        raise NotImplementedError
+
+
+def methods_of(methods: Any) -> tuple[str, ...]:
+    """Names of methods, also of one alone."""
+    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    for name in names:
+        if name not in _METHODS:
+            raise ValueError(f"{name!r} is no method of a handler: there are {', '.join(_METHODS)}")
+    return names
+
+
+def called_by_name(path: str, function: Callable[..., Any]) -> Callable[[_native.Request], Any]:
+    """The function, called with what the placeholders of a path stand for."""
+    names = re.findall(r"\{\*?(\w+)\}", path.replace("{{", ""))
+    if not names:
+        return function
+    annotations = inspect.get_annotations(function, eval_str=True) if inspect.isfunction(function) else {}
+    converters = [(name, annotations.get(name)) for name in names]
+    wanted = [(name, kind if kind in (int, float) else str) for name, kind in converters]
+
+    @functools.wraps(function)
+    def call(request: _native.Request) -> Any:
+        texts = request.args
+        values = {}
+        for name, kind in wanted:
+            try:
+                values[name] = kind(texts[name])
+            except ValueError:
+                return request._nothing()
+        return function(request, **values)
+
+    return call

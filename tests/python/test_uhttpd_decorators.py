@@ -1,0 +1,266 @@
+"""Decorators: functions that answer methods and paths, with what they return (rows N2 and L10 of the behaviours)."""
+
+import asyncio
+import http.client
+import pathlib
+import socket
+import tempfile
+import threading
+import unittest
+
+import number8
+from uhttpd import DEADLINE, Case
+
+
+class Decorated(Case):
+    def test_n2_each_method_has_a_decorator(self):
+        server = self.serve()
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            getattr(server, method.lower())("/x")(lambda request, method=method: f"{method} {request.read().decode()}")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            with self.subTest(method):
+                body = None if method == "GET" else b"body"
+                self.assertEqual(self.ask(server, method, "/x", body).body.decode(), f"{method} {'' if body is None else 'body'}")
+        self.assertEqual(self.ask(server, "HEAD", "/x").status, 200)
+        self.assertEqual(self.ask(server, "GET", "/y").status, 404)
+
+    def test_n2_route_is_a_decorator_too(self):
+        server = self.serve()
+
+        @server.route("/get")
+        def get(request):
+            return "get"
+
+        @server.route("/both", methods=["GET", "POST"])
+        def both(request):
+            return request.method()
+
+        self.assertEqual(self.ask(server, "GET", "/get").body, b"get")
+        self.assertEqual(self.ask(server, "POST", "/get").status, 405)
+        self.assertEqual(get("called as it is"), "get")
+        self.assertRaises(ValueError, server.route, "/x", methods=["BREW"])
+        self.assertRaises(ValueError, server.get("no slash"), get)
+        self.assertRaises(ValueError, server.get("/get"), get)
+        self.assertRaises(TypeError, server.get("/y"), "no function")
+
+    def test_n2_values_of_the_path_have_types(self):
+        server = self.serve()
+
+        @server.get("/users/{id}")
+        def user(request, id: int):
+            return {"id": id}
+
+        @server.get("/users/me")
+        def me(request):
+            return "me"
+
+        @server.get("/at/{x}/{y}")
+        def at(request, x: float, y):
+            return [x, y]
+
+        @server.get("/files/{*rest}")
+        def files(request, rest: str):
+            return rest
+
+        @server.get("/args/{id}")
+        def args(request, id):
+            return request.args
+
+        cases = [
+            ("/users/8", 200, b'{"id": 8}'),
+            ("/users/-8", 200, b'{"id": -8}'),
+            ("/users/me", 200, b"me"),
+            ("/users/joe", 404, None),
+            ("/users/8.5", 404, None),
+            ("/users/", 404, None),
+            ("/at/1.5/caf%C3%A9", 200, b'[1.5, "caf\\u00e9"]'),
+            ("/at/no/y", 404, None),
+            ("/files/a/b/c", 200, b"a/b/c"),
+            ("/args/x", 200, b'{"id": "x"}'),
+        ]
+        for target, status, body in cases:
+            with self.subTest(target):
+                answer = self.ask(server, "GET", target)
+                self.assertEqual(answer.status, status)
+                if body is not None:
+                    self.assertEqual(answer.body, body)
+
+    def test_l10_returned_values_answer(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "page.css"
+            file.write_text("p {}")
+            html, js, raw = "text/html; charset=utf-8", "application/json", "application/octet-stream"
+            cases = [
+                ("text", 200, html, b"text"),
+                (b"bytes", 200, raw, b"bytes"),
+                (bytearray(b"array"), 200, raw, b"array"),
+                ({"key": "value"}, 200, js, b'{"key": "value"}'),
+                ([1, None], 200, js, b"[1, null]"),
+                (None, 204, None, b""),
+                ("", 200, html, b""),
+                (("made", 201), 201, html, b"made"),
+                (({"why": "not"}, 404), 404, js, b'{"why": "not"}'),
+                (("x", "200 Fine", {"Content-Type": "text/plain", "X-A": "1"}), 200, "text/plain", b"x"),
+                ((None, 304), 304, None, b""),
+                (file, 200, "text/css", b"p {}"),
+                (pathlib.Path(folder) / "missing", 404, html, None),
+                ((file, 200, {"Content-Type": "text/plain"}), 200, "text/plain", b"p {}"),
+                (iter(["one ", b"two ", "", "three"]), 200, html, b"one two three"),
+                ((piece for piece in "abc"), 200, html, b"abc"),
+                (range(0), 200, html, b""),
+                ((iter(["a", "b"]), 201, {"Content-Type": "text/plain"}), 201, "text/plain", b"ab"),
+                (object(), 500, html, None),
+                (("too", 200, {}, "many"), 500, html, None),
+                (({1}, 200), 500, None, None),
+            ]
+            for number, (value, status, mime, body) in enumerate(cases):
+                with self.subTest(repr(value)):
+                    server = self.serve()
+                    server.get("/x")(lambda request, value=value: value)
+                    try:
+                        answer = self.ask(server, "GET", "/x")
+                    except http.client.IncompleteRead:
+                        # A set of numbers is an iterable; what it gives is no text.
+                        self.assertEqual(number, len(cases) - 1)
+                        continue
+                    self.assertEqual(answer.status, status)
+                    if mime is not None:
+                        self.assertEqual(answer.headers["Content-Type"].partition(";")[0], mime.partition(";")[0])
+                    if body is not None:
+                        self.assertEqual(answer.body, body)
+
+    def test_an_iterator_is_asked_as_fast_as_the_client_reads(self):
+        server = self.serve()
+        given, closed = [], threading.Event()
+
+        @server.get("/x")
+        def numbers(request):
+            try:
+                while True:
+                    given.append(threading.current_thread().name)
+                    yield b"x" * 65536
+            finally:
+                closed.set()
+
+        server.get("/y")(lambda request: "other")
+        with socket.create_connection(("127.0.0.1", server.port()), timeout=DEADLINE) as client:
+            client.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.recv(1024)
+            # The client reads no more, and others are answered.
+            for _ in range(20):
+                self.assertEqual(self.ask(server, "GET", "/y").body, b"other")
+            self.assertLess(len(given), 200)
+        self.assertTrue(closed.wait(DEADLINE))
+        self.assertEqual(set(given), {"number8-callbacks"})
+
+    def test_an_iterator_that_fails_cuts_the_answer(self):
+        server = self.serve()
+
+        @server.get("/x")
+        def fail(request):
+            yield "part"
+            raise ValueError("secret")
+
+        self.assertRaises(http.client.IncompleteRead, self.ask, server, "GET", "/x")
+        self.assertEqual(len(self.logged), 1)
+
+    def test_coroutines_answer(self):
+        server = self.serve()
+        barrier = []
+
+        @server.get("/slow/{id}")
+        async def slow(request, id: int):
+            barrier.append(id)
+            while len(barrier) < 3:
+                await asyncio.sleep(0.001)
+            return {"id": id}
+
+        @server.get("/stream")
+        async def stream(request):
+            yield "one "
+            await asyncio.sleep(0)
+            yield b"two"
+
+        @server.get("/fail")
+        async def fail(request):
+            raise ValueError("secret")
+
+        @server.post("/body")
+        async def body(request):
+            return await asyncio.to_thread(request.read)
+
+        answers = []
+        clients = [
+            threading.Thread(target=lambda n=n: answers.append(self.ask(server, "GET", f"/slow/{n}").body)) for n in range(3)
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(DEADLINE)
+        self.assertCountEqual(answers, [b'{"id": 0}', b'{"id": 1}', b'{"id": 2}'])
+        self.assertEqual(self.ask(server, "GET", "/stream").body, b"one two")
+        self.assertEqual(self.ask(server, "POST", "/body", b"content").body, b"content")
+        answer = self.ask(server, "GET", "/fail")
+        self.assertEqual((answer.status, b"secret" in answer.body, len(self.logged)), (500, False, 1))
+
+    def test_error_answers_in_place_of_errors(self):
+        server = self.serve()
+
+        @server.error(404)
+        def missing(request):
+            return f"no {request.path()}"
+
+        @server.error(500)
+        def failed(request):
+            return {"sorry": True}, "503 Sorry"
+
+        @server.get("/fail")
+        def fail(request):
+            raise ValueError("secret")
+
+        @server.get("/users/{id}")
+        def user(request, id: int):
+            return id
+
+        for method, target, status, body in [
+            ("GET", "/a/b", 404, b"no /a/b"),
+            ("GET", "/", 404, b"no /"),
+            ("GET", "/users/joe", 404, b"no /users/joe"),
+            ("GET", "/fail", 503, b'{"sorry": true}'),
+            ("POST", "/fail", 405, None),
+        ]:
+            with self.subTest((method, target)):
+                answer = self.ask(server, method, target)
+                self.assertEqual(answer.status, status)
+                if body is not None:
+                    self.assertEqual(answer.body, body)
+        self.assertRaises(ValueError, server.error, 418)
+
+    def test_before_sees_each_request_and_may_answer(self):
+        server = self.serve()
+        seen = []
+
+        @server.before
+        def check(request):
+            seen.append(request.path())
+            if request.headers.get("x-key") != "8":
+                return "who are you?", 401
+
+        server.route("/route", number8.GET, lambda request: request.write("route"))
+        server.get("/get")(lambda request: "get")
+        for target in ("/route", "/get", "/nothing"):
+            with self.subTest(target):
+                seen.clear()
+                refused = self.ask(server, "GET", target)
+                self.assertEqual((refused.status, refused.body, seen), (401, b"who are you?", [target]))
+                answer = self.ask(server, "GET", target, headers={"X-Key": "8"})
+                self.assertEqual(answer.status, 404 if target == "/nothing" else 200)
+
+    def test_u10_decorators_take_room(self):
+        server = self.serve(routes=2)
+        server.get("/x")(lambda request: "x")
+        self.assertRaises(ValueError, server.get("/y"), lambda request: "y")
+
+
+if __name__ == "__main__":
+    unittest.main()
