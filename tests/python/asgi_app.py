@@ -306,6 +306,11 @@ def complains(*messages, well):
 
 LENGTH = (b"content-length", b"5")
 
+
+def file(path=__file__):
+    return {"type": "http.response.pathsend", "path": path}
+
+
 CASES = {
     "none": fails(),
     "start-only": fails(START),
@@ -321,6 +326,14 @@ CASES = {
     "short-parts": fails(start(LENGTH), body(b"ei", True), body()),
     "long-parts": fails(start(LENGTH), body(b"eig", True), body(b"hteen", True), body()),
     "empty": fails(start(), body()),
+    "file": fails(start((b"x", b"y")), file()),
+    "file-first": complains(file(), well="file-first"),
+    "file-within": complains(START, body(b"x", True), file(), well="file-within"),
+    "file-of-another-length": complains(start(LENGTH), file(), well="file-of-another-length"),
+    "no-file": fails(START, file("/no/such/file")),
+    "half-a-path": complains(START, file("asgi_app.py"), well="half-a-path"),
+    "folder": fails(START, file("/")),
+    "no-path": complains(START, {"type": "http.response.pathsend"}, well="no-path"),
     "many-empty": fails(start(), body(b"", True), body(b"x", True), body(b"", True), body()),
     "nothing-after": fails(START, body(b"whole"), body(b"ignored")),
     "no-content": fails(start(status=204), body()),

@@ -9,7 +9,7 @@ import sys
 import unittest
 from urllib.parse import quote
 
-from hosting import DEADLINE, serving
+from hosting import DEADLINE, HERE, serving
 
 LOOPS = ["asyncio", "uvloop"]
 
@@ -135,7 +135,7 @@ class Scope(Hosted):
                     ],
                     "client": ["127.0.0.1", port],
                     "server": ["127.0.0.1", server.port],
-                    "extensions": {"http.response.trailers": {}},
+                    "extensions": {"http.response.trailers": {}, "http.response.pathsend": {}},
                     "state": {},
                 },
             )
@@ -284,6 +284,15 @@ class Send(Hosted):
                     self.assertTrue(answer.is_whole)
                     self.assertEqual({name: answer.headers.get(name) for name in fields}, fields)
 
+    def test_d4_a_file_is_sent_as_it_is(self):
+        content = (HERE / "asgi_app.py").read_bytes()
+        for server in self.servers():
+            for method, expected in [("GET", content), ("HEAD", b"")]:
+                answer = ask(server, "/file", method=method)
+                self.assertEqual((answer.status, answer.content, answer.headers["x"]), (200, expected, "y"))
+                self.assertEqual(answer.headers["content-length"], str(len(content)))
+            self.assertEqual(ask(server, "/file", version="1.0").content, content)
+
     def test_d4_fields_keep_their_order_and_their_bytes(self):
         for server in self.servers():
             wire = ask(server, "/cookies").wire.lower()
@@ -302,6 +311,8 @@ class Send(Hosted):
             ("/none", 500),
             ("/start-only", 500),
             ("/raises", 500),
+            ("/no-file", 500),
+            ("/folder", 500),
             ("/raises-after-start", 500),
             ("/short", 500),
             ("/long", 500),
@@ -337,6 +348,11 @@ class Send(Hosted):
             "two-lengths": "ValueError",
             "no-status": "TypeError",
             "interim": "ValueError",
+            "file-first": "RuntimeError",
+            "file-within": "RuntimeError",
+            "file-of-another-length": "RuntimeError",
+            "half-a-path": "ValueError",
+            "no-path": "TypeError",
         }
         for server in self.servers():
             for name, error in cases.items():

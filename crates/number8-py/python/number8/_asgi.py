@@ -266,6 +266,7 @@ def serve(host: _native.AsgiHost, application: Application, root_path: str, grac
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+            host.close()
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

@@ -71,6 +71,8 @@ class AsgiHost:
         """Stops: gracefully, or at once."""
     def tasks(self) -> list[Any]:
         """The tasks of requests that are not done."""
+    def close(self) -> None:
+        """Ends all that is left, and forgets the loop."""
 
 #: The source of the agent that people and IDEs type to.
 AGENT: str

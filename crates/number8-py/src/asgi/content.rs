@@ -1,14 +1,18 @@
 //! Content on its way: from the client part by part, and from Python's bytes.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use number8::Body;
-use pyo3::exceptions::PyTypeError;
+use number8::store::File;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes};
+
+use crate::sys;
 
 /// Up to this size bytes are copied, which is cheaper than to hold on to the object.
 const COPY_MAX: usize = 4 * 1024;
@@ -29,6 +33,24 @@ pub(super) fn bytes_of(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     }
     let kind = object.get_type();
     Err(PyTypeError::new_err(format!("'body' has to be bytes, not {}", kind.name()?)))
+}
+
+/// Opens a regular file that an application names by its whole path.
+pub(super) fn file_at(path: &Bound<'_, PyAny>) -> PyResult<File> {
+    let py = path.py();
+    let os = py.import("os")?;
+    if !os.getattr("path")?.call_method1("isabs", (path,))?.is_truthy()? {
+        return Err(PyValueError::new_err("'path' has to be a whole path"));
+    }
+    // What is no file, such as a pipe, must not be waited for.
+    let flags = ["O_RDONLY", "O_CLOEXEC", "O_NONBLOCK"];
+    let flags = flags
+        .iter()
+        .try_fold(0, |all, flag| Ok::<i32, PyErr>(all | os.getattr(*flag)?.extract::<i32>()?))?;
+    let number: RawFd = os.call_method1("open", (path, flags))?.extract()?;
+    let ours = sys::duplicate(number);
+    os.call_method1("close", (number,))?;
+    Ok(File::adopt(ours?)?)
 }
 
 /// The content of a request, given out with the word whether more follows.

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::awaits::{Awaitable, Side, Waiters};
-use super::content::{Content, bytes_of};
+use super::content::{Content, bytes_of, file_at};
 use super::host::Loop;
 use super::hub::Arrival;
 use super::line::Line;
@@ -173,7 +173,8 @@ impl HttpExchange {
         let mut state = self.lock();
         match std::mem::replace(&mut state.phase, Phase::Failed) {
             Phase::Begun(start) if !more && !start.has_trailers => {
-                let response = whole(start, piece, state.is_head)?;
+                check_length(&start, piece.len() as u64, state.is_head)?;
+                let response = start.respond(piece);
                 state.phase = Phase::Complete;
                 drop(state);
                 if !self.line.answer(response) {
@@ -248,6 +249,31 @@ impl HttpExchange {
         Ok(())
     }
 
+    /// Takes a whole file for the content.
+    fn send_file(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
+        let path = message.get_item(intern!(py, "path"))?;
+        let path = path.ok_or_else(|| PyTypeError::new_err("a file has to have a 'path'"))?;
+        let file = file_at(&path)?;
+        let size = file.meta().size;
+        let mut state = self.lock();
+        let start = match std::mem::replace(&mut state.phase, Phase::Failed) {
+            Phase::Begun(start) => start,
+            Phase::Failed => return Err(self.of.disconnected(py)),
+            phase => {
+                state.phase = phase;
+                return Err(wrong("http.response.pathsend", "the answer has not just begun"));
+            }
+        };
+        check_length(&start, size, state.is_head)?;
+        state.phase = Phase::Complete;
+        drop(state);
+        if !self.line.answer(start.respond(Body::file_part(file, 0..size))) {
+            return Err(self.of.disconnected(py));
+        }
+        self.waiters.wake(py);
+        Ok(())
+    }
+
     fn send_trailers(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let mut more = Vec::new();
         if let Some(headers) = message.get_item(intern!(py, "headers"))? {
@@ -294,6 +320,7 @@ impl HttpExchange {
         let has_room = match kind.cast::<PyString>()?.to_str()? {
             "http.response.start" => this.send_start(py, message).map(|()| true)?,
             "http.response.body" => this.send_body(py, message)?,
+            "http.response.pathsend" => this.send_file(py, message).map(|()| true)?,
             "http.response.trailers" => this.send_trailers(py, message).map(|()| true)?,
             other => return Err(wrong(other, "it is no message of an answer")),
         };
@@ -325,15 +352,13 @@ impl HttpExchange {
     }
 }
 
-/// The whole answer at once.
-fn whole(start: Start, piece: Bytes, is_head: bool) -> PyResult<Response> {
-    let given = piece.len();
+/// Content that is here as a whole has the length that was announced. For HEAD it is that of what GET would get.
+fn check_length(start: &Start, given: u64, is_head: bool) -> PyResult<()> {
     match start.length() {
-        // The length is that of what GET would get.
-        Some(length) if !is_head && length != given as u64 => Err(PyRuntimeError::new_err(
-            format!("the content has {given} bytes and not the {length} that were announced"),
-        )),
-        _ => Ok(start.respond(piece)),
+        Some(length) if !is_head && length != given => Err(PyRuntimeError::new_err(format!(
+            "the content has {given} bytes and not the {length} that were announced"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -91,6 +91,7 @@ impl Scopes {
         websocket.set_item(intern!(py, "scheme"), intern!(py, "ws"))?;
         let extensions = PyDict::new(py);
         extensions.set_item("http.response.trailers", PyDict::new(py))?;
+        extensions.set_item("http.response.pathsend", PyDict::new(py))?;
         let names = NAMES.map(|name| (name.as_bytes(), PyBytes::new(py, name.as_bytes()).unbind()));
         Ok(Self {
             http: template.unbind(),

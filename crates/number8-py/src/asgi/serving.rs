@@ -1,13 +1,13 @@
 //! The server under an event loop: inside its selector, or beside it.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use number8::server::{Listener, LocalAddr};
-use number8::{Handle, Server, WebSocket};
+use number8::{Handle, ServeError, Server, WebSocket};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -27,7 +27,7 @@ pub(super) struct AsgiHost {
     base: Mutex<Option<Base>>,
     hub: Arc<Hub>,
     inside: Option<Inside>,
-    of: OnceLock<Arc<Loop>>,
+    of: Mutex<Option<Arc<Loop>>>,
     handle: OnceLock<Handle>,
     beside: Mutex<Option<JoinHandle<()>>>,
 }
@@ -54,10 +54,14 @@ impl AsgiHost {
             base: Mutex::new(Some(base)),
             hub: Arc::new(hub),
             inside,
-            of: OnceLock::new(),
+            of: Mutex::default(),
             handle: OnceLock::new(),
             beside: Mutex::default(),
         })
+    }
+
+    fn of(&self) -> Option<Arc<Loop>> {
+        lock(&self.of).clone()
     }
 
     fn inside(&self) -> PyResult<&Inside> {
@@ -96,7 +100,7 @@ impl AsgiHost {
 
     /// Does what has come.
     fn drain(&self, py: Python<'_>) {
-        if let Some(of) = self.of.get() {
+        if let Some(of) = self.of() {
             of.drain(py);
         }
     }
@@ -114,14 +118,14 @@ impl AsgiHost {
         root_path: &str,
         state: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
-        let base = self.base.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let base = lock(&self.base).take();
         let Some(Base { app, options, listeners }) = base else {
             return Err(PyRuntimeError::new_err("this server has been started before"));
         };
         let server = address(py, &listeners)?;
         let scopes = Scopes::new(py, &server, root_path, state)?;
         let of = Loop::new(py, Arc::clone(&self.hub), hooks, scopes)?;
-        drop(self.of.set(Arc::new(of)));
+        *lock(&self.of) = Some(Arc::new(of));
         let application = Application {
             hub: Arc::clone(&self.hub),
             websocket: WebSocket::new(async |_| {}).any_origin(),
@@ -133,19 +137,21 @@ impl AsgiHost {
         let hub = Arc::clone(&self.hub);
         match &self.inside {
             Some(inside) => {
+                let end = End(hub);
                 inside.runtime.spawn(async move {
-                    let complaint = server.serve().await.err();
-                    hub.end(complaint.map(|error| error.to_string()));
+                    let result = server.serve().await;
+                    end.tell(result);
                 });
             }
             None => {
+                let end = End(hub);
                 let serve = move || {
-                    let complaint = server.run().err();
-                    hub.end(complaint.map(|error| error.to_string()));
+                    let result = server.run();
+                    end.tell(result);
                 };
                 let thread =
                     thread::Builder::new().name("number8-server".to_owned()).spawn(serve)?;
-                *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                *lock(&self.beside) = Some(thread);
             }
         }
         Ok(())
@@ -162,8 +168,49 @@ impl AsgiHost {
 
     /// The tasks of requests that are not done.
     fn tasks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
-        self.of.get().map_or_else(Vec::new, |of| of.tasks(py))
+        self.of().map_or_else(Vec::new, |of| of.tasks(py))
     }
+
+    /// Ends all that is left, and forgets the loop.
+    fn close(&self, py: Python<'_>) {
+        self.stop(true);
+        let (of, thread) = (lock(&self.of).take(), lock(&self.beside).take());
+        // They run Python code as they go: not while a lock is held.
+        drop(of);
+        py.detach(|| match (&self.inside, thread) {
+            (Some(inside), _) => inside.runtime.block_on(async {
+                for _ in 0..TURNS_AT_THE_END {
+                    tokio::task::yield_now().await;
+                }
+            }),
+            // A thread that panicked has said so.
+            (None, thread) => drop(thread.map(JoinHandle::join)),
+        });
+    }
+}
+
+/// Turns of the runtime in which a server that is told to end at once does.
+const TURNS_AT_THE_END: usize = 8;
+
+/// Tells the loop that the server has ended, also where it ends by a panic.
+struct End(Arc<Hub>);
+
+impl End {
+    fn tell(&self, result: Result<(), ServeError>) {
+        self.0.end(result.err().map(|error| error.to_string()));
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.end(Some("the server has failed".to_owned()));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets the runtime go on. True when the watched descriptor is readable.
