@@ -3,12 +3,14 @@
 import asyncio
 import http.client
 import pathlib
+import queue
 import socket
 import tempfile
 import threading
 import unittest
 
 import number8
+import websockets.sync.client
 from uhttpd import DEADLINE, Case
 
 
@@ -255,6 +257,85 @@ class Decorated(Case):
                 self.assertEqual((refused.status, refused.body, seen), (401, b"who are you?", [target]))
                 answer = self.ask(server, "GET", target, headers={"X-Key": "8"})
                 self.assertEqual(answer.status, 404 if target == "/nothing" else 200)
+
+    def test_n2_websockets_talk(self):
+        server = self.serve()
+        ended = queue.Queue()
+
+        @server.websocket("/echo/{name}")
+        def echo(request, ws, name):
+            ws.send(f"hello {name} {request.query('x')!r}")
+            for message in ws:
+                ws.send(message)
+            ended.put(threading.current_thread().name)
+
+        @server.websocket("/async")
+        async def answer(request, ws):
+            async for message in ws:
+                await ws.send(message * 2)
+                if message == "end":
+                    return await ws.close(4000, "enough")
+
+        @server.websocket("/fail")
+        def fail(request, ws):
+            ws.receive()
+            raise ValueError("secret")
+
+        def connect(path):
+            url = f"ws://127.0.0.1:{server.port()}{path}"
+            return websockets.sync.client.connect(url, open_timeout=DEADLINE, legacy=True)
+
+        with connect("/echo/joe?x=1") as client:
+            self.assertEqual(client.recv(DEADLINE), "hello joe b'1'")
+            for message in ("text", b"bytes", "é" * 10_000, b""):
+                client.send(message)
+                self.assertEqual(client.recv(DEADLINE), message)
+        self.assertEqual(ended.get(timeout=DEADLINE), "number8-websocket")
+        with connect("/async") as client:
+            client.send("one")
+            self.assertEqual(client.recv(DEADLINE), "oneone")
+            client.send("end")
+            self.assertEqual(client.recv(DEADLINE), "endend")
+            with self.assertRaises(websockets.exceptions.ConnectionClosed) as closed:
+                client.recv(DEADLINE)
+            self.assertEqual((closed.exception.rcvd.code, closed.exception.rcvd.reason), (4000, "enough"))
+        with connect("/fail") as client:
+            client.send("go on")
+            with self.assertRaises(websockets.exceptions.ConnectionClosed) as closed:
+                client.recv(DEADLINE)
+            self.assertEqual((closed.exception.rcvd.code, len(self.logged)), (1011, 1))
+        self.assertEqual(self.ask(server, "GET", "/echo/joe").status, 426)
+        with connect("/echo/joe") as client:
+            client.recv(DEADLINE)
+            server.close()
+            with self.assertRaises(websockets.exceptions.ConnectionClosed) as closed:
+                client.recv(DEADLINE)
+            self.assertEqual(closed.exception.rcvd.code, 1001)
+        self.assertEqual(ended.get(timeout=DEADLINE), "number8-websocket")
+
+    def test_d2_a_test_client_needs_no_socket(self):
+        server = self.serve()
+        client = server.test()
+        server.get("/hello/{name}")(lambda request, name: (f"hello {name}", 200, {"X-A": request.headers.get("x-a", "")}))
+        server.post("/json")(lambda request: [request.json(), request.headers["content-type"]])
+        server.route("/echo", number8.POST, lambda request: request.write(request.read()))
+        server.get("/self")(lambda request: request.server().test().get("/hello/x").text)
+
+        @server.get("/cut")
+        def cut(request):
+            yield "part"
+            raise ValueError
+
+        answer = client.get("/hello/joe", headers={"X-A": "1"})
+        self.assertEqual((answer.status, answer.text, answer.headers["x-a"]), (200, "hello joe", "1"))
+        self.assertEqual(client.post("/json", json={"a": 1}).json(), [{"a": 1}, "application/json"])
+        self.assertEqual(client.post("/echo", body=b"x" * 300_000).body, b"x" * 300_000)
+        self.assertEqual(client.request("HEAD", "/hello/joe").body, b"")
+        self.assertEqual([client.delete("/json").status, client.put("/no").status, client.patch("/no").status], [405, 404, 404])
+        self.assertRaises(OSError, client.get, "/cut")
+        self.assertEqual(client.get("/self").status, 500)
+        server.close()
+        self.assertRaises(RuntimeError, client.get, "/hello/joe")
 
     def test_u10_decorators_take_room(self):
         server = self.serve(routes=2)

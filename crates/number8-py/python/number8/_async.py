@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
 from number8 import _native
@@ -26,6 +26,11 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 def answer(request: _native.Request, value: Awaitable[Any] | AsyncIterator[Any]) -> None:
     """Answers with what a coroutine returns, or with what an async iterator gives."""
     asyncio.run_coroutine_threadsafe(_answer(request, value), _running_loop())
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine that deals with its errors itself."""
+    asyncio.run_coroutine_threadsafe(coroutine, _running_loop())
 
 
 async def _answer(request: _native.Request, value: Any) -> None:

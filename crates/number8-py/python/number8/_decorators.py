@@ -42,6 +42,16 @@ class Decorators:
         """Has a function answer DELETE of a path."""
         return self._method(path, ("DELETE",))
 
+    def websocket(self, path: str) -> Callable[[Handler], Handler]:
+        """Has a function talk to the WebSockets of a path: it is called with the Request and the WebSocket, then with what
+        the placeholders stand for, on a thread of its own."""
+
+        def decorate(function: Handler) -> Handler:
+            self._add_websocket(path, function)
+            return function
+
+        return decorate
+
     def error(self, status: int) -> Callable[[Handler], Handler]:
         """Has a function answer where there is nothing (404), or where another one raises (500)."""
         if status not in (404, 500):
@@ -67,6 +77,9 @@ class Decorators:
         return decorate
 
     def _add_handler(self, path: str, methods: tuple[str, ...], function: Callable[..., Any]) -> None:
+        raise NotImplementedError
+
+    def _add_websocket(self, path: str, function: Callable[..., Any]) -> None:
         raise NotImplementedError
 
     def _add_error(self, status: int, function: Callable[..., Any]) -> None:
@@ -95,7 +108,7 @@ def called_by_name(path: str, function: Callable[..., Any]) -> Callable[[_native
     wanted = [(name, kind if kind in (int, float) else str) for name, kind in converters]
 
     @functools.wraps(function)
-    def call(request: _native.Request) -> Any:
+    def call(request: _native.Request, *more: Any) -> Any:
         texts = request.args
         values = {}
         for name, kind in wanted:
@@ -103,6 +116,6 @@ def called_by_name(path: str, function: Callable[..., Any]) -> Callable[[_native
                 values[name] = kind(texts[name])
             except ValueError:
                 return request._nothing()
-        return function(request, **values)
+        return function(request, *more, **values)
 
     return call

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from number8 import _lifetime, _native, _repl
 from number8._decorators import Decorators, called_by_name, methods_of
 from number8._native import DELETE, GET, POST, Request
+from number8._testing import TestClient
 
 AUTH_OPEN = 0
 AUTH_BASIC = 1
@@ -165,6 +166,10 @@ class Server(_native.Core, Decorators):
     stop = close
     shutdown = close
 
+    def test(self) -> TestClient:
+        """A client for tests: it asks this server in memory, by no socket."""
+        return TestClient(self)
+
     def __enter__(self) -> Server:
         return self
 
@@ -179,6 +184,12 @@ class Server(_native.Core, Decorators):
         call = called_by_name(path, function)
         with self._taking(len(methods)):
             self._handler(sum(getattr(_native, name) for name in methods), path, call)
+
+    def _add_websocket(self, path: str, function: Callback) -> None:
+        if not callable(function):
+            raise TypeError(f"the function of {path!r} cannot be called")
+        with self._taking(1):
+            self._talks(path, called_by_name(path, function))
 
     def _add_error(self, status: int, function: Callback) -> None:
         self._error(status, function)

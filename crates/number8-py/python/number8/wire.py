@@ -70,6 +70,9 @@ class Server(Decorators):
     def _add_handler(self, path: str, methods: tuple[str, ...], function: Callable[..., Any]) -> None:
         self._setup.append(lambda serving: serving._add_handler(path, methods, function))
 
+    def _add_websocket(self, path: str, function: Callable[..., Any]) -> None:
+        self._setup.append(lambda serving: serving._add_websocket(path, function))
+
     def _add_error(self, status: int, function: Callable[..., Any]) -> None:
         self._setup.append(lambda serving: serving._add_error(status, function))
 

@@ -17,7 +17,9 @@ mod repl;
 mod request;
 mod rooms;
 mod routes;
+mod socket;
 mod streamed;
+mod testing;
 mod text;
 mod verbs;
 mod waiting;
@@ -43,6 +45,7 @@ use layers::Asked;
 use request::Request;
 use rooms::{Listening, Place};
 use routes::Routes;
+use socket::{TalkSocket, Talks};
 
 /// How long callbacks may go on after the server was asked to stop: the port is free within four seconds.
 const GRACE: Duration = Duration::from_secs(3);
@@ -50,6 +53,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Core>()?;
     module.add_class::<Request>()?;
+    module.add_class::<TalkSocket>()?;
     repl::register(module)?;
     verbs::register(module)
 }
@@ -226,6 +230,26 @@ impl Core {
     fn _handler(&self, verb: i64, path: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let callback = Arc::new(Callback::new(&self.shared, self.keep(function), Kind::Returned));
         self.change(|routes| routes.add_path(verbs::methods(verb), path, callback))
+    }
+
+    /// Sends a request in memory.
+    fn _test<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        target: &str,
+        fields: Vec<(String, String)>,
+        body: Vec<u8>,
+    ) -> PyResult<testing::Answered<'py>> {
+        let app = self.running()?.routes.app(&self.shared);
+        let app = app.map_err(|mistake| mistaken(&mistake))?;
+        testing::ask(py, &self.shared, app, method, target, fields, body)
+    }
+
+    /// Has a function talk to the WebSockets of a path.
+    fn _talks(&self, path: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let talks = Arc::new(Talks::new(&self.shared, self.keep(function)));
+        self.change(|routes| routes.add_path(vec![Method::Get], path, talks))
     }
 
     /// Has a function answer where there is nothing (404), or where another one raises (500).
