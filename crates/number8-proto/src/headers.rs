@@ -227,7 +227,9 @@ impl Fields {
         if !syntax::is_field_value(value) {
             return Err(FieldError::Value);
         }
-        self.wire.reserve(name.len() + value.len() + 4);
+        let more = name.len() + value.len() + 4;
+        // Few answers have more than fit into that.
+        self.wire.reserve(if self.wire.is_empty() { more.max(FIRST_BYTES) } else { more });
         self.wire.extend_from_slice(name.as_bytes());
         self.wire.extend_from_slice(b": ");
         self.wire.extend_from_slice(syntax::trim_ows(value));
@@ -300,6 +302,9 @@ const fn starts_with_ignore_case(bytes: &[u8], start: &[u8]) -> bool {
     }
     true
 }
+
+/// Room for the fields of nearly all answers, in bytes.
+const FIRST_BYTES: usize = 128;
 
 /// Fields that decide where a message or a connection ends, and Date: the encoder writes them.
 const FRAMING: [&str; 7] = [

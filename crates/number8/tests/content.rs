@@ -61,6 +61,36 @@ async fn r11_content_goes_out_piece_by_piece_and_has_to_be_finished() {
 }
 
 #[tokio::test]
+async fn large_and_small_pieces_of_a_stream_keep_their_order() {
+    let pieces =
+        || (0..40_usize).map(|n| vec![b'a' + n as u8 % 26; [1, 70_000, 16_384, 16_385][n % 4]]);
+    let content: Vec<u8> = pieces().flatten().collect();
+    for (version, length) in
+        [("1.1", None), ("1.0", None), ("1.1", Some(content.len())), ("1.1", Some(99_999))]
+    {
+        let app = App::new().get("/", move || async move {
+            let (mut sender, body) = Body::channel();
+            tokio::spawn(async move {
+                for piece in pieces() {
+                    let _ = sender.send(piece).await;
+                }
+                sender.finish();
+            });
+            match length {
+                Some(length) => Body::sized_stream(length as u64, Chunks(body)),
+                None => body,
+            }
+        });
+        let got = match version {
+            "1.0" => raw(app, &get(version, "")).await.split_once("\r\n\r\n").unwrap().1.into(),
+            _ => app.test().get("/").send().await.unwrap().body().to_vec(),
+        };
+        let expected = &content[..length.unwrap_or(content.len())];
+        assert!(got == expected, "{version} {length:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_of_announced_length_is_neither_longer_nor_taken_for_whole() {
     let of = |length: u64| {
         App::new().get("/", move || async move {

@@ -78,7 +78,7 @@ pub enum SendBody {
     Omit,
     /// As it is: the caller may also send it past this crate, with [`Conn::sent`].
     Plain,
-    /// In chunks, by [`Conn::send_body`] alone.
+    /// In chunks, by [`Conn::send_body`], or past this crate between what [`Conn::send_apart`] gives.
     Chunked,
 }
 
@@ -404,6 +404,26 @@ impl Conn {
             Send::Chunks => put_chunk(data, out),
             Send::UntilClose => out.extend_from_slice(data),
             Send::Idle | Send::Done => {}
+        }
+    }
+
+    /// Writes what stands before a piece of content that the caller sends itself, from where it is. Returns how many of its
+    /// bytes are to be sent, and what stands behind them.
+    #[must_use]
+    pub fn send_apart(&mut self, length: usize, out: &mut Vec<u8>) -> (usize, &'static [u8]) {
+        match self.send {
+            Send::Length(left) => {
+                let length = usize::try_from(left).map_or(length, |left| left.min(length));
+                self.sent(length as u64);
+                (length, b"")
+            }
+            // A chunk without content would be the last one.
+            Send::Chunks if length > 0 => {
+                encode::put_chunk_size(out, length);
+                (length, b"\r\n")
+            }
+            Send::UntilClose => (length, b""),
+            Send::Chunks | Send::Idle | Send::Done => (0, b""),
         }
     }
 

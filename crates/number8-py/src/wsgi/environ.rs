@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::os::fd::IntoRawFd;
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use number8::server::{Listener, LocalAddr};
 use number8::{Caller, Head, Method, decode_path};
 use pyo3::intern;
@@ -19,12 +20,13 @@ use super::spool::Spooled;
 /// What the dicts of all requests have in common.
 pub(super) struct Environ {
     template: Py<PyDict>,
-    /// The keys of fields by their names as clients send them.
-    keys: Mutex<HashMap<Box<[u8]>, Key>>,
+    /// The keys of fields, by their names as clients send them.
+    keys: Mutex<Keys>,
 }
 
-/// None where the application does not see the field.
-type Key = Option<Py<PyString>>;
+/// Keys by names; none where the application does not see the field.
+#[derive(Default)]
+struct Keys(HashMap<Box<[u8]>, Option<Py<PyString>>, RandomState>);
 
 /// SECURITY: clients choose the names of fields, so what is kept of them has an end. Names beyond cost a new key each time.
 const KEYS_MAX: usize = 512;
@@ -108,34 +110,45 @@ impl Environ {
 
     fn set_fields(&self, environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
         let py = environ.py();
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, value) in head.fields() {
-            let Some(key) = self.key(py, name) else { continue };
-            let text = latin1(py, value);
-            match environ.get_item(&key)? {
-                None => environ.set_item(key, text)?,
-                Some(before) => {
-                    let between = if key.to_str()? == "HTTP_COOKIE" { "; " } else { "," };
-                    let joined =
-                        format!("{}{between}{}", before.extract::<&str>()?, text.to_str()?);
-                    environ.set_item(key, joined)?;
-                }
+            let Some(key) = keys.key(py, name) else { continue };
+            let before = environ.len();
+            environ.set_item(&key, latin1(py, value))?;
+            if environ.len() == before {
+                // The field is repeated, which is seldom enough to look for the others now.
+                environ.set_item(&key, joined(py, &key, head)?)?;
             }
         }
         Ok(())
     }
+}
 
+impl Keys {
     /// The key of a field; `None` for one that the application does not see.
-    fn key<'py>(&self, py: Python<'py>, name: &[u8]) -> Option<Bound<'py, PyString>> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.get(name) {
+    fn key<'py>(&mut self, py: Python<'py>, name: &[u8]) -> Option<Bound<'py, PyString>> {
+        if let Some(key) = self.0.get(name) {
             return key.as_ref().map(|key| key.bind(py).clone());
         }
         let key = variable(name).map(|key| PyString::intern(py, &key));
-        if keys.len() < KEYS_MAX && name.len() <= KEY_BYTES_MAX {
-            keys.insert(name.into(), key.clone().map(Bound::unbind));
+        if self.0.len() < KEYS_MAX && name.len() <= KEY_BYTES_MAX {
+            self.0.insert(name.into(), key.clone().map(Bound::unbind));
         }
         key
     }
+}
+
+/// The values of all fields with that key.
+fn joined<'py>(
+    py: Python<'py>,
+    key: &Bound<'py, PyString>,
+    head: &Head<'_>,
+) -> PyResult<Bound<'py, PyString>> {
+    let key = key.to_str()?;
+    let between: &[u8] = if key == "HTTP_COOKIE" { b"; " } else { b"," };
+    let same = head.fields().filter(|(name, _)| variable(name).as_deref() == Some(key));
+    let values: Vec<&[u8]> = same.map(|(_, value)| value).collect();
+    Ok(latin1(py, &values.join(between)))
 }
 
 /// The name of a field as the Common Gateway Interface has it (RFC 3875 §4.1.18).
@@ -163,7 +176,7 @@ fn set_caller(environ: &Bound<'_, PyDict>, caller: &Caller) -> PyResult<()> {
     }
     // The port of a proxy is nobody's business.
     if let Some(peer) = caller.peer.filter(|peer| Some(peer.ip()) == caller.ip) {
-        environ.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
+        environ.set_item(intern!(py, "REMOTE_PORT"), port(py, peer.port()))?;
     }
     if let Some(user) = &caller.user {
         environ.set_item(intern!(py, "REMOTE_USER"), &**user)?;
@@ -184,6 +197,19 @@ fn address(py: Python<'_>, ip: IpAddr) -> Bound<'_, PyString> {
     PyString::new(py, &ip.to_string())
 }
 
+/// A number as text, without an allocation on the way.
+fn port(py: Python<'_>, port: u16) -> Bound<'_, PyString> {
+    let mut digits = *b"00000";
+    let mut start = digits.len();
+    let mut left = port;
+    while left > 0 || start == digits.len() {
+        start -= 1;
+        digits[start] += (left % 10) as u8;
+        left /= 10;
+    }
+    latin1(py, &digits[start..])
+}
+
 fn method<'py>(py: Python<'py>, head: &Head<'_>) -> Bound<'py, PyString> {
     match head.method() {
         Method::Post => intern!(py, "POST").clone(),
@@ -199,8 +225,8 @@ fn decoded<'py>(py: Python<'py>, path: &[u8]) -> Bound<'py, PyString> {
 
 /// Bytes as PEP 3333 has them: a character each.
 fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.is_ascii() => PyString::new(py, text),
+    match bytes.is_ascii().then(|| std::str::from_utf8(bytes)) {
+        Some(Ok(text)) => PyString::new(py, text),
         _ => PyString::new(py, &bytes.iter().map(|&byte| char::from(byte)).collect::<String>()),
     }
 }

@@ -15,6 +15,7 @@ use number8_proto::negotiate::takes_trailers;
 use super::super::transport::Transport;
 use super::super::worker::Stop;
 use super::feed::Feed;
+use super::output::COPY_MAX;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
 use crate::app::{App, Begun, Next, Waiting};
 use crate::body::{Body, BodyError, Kind, Part, channel};
@@ -23,9 +24,6 @@ use crate::handler::{Answer, Call};
 use crate::layer::Waited;
 use crate::layers::access_log::Sink;
 use crate::response::{Response, busy, failed};
-
-/// Contents up to this size are copied behind their head; larger ones are sent from where they are.
-const COPY_MAX: usize = 16 * 1024;
 
 /// A request whose answer is not complete.
 pub(super) struct Exchange {
@@ -276,13 +274,15 @@ impl<T: Transport + Unpin> Connection<T> {
         bytes: &mut u64,
         cx: &mut Context<'_>,
     ) -> io::Result<Pulled> {
-        if work.output.queued() >= BATCH_BYTES && self.poll_send(turn, work, cx)?.is_pending() {
+        // What follows a part has to wait until that is sent.
+        let is_full = work.output.queued() >= BATCH_BYTES || !work.output.parts.is_empty();
+        if is_full && self.poll_send(turn, work, cx)?.is_pending() {
             return Ok(Pulled::Full);
         }
         match catch_unwind(AssertUnwindSafe(|| body.poll_chunk(cx))) {
             Ok(Poll::Ready(Ok(Some(chunk)))) => {
                 *bytes += chunk.len() as u64;
-                self.conn.send_body(&chunk, &mut work.output.bytes);
+                work.output.push(&mut self.conn, chunk);
                 Ok(Pulled::Some)
             }
             Ok(Poll::Ready(Ok(None))) => Ok(Pulled::End),

@@ -8,11 +8,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use number8_proto::http1::Conn;
 
 use super::super::lane::{Job, Lane};
 use super::super::transport::Transport;
 use super::TURN_BYTES;
 use crate::body::{FileRange, Part};
+
+/// Contents up to this size are copied behind their head; larger ones are sent from where they are.
+pub(super) const COPY_MAX: usize = 16 * 1024;
 
 /// Bytes of a file that are asked about at once: are they in memory?
 const PROBE_BYTES: u64 = 1024 * 1024;
@@ -69,6 +73,18 @@ impl Output {
     /// True while a file is being brought into memory: then it is not the client that is waited for.
     pub(crate) fn waits_for_file(&self) -> bool {
         self.filling.is_some()
+    }
+
+    /// Adds a piece of content that is made while it is sent: a copy of a small one, a large one from where it is. What
+    /// follows has to wait until that is sent.
+    pub(super) fn push(&mut self, conn: &mut Conn, mut piece: Bytes) {
+        if piece.len() <= COPY_MAX {
+            return conn.send_body(&piece, &mut self.bytes);
+        }
+        let (length, behind) = conn.send_apart(piece.len(), &mut self.bytes);
+        piece.truncate(length);
+        let parts = [piece, Bytes::from_static(behind)];
+        self.parts.extend(parts.into_iter().filter(|part| !part.is_empty()).map(Part::Bytes));
     }
 
     /// Gets ready for the next batch; everything has been sent.
