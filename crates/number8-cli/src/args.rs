@@ -13,7 +13,8 @@ use number8::accounts::random_text;
 use crate::config::Config;
 use crate::explain::Question;
 use crate::file;
-use crate::options::{self, Kind, Opt, SECTIONS};
+use crate::hosted;
+use crate::options::{self, Kind, Opt, SECTIONS, Section, Use};
 use crate::problem::Problem;
 use crate::service::Service;
 use crate::settings::{Origin, Setting, Settings};
@@ -30,6 +31,7 @@ Examples:
   number8 report.pdf -p 0              share one file on any free port
   number8 site --spa --log combined    serve a single-page application
   number8 board                        the same with pages to add, change and remove files
+  number8 app module:app               run a WSGI or ASGI app of Python's
   number8 -b 127.0.0.1 -b unix:/run/number8.sock site
 
 Every option is also an environment variable (NUMBER8_PORT is --port) and a key of the configuration file \
@@ -38,6 +40,17 @@ read: the one of --config or NUMBER8_CONFIG, $XDG_CONFIG_HOME/number8/number8.to
 /etc/number8/number8.toml. PORT is read where NUMBER8_PORT is not set.
 
 Exit codes: 0 stopped as asked, 1 failure, 2 wrong command line, 78 wrong configuration.";
+
+const APP_EXAMPLES: &str = "\
+Examples:
+  number8 app shop.wsgi                            the object app or application in shop/wsgi.py
+  number8 app shop:create_app --factory            what a function returns
+  number8 app shop:app --workers 4 -b :80          four processes, open to other machines
+  number8 app shop:app --mount /static=./static    a folder beside the app
+  number8 app shop:app --reload                    while you write it
+
+Signals: TERM and INT stop it without cutting a request, a second one at once; HUP replaces its processes one after the \
+other, TTIN and TTOU add one and take one away, USR1 opens the log again.";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -56,6 +69,8 @@ pub enum Action {
     Service(Service, Task),
     /// Serve.
     Serve(Invocation),
+    /// Run an app of Python's.
+    App(Invocation),
 }
 
 /// What to do with a service.
@@ -83,6 +98,7 @@ pub enum Stop {
 pub struct Invocation {
     flags: Settings,
     file: Option<PathBuf>,
+    of: Use,
     /// For the board, where nobody gave one. It stays the same when the configuration is loaded again.
     password: Arc<OnceLock<String>>,
 }
@@ -110,12 +126,19 @@ impl Invocation {
             Some(path) => file::read(&path)?,
             None => Settings::default(),
         };
-        let mut settings = self.flags.clone().over(environment).over(file).with_default_path()?;
+        let all = self.flags.clone().over(environment).over(file);
+        let (mut settings, ignored) = all.only(self.of);
+        let warnings = [warnings, ignored].concat();
+        if self.of == Use::App {
+            settings.get("app").ok_or_else(hosted::missing)?;
+        } else {
+            settings = settings.with_default_path()?;
+        }
         let is_made = settings.switch("board")? && !settings.name_somebody();
         if is_made {
             settings = settings.with_admin(self.password()?);
         }
-        let settings = settings.completed()?;
+        let settings = settings.completed(self.of)?;
         let mut config = Config::check(&settings)?;
         config.warnings.splice(0..0, warnings);
         config.access.made_password =
@@ -123,8 +146,13 @@ impl Invocation {
         Ok((settings, config))
     }
 
-    fn new(flags: Settings, file: Option<PathBuf>) -> Self {
-        Self { flags, file, password: Arc::default() }
+    /// What is served.
+    pub fn of(&self) -> Use {
+        self.of
+    }
+
+    fn new(flags: Settings, file: Option<PathBuf>, of: Use) -> Self {
+        Self { flags, file, of, password: Arc::default() }
     }
 
     fn password(&self) -> Result<&str, Problem> {
@@ -150,6 +178,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
         Some(("explain", explain)) => return Ok(explained(explain)),
         Some(("service", service)) => return serviced(service),
         Some(("board", board)) => return Ok(serving(board, true)),
+        Some(("app", app)) => return Ok(hosting(app)),
         Some((_, config)) => {
             if let Some((_, check)) = config.subcommand()
                 && let Some(path) = check.get_one::<PathBuf>("file")
@@ -181,16 +210,53 @@ fn serving(matches: &ArgMatches, with_board: bool) -> Action {
     if with_board && let Some(board) = options::find("board") {
         flags.set(board, Setting { origin: Origin::Flag, values: vec!["true".to_owned()] });
     }
-    let invocation = Invocation::new(flags, matches.get_one::<PathBuf>("config").cloned());
+    let file = matches.get_one::<PathBuf>("config").cloned();
+    let invocation = Invocation::new(flags, file, Use::Files);
     match matches.get_flag("print-config") {
         true => Action::PrintConfig(invocation),
         false => Action::Serve(invocation),
     }
 }
 
+/// What asks for an app.
+fn hosting(matches: &ArgMatches) -> Action {
+    let file = matches.get_one::<PathBuf>("config").cloned();
+    let invocation = Invocation::new(flags(matches), file, Use::App);
+    match matches.get_flag("print-config") {
+        true => Action::PrintConfig(invocation),
+        false => Action::App(invocation),
+    }
+}
+
+/// `app`, which takes the arguments of serving that have a meaning beside an app, and its own.
+fn app() -> Command {
+    let mut command = Command::new("app")
+        .about("Run a WSGI or ASGI app of Python's, with folders beside it (a folder of this name is served as ./app)")
+        .after_help(APP_EXAMPLES)
+        .args_override_self(true);
+    // Its own options first.
+    let is_own = |section: &&Section| section.options.iter().any(|option| option.of == Use::App);
+    let own = SECTIONS.iter().filter(is_own);
+    for section in own.chain(SECTIONS.iter().filter(|section| !is_own(section))) {
+        for option in section.options.iter().filter(|option| option.of.goes_with(Use::App)) {
+            let heading = (!option.is_positional).then_some(section.heading);
+            command = command.arg(arg(option).help_heading(heading));
+        }
+    }
+    let respawn = Arg::new("respawn")
+        .long("respawn")
+        .action(ArgAction::SetTrue)
+        .overrides_with("no-respawn")
+        .hide(true);
+    command
+        .arg(respawn)
+        .next_help_heading("Configuration and more")
+        .args([config_file(), print_config()])
+}
+
 /// `board`, which takes the arguments of serving.
 fn board() -> Command {
-    let all = options::all().filter(|option| option.name != "board");
+    let all = options::all_of(Use::Files).filter(|option| option.name != "board");
     Command::new("board")
         .about("Serve a folder with pages for people: files, programs, a terminal, events (a folder of this name is served as ./board)")
         .args_override_self(true)
@@ -218,7 +284,7 @@ fn explained(matches: &ArgMatches) -> Action {
         flags.set(path, Setting { origin: Origin::Flag, values: vec![".".to_owned()] });
     }
     let file = matches.get_one::<PathBuf>("config").cloned();
-    Action::Explain(question, Invocation::new(flags, file))
+    Action::Explain(question, Invocation::new(flags, file, Use::Files))
 }
 
 /// `service`, whose `install` takes the arguments of serving behind its own.
@@ -328,7 +394,7 @@ pub fn command() -> Command {
             config_file(),
         ])
         .args(
-            options::all()
+            options::all_of(Use::Files)
                 .filter(|option| !option.is_positional)
                 .map(|option| arg(option).hide(true)),
         );
@@ -339,9 +405,9 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args_override_self(true)
-        .subcommands([board(), passwd, explain, service(), config]);
+        .subcommands([board(), app(), passwd, explain, service(), config]);
     for section in SECTIONS {
-        for option in section.options {
+        for option in section.options.iter().filter(|option| option.of.goes_with(Use::Files)) {
             let heading = (!option.is_positional).then_some(section.heading);
             command = command.arg(arg(option).help_heading(heading));
         }
@@ -373,7 +439,8 @@ fn config_file() -> Arg {
 fn arg(option: &Opt) -> Arg {
     let mut arg = Arg::new(option.name).help(option.help_with_default());
     if option.is_positional {
-        return arg.value_name(option.value).value_hint(ValueHint::AnyPath);
+        let hint = if option.of == Use::App { ValueHint::Other } else { ValueHint::AnyPath };
+        return arg.value_name(option.value).value_hint(hint);
     }
     arg = arg.long(option.name);
     if let Some(short) = option.short {

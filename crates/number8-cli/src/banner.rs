@@ -70,6 +70,9 @@ pub fn text(
     let width = urls.iter().map(|url| url.text.len()).max().unwrap_or_default();
 
     let mut text = String::new();
+    if let Some(app) = &config.app {
+        text.push_str(&format!("Running {}\n", one_line(&app.name())));
+    }
     for mount in &config.files.mounts {
         let path = one_line(&mount.path.to_string_lossy());
         let place = if mount.url == "/" { String::new() } else { format!(" under {}", mount.url) };
@@ -95,8 +98,9 @@ pub fn text(
 
 /// What is served and where, in one line.
 pub fn status(config: &Config, places: &[Place]) -> String {
+    let app = config.app.iter().map(|app| app.name().into());
     let folders: Vec<_> =
-        config.files.mounts.iter().map(|mount| mount.path.to_string_lossy()).collect();
+        app.chain(config.files.mounts.iter().map(|mount| mount.path.to_string_lossy())).collect();
     let places: Vec<_> = places.iter().map(Place::to_string).collect();
     one_line(&format!("serving {} at {}", folders.join(", "), places.join(", ")))
 }

@@ -10,6 +10,7 @@ use number8::layers::proxies::Proxy;
 use number8::store::OnClash;
 
 pub use crate::access::Access;
+pub use crate::hosted::Hosted;
 use crate::problem::Problem;
 use crate::repl::Repl;
 use crate::runner::Run;
@@ -32,6 +33,8 @@ pub struct Config {
     pub repl: Repl,
     /// How programs are run, if they are.
     pub run: Option<Run>,
+    /// The app of Python's, if one is run.
+    pub app: Option<Hosted>,
     /// Where it is served.
     pub listen: Listen,
     /// What every answer has.
@@ -218,6 +221,7 @@ impl Config {
             board: settings.switch("board")?,
             repl: Repl::check(settings)?,
             run: Run::check(settings)?,
+            app: Hosted::check(settings)?,
             listen: listen(settings)?,
             answers: answers(settings)?,
             log: log(settings)?,

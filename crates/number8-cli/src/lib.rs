@@ -12,12 +12,15 @@ pub mod banner;
 pub mod config;
 pub mod explain;
 pub mod file;
+pub mod host;
+pub mod hosted;
 pub mod mdns;
 pub mod notify;
 pub mod options;
 mod pages;
 pub mod passwd;
 pub mod problem;
+pub mod python;
 pub mod repl;
 pub mod runner;
 pub mod serve;
@@ -33,17 +36,19 @@ use std::process::ExitCode;
 use args::{Action, Invocation, Task};
 use config::Config;
 use explain::Question;
+use options::Use;
 use problem::Problem;
 use service::Service;
-use settings::{Origin, Settings};
+use settings::Origin;
 
 /// Does what the command line asks for; `serve` is called with the checked configuration if it asks to serve, and
-/// with the [`Invocation`] that can load it again.
+/// with the [`Invocation`] that can load it again; `host` likewise, if it asks to run an app of Python's.
 ///
 /// Standard output carries only what was asked for; every problem is one line on standard error.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     serve: impl FnOnce(Invocation, &Config) -> ExitCode,
+    host: impl FnOnce(Invocation, &Config) -> ExitCode,
 ) -> ExitCode {
     let action = match args::parse(arguments) {
         Ok(action) => action,
@@ -65,7 +70,7 @@ pub fn run(
             Err(problem) => problem.report(),
         },
         Action::Check(path) => match file::read(&path)
-            .and_then(Settings::completed)
+            .and_then(|settings| settings.completed(Use::All))
             .and_then(|all| Config::check(&all))
         {
             Ok(_) => {
@@ -77,7 +82,7 @@ pub fn run(
         Action::PrintConfig(invocation) => match invocation.load() {
             Ok((settings, config)) => {
                 warn(&config);
-                exit_of(print(settings.to_toml().as_bytes()))
+                exit_of(print(settings.to_toml(invocation.of()).as_bytes()))
             }
             Err(problem) => problem.report(),
         },
@@ -85,6 +90,13 @@ pub fn run(
             Ok((_, config)) => {
                 warn(&config);
                 serve(invocation, &config)
+            }
+            Err(problem) => problem.report(),
+        },
+        Action::App(invocation) => match invocation.load() {
+            Ok((_, config)) => {
+                warn(&config);
+                host(invocation, &config)
             }
             Err(problem) => problem.report(),
         },

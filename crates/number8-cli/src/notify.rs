@@ -27,17 +27,27 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("finishing the requests under way")]);
 }
 
+/// In which time the service manager wants to hear that we are there, if it does.
+pub fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
+}
+
+/// We are there.
+pub fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
 /// Says that every worker still comes round, twice as often as the service manager wants to hear it; where one does
 /// not, nothing is said, so that the manager ends and starts us again. Never returns.
 pub async fn watched(handle: &Handle) {
-    let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()) else {
+    let Some(limit) = watchdog() else {
         return std::future::pending().await;
     };
     let mut rounds = tokio::time::interval((limit / 2).max(Duration::from_millis(1)));
     loop {
         rounds.tick().await;
         if handle.stalled() < limit {
-            tell(&[NotifyState::Watchdog]);
+            alive();
         }
     }
 }

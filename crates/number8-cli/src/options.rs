@@ -37,6 +37,24 @@ pub enum Default {
     Computed(&'static str),
 }
 
+/// What is served where an option has a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Whatever is served.
+    All,
+    /// A folder or a file: `number8 PATH`.
+    Files,
+    /// An app of Python's: `number8 app`.
+    App,
+}
+
+impl Use {
+    /// Whether an option that has a meaning here has one there.
+    pub fn goes_with(self, other: Use) -> bool {
+        self == Use::All || other == Use::All || self == other
+    }
+}
+
 /// One option.
 #[derive(Clone, Copy, Debug)]
 pub struct Opt {
@@ -56,6 +74,8 @@ pub struct Opt {
     pub help: &'static str,
     /// Its value holds a secret, which is shown nowhere.
     pub is_secret: bool,
+    /// Where it has a meaning.
+    pub of: Use,
 }
 
 impl Opt {
@@ -69,7 +89,13 @@ impl Opt {
             default: Default::Unset,
             help,
             is_secret: false,
+            of: Use::All,
         }
+    }
+
+    const fn of(mut self, of: Use) -> Self {
+        self.of = of;
+        self
     }
 
     const fn switch(name: &'static str, help: &'static str) -> Self {
@@ -96,7 +122,18 @@ impl Opt {
         self
     }
 
-    /// The environment variable: `NUMBER8_` and the name in capitals.
+    /// The environment variables, the first that is set counts: ours, and for some what platforms and other servers use.
+    pub fn variables(&self) -> impl Iterator<Item = String> {
+        let others: &[&str] = match self.name {
+            "port" => &["PORT"],
+            "trusted-proxy" => &["FORWARDED_ALLOW_IPS"],
+            "workers" => &["WEB_CONCURRENCY"],
+            _ => &[],
+        };
+        std::iter::once(self.variable()).chain(others.iter().map(|&name| name.to_owned()))
+    }
+
+    /// Its own environment variable: `NUMBER8_` and the name in capitals.
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.name.to_ascii_uppercase().replace('-', "_"))
     }
@@ -118,6 +155,11 @@ impl Opt {
 
 /// What every environment variable of number8 starts with.
 pub const VARIABLE_PREFIX: &str = "NUMBER8_";
+
+/// The options that have a meaning where this is served.
+pub fn all_of(of: Use) -> impl Iterator<Item = &'static Opt> {
+    all().filter(move |option| option.of.goes_with(of))
+}
 
 /// Options that belong together, under one heading of the help.
 #[derive(Clone, Copy, Debug)]

@@ -42,18 +42,19 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let kept = Kept::new(config, &logs)?;
     let mut server = Server::new(app(config, &kept)?, options(config), listeners).on_warning(say);
     if let Some(sink) = logs.connections.clone() {
-        server = server.on_closed(move |peer, why| {
-            sink.push(closed(peer, why).as_bytes());
-            sink.flush();
-        });
+        server = tell_closed(server, sink);
     }
-    let ports = ports(&places(&server));
+    let ports = ports(&places(server.local_addrs()));
     let beside = Beside::start(config, &kept, &ports)?;
     let greeting =
         if config.log.quiet { String::new() } else { greeting(config, &server, &beside) };
     // Until the server has ended.
     let _announced = config.listen.mdns.as_deref().and_then(|name| {
-        mdns::announce(name, &places(&server), &format!("{}/", config.listen.path_prefix))
+        mdns::announce(
+            name,
+            &places(server.local_addrs()),
+            &format!("{}/", config.listen.path_prefix),
+        )
     });
     let mut steering = Steering {
         handle: server.handle(),
@@ -62,7 +63,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         invocation,
         kept,
         at_start: config.run.as_ref().and_then(|run| run.at_start.clone()),
-        status: banner::status(config, &places(&server)),
+        status: banner::status(config, &places(server.local_addrs())),
         is_stopping: false,
     };
     let result = server.run_with(async move {
@@ -117,7 +118,7 @@ impl Beside {
         };
         let options = Options { workers: 1, ..options(config) };
         let server = Server::new(app, options, listeners).on_warning(say);
-        let (handle, places) = (server.handle(), places(&server));
+        let (handle, places) = (server.handle(), places(server.local_addrs()));
         let serve = move || {
             if let Err(error) = server.run()
                 && !matches!(error, ServeError::Cut(_))
@@ -148,11 +149,11 @@ pub(crate) struct Logs {
     pub(crate) access: Option<Arc<Sink>>,
     pub(crate) dump: Option<Arc<Sink>>,
     /// Why connections were closed.
-    connections: Option<Arc<Sink>>,
+    pub(crate) connections: Option<Arc<Sink>>,
 }
 
 impl Logs {
-    fn open(config: &Config) -> Result<Self, Problem> {
+    pub(crate) fn open(config: &Config) -> Result<Self, Problem> {
         let path = config.log.file.clone();
         let access = match &path {
             _ if config.log.format == Format::Off => None,
@@ -171,7 +172,7 @@ impl Logs {
         })
     }
 
-    fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         if let (Some(path), Some(sink)) = (&self.path, &self.access)
             && let Err(error) = sink.reopen()
         {
@@ -179,7 +180,7 @@ impl Logs {
         }
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         for sink in [&self.access, &self.dump, &self.connections].into_iter().flatten() {
             sink.finish(LOG_END);
         }
@@ -190,7 +191,7 @@ fn stderr() -> Result<Sink, Problem> {
     Sink::stderr().map_err(|error| Problem::failure(format!("standard error: {error}")))
 }
 
-fn options(config: &Config) -> Options {
+pub(crate) fn options(config: &Config) -> Options {
     let (timeouts, limits) = (&config.timeouts, &config.limits);
     Options {
         workers: config.workers.io_threads,
@@ -229,7 +230,7 @@ fn options(config: &Config) -> Options {
 }
 
 /// Listens where the configuration says, or where whoever started us listens already, or everywhere.
-fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
+pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
     let failure = |error: server::BindError| Problem::failure(error.to_string());
     let inherited = server::inherited().map_err(failure)?;
     if config.listen.binds.is_empty() && !inherited.is_empty() {
@@ -242,7 +243,7 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
         binds.push(parsed.map_err(|error| Problem::usage(format!("bind {bind}: {error}")))?);
     }
     if binds.is_empty() {
-        binds.push(match needs_loopback(config) {
+        binds.push(match needs_loopback(config) || config.app.is_some() {
             true => Bind::Loopback { port: None },
             false => Bind::Every { port: config.listen.port },
         });
@@ -277,6 +278,14 @@ fn local_only(listeners: Vec<Listener>, why: &str) -> Result<Vec<Listener>, Prob
     Ok(listeners)
 }
 
+/// Has the server say why connections were closed.
+pub(crate) fn tell_closed(server: Server, sink: Arc<Sink>) -> Server {
+    server.on_closed(move |peer, why| {
+        sink.push(closed(peer, why).as_bytes());
+        sink.flush();
+    })
+}
+
 /// One line of the log of connections.
 fn closed(peer: Option<SocketAddr>, why: Closed) -> String {
     let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
@@ -284,7 +293,7 @@ fn closed(peer: Option<SocketAddr>, why: Closed) -> String {
 }
 
 fn greeting(config: &Config, server: &Server, beside: &Option<Beside>) -> String {
-    let (places, interfaces) = (places(server), banner::interfaces());
+    let (places, interfaces) = (places(server.local_addrs()), banner::interfaces());
     let mut text = banner::text(config, &places, &interfaces, io::stderr().is_terminal());
     for place in beside.iter().flat_map(|beside| &beside.places) {
         text.push_str(&format!("WebREPL: ws://{place}/\n"));
@@ -292,9 +301,8 @@ fn greeting(config: &Config, server: &Server, beside: &Option<Beside>) -> String
     text
 }
 
-fn places(server: &Server) -> Vec<Place> {
-    server
-        .local_addrs()
+pub(crate) fn places<'a>(addresses: impl Iterator<Item = &'a LocalAddr>) -> Vec<Place> {
+    addresses
         .map(|address| match address {
             LocalAddr::Ip(address) => Place::Tcp(*address),
             LocalAddr::Unix(path) => Place::Unix(path.clone()),

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::options::{self, Default as Fallback, Kind, Opt};
+use crate::options::{self, Default as Fallback, Kind, Opt, Use};
 use crate::problem::{Problem, one_line};
 use crate::runner;
 use crate::units;
@@ -74,17 +74,13 @@ impl Settings {
     pub fn from_environment() -> (Settings, Vec<String>) {
         let mut settings = Settings::default();
         for option in options::all() {
-            let mut names = vec![option.variable()];
-            if option.name == "port" {
-                // What hosting platforms set.
-                names.push("PORT".to_owned());
-            }
-            let found = names.into_iter().find_map(|name| {
+            let found = option.variables().find_map(|name| {
                 let value = env::var_os(&name).filter(|value| !value.is_empty())?;
                 Some((name, value.to_string_lossy().into_owned()))
             });
             let Some((name, value)) = found else { continue };
             let values = match option.kind {
+                _ if name == "FORWARDED_ALLOW_IPS" => proxies(&value),
                 Kind::List | Kind::Names | Kind::Pairs(_) => {
                     value.lines().map(str::to_owned).collect()
                 }
@@ -102,6 +98,22 @@ impl Settings {
             self.by_name.entry(name).or_insert(setting);
         }
         self
+    }
+
+    /// These settings without those that mean nothing where this is served, and a warning for each of them.
+    pub fn only(mut self, of: Use) -> (Settings, Vec<String>) {
+        let mut ignored = Vec::new();
+        for option in options::all().filter(|option| !option.of.goes_with(of)) {
+            let Some(setting) = self.by_name.remove(option.name) else { continue };
+            let place = setting.origin.place(option);
+            let what = if of == Use::App { "an app" } else { "files" };
+            // What others may have set is none of a mistake.
+            if !matches!(&setting.origin, Origin::Variable(name) if *name != option.variable()) {
+                ignored
+                    .push(format!("{} of {place} is ignored: it is not for {what}", option.name));
+            }
+        }
+        (self, ignored)
     }
 
     /// Settles what is served if nothing says so.
@@ -165,7 +177,7 @@ impl Settings {
     ///
     /// # Errors
     /// A switch that decides about a default is neither on nor off.
-    pub fn completed(mut self) -> Result<Settings, Problem> {
+    pub fn completed(mut self, of: Use) -> Result<Settings, Problem> {
         for option in options::all() {
             if let Fallback::Fixed(value) = option.default {
                 self.fall_back(option.name, value);
@@ -183,7 +195,9 @@ impl Settings {
             }
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        self.fall_back("io-threads", &cores.to_string());
+        let is_app = of == Use::App;
+        self.fall_back("io-threads", &if is_app { 1 } else { cores }.to_string());
+        self.fall_back("max-body", if is_app { "1GiB" } else { "1MiB" });
         self.fall_back("lane-threads", &cores.max(2).to_string());
 
         let ram = memory_bytes();
@@ -263,9 +277,9 @@ impl Settings {
     }
 
     /// The settings as a configuration file; a comment says where each comes from that is not a default.
-    pub fn to_toml(&self) -> String {
+    pub fn to_toml(&self, of: Use) -> String {
         let mut text = String::new();
-        for option in options::all() {
+        for option in options::all_of(of) {
             let Some(setting) = self.by_name.get(option.name) else { continue };
             let shown: Vec<String> =
                 setting.values.iter().map(|value| shown(option, value).into_owned()).collect();
@@ -344,6 +358,16 @@ fn unknown_variables() -> Vec<String> {
     let unknown =
         names.filter(|name| name.starts_with(options::VARIABLE_PREFIX) && !is_known(name));
     unknown.map(|name| format!("{name} is ignored: there is no such option")).collect()
+}
+
+/// `FORWARDED_ALLOW_IPS` as the servers of Python's apps read it: commas between, `*` for everybody.
+fn proxies(value: &str) -> Vec<String> {
+    let named = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let all = |name: &str| match name {
+        "*" => ["0.0.0.0/0", "::/0", "unix"].map(str::to_owned).to_vec(),
+        name => vec![name.to_owned()],
+    };
+    named.flat_map(all).collect()
 }
 
 /// The machine's memory, or a guess at a small board where the kernel does not say.

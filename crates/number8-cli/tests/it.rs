@@ -1,6 +1,8 @@
 //! Runs the built command and looks at what it prints and how it ends.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
+// An app of Python's.
+mod app;
 // Services of systemd.
 mod services;
 // The command as it serves: signals, where it listens, what it answers, how much it takes.

@@ -1,6 +1,6 @@
 //! What every host of an application needs: where to listen, what is served beside it, and what signals do.
 
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use number8::server::{self, Bind, Listener, LocalAddr};
 use number8::{App, Handle, Options, ServeError, Server};
+use number8_cli::host::Log;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -26,6 +27,87 @@ pub(crate) struct Base {
     pub(crate) app: App,
     pub(crate) options: Options,
     pub(crate) listeners: Vec<Listener>,
+    pub(crate) telling: Telling,
+}
+
+/// How an application is called.
+pub(crate) struct How<'a> {
+    /// "asgi", "wsgi" or "auto".
+    pub(crate) interface: &'a str,
+    /// Python threads that call a WSGI application; 0 where requests are read.
+    pub(crate) threads: usize,
+    /// How much content of all requests waits in memory, in bytes; more waits in files.
+    pub(crate) body_memory: usize,
+    /// "asyncio", "uvloop" or "auto".
+    pub(crate) event_loop: &'a str,
+    /// Empty, or the path that a proxy has taken off.
+    pub(crate) root_path: &'a str,
+    /// Whether other processes run the same application.
+    pub(crate) has_others: bool,
+}
+
+/// What a host tells, and to whom.
+pub(crate) enum Telling {
+    /// Where it listens, to standard error.
+    Program,
+    /// What the command line says.
+    Command {
+        /// Where warnings and the ends of connections go.
+        log: Log,
+        /// Called once it can be stopped by signals.
+        ready: Box<dyn FnOnce() + Send>,
+    },
+}
+
+impl Telling {
+    /// The server of a host, which says what there is to say.
+    pub(crate) fn listen(&self, server: Server) -> Server {
+        match self {
+            Self::Program => server.on_warning(say),
+            Self::Command { log, .. } => log.listen(server),
+        }
+    }
+
+    /// The server can be stopped by signals, and so may be told of.
+    pub(crate) fn ready(self, server: &Server) {
+        match self {
+            // Nobody there to read it is no reason not to serve.
+            Self::Program => drop(io::stderr().write_all(greeting(server).as_bytes())),
+            Self::Command { ready, .. } => ready(),
+        }
+    }
+}
+
+/// Serves an application until a signal ends it.
+pub(crate) fn host(
+    py: Python<'_>,
+    base: Base,
+    application: Py<PyAny>,
+    how: &How<'_>,
+) -> PyResult<()> {
+    let interface = match how.interface {
+        "auto" => {
+            let found = py.import("number8._hosting")?;
+            found.call_method1("interface_of", (&application,))?.extract::<String>()?
+        }
+        interface => interface.to_owned(),
+    };
+    match interface.as_str() {
+        "asgi" => asgi::serve(py, base, application, how.event_loop, how.root_path),
+        "wsgi" => {
+            let options = wsgi::Options {
+                threads: how.threads,
+                body_memory: how.body_memory,
+                root_path: how.root_path,
+                has_others: how.has_others,
+            };
+            wsgi::serve(py, base, application, options)
+        }
+        other => {
+            let why = format!("interface={other:?}: it is \"auto\", \"asgi\" or \"wsgi\"");
+            Err(PyValueError::new_err(why))
+        }
+    }
 }
 
 /// The port of an address that names none.
@@ -64,15 +146,10 @@ fn serve(
     server::raise_nofile_limit();
     let mut options = Options { workers: 1, grace, ..Options::default() };
     options.limits.body_bytes_max = max_body;
-    let base = Base { app: App::new(), options, listeners: listen(bind)? };
-    match interface {
-        "asgi" => asgi::serve(py, base, application, event_loop, root_path),
-        "wsgi" => wsgi::serve(py, base, application, wsgi::Options { threads, body_memory }),
-        other => {
-            let why = format!("interface={other:?}: it is \"asgi\" or \"wsgi\"");
-            Err(PyValueError::new_err(why))
-        }
-    }
+    let base =
+        Base { app: App::new(), options, listeners: listen(bind)?, telling: Telling::Program };
+    let how = How { interface, threads, body_memory, event_loop, root_path, has_others: false };
+    host(py, base, application, &how)
 }
 
 fn listen(bind: &str) -> PyResult<Vec<Listener>> {
@@ -83,7 +160,7 @@ fn listen(bind: &str) -> PyResult<Vec<Listener>> {
 }
 
 /// What a host says once it can be stopped by signals: where it listens.
-pub(crate) fn greeting(server: &Server) -> String {
+fn greeting(server: &Server) -> String {
     let line = |address: &LocalAddr| match address {
         LocalAddr::Ip(address) => format!("Listening to http://{address}/\n"),
         other => format!("Listening to {other}\n"),
@@ -106,7 +183,6 @@ pub(crate) fn ended(result: Result<(), ServeError>) -> PyResult<()> {
 
 /// Tells whoever watches the server's standard error.
 pub(crate) fn say(text: &str) {
-    use io::Write as _;
     // Nobody there to read it is no reason not to serve.
     let _ = io::stderr().write_all(format!("number8: {text}\n").as_bytes());
 }

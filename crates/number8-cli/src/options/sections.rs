@@ -1,12 +1,20 @@
 //! The options themselves, under the headings of the help.
 
 use super::Kind::{List, Names, Number, OptionalText, Pairs, Size, Text};
-use super::{Opt, Section};
+use super::{Opt, Section, Use};
 
 const PATH: Opt = Opt {
     is_positional: true,
+    of: Use::Files,
     ..Opt::new("path", Text, "PATH", "The folder or the one file to serve")
         .computed("./public if there is one, else the current folder if a person typed the command")
+};
+
+const APP: Opt = Opt {
+    is_positional: true,
+    of: Use::App,
+    ..Opt::new("app", Text, "MODULE[:ATTRIBUTE]", "The app, and the module that it is in")
+        .computed("without ATTRIBUTE app, else application")
 };
 
 /// The sections of the help.
@@ -33,7 +41,7 @@ pub const SECTIONS: &[Section] = &[
                 OptionalText,
                 "FILE",
                 "Answer a path that does not exist with this file of PATH (index.html)",
-            ),
+            ).of(Use::Files),
             Opt::new(
                 "error-page",
                 Pairs("="),
@@ -58,14 +66,14 @@ pub const SECTIONS: &[Section] = &[
                 Text,
                 "RIGHTS",
                 "What everyone may do: list,read,create,overwrite,delete,move, or ro, up, rw, wo, none",
-            )
+            ).of(Use::Files)
             .computed("ro; with --auth, --auth-file or --token only what those say"),
             Opt::new(
                 "auth",
                 List,
                 "RULE",
                 "name:password@/path:rights, or @/path:rights for everyone; can be repeated",
-            )
+            ).of(Use::Files)
             .short('a')
             .secret(),
             Opt::new(
@@ -73,37 +81,37 @@ pub const SECTIONS: &[Section] = &[
                 Text,
                 "FILE",
                 "Passwords as htpasswd writes them; read again when the file changes",
-            ),
+            ).of(Use::Files),
             Opt::new(
                 "token",
                 List,
                 "RULE",
                 "name:token@/path:rights, for programs that send a bearer token; can be repeated",
-            )
+            ).of(Use::Files)
             .secret(),
             Opt::new(
                 "login-failures",
                 Number,
                 "COUNT",
                 "Wrong passwords of one client before it has to wait",
-            )
+            ).of(Use::Files)
             .default("5"),
-            Opt::new("login-remember", Text, "TIME", "How long a right password is remembered")
+            Opt::new("login-remember", Text, "TIME", "How long a right password is remembered").of(Use::Files)
                 .default("5m"),
-            Opt::new("login-hashes", Number, "COUNT", "Password hashes at once").default("2"),
-            Opt::new("login-waiting", Number, "COUNT", "Requests that may wait for a hash")
+            Opt::new("login-hashes", Number, "COUNT", "Password hashes at once").of(Use::Files).default("2"),
+            Opt::new("login-waiting", Number, "COUNT", "Requests that may wait for a hash").of(Use::Files)
                 .default("64"),
-            Opt::switch("no-login-page", "Have browsers ask for the password by themselves"),
-            Opt::new("session-idle", Text, "TIME", "How long a login by the page may go unused")
+            Opt::switch("no-login-page", "Have browsers ask for the password by themselves").of(Use::Files),
+            Opt::new("session-idle", Text, "TIME", "How long a login by the page may go unused").of(Use::Files)
                 .default("8h"),
-            Opt::new("session-life", Text, "TIME", "How long a login by the page lasts at most")
+            Opt::new("session-life", Text, "TIME", "How long a login by the page lasts at most").of(Use::Files)
                 .default("7d"),
-            Opt::new("max-sessions", Number, "COUNT", "Logins by the page at a time")
+            Opt::new("max-sessions", Number, "COUNT", "Logins by the page at a time").of(Use::Files)
                 .default("1000"),
-            Opt::new("max-sessions-per-user", Number, "COUNT", "The same, of one user")
+            Opt::new("max-sessions-per-user", Number, "COUNT", "The same, of one user").of(Use::Files)
                 .default("20"),
-            Opt::switch("allow-all", "Everything with files; the same as --allow rw").short('A'),
-            Opt::switch("insecure", "Let everyone write also from other machines"),
+            Opt::switch("allow-all", "Everything with files; the same as --allow rw").of(Use::Files).short('A'),
+            Opt::switch("insecure", "Let everyone write also from other machines").of(Use::Files),
         ],
     },
     Section {
@@ -112,90 +120,155 @@ pub const SECTIONS: &[Section] = &[
             Opt::switch(
                 "board",
                 "Pages for people: files, and what else is on; the same as number8 board",
-            ),
+            ).of(Use::Files),
             Opt::new(
                 "run",
                 List,
                 "LANG=COMMAND",
                 "Run programs in this language by this command, such as py=python3; can be repeated; off for none",
-            )
+            ).of(Use::Files)
             .computed("none; with --board py=python3 -u, sh=sh and js=node, those that there are"),
             Opt::new(
                 "run-user",
                 Text,
                 "NAME",
                 "Run them as this user, where number8 runs as root",
-            )
+            ).of(Use::Files)
             .computed("the owner of PATH; nobody where that is root"),
-            Opt::new("run-time", Text, "TIME", "How long a program may run; 0 for as long as it wants")
+            Opt::new("run-time", Text, "TIME", "How long a program may run; 0 for as long as it wants").of(Use::Files)
                 .default("0s"),
-            Opt::new("run-memory", Size, "SIZE", "Memory of a program; 0 for no limit")
+            Opt::new("run-memory", Size, "SIZE", "Memory of a program; 0 for no limit").of(Use::Files)
                 .computed("half of the RAM, at most 1GiB"),
-            Opt::new("run-output", Size, "SIZE", "What a program may write to its output")
+            Opt::new("run-output", Size, "SIZE", "What a program may write to its output").of(Use::Files)
                 .default("64MiB"),
-            Opt::new("run-processes", Number, "COUNT", "Processes of a program; 0 for no limit")
+            Opt::new("run-processes", Number, "COUNT", "Processes of a program; 0 for no limit").of(Use::Files)
                 .default("64"),
             Opt::new(
                 "run-write",
                 List,
                 "PATH",
                 "Programs may write here too; can be repeated",
-            ),
-            Opt::new("programs", Text, "DIR", "Keep saved programs, and those that ran, here")
+            ).of(Use::Files),
+            Opt::new("programs", Text, "DIR", "Keep saved programs, and those that ran, here").of(Use::Files)
                 .computed("with --board below $STATE_DIRECTORY or ~/.local/state"),
-            Opt::new("run-at-start", Text, "NAME", "Run this saved program when the server starts"),
+            Opt::new("run-at-start", Text, "NAME", "Run this saved program when the server starts").of(Use::Files),
             Opt::new(
                 "repl",
                 OptionalText,
                 "COMMAND",
                 "A live terminal for who has the right repl: Python, or this command",
-            ),
-            Opt::new("repl-viewers", Number, "COUNT", "Pages and clients that may look at it")
+            ).of(Use::Files),
+            Opt::new("repl-viewers", Number, "COUNT", "Pages and clients that may look at it").of(Use::Files)
                 .default("16"),
-            Opt::new("repl-scroll-back", Size, "SIZE", "What is kept of what it has shown")
+            Opt::new("repl-scroll-back", Size, "SIZE", "What is kept of what it has shown").of(Use::Files)
                 .default("256KiB"),
             Opt::new(
                 "webrepl",
                 OptionalText,
                 "ADDR",
                 "Listen there for the WebREPL clients of MicroPython, such as Thonny (:8266)",
-            ),
+            ).of(Use::Files),
             Opt::new(
                 "webrepl-password",
                 Text,
                 "NAME:PASSWORD",
                 "Their password, and the account whose rights they have; PASSWORD may be @FILE or a hash",
-            )
+            ).of(Use::Files)
             .secret(),
             Opt::new(
                 "webrepl-idle",
                 Text,
                 "TIME",
                 "How long such a client may be silent before another takes its place",
-            )
+            ).of(Use::Files)
             .default("10m"),
-            Opt::new("webrepl-login-time", Text, "TIME", "How long it may take to say the password")
+            Opt::new("webrepl-login-time", Text, "TIME", "How long it may take to say the password").of(Use::Files)
                 .default("1m"),
-            Opt::new("webrepl-waiting", Number, "COUNT", "Clients that are asked for it at a time")
+            Opt::new("webrepl-waiting", Number, "COUNT", "Clients that are asked for it at a time").of(Use::Files)
                 .default("32"),
-            Opt::new("webrepl-waiting-per-ip", Number, "COUNT", "The same, of one client address")
+            Opt::new("webrepl-waiting-per-ip", Number, "COUNT", "The same, of one client address").of(Use::Files)
                 .default("4"),
+        ],
+    },
+    Section {
+        heading: "An app",
+        options: &[
+            APP,
+            Opt::new(
+                "interface",
+                Text,
+                "NAME",
+                "How the app is called: wsgi, asgi, or auto to look at it",
+            )
+            .of(Use::App)
+            .default("auto"),
+            Opt::switch("factory", "ATTRIBUTE is called without arguments and returns the app")
+                .of(Use::App),
+            Opt::new("app-dir", Text, "DIR", "Where MODULE is looked for first")
+                .of(Use::App)
+                .default("."),
+            Opt::new("workers", Number, "COUNT", "Processes that run the app, at one address")
+                .of(Use::App)
+                .default("1"),
+            Opt::new(
+                "threads",
+                Number,
+                "COUNT",
+                "Threads of each that call a WSGI app; 0 calls it where requests are read",
+            )
+            .of(Use::App)
+            .default("1"),
+            Opt::new(
+                "loop",
+                Text,
+                "NAME",
+                "The event loop of an ASGI app: asyncio, uvloop, or auto for what is best",
+            )
+            .of(Use::App)
+            .default("auto"),
+            Opt::new(
+                "max-requests",
+                Number,
+                "COUNT",
+                "Replace a process after so many requests; 0 for never",
+            )
+            .of(Use::App)
+            .default("0"),
+            Opt::new(
+                "max-requests-jitter",
+                Number,
+                "COUNT",
+                "Add a number up to this, by chance, so that not all are replaced at once",
+            )
+            .of(Use::App)
+            .default("0"),
+            Opt::switch("no-respawn", "End with the first process that ends, and start no other")
+                .of(Use::App),
+            Opt::switch("reload", "Replace the processes when the code of the app changes")
+                .of(Use::App),
+            Opt::new(
+                "root-path",
+                Text,
+                "/PREFIX",
+                "The path that a proxy has taken off: SCRIPT_NAME of WSGI, root_path of ASGI",
+            )
+            .of(Use::App),
         ],
     },
     Section {
         heading: "Uploads",
         options: &[
-            Opt::new("max-upload", Size, "SIZE", "The largest upload; 0 for what the disk holds")
+            Opt::new("max-upload", Size, "SIZE", "The largest upload; 0 for what the disk holds").of(Use::Files)
                 .default("0"),
             Opt::new(
                 "overwrite",
                 Text,
                 "POLICY",
                 "Where a name is taken: error, replace, or rename to keep both",
-            )
+            ).of(Use::Files)
             .default("replace"),
-            Opt::new("keep-free", Size, "SIZE", "What stays free on the disk").default("64MiB"),
-            Opt::switch("no-fsync", "Do not wait for the disk: faster, and torn by a power cut"),
+            Opt::new("keep-free", Size, "SIZE", "What stays free on the disk").of(Use::Files).default("64MiB"),
+            Opt::switch("no-fsync", "Do not wait for the disk: faster, and torn by a power cut").of(Use::Files),
         ],
     },
     Section {
@@ -208,7 +281,7 @@ pub const SECTIONS: &[Section] = &[
                 "IP, IP:PORT, :PORT, localhost, unix:/path[,mode=660] or fd:N to listen on; can be repeated",
             )
             .short('b')
-            .computed("every address, IPv4 and IPv6; localhost where everyone may write"),
+            .computed("every address, IPv4 and IPv6; localhost for an app, and where everyone may write"),
             Opt::new("port", Number, "PORT", "Port where ADDR names none; 0 takes any free one")
                 .short('p')
                 .default("8080"),
@@ -228,14 +301,14 @@ pub const SECTIONS: &[Section] = &[
                 "proxy-protocol",
                 "Trusted proxies begin each connection with a PROXY header (version 1 or 2)",
             ),
-            Opt::new("path-prefix", Text, "/PREFIX", "Serve everything under this path"),
+            Opt::new("path-prefix", Text, "/PREFIX", "Serve everything under this path").of(Use::Files),
             Opt::new(
                 "mdns",
                 OptionalText,
                 "NAME",
                 "Be found in the local network as NAME.local (the name of this machine)",
-            ),
-            Opt::switch("qr", "Draw the address for the local network as a QR code"),
+            ).of(Use::Files),
+            Opt::switch("qr", "Draw the address for the local network as a QR code").of(Use::Files),
         ],
     },
     Section {
@@ -262,7 +335,7 @@ pub const SECTIONS: &[Section] = &[
                 Text,
                 "/PATH",
                 "Send events to those who listen here; who has the right events sends them by POST",
-            ),
+            ).of(Use::Files),
             Opt::switch(
                 "lenient",
                 "Accept bare line feeds in a request head, for requests typed by hand",
@@ -294,7 +367,7 @@ pub const SECTIONS: &[Section] = &[
         heading: "Workers",
         options: &[
             Opt::new("io-threads", Number, "COUNT", "Threads that serve connections")
-                .computed("one per core"),
+                .computed("one per core; 1 in each process of an app"),
             Opt::new("lane-threads", Number, "COUNT", "Threads for work that may block")
                 .computed("one per core, at least 2"),
             Opt::new(
@@ -350,7 +423,8 @@ pub const SECTIONS: &[Section] = &[
             Opt::new("max-head", Size, "SIZE", "The head of a request").default("32KiB"),
             Opt::new("max-fields", Number, "COUNT", "Fields in a head").default("100"),
             Opt::new("max-uri", Size, "SIZE", "The target of a request").default("8KiB"),
-            Opt::new("max-body", Size, "SIZE", "The body of a request").default("1MiB"),
+            Opt::new("max-body", Size, "SIZE", "The body of a request")
+                .computed("1MiB; 1GiB for an app, which has its own limits"),
             Opt::new("max-linger", Size, "SIZE", "Bytes read on after a refused body")
                 .default("256KiB"),
             Opt::new("max-connections", Number, "COUNT", "Open connections").default("20000"),

@@ -31,7 +31,8 @@ def serve(
     threads: Python threads that call a WSGI application, started as they are needed. With 0 it is called in the thread
         that serves: the least work for each request, but while the application waits, nobody else is served.
     loop: the event loop that an ASGI application runs in: "asyncio", "uvloop", or "auto", which is asyncio.
-    root_path: the path below which an ASGI application is mounted, as its scopes tell.
+    root_path: the path below which the application is mounted and that a proxy takes off: an ASGI application reads it in
+        its scopes, a WSGI application as SCRIPT_NAME.
     max_body: the largest content of a request, in bytes; a larger one is refused (413).
     body_memory: bytes of content that wait in memory for a WSGI application, over all requests; what is beyond waits in
         temporary files.

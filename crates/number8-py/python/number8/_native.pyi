@@ -1,7 +1,7 @@
 """The compiled part of number8."""
 
 from collections.abc import Callable, Generator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, final
 
 from number8._request import Headers
 
@@ -17,6 +17,35 @@ OPTIONS: int
 def run(arguments: list[str]) -> int:
     """Does what the command line asks for and returns its exit code; the first argument is the name of the program."""
 
+def work(arguments: list[str], descriptors: list[int], parent: int, status: object) -> int:
+    """Runs an app in this process, which `number8._supervisor` has started; returns the exit code."""
+
+@final
+class Plan:
+    """How the processes that run an app are to be kept; for `number8._supervisor`."""
+
+    @property
+    def descriptors(self) -> list[int]: ...
+    @property
+    def arguments(self) -> list[str]: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def respawns(self) -> bool: ...
+    @property
+    def reloads(self) -> bool: ...
+    @property
+    def folder(self) -> str: ...
+    @property
+    def grace(self) -> float: ...
+    @property
+    def greeting(self) -> str: ...
+    @property
+    def watchdog(self) -> float | None: ...
+    def ready(self) -> None: ...
+    def reloading(self) -> None: ...
+    def stopping(self) -> None: ...
+    def alive(self) -> None: ...
 
 def serve(
     application: Callable[..., Any],

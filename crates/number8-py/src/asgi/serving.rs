@@ -18,7 +18,7 @@ use super::handler::Application;
 use super::host::{Hooks, Loop};
 use super::hub::Hub;
 use super::scope::Scopes;
-use crate::hosting::{self, Base};
+use crate::hosting::Base;
 use crate::sys;
 
 /// A server for one event loop.
@@ -119,7 +119,7 @@ impl AsgiHost {
         state: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
         let base = lock(&self.base).take();
-        let Some(Base { app, options, listeners }) = base else {
+        let Some(Base { app, options, listeners, telling }) = base else {
             return Err(PyRuntimeError::new_err("this server has been started before"));
         };
         let server = address(py, &listeners)?;
@@ -130,9 +130,8 @@ impl AsgiHost {
             hub: Arc::clone(&self.hub),
             websocket: WebSocket::new(async |_| {}).any_origin(),
         };
-        let server = Server::new(app.mount("", application), options, listeners);
-        let server = server.on_warning(hosting::say);
-        eprint!("{}", hosting::greeting(&server));
+        let server = telling.listen(Server::new(app.mount("", application), options, listeners));
+        telling.ready(&server);
         drop(self.handle.set(server.handle()));
         let hub = Arc::clone(&self.hub);
         match &self.inside {

@@ -13,6 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use super::Options;
 use super::file;
 use super::input::NoInput;
 use super::spool::Spooled;
@@ -46,13 +47,13 @@ impl Environ {
     pub(super) fn new(
         py: Python<'_>,
         listeners: &[Listener],
-        is_multithread: bool,
+        options: &Options<'_>,
     ) -> PyResult<Self> {
         let (name, port) = server_name(listeners);
         let template = PyDict::new(py);
         for (key, value) in [
             ("REQUEST_METHOD", "GET"),
-            ("SCRIPT_NAME", ""),
+            ("SCRIPT_NAME", options.root_path),
             ("PATH_INFO", ""),
             ("QUERY_STRING", ""),
             ("SERVER_NAME", &name),
@@ -69,8 +70,8 @@ impl Environ {
         template.set_item(intern!(py, "wsgi.input"), NoInput::new(py)?)?;
         let errors = py.import("sys")?.getattr("stderr")?;
         template.set_item(intern!(py, "wsgi.errors"), errors)?;
-        template.set_item(intern!(py, "wsgi.multithread"), is_multithread)?;
-        template.set_item(intern!(py, "wsgi.multiprocess"), false)?;
+        template.set_item(intern!(py, "wsgi.multithread"), options.threads > 1)?;
+        template.set_item(intern!(py, "wsgi.multiprocess"), options.has_others)?;
         template.set_item(intern!(py, "wsgi.run_once"), false)?;
         file::offer(&template)?;
         // All content is there before the application is called, so it has an end.

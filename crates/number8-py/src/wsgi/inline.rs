@@ -18,9 +18,9 @@ use crate::sys;
 const TURN: Duration = Duration::from_millis(2);
 
 pub(super) fn serve(py: Python<'_>, base: Base, application: Application) -> PyResult<()> {
-    let Base { app, options, listeners } = base;
+    let Base { app, options, listeners, telling } = base;
     let app = app.mount("", Inline(Arc::new(application)));
-    let server = Server::new(app, options, listeners).on_warning(hosting::say);
+    let server = telling.listen(Server::new(app, options, listeners));
     let handle = server.handle();
     let signals = Signals::watch(py, handle.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -29,7 +29,7 @@ pub(super) fn serve(py: Python<'_>, base: Base, application: Application) -> PyR
         .on_thread_park(sys::let_go)
         .on_thread_unpark(sys::take_back)
         .build()?;
-    eprint!("{}", hosting::greeting(&server));
+    telling.ready(&server);
     let result = runtime.block_on(async {
         tokio::spawn(lane::batch_wakes());
         let serving = server.serve();

@@ -34,17 +34,15 @@ use start::Early;
 
 /// How an application is called.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Options {
+pub(crate) struct Options<'a> {
     /// Python threads that call it; 0 calls it in the thread that serves.
     pub(crate) threads: usize,
     /// Bytes of requests that wait in memory, over all requests; what is beyond waits in files.
     pub(crate) body_memory: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { threads: 1, body_memory: BODY_MEMORY }
-    }
+    /// Empty, or the path that a proxy has taken off.
+    pub(crate) root_path: &'a str,
+    /// Whether other processes run the same application.
+    pub(crate) has_others: bool,
 }
 
 /// Bytes of requests that wait in memory: 32 MiB, some uploads at once, also on a small board.
@@ -55,9 +53,9 @@ pub(crate) fn serve(
     py: Python<'_>,
     base: Base,
     application: Py<PyAny>,
-    options: Options,
+    options: Options<'_>,
 ) -> PyResult<()> {
-    let environ = Environ::new(py, &base.listeners, options.threads > 1)?;
+    let environ = Environ::new(py, &base.listeners, &options)?;
     let budget = Budget::new(options.body_memory);
     let application = Application { callable: application, environ, budget, lane: None };
     match options.threads {

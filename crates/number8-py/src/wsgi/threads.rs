@@ -26,7 +26,7 @@ pub(super) fn serve(
     mut application: Application,
     threads: usize,
 ) -> PyResult<()> {
-    let Base { app, options, listeners } = base;
+    let Base { app, options, listeners, telling } = base;
     let lane = Lane::new(LaneOptions {
         threads_max: threads,
         queue_max: options.lane.queue_max,
@@ -40,10 +40,10 @@ pub(super) fn serve(
     });
     application.lane = Some(lane.clone());
     let app = app.mount("", Threads { application: Arc::new(application), lane: lane.clone() });
-    let server = Server::new(app, options, listeners).on_warning(hosting::say);
+    let server = telling.listen(Server::new(app, options, listeners));
     let handle = server.handle();
     let signals = Signals::watch(py, handle.clone())?;
-    eprint!("{}", hosting::greeting(&server));
+    telling.ready(&server);
     let (result, told) = py.detach(|| {
         let mut told = None;
         let result = server.run_with(async {

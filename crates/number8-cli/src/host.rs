@@ -1,0 +1,85 @@
+//! For who runs an app of Python's: what is served beside it, where, and what the service manager is told.
+
+use std::sync::Arc;
+
+use number8::server::{Listener, Options};
+use number8::{App, Server};
+
+use crate::app::{Kept, app};
+use crate::banner;
+use crate::config::Config;
+use crate::problem::{Problem, say};
+use crate::serve::{self, Logs};
+
+/// Everything but the app: mounts, log, proxies, names, limits.
+pub struct Beside {
+    /// What is served beside it. The app goes under `/`.
+    pub app: App,
+    /// Threads, deadlines and limits.
+    pub options: Options,
+    logs: Logs,
+}
+
+impl Beside {
+    /// What the configuration describes.
+    ///
+    /// # Errors
+    /// A file or folder of it cannot be had.
+    pub fn new(config: &Config) -> Result<Self, Problem> {
+        let logs = Logs::open(config)?;
+        let app = app(config, &Kept::new(config, &logs)?)?;
+        Ok(Self { app, options: serve::options(config), logs })
+    }
+
+    /// What opens the log again, and what ends it.
+    pub fn log(&self) -> Log {
+        Log(self.logs.clone())
+    }
+}
+
+/// The log of a server.
+#[derive(Clone)]
+pub struct Log(Logs);
+
+impl Log {
+    /// Opens the file of the log again, which somebody has moved away.
+    pub fn reopen(&self) {
+        self.0.reopen();
+    }
+
+    /// Writes what is left of it.
+    pub fn finish(&self) {
+        self.0.finish();
+    }
+
+    /// Has the server tell what it has to tell: its warnings and, where that was asked for, why connections were closed.
+    pub fn listen(&self, server: Server) -> Server {
+        let server = server.on_warning(say);
+        match self.0.connections.clone() {
+            Some(sink) => serve::tell_closed(server, Arc::clone(&sink)),
+            None => server,
+        }
+    }
+}
+
+/// Listens where the configuration says, or where whoever started us listens already.
+///
+/// # Errors
+/// The first place that cannot be had.
+pub fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
+    serve::listen(config)
+}
+
+/// What to print once `listeners` are bound, a line for each.
+pub fn greeting(config: &Config, listeners: &[Listener]) -> String {
+    if config.log.quiet {
+        return String::new();
+    }
+    let places = serve::places(listeners.iter().map(Listener::local_addr));
+    banner::text(config, &places, &banner::interfaces(), false)
+}
+
+/// What is served and where, in one line for the service manager.
+pub fn status(config: &Config, listeners: &[Listener]) -> String {
+    banner::status(config, &serve::places(listeners.iter().map(Listener::local_addr)))
+}

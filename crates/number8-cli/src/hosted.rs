@@ -1,0 +1,124 @@
+//! An app of Python's and how it is run: what `number8 app` says of it. Nothing here knows Python.
+
+use std::path::PathBuf;
+
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::syntax;
+
+/// The usual number of threads and processes is far below.
+const COUNT_MAX: usize = 1024;
+
+/// An app of Python's and how it is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosted {
+    /// The module that the app is in, with dots for packages.
+    pub module: String,
+    /// What in the module is the app, with dots for attributes of attributes; `None` for the usual names.
+    pub attribute: Option<String>,
+    /// Whether that is a function that makes the app.
+    pub is_factory: bool,
+    /// Where the module is looked for first.
+    pub folder: PathBuf,
+    /// `auto`, `wsgi` or `asgi`.
+    pub interface: String,
+    /// `auto`, `asyncio` or `uvloop`.
+    pub event_loop: String,
+    /// Processes.
+    pub workers: usize,
+    /// Threads of each that call a WSGI app; 0 for where requests are read.
+    pub threads: usize,
+    /// Requests after which a process is replaced; `None` for never.
+    pub requests_max: Option<u64>,
+    /// What is added to that at most, by chance.
+    pub requests_jitter: u64,
+    /// Whether a process that ended is replaced.
+    pub respawns: bool,
+    /// Whether processes are replaced when the code changes.
+    pub reloads: bool,
+    /// Empty, or the path that a proxy has taken off, without a slash at its end.
+    pub root_path: String,
+}
+
+impl Hosted {
+    /// Checks the settings about the app; `None` where there is none.
+    pub(crate) fn check(settings: &Settings) -> Result<Option<Self>, Problem> {
+        let Some((module, attribute)) = settings.one("app", named)? else { return Ok(None) };
+        let count = |name: &str, least: usize| {
+            settings.one(name, |value| {
+                let count = value.parse().ok().filter(|n| (least..=COUNT_MAX).contains(n));
+                count.ok_or_else(|| format!("this is a number from {least} to {COUNT_MAX}"))
+            })
+        };
+        let requests = |name: &str| {
+            settings.one(name, |value| {
+                value.parse::<u64>().map_err(|_| "this is a number from 0".to_owned())
+            })
+        };
+        let one_of = |name: &str, all: &[&str]| {
+            settings.one(name, |value| match all.contains(&value) {
+                true => Ok(value.to_owned()),
+                false => Err(format!("this is one of {}", all.join(", "))),
+            })
+        };
+        Ok(Some(Self {
+            module,
+            attribute,
+            is_factory: settings.switch("factory")?,
+            folder: settings.one("app-dir", folder)?.unwrap_or_else(|| PathBuf::from(".")),
+            interface: one_of("interface", &["auto", "wsgi", "asgi"])?.unwrap_or_default(),
+            event_loop: one_of("loop", &["auto", "asyncio", "uvloop"])?.unwrap_or_default(),
+            workers: count("workers", 1)?.unwrap_or(1),
+            threads: count("threads", 0)?.unwrap_or(1),
+            requests_max: requests("max-requests")?.filter(|count| *count > 0),
+            requests_jitter: requests("max-requests-jitter")?.unwrap_or_default(),
+            respawns: !settings.switch("no-respawn")?,
+            reloads: settings.switch("reload")?,
+            root_path: settings.one("root-path", syntax::prefix)?.unwrap_or_default(),
+        }))
+    }
+
+    /// The app as it is written on the command line.
+    pub fn name(&self) -> String {
+        match &self.attribute {
+            Some(attribute) => format!("{}:{attribute}", self.module),
+            None => self.module.clone(),
+        }
+    }
+}
+
+/// Row W1: what to say where nobody says which app.
+pub(crate) fn missing() -> Problem {
+    Problem::usage(
+        "Provide a WSGI application object as module:callable, or an ASGI one: number8 app MODULE:ATTRIBUTE",
+    )
+}
+
+/// `MODULE` or `MODULE:ATTRIBUTE`.
+fn named(text: &str) -> Result<(String, Option<String>), String> {
+    let (module, attribute) = match text.split_once(':') {
+        Some((module, attribute)) => (module, Some(attribute)),
+        None => (text, None),
+    };
+    // Python knows which letters a name may have; these can stand in none.
+    let is_path = |name: &str| {
+        name.split('.').all(|part| {
+            !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "/\\:()-".contains(c))
+        })
+    };
+    if text.ends_with(".py") || text.contains('/') {
+        return Err("this is the name of a module, not of its file: package.module:app".to_owned());
+    }
+    if !is_path(module) || !attribute.is_none_or(is_path) {
+        return Err("write MODULE:ATTRIBUTE, such as package.module:app".to_owned());
+    }
+    Ok((module.to_owned(), attribute.map(str::to_owned)))
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.is_dir() {
+        true => Ok(path),
+        false => Err("there is no such folder".to_owned()),
+    }
+}

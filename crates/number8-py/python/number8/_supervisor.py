@@ -1,0 +1,389 @@
+"""Keeps the processes that run an app: starts them, replaces them, adds and takes away, and ends them.
+
+The listening sockets are bound once, here, and inherited by every process, so that no connection is lost while one of them
+is replaced: it waits in the kernel for whoever accepts next. The app itself is never imported here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from number8._native import Plan
+from number8._reload import Watcher
+
+# A process that ends this soon after it began to serve was of no use.
+USEFUL = 1.0
+# So many of those, one after the other, are enough.
+FAILURES_MAX = 5
+# Seconds before the next one is started after a failure; twice as long after each further one.
+PAUSE = 0.1
+# Seconds that a process has to end after its requests have, before it is killed; after a second signal.
+ENDING, ENDING_NOW = 10.0, 1.0
+# Seconds before a process that has served enough is replaced again, where that has failed.
+RETRY = 5.0
+# Seconds between two looks at the code.
+LOOK = 0.3
+
+
+class Process:
+    """A process that runs the app."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], status: int, replaces: Process | None) -> None:
+        self.popen = popen
+        self.status = status
+        # The one that is to end as soon as this one serves.
+        self.replaces = replaces
+        self.ready_at: float | None = None
+        self.is_leaving = False
+        # It has served as many requests as it was to.
+        self.is_worn = False
+        self.heard = b""
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal. It is there until it has been collected."""
+        # Popen would collect it by itself.
+        os.kill(self.popen.pid, number)
+
+
+class Supervisor:
+    """Runs ``plan`` until a signal ends it, or until it cannot go on."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._wanted = plan.workers
+        self._processes: dict[int, Process] = {}
+        self._code = 0
+        self._is_stopping = False
+        self._is_stopping_now = False
+        self._has_served = False
+        self._failures = 0
+        # Those that are still to be replaced, one after the other.
+        self._rolling: list[Process] = []
+        self._is_reloading = False
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+        self._selector = selectors.DefaultSelector()
+        self._watcher = Watcher(plan.folder) if plan.reloads else None
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        wakeups, woken = os.pipe()
+        os.set_blocking(wakeups, False)
+        os.set_blocking(woken, False)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        for number in HANDLED:
+            signal.signal(number, _noted)
+        self._selector.register(wakeups, selectors.EVENT_READ)
+        if self._watcher is not None:
+            self._later(LOOK, self._look)
+        if self._plan.watchdog is not None:
+            self._alive()
+        self._fill()
+        while self._processes or not self._is_stopping:
+            self._turn(wakeups)
+        return self._code
+
+    def _turn(self, wakeups: int) -> None:
+        """Waits for the next thing to happen, and does what it asks for."""
+        now = time.monotonic()
+        wait = None if not self._timers else max(0.0, self._timers[0][0] - now)
+        signals = b""
+        for key, _ in self._selector.select(wait):
+            if key.fd == wakeups:
+                # A byte with the number of each.
+                signals = os.read(wakeups, 4096)
+            else:
+                self._hear(key.data)
+        for number in signals:
+            HANDLED[number](self)
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+    def _later(self, seconds: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._count), what))
+
+    # Processes
+
+    def _places(self) -> list[Process]:
+        """Those that count: neither leaving nor there to replace another."""
+        return [one for one in self._processes.values() if not one.is_leaving and one.replaces is None]
+
+    def _fill(self) -> None:
+        """As many processes as are wanted."""
+        if self._is_stopping:
+            return
+        places = self._places()
+        for _ in range(self._wanted - len(places)):
+            self._start()
+        for one in reversed(places[self._wanted :]):
+            self._end(one)
+
+    def _start(self, replaces: Process | None = None) -> None:
+        status, told = os.pipe()
+        descriptors = self._plan.descriptors
+        command = [
+            sys.executable,
+            *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+            *("-m", "number8._worker", ",".join(map(str, descriptors)), str(told), str(os.getpid())),
+            *self._plan.arguments,
+        ]
+        environment = {name: value for name, value in os.environ.items() if name not in OURS}
+        try:
+            # A session of its own: Ctrl-C is for the supervisor to pass on, once.
+            popen = subprocess.Popen(
+                command, pass_fds=[*descriptors, told], start_new_session=True, env=environment
+            )
+        finally:
+            os.close(told)
+        process = Process(popen, status, replaces)
+        self._processes[popen.pid] = process
+        self._selector.register(status, selectors.EVENT_READ, process)
+
+    def _end(self, process: Process) -> None:
+        """Has it finish its requests, and kills it if it does not end after that."""
+        process.is_leaving = True
+        process.signal(signal.SIGTERM)
+        self._kill_after(process, self._plan.grace + ENDING)
+
+    def _kill_after(self, process: Process, seconds: float) -> None:
+        def kill() -> None:
+            if process.popen.returncode is None:
+                say(f"process {process.popen.pid} of the app does not end and is killed")
+                process.signal(signal.SIGKILL)
+
+        self._later(seconds, kill)
+
+    def _replace(self, process: Process) -> None:
+        """Starts another one in its place, if that has not been done."""
+        others = self._processes.values()
+        is_there = process.popen.pid in self._processes and not process.is_leaving
+        if is_there and not self._is_stopping and all(one.replaces is not process for one in others):
+            self._start(process)
+
+    def _hear(self, process: Process) -> None:
+        data = os.read(process.status, 65536)
+        if not data:
+            self._selector.unregister(process.status)
+            return
+        *lines, process.heard = (process.heard + data).split(b"\n")
+        for line in lines:
+            word, _, rest = line.partition(b" ")
+            if word == b"ready":
+                self._ready(process)
+            elif word == b"worn":
+                process.is_worn = True
+                self._replace(process)
+            elif word == b"files" and self._watcher is not None:
+                self._watcher.add(json.loads(rest))
+
+    def _ready(self, process: Process) -> None:
+        process.ready_at = time.monotonic()
+        if not self._has_served:
+            self._has_served = True
+            sys.stderr.write(self._plan.greeting)
+            sys.stderr.flush()
+            self._plan.ready()
+        if (old := process.replaces) is not None:
+            process.replaces = None
+            if not old.is_leaving:
+                self._end(old)
+        self._roll()
+
+    def _reap(self) -> None:
+        """Collects all that have ended; as the first process of a container also those of others."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if (process := self._processes.pop(pid, None)) is not None:
+                process.popen.returncode = os.waitstatus_to_exitcode(status)
+                if process.status in self._selector.get_map():
+                    self._hear_out(process)
+                os.close(process.status)
+                self._ended(process)
+
+    def _hear_out(self, process: Process) -> None:
+        """What it said last. A process that it has left behind may hold the other end for ever."""
+        os.set_blocking(process.status, False)
+        try:
+            self._hear(process)
+        except BlockingIOError:
+            pass
+        if process.status in self._selector.get_map():
+            self._selector.unregister(process.status)
+
+    def _ended(self, process: Process) -> None:
+        for other in self._processes.values():
+            if other.replaces is process:
+                # It is no replacement any more, but one of the others.
+                other.replaces = None
+        if process.is_leaving or self._is_stopping:
+            return
+        how = ended_how(process.popen.returncode)
+        old = process.replaces
+        if old is not None:
+            say(f"the new process of the app {how} before it served; the old one stays in use")
+            self._rolling.clear()
+            self._reloaded()
+            if old.is_worn:
+                self._later(RETRY, lambda: self._replace(old))
+            return
+        if process.ready_at is None and not self._has_served:
+            # It has said why.
+            if self._watcher is not None:
+                say("waiting until the code changes")
+            else:
+                self._give_up()
+            return
+        if not self._plan.respawns:
+            say(f"process {process.popen.pid} of the app {how}")
+            self._give_up()
+            return
+        is_useful = process.ready_at is not None and time.monotonic() - process.ready_at >= USEFUL
+        self._failures = 0 if is_useful else self._failures + 1
+        if self._failures >= FAILURES_MAX and self._watcher is None:
+            say(f"process {process.popen.pid} of the app {how}; so did {FAILURES_MAX - 1} before it: giving up")
+            self._give_up()
+            return
+        say(f"process {process.popen.pid} of the app {how}; another takes its place")
+        if self._failures:
+            self._later(min(PAUSE * 2 ** (self._failures - 1), 5.0), self._fill)
+        else:
+            self._fill()
+
+    def _give_up(self) -> None:
+        self._code = 1
+        self._stop()
+
+    # Signals
+
+    def _stop(self) -> None:
+        """The first time gracefully, the second time now."""
+        if self._is_stopping:
+            self._is_stopping_now = True
+        else:
+            self._is_stopping = True
+            self._plan.stopping()
+        for one in self._processes.values():
+            if self._is_stopping_now:
+                one.signal(signal.SIGTERM)
+                self._kill_after(one, ENDING_NOW)
+            elif not one.is_leaving:
+                self._end(one)
+
+    def _roll_all(self) -> None:
+        """Replaces all, one after the other; each as soon as the one before has a successor that serves."""
+        if self._is_stopping:
+            return
+        self._is_reloading = True
+        self._plan.reloading()
+        # Whatever is being started is of yesterday.
+        for one in self._processes.values():
+            if one.replaces is not None:
+                one.replaces = None
+                one.is_leaving = True
+                one.signal(signal.SIGKILL)
+        self._rolling = self._places()
+        self._fill()
+        self._roll()
+
+    def _roll(self) -> None:
+        if any(one.replaces is not None for one in self._processes.values()):
+            return
+        while self._rolling:
+            one = self._rolling.pop(0)
+            if one.popen.pid in self._processes and not one.is_leaving:
+                self._replace(one)
+                return
+        self._reloaded()
+
+    def _reloaded(self) -> None:
+        if self._is_reloading:
+            self._is_reloading = False
+            self._plan.ready()
+
+    def _more(self) -> None:
+        self._wanted += 1
+        self._fill()
+
+    def _fewer(self) -> None:
+        self._wanted = max(1, self._wanted - 1)
+        self._fill()
+
+    def _reopen(self) -> None:
+        for one in self._processes.values():
+            # Before that it would end it.
+            if one.ready_at is not None:
+                one.signal(signal.SIGUSR1)
+
+    # Time
+
+    def _look(self) -> None:
+        if self._watcher is None or self._is_stopping:
+            return
+        if changed := self._watcher.changed():
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            say(f"{os.path.relpath(changed[0])}{more} changed: the app is loaded again")
+            self._failures = 0
+            self._roll_all()
+        self._later(LOOK, self._look)
+
+    def _alive(self) -> None:
+        self._plan.alive()
+        self._later(max(0.001, (self._plan.watchdog or 0.0) / 2), self._alive)
+
+
+HANDLED: dict[int, Callable[[Supervisor], None]] = {
+    signal.SIGTERM: Supervisor._stop,
+    signal.SIGINT: Supervisor._stop,
+    signal.SIGHUP: Supervisor._roll_all,
+    signal.SIGUSR1: Supervisor._reopen,
+    signal.SIGTTIN: Supervisor._more,
+    signal.SIGTTOU: Supervisor._fewer,
+    signal.SIGCHLD: Supervisor._reap,
+}
+
+
+def _noted(_number: int, _frame: FrameType | None) -> None:
+    """The wake-up descriptor has the number."""
+
+
+# What a service manager says to this process, and to no other.
+OURS = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
+
+
+def ended_how(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def say(text: str) -> None:
+    """Tells whoever looks at standard error."""
+    try:
+        sys.stderr.write(f"number8: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def main(plan: Plan) -> int:
+    """Runs the app as ``plan`` says; returns the exit code."""
+    return Supervisor(plan).run()

@@ -1,0 +1,77 @@
+"""One process that runs the app: started by the supervisor as ``python -m number8._worker DESCRIPTORS STATUS PARENT app …``.
+
+DESCRIPTORS are the listening sockets, with commas between; STATUS is a pipe that tells the supervisor how things are, and PARENT is its process, without which this one is not to be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+from typing import Any
+
+from number8 import _native
+from number8._loading import LoadError, explain, load
+
+
+class Status:
+    """Tells the supervisor how this process is, a line at a time; nobody if there is none."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def is_supervised(self) -> bool:
+        return self._descriptor is not None
+
+    def load(self, module: str, attribute: str | None, folder: str, factory: bool, watched: bool) -> Any:
+        """The app; None where it cannot be loaded, which is told on standard error."""
+        try:
+            return load(module, attribute, folder, factory=factory)
+        except LoadError as error:
+            sys.stderr.write(explain(error))
+            sys.stderr.flush()
+            return None
+        finally:
+            if watched:
+                self._tell("files " + json.dumps(own_files()))
+
+    def ready(self) -> None:
+        """It serves."""
+        self._tell("ready")
+
+    def worn(self) -> None:
+        """It has served as many requests as it was to."""
+        self._tell("worn")
+
+    def _tell(self, line: str) -> None:
+        if self._descriptor is None:
+            return
+        data = line.encode() + b"\n"
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except BrokenPipeError:
+            pass
+
+
+def own_files() -> list[str]:
+    """The files of the modules that were imported, but for those of Python and of installed packages."""
+    others = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    return sorted(file for file in files if isinstance(file, str) and not file.startswith(others))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the app until a signal ends it; returns the exit code."""
+    descriptors, status, parent, *command = arguments
+    own = int(status)
+    # Programs that the app starts have nothing to do with either.
+    os.set_inheritable(own, False)
+    sockets = [int(number) for number in descriptors.split(",")]
+    return _native.work(["number8", *command], sockets, int(parent), Status(own))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

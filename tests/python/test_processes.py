@@ -1,0 +1,223 @@
+"""The processes that run an app: how they are started, replaced, added, taken away and ended."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from commanded import APP, Load, ask, command, folder, process_of, until
+from hosting import DEADLINE
+
+
+def children(pid):
+    """The processes that it has started."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def served(*arguments, **modules):
+    """The app `shop` in processes that are watched, and the folder it is in."""
+    with folder(**modules) as path, command(path, "shop", "--log", "off", *arguments) as server:
+        yield server, path
+
+
+class Processes(unittest.TestCase):
+    def test_wish13_a_killed_process_is_replaced(self):
+        with served("--workers", "2", "--threads", "0") as (server, _):
+            first = until("two processes", lambda: len(children(server.process.pid)) == 2 and children(server.process.pid))
+            os.kill(first[0], signal.SIGKILL)
+            server.wait_for("was ended by SIGKILL; another takes its place")
+            now = until("two again", lambda: len(children(server.process.pid)) == 2 and children(server.process.pid))
+            self.assertIn(first[1], now)
+            self.assertEqual(ask(server.port)[0], 200)
+            self.assertEqual(server.stop(), 0)
+
+    def test_d7_one_process_is_watched_too(self):
+        with served() as (server, _):
+            first = process_of(server.port)
+            self.assertNotEqual(first, server.process.pid)
+            os.kill(first, signal.SIGKILL)
+            # The connection waits in the kernel for the next one.
+            self.assertNotEqual(process_of(server.port), first)
+
+    def test_d7_without_respawn_there_is_one_process_and_it_ends(self):
+        with served("--no-respawn") as (server, _):
+            self.assertEqual(process_of(server.port), server.process.pid)
+            self.assertEqual(server.stop(), 0)
+        with served("--no-respawn", "--workers", "2") as (server, _):
+            os.kill(process_of(server.port), signal.SIGKILL)
+            self.assertEqual(server.wait(), 1)
+
+    def test_d7_an_app_that_ends_at_once_again_and_again_is_given_up(self):
+        # It serves, and then ends by itself.
+        code = "import os, threading\nthreading.Timer(0.05, os._exit, (3,)).start()\n" + APP
+        with served(shop=code) as (server, _):
+            self.assertEqual(server.wait(), 1)
+            self.assertIn("ended with exit code 3; another takes its place", server.log)
+            self.assertIn("giving up", server.log)
+
+    def test_sigterm_under_load_loses_nothing(self):
+        for threads in ["0", "1"]:
+            with self.subTest(threads), served("--workers", "2", "--threads", threads) as (server, _):
+                load = Load(server.port, path="/slow" if threads == "1" else "/")
+                with load:
+                    server.send(signal.SIGTERM)
+                    load._ended.set()
+                    self.assertEqual(server.wait(), 0)
+                self.assertEqual(load.lost, [])
+
+    def test_a_second_signal_ends_it_now(self):
+        code = APP.replace("time.sleep(0.2)", "open('begun', 'w').close(); time.sleep(600)")
+        with served("--grace", "10m", shop=code) as (server, path):
+            with contextlib.closing(socket.create_connection(("127.0.0.1", server.port), DEADLINE)) as client:
+                client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+                until("the request", (path / "begun").exists)
+                workers = children(server.process.pid)
+                server.send(signal.SIGTERM)
+                server.send(signal.SIGINT)
+                self.assertEqual(server.wait(), 0)
+                self.assertFalse([pid for pid in workers if lives(pid)])
+
+    def test_wish17_sighup_replaces_all_under_load(self):
+        with served("--workers", "2") as (server, path):
+            before = until("two processes", lambda: len(children(server.process.pid)) == 2 and children(server.process.pid))
+            (path / "shop.py").write_text(APP.replace("one", "two"))
+            with Load(server.port) as load:
+                server.send(signal.SIGHUP)
+                until("other processes", lambda: not any(lives(pid) for pid in before))
+                load.more(20)
+            self.assertEqual(load.lost, [])
+            self.assertTrue(all(answer.endswith("two") for answer in load.answers[-5:]), load.answers[-5:])
+
+    def test_wish17_sighup_with_broken_code_keeps_the_old_processes(self):
+        with served() as (server, path):
+            before = process_of(server.port)
+            (path / "shop.py").write_text("import nothing_of_this_name\n")
+            server.send(signal.SIGHUP)
+            server.wait_for("the old one stays in use")
+            self.assertIn("nothing_of_this_name", server.log)
+            self.assertEqual(process_of(server.port), before)
+
+    def test_wish17_ttin_adds_a_process_and_ttou_takes_one_away(self):
+        with served() as (server, _):
+            count = lambda: len(children(server.process.pid))  # noqa: E731
+            until("one process", lambda: count() == 1)
+            for number, wanted in [(signal.SIGTTIN, 2), (signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1)]:
+                server.send(number)
+                until(f"{wanted} processes", lambda: count() == wanted)
+            # One is the least.
+            server.send(signal.SIGTTOU)
+            server.send(signal.SIGTTIN)
+            until("two processes", lambda: count() == 2)
+
+    def test_wish16_a_process_is_replaced_after_so_many_requests_and_none_is_lost(self):
+        with served("--max-requests", "20", "--max-requests-jitter", "10") as (server, _):
+            with Load(server.port) as load:
+                until("a third process", lambda: len({answer.split()[0] for answer in load.answers}) >= 3)
+            self.assertEqual(load.lost, [])
+
+    def test_the_log_is_opened_again(self):
+        with folder() as path, command(path, "shop", "--log-file", "a.log") as server:
+            log = path / "a.log"
+            ask(server.port, "/before")
+            until("the line", lambda: "/before" in log.read_text())
+            log.rename(path / "b.log")
+            server.send(signal.SIGUSR1)
+            until("the new file", log.exists)
+            ask(server.port, "/after")
+            until("the line", lambda: "/after" in log.read_text())
+
+    def test_a_service_manager_hears_that_it_is_ready_once_the_app_is_served(self):
+        with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"{name}/notify")
+            manager.settimeout(DEADLINE)
+            environment = {**os.environ, "NOTIFY_SOCKET": f"{name}/notify"}
+            code = "open('imported', 'w').close()\nimport os\nassert 'NOTIFY_SOCKET' not in os.environ\n" + APP
+            with folder(shop=code) as path, command(path, "shop", env=environment) as server:
+                self.assertIn(b"READY=1", manager.recv(4096))
+                self.assertTrue((path / "imported").exists())
+                server.send(signal.SIGHUP)
+                self.assertIn(b"RELOADING=1", manager.recv(4096))
+                self.assertIn(b"READY=1", manager.recv(4096))
+                server.send(signal.SIGTERM)
+                self.assertIn(b"STOPPING=1", manager.recv(4096))
+
+    def test_a_killed_supervisor_leaves_nothing_behind(self):
+        with served("--workers", "2") as (server, _):
+            workers = until("two processes", lambda: len(children(server.process.pid)) == 2 and children(server.process.pid))
+            process_of(server.port)
+            server.stop(signal.SIGKILL)
+            until("their end", lambda: not any(lives(pid) for pid in workers))
+
+    def test_a_socket_of_the_service_manager_is_served(self):
+        with folder() as path, socket.create_server(("127.0.0.1", 0)) as listening:
+            program = (
+                "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1');"
+                "os.execv(sys.executable, [sys.executable, '-m', 'number8', 'app', 'shop'])"
+            )
+            process = subprocess.Popen(
+                [sys.executable, "-c", program, str(listening.fileno())],
+                pass_fds=[listening.fileno()],
+                cwd=path,
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                self.assertEqual(ask(listening.getsockname()[1])[0], 200)
+                process.terminate()
+                self.assertEqual(process.wait(DEADLINE), 0)
+            finally:
+                process.kill()
+                process.wait()
+
+
+class Reload(unittest.TestCase):
+    def test_d9_new_code_is_served_and_no_request_is_lost(self):
+        with served("--reload") as (server, path):
+            with Load(server.port) as load:
+                (path / "shop.py").write_text(APP.replace("one", "number two"))
+                server.wait_for("shop.py changed: the app is loaded again")
+                until("the new code", lambda: load.answers[-1].endswith("two"))
+            self.assertEqual(load.lost, [])
+
+    def test_d9_code_that_cannot_be_loaded_changes_nothing_until_it_can(self):
+        with served("--reload", other="WORD = 'one'\n", shop=APP + "import other\nVERSION = other.WORD\n") as (server, path):
+            (path / "other.py").write_text("WORD = (\n")
+            server.wait_for("the old one stays in use")
+            self.assertIn("SyntaxError", server.log)
+            self.assertTrue(ask(server.port)[1].endswith("one"))
+            (path / "other.py").write_text("WORD = 'other'\n")
+            until("the new code", lambda: ask(server.port)[1].endswith("other"))
+
+    def test_d9_an_app_that_is_broken_at_the_start_is_waited_for(self):
+        with folder(shop="import nothing_of_this_name\n") as path:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "number8", "app", "-b", "127.0.0.1:0", "shop", "--reload"],
+                cwd=path, stderr=subprocess.PIPE, text=True,
+            )
+            try:
+                lines = iter(process.stderr.readline, "")
+                self.assertTrue(any("waiting until the code changes" in line for line in lines))
+                (path / "shop.py").write_text(APP)
+                self.assertTrue(any("http://127.0.0.1:" in line for line in lines))
+                process.terminate()
+                self.assertEqual(process.wait(DEADLINE), 0)
+            finally:
+                process.kill()
+                process.communicate()
+
+
+if __name__ == "__main__":
+    unittest.main()
