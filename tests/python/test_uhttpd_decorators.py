@@ -313,6 +313,52 @@ class Decorated(Case):
             self.assertEqual(closed.exception.rcvd.code, 1001)
         self.assertEqual(ended.get(timeout=DEADLINE), "number8-websocket")
 
+    def test_n2_after_looks_at_answers(self):
+        server = self.serve()
+        order = []
+
+        @server.after
+        def first(request, response):
+            order.append("first")
+            response.headers["X-Path"] = request.path()
+            if response.status == 500:
+                response.status = 503
+
+        @server.after
+        def second(request, response):
+            order.append("second")
+            response.headers["Content-Type"] = "text/plain"
+            if request.path() == "/fails":
+                raise ValueError("secret")
+            return ("other", 201) if request.path() == "/other" else response
+
+        def fail(request):
+            raise ValueError("secret")
+
+        server.get("/get")(lambda request: "get")
+        server.get("/other")(lambda request: "get")
+        server.get("/fail")(fail)
+        server.get("/fails")(lambda request: "get")
+        server.route("/write", number8.GET, lambda request: request.write("write", headers={"X-A": "1"}))
+        server.route("/chunk", number8.GET, lambda request: (request.send_chunk("chunk"), request.send_chunk(None)))
+        for target, status, body in [
+            ("/get", 200, b"get"),
+            ("/other", 201, b"other"),
+            ("/fail", 503, None),
+            ("/fails", 500, None),
+            ("/write", 200, b"write"),
+            ("/chunk", 200, b"chunk"),
+        ]:
+            with self.subTest(target):
+                order.clear()
+                answer = self.ask(server, "GET", target)
+                self.assertEqual((answer.status, order), (status, ["first", "second"]))
+                if status == 200:
+                    self.assertEqual((answer.headers["X-Path"], answer.headers.get_all("Content-Type")), (target, ["text/plain"]))
+                if body is not None:
+                    self.assertEqual(answer.body, body)
+                self.assertNotIn(b"secret", answer.body)
+
     def test_d2_a_test_client_needs_no_socket(self):
         server = self.serve()
         client = server.test()

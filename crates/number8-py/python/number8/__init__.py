@@ -1,7 +1,7 @@
 """One small, fast web server for the machine in front of you."""
 
 from number8._hosting import serve
-from number8._native import DELETE, GET, OPTIONS, PATCH, POST, PUT, Request, __version__
+from number8._native import DELETE, GET, OPTIONS, PATCH, POST, PUT, Request, Response, WebSocket, __version__
 from number8._server import AUTH_BASIC, AUTH_CUSTOM, AUTH_OPEN, Server
 
 #: What a ``file_acl`` callback may answer.
@@ -23,7 +23,9 @@ __all__ = [
     "POST",
     "PUT",
     "Request",
+    "Response",
     "Server",
+    "WebSocket",
     "__version__",
     "serve",
 ]

@@ -69,6 +69,12 @@ class Decorators:
         self._add_before(function)
         return function
 
+    def after(self, function: Handler) -> Handler:
+        """Has a function look at what other functions answer: it is called with the Request and the Response, whose
+        ``status`` and ``headers`` it may change; what it returns, other than None or that Response, is the answer."""
+        self._add_after(function)
+        return function
+
     def _method(self, path: str, methods: Iterable[str]) -> Callable[[Handler], Handler]:
         def decorate(function: Handler) -> Handler:
             self._add_handler(path, tuple(methods), function)
@@ -83,6 +89,9 @@ class Decorators:
         raise NotImplementedError
 
     def _add_error(self, status: int, function: Callable[..., Any]) -> None:
+        raise NotImplementedError
+
+    def _add_after(self, function: Callable[..., Any]) -> None:
         raise NotImplementedError
 
     def _add_before(self, function: Callable[..., Any]) -> None:

@@ -194,6 +194,9 @@ class Server(_native.Core, Decorators):
     def _add_error(self, status: int, function: Callback) -> None:
         self._error(status, function)
 
+    def _add_after(self, function: Callback) -> None:
+        self._after(function)
+
     def _add_before(self, function: Callback) -> None:
         self._ask_first(False, function)
 

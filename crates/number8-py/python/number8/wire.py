@@ -76,6 +76,9 @@ class Server(Decorators):
     def _add_error(self, status: int, function: Callable[..., Any]) -> None:
         self._setup.append(lambda serving: serving._add_error(status, function))
 
+    def _add_after(self, function: Callable[..., Any]) -> None:
+        self._setup.append(lambda serving: serving._add_after(function))
+
     def _add_before(self, function: Callable[..., Any]) -> None:
         self._setup.append(lambda serving: serving._add_before(function))
 

@@ -92,6 +92,25 @@ fn with_headers(mut response: Response, headers: &Bound<'_, PyDict>) -> PyResult
     Ok(response)
 }
 
+/// Gives an answer the fields of a dict that are not as they were in another.
+pub(crate) fn with_changed(
+    mut response: Response,
+    before: &Bound<'_, PyDict>,
+    after: &Bound<'_, PyDict>,
+) -> PyResult<Response> {
+    for (name, value) in after.iter() {
+        if before.get_item(&name)?.is_some_and(|old| old.eq(&value).unwrap_or(false)) {
+            continue;
+        }
+        let (name, value) = (octets("the name of a header", &name)?, octets("its value", &value)?);
+        let name = String::from_utf8_lossy(&name);
+        let refuse =
+            |error| PyValueError::new_err(format!("the header {name:?} cannot be sent: {error}"));
+        response = response.replacing(&name, &value).map_err(refuse)?;
+    }
+    Ok(response)
+}
+
 fn with(response: Response, name: &[u8], value: &[u8]) -> PyResult<Response> {
     let shown = String::from_utf8_lossy(name);
     let refuse = |why: &str| PyValueError::new_err(format!("the header {shown:?} {why}"));

@@ -97,7 +97,7 @@ pub(crate) fn finish(
         (false, _) => of_value(shared, &value).map(Some),
     });
     match answer {
-        Ok(Some(response)) => request.answer(response),
+        Ok(Some(response)) => Request::answer(bound, response),
         Ok(None) => {
             if request.end(true) {
                 log(py, "a callback ended without send_chunk(None); the answer is taken for whole");
@@ -108,12 +108,13 @@ pub(crate) fn finish(
             // SECURITY: what went wrong is not told.
             match request.content_failure() {
                 Some(status @ 400..500) => {
-                    request.answer(Response::error(status, "the content could not be read"));
+                    let why = "the content could not be read";
+                    Request::answer(bound, Response::error(status, why));
                 }
                 _ if request.has_begun() => {}
                 _ => {
                     let own = own_error(bound, shared, shared.failed_callback(), 500);
-                    request.answer(own.unwrap_or_else(failed));
+                    Request::answer(bound, own.unwrap_or_else(failed));
                 }
             }
             request.end(false);
@@ -125,7 +126,7 @@ pub(crate) fn finish(
 pub(crate) fn answer_nothing(request: &Bound<'_, Request>, shared: &Arc<Shared>) {
     let own = own_error(request, shared, shared.missing_callback(), 404);
     let plain = || Response::error(404, "there is nothing at this address");
-    request.get().answer(own.unwrap_or_else(plain));
+    Request::answer(request, own.unwrap_or_else(plain));
 }
 
 /// The answer of the program's own callback for an error.

@@ -90,7 +90,8 @@ fn ask(
     let Some((function, _server)) = shared.callback(py, number) else { return Some(failed()) };
     let Ok(request) = Py::new(py, request) else { return Some(failed()) };
     let result = function.bind(py).call1((&request,));
-    let (answered, request) = (request.get().has_begun(), request.get());
+    let request = request.bind(py);
+    let answered = request.get().has_begun();
     let decided = result.and_then(|value| match asked {
         Asked::Allowed => {
             Ok((!value.is_truthy()?).then(|| Response::error(403, "this is refused")))
@@ -111,7 +112,7 @@ fn ask(
         }
     };
     // What the callback has written itself goes before this.
-    request.end(true);
-    request.answer(refusal);
+    request.get().end(true);
+    Request::answer(request, refusal);
     Some(failed())
 }

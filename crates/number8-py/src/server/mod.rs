@@ -9,6 +9,7 @@
 //! What a call of Python configures is kept in a table ([`routes`]) from which the whole app is built anew; the class in
 //! `number8/_server.py` looks at arguments, and knows what they mean.
 
+mod after;
 mod answer;
 mod callback;
 mod calls;
@@ -54,6 +55,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Core>()?;
     module.add_class::<Request>()?;
     module.add_class::<TalkSocket>()?;
+    module.add_class::<after::Head>()?;
     repl::register(module)?;
     verbs::register(module)
 }
@@ -69,6 +71,8 @@ pub(crate) struct Shared {
     file_acl: AtomicUsize,
     missing: AtomicUsize,
     failed: AtomicUsize,
+    /// The numbers of the callbacks that look at answers.
+    after: Mutex<Vec<usize>>,
     /// Bytes of content that a callback may read.
     body_bytes_max: OnceLock<u64>,
 }
@@ -82,6 +86,11 @@ impl Shared {
     /// The number of the callback that is asked about files.
     fn file_acl(&self) -> Option<usize> {
         self.file_acl.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// The numbers of the callbacks that look at answers.
+    fn after(&self) -> Vec<usize> {
+        lock(&self.after).clone()
     }
 
     /// The number of the callback that answers where there is nothing.
@@ -262,6 +271,12 @@ impl Core {
         self.shared.missing.store(number + 1, Ordering::Release);
         let callback = Arc::new(Callback::new(&self.shared, number, Kind::Error(status)));
         self.change(|routes| routes.answer_rest(callback))
+    }
+
+    /// Has a function look at the answers of others.
+    fn _after(&self, function: &Bound<'_, PyAny>) {
+        let number = self.keep(function);
+        lock(&self.shared.after).push(number);
     }
 
     /// Calls a function with each request before anything else sees it.

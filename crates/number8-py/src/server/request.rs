@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::after;
 use super::answer::Described;
 use super::callback::{Kind, answer_nothing, finish};
 use super::text::{content, octets};
@@ -91,12 +92,22 @@ impl Request {
         !matches!(&*lock(&self.out), Out::Nothing(_))
     }
 
-    /// Answers, unless something has been answered.
-    pub(crate) fn answer(&self, response: Response) {
-        let mut out = lock(&self.out);
-        if let Out::Nothing(_) = &*out
-            && let Out::Nothing(sender) = std::mem::replace(&mut *out, Out::Done)
-        {
+    /// Answers, unless something has been answered; functions that look at answers see it first.
+    pub(crate) fn answer(slf: &Bound<'_, Self>, response: Response) {
+        let this = slf.get();
+        if !this.has_begun() {
+            let response = after::look(&this.shared, slf, response);
+            this.begin(Out::Done, response);
+        }
+    }
+
+    /// Hands over the answer, unless another one is; what follows goes by `out`.
+    fn begin(&self, out: Out, response: Response) {
+        let mut current = lock(&self.out);
+        if !matches!(&*current, Out::Nothing(_)) {
+            return;
+        }
+        if let Out::Nothing(sender) = std::mem::replace(&mut *current, out) {
             // A client that is gone needs none.
             let _ = sender.send(response);
         }
@@ -278,26 +289,25 @@ impl Request {
     /// Answers with this content, once.
     #[pyo3(signature = (data, status=None, mime=None, headers=None, allow_cors=false))]
     fn write(
-        &self,
+        slf: &Bound<'_, Self>,
         data: &Bound<'_, PyAny>,
         status: Option<&Bound<'_, PyAny>>,
         mime: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyDict>>,
         allow_cors: bool,
     ) -> PyResult<()> {
-        if self.has_begun() {
+        if slf.get().has_begun() {
             return Err(PyRuntimeError::new_err(BEGUN));
         }
         let described = Described { status, mime, headers, allow_cors };
-        self.answer(described.response(content("data", data)?)?);
+        Self::answer(slf, described.response(content("data", data)?)?);
         Ok(())
     }
 
     /// Sends a piece of an answer whose length is not known; None ends it. The first call gives status and headers.
     #[pyo3(signature = (data, status=None, mime=None, headers=None, allow_cors=false))]
     fn send_chunk(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         data: &Bound<'_, PyAny>,
         status: Option<&Bound<'_, PyAny>>,
         mime: Option<&Bound<'_, PyAny>>,
@@ -305,15 +315,15 @@ impl Request {
         allow_cors: bool,
     ) -> PyResult<()> {
         let piece = if data.is_none() { None } else { Some(content("data", data)?) };
-        let mut out = lock(&self.out);
-        if let Out::Nothing(_) = &*out {
+        let (this, py) = (slf.get(), slf.py());
+        if !this.has_begun() {
             let (sender, body) = Body::channel();
             let described = Described { status, mime, headers, allow_cors };
-            let response = described.response(body)?;
-            if let Out::Nothing(waiting) = std::mem::replace(&mut *out, Out::Chunks(sender)) {
-                let _ = waiting.send(response);
-            }
+            let response = after::look(&this.shared, slf, described.response(body)?);
+            this.begin(Out::Chunks(sender), response);
         }
+        // Nothing of Python's runs while this is held.
+        let mut out = lock(&this.out);
         let sender = match std::mem::replace(&mut *out, Out::Busy) {
             Out::Chunks(sender) => sender,
             other => {
@@ -328,21 +338,19 @@ impl Request {
             return Ok(());
         };
         drop(out);
-        let (sender, sent) = self.send_piece(py, sender, piece);
-        *lock(&self.out) = Out::Chunks(sender);
-        self.sent(sent)
+        let (sender, sent) = this.send_piece(py, sender, piece);
+        *lock(&this.out) = Out::Chunks(sender);
+        this.sent(sent)
     }
 
     /// Sends bytes as they are, status line and headers included; the connection ends after them.
     fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let piece = content("data", data)?;
-        let mut out = lock(&self.out);
-        if let Out::Nothing(_) = &*out {
+        if !self.has_begun() {
             let (sender, body) = Body::channel();
-            if let Out::Nothing(waiting) = std::mem::replace(&mut *out, Out::Raw(sender)) {
-                let _ = waiting.send(Response::raw(body));
-            }
+            self.begin(Out::Raw(sender), Response::raw(body));
         }
+        let mut out = lock(&self.out);
         let sender = match std::mem::replace(&mut *out, Out::Busy) {
             Out::Raw(sender) => sender,
             other => {

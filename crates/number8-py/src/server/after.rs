@@ -1,0 +1,73 @@
+//! What functions that look at answers see of them, and may change.
+
+use std::sync::Arc;
+
+use number8::Response;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::Shared;
+use super::answer::{of_value, with_changed};
+use super::callback::{failed, log_error};
+use super::request::Request;
+
+/// The head of an answer, before it is sent.
+#[pyclass(name = "Response", module = "number8")]
+pub(crate) struct Head {
+    /// The status; another one may be put in its place.
+    #[pyo3(get, set)]
+    status: u16,
+    /// The headers by name, as text; others may be added, and values changed.
+    #[pyo3(get)]
+    headers: Py<PyDict>,
+}
+
+/// Has the functions look at an answer, in the order in which they were added.
+pub(crate) fn look(
+    shared: &Arc<Shared>,
+    request: &Bound<'_, Request>,
+    mut response: Response,
+) -> Response {
+    let py = request.py();
+    for number in shared.after() {
+        let Some((function, _server)) = shared.callback(py, number) else { break };
+        response = match look_once(shared, request, &function, response) {
+            Ok(response) => response,
+            Err(error) => {
+                log_error(py, "a function that looks at answers failed", &error);
+                failed()
+            }
+        };
+    }
+    response
+}
+
+fn look_once(
+    shared: &Arc<Shared>,
+    request: &Bound<'_, Request>,
+    function: &Py<PyAny>,
+    response: Response,
+) -> PyResult<Response> {
+    let py = request.py();
+    let headers = PyDict::new(py);
+    for (name, value) in response.fields() {
+        headers.set_item(name, String::from_utf8_lossy(value))?;
+    }
+    let before = headers.copy()?;
+    let head = Head { status: response.status(), headers: headers.clone().unbind() };
+    let head = Bound::new(py, head)?;
+    let value = function.bind(py).call1((request, &head))?;
+    if !value.is_none() && !value.is(&head) {
+        return of_value(shared, &value);
+    }
+    let mut response = with_changed(response, &before, &headers)?;
+    let status = head.borrow().status;
+    if status != response.status() {
+        if !(200..1000).contains(&status) {
+            return Err(PyValueError::new_err(format!("{status} is no status of an answer")));
+        }
+        response = response.with_status(status);
+    }
+    Ok(response)
+}
