@@ -194,8 +194,10 @@ class Serving:
         self._is_started = True
         create_task: Callable[[Any], Any] = loop.create_task
         if loop.get_task_factory() is None:
-            eager = {"eager_start": True} if sys.version_info >= (3, 12) else {}
-            create_task = functools.partial(asyncio.Task, loop=loop, **eager)
+            if sys.version_info >= (3, 12):
+                create_task = functools.partial(asyncio.Task, loop=loop, eager_start=True)
+            else:
+                create_task = functools.partial(asyncio.Task, loop=loop)
         hooks = _Hooks()
         hooks.create_future = loop.create_future
         hooks.create_task = create_task

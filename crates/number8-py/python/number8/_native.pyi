@@ -60,6 +60,7 @@ def serve(
     grace: float = ...,
 ) -> None:
     """Serves an application until a signal ends it; see `number8.serve`, which says what the arguments mean."""
+@final
 class Awaitable:
     """What ``receive`` and ``send`` of an ASGI application return where something has to be waited for."""
 
@@ -70,6 +71,7 @@ class Awaitable:
     def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> NoReturn: ...
     def close(self) -> None: ...
 
+@final
 class Done:
     """What ``send`` of an ASGI application returns where there is nothing to wait for."""
 
@@ -80,6 +82,7 @@ class Done:
     def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> NoReturn: ...
     def close(self) -> None: ...
 
+@final
 class AsgiHost:
     """A server for one event loop; :mod:`number8._asgi` drives it."""
 

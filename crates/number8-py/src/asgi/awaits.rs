@@ -73,15 +73,14 @@ impl Awaitable {
     }
 
     /// As a coroutine, which some take for the only kind of awaitable.
-    fn send<'py>(
-        &self,
-        py: Python<'py>,
-        _value: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(signature = (value, /))]
+    fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        // It waits for nothing that could be sent.
+        let _ = value;
         self.__next__(py)
     }
 
-    #[pyo3(signature = (kind, value=None, traceback=None))]
+    #[pyo3(signature = (kind, value=None, traceback=None, /))]
     fn throw(
         &self,
         kind: &Bound<'_, PyAny>,
@@ -113,11 +112,13 @@ impl Done {
         None
     }
 
-    fn send(&self, _value: &Bound<'_, PyAny>) -> PyResult<()> {
+    #[pyo3(signature = (value, /))]
+    fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = value;
         Err(PyStopIteration::new_err(()))
     }
 
-    #[pyo3(signature = (kind, value=None, traceback=None))]
+    #[pyo3(signature = (kind, value=None, traceback=None, /))]
     fn throw(
         &self,
         kind: &Bound<'_, PyAny>,
