@@ -16,9 +16,9 @@ use number8::{AccessLog, Answer, App, Call, Handler, Response};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Made by others: "password" of argon2's own tests, "abc" of bcrypt's, "42" by `openssl passwd -6`.
-const ARGON2: &str =
+pub(crate) const ARGON2: &str =
     "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-const BCRYPT: &str = "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
+pub(crate) const BCRYPT: &str = "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
 const SHA512: &str = "$6$saltsalt$aHjH/5eU8.TNwCG1ESLJioJx2NxeAKhCdu6P9tpoHt1q16bptbHBvBwuba9D1yxJMB/kM0omXsD8aPFA4hlZC0";
 
 /// Answers with the name of whoever asks.
@@ -71,7 +71,7 @@ fn accounts() -> Accounts {
 }
 
 /// Replaces a file as an editor does; the stamp of the new one differs by its inode, whatever the clock says.
-fn replace(path: &Path, text: &str) {
+pub(crate) fn replace(path: &Path, text: &str) {
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
     let old = fs::metadata(path).map(|seen| seen.ino()).ok();

@@ -12,6 +12,7 @@ use number8::testing::TestServer;
 use number8::{Answer, App, Call, Events, Handler, Response, Runner};
 use tokio::time::timeout;
 
+use crate::auth::{ARGON2, BCRYPT, replace};
 use crate::serving::PATIENCE;
 
 /// `joe:pw`, as it is sent.
@@ -158,11 +159,14 @@ enum Ending {
     Unused,
     /// Joe logs in elsewhere, and may have one session.
     GivesWay,
+    /// Joe has another password from now on.
+    Password,
 }
 
 #[tokio::test]
 async fn a5_wish_30_a_stream_ends_with_the_session_that_opened_it() {
-    for ending in [Ending::Logout, Ending::All, Ending::Unused, Ending::GivesWay] {
+    let endings = [Ending::Logout, Ending::All, Ending::Unused, Ending::GivesWay, Ending::Password];
+    for ending in endings {
         let idle = if ending == Ending::Unused { 500 } else { 60_000 };
         let sessions = Sessions::with_limits(SessionLimits {
             idle: Duration::from_millis(idle),
@@ -171,10 +175,11 @@ async fn a5_wish_30_a_stream_ends_with_the_session_that_opened_it() {
         });
         let (sessions, events) = (sessions.unwrap(), Events::new().heartbeat(None));
         let folder = tempfile::tempdir().unwrap();
-        let app = app(accounts("pw"), &sessions)
+        let runner = Runner::new(folder.path()).unwrap();
+        let server = app(accounts("pw"), &sessions)
             .mount("/events", events.clone())
-            .mount("/run", Runner::new(folder.path()).unwrap());
-        let server = app.test();
+            .mount("/run", runner.clone())
+            .test();
         let cookie = session(&server).await;
         let listen = async |path: &str, fields: &str| {
             let client = server.connect();
@@ -194,6 +199,10 @@ async fn a5_wish_30_a_stream_ends_with_the_session_that_opened_it() {
             Ending::All => assert_eq!(sessions.end_all_of("joe"), 1),
             Ending::Unused => {}
             Ending::GivesWay => drop(session(&server).await),
+            Ending::Password => {
+                let changed = app(accounts("other"), &sessions).mount("/events", events.clone());
+                server.handle().replace(changed).unwrap();
+            }
         }
         if ending != Ending::Unused {
             events.dispatch("after");
@@ -207,6 +216,33 @@ async fn a5_wish_30_a_stream_ends_with_the_session_that_opened_it() {
         events.dispatch("for the other");
         read(&without, "data: for the other\n").await;
     }
+}
+
+#[tokio::test]
+async fn a5_wish_31_a_stream_ends_when_the_file_has_another_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    std::fs::write(&path, format!("joe:{BCRYPT}\n")).unwrap();
+    let accounts = Accounts::new().unwrap().file(&path).unwrap();
+    let sessions = Sessions::new().unwrap();
+    let server = app(accounts, &sessions).mount("/events", Events::new()).test();
+    let cookie = log_in(&server, OURS, "name=joe&password=abc").await.cookie();
+    let client = server.connect();
+    let request = format!("GET /events HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    read(&client, "\r\n\r\n").await;
+    replace(&path, &format!("joe:{ARGON2}\n"));
+    // Whoever asks for something has the file looked at, once a second.
+    let others = async {
+        loop {
+            ask(&server, "GET /lamp", JOE, "").await;
+        }
+    };
+    tokio::select! {
+        rest = timeout(PATIENCE, client.read_to_end()) => drop(rest.expect("it ends").unwrap()),
+        () = others => {}
+    }
+    assert_eq!(sessions.count(), 0);
 }
 
 /// Reads up to there.

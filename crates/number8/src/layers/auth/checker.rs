@@ -43,7 +43,11 @@ pub(in crate::layers) struct Checker {
     /// What was told of the file last, so that it is told once.
     problem: Mutex<Option<FileError>>,
     on_problem: Box<OnProblem>,
+    on_change: Mutex<Option<Box<OnChange>>>,
 }
+
+/// Whom to tell that there are other accounts.
+type OnChange = dyn Fn(&Accounts) + Send + Sync;
 
 /// Whom to tell that a file of accounts is wrong.
 pub(in crate::layers) type OnProblem = dyn Fn(&FileError) + Send + Sync;
@@ -64,7 +68,14 @@ impl Checker {
             limits,
             problem: Mutex::default(),
             on_problem,
+            on_change: Mutex::default(),
         }
+    }
+
+    /// Tells of the accounts now, and again whenever there are others. Whoever was told before is told no more.
+    pub(in crate::layers) fn on_change(&self, tell: impl Fn(&Accounts) + Send + Sync + 'static) {
+        tell(&self.accounts());
+        *lock(&self.on_change) = Some(Box::new(tell));
     }
 
     /// What can be said at once.
@@ -192,6 +203,10 @@ impl Checker {
                 let mut remembered = lock(&self.remembered);
                 *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
                 remembered.clear();
+                drop(remembered);
+                if let Some(tell) = &*lock(&self.on_change) {
+                    tell(&self.accounts());
+                }
             }
             Err(problem) => {
                 let mut told = lock(&self.problem);

@@ -96,11 +96,16 @@ impl Auth {
     }
 
     /// Also by a page, beside Basic and tokens; see [`Login`]. It goes through the same check, with the same waiting after
-    /// wrong passwords. Where there are no accounts it changes nothing.
+    /// wrong passwords. Where there are no accounts it changes nothing. Sessions of those who are not among the accounts, or have
+    /// another password there, end, and so they do when the file of accounts changes.
     #[must_use]
     pub fn login(self, login: Login) -> Self {
         match self.0 {
-            Way::Accounts(checker, _) => Self(Way::Accounts(checker, Some(login))),
+            Way::Accounts(checker, _) => {
+                let sessions = login.sessions().clone();
+                checker.on_change(move |accounts| sessions.keep_those_of(accounts));
+                Self(Way::Accounts(checker, Some(login)))
+            }
             other => Self(other),
         }
     }

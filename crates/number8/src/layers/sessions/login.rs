@@ -87,6 +87,10 @@ impl Login {
         self
     }
 
+    pub(in crate::layers) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// What this layer does with a request: answers it, or finds out by the cookie who asks.
     pub(in crate::layers) fn before(
         &self,

@@ -24,7 +24,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use self::login::{Login, LoginPage};
 
 use self::table::{Session, Table};
-use crate::accounts::{AccountError, Key, Mac};
+use crate::accounts::{AccountError, Accounts, Key, Mac};
 use crate::server::clock;
 use crate::server::worker::lock;
 
@@ -121,6 +121,12 @@ impl Sessions {
     /// A session that has not ended; it counts as used now.
     fn find(&self, id: &[u8]) -> Option<Arc<Session>> {
         lock(&self.0.table).find(&self.mac(id), clock::monotonic_ms())
+    }
+
+    /// Ends those of users that these accounts do not know, or know by another password.
+    pub(in crate::layers) fn keep_those_of(&self, accounts: &Accounts) {
+        let is_theirs = |user: &str, stamp| accounts.stamp(user) == Some(stamp);
+        lock(&self.0.table).keep(is_theirs);
     }
 
     fn end(&self, id: &[u8]) {

@@ -128,6 +128,11 @@ impl Table {
         before - self.by_id.len()
     }
 
+    /// Ends all but those of which this is true, of a user and their stamp.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(&str, Mac) -> bool) {
+        self.by_id.retain(|_, kept| is_kept(&kept.0.user, kept.0.stamp));
+    }
+
     fn end_unused_longest(&mut self, among: impl Fn(&Session) -> bool) {
         let among = self.by_id.iter().filter(|(_, kept)| among(&kept.0));
         if let Some(id) = among.min_by_key(|(_, kept)| kept.0.used_ms()).map(|(id, _)| *id) {
