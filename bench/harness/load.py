@@ -66,7 +66,10 @@ class Meter:
         )
 
 
-def wrk(server: Server, core: int, requests: list[bytes], seconds: int, expect: range) -> Sample:
+def wrk(
+    server: Server, core: int, requests: list[bytes], seconds: int, expect: range,
+    connections: int = CONNECTIONS,
+) -> Sample:
     """Runs wrk for `seconds`; it picks from `requests`, each of which may hold several pipelined.
 
     Raises LoadError when any answer failed or when the bytes per answer are not in `expect`.
@@ -74,7 +77,7 @@ def wrk(server: Server, core: int, requests: list[bytes], seconds: int, expect: 
     file = server.scratch("requests")
     file.write_bytes(b"\0".join(requests))
     url = f"http://127.0.0.1:{server.port}/"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", _SCRIPT, url, "--", file]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", _SCRIPT, url, "--", file]
     with Meter(server, core) as meter:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _SLACK_S)
     lines = [line for line in done.stdout.splitlines() if line.startswith("JSON ")]
@@ -124,6 +127,24 @@ def curls(server: Server, core: int, path: str, clients: int, times: int) -> Sam
         sum(float(line.split()[2]) for line in output.splitlines()) for output in outputs
     )
     return meter.sample(sum(int(size) for _, size, _ in downloads) / (1 << 30), seconds)
+
+
+def curl_posts(server: Server, core: int, path: str, source: Path, times: int) -> Sample:
+    """One curl posts the file `source` so many `times`; each answer is its size. Work is in GiB.
+
+    Raises LoadError when any answer is another one.
+    """
+    url = f"http://127.0.0.1:{server.port}/{path}#[1-{times}]"
+    # No waiting for 100 Continue, which is about the client.
+    sent = ["-H", "Expect:", "--data-binary", f"@{source}"]
+    command = ["curl", "-s", "-m", str(_SLACK_S), *sent, "-w", " %{time_total}\n", url]
+    with Meter(server, core) as meter:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=times * _SLACK_S)
+    answers = [line.split() for line in done.stdout.replace("\n ", " ").splitlines()]
+    size = source.stat().st_size
+    if len(answers) != times or any(answer[0] != str(size) for answer in answers):
+        raise LoadError(f"curl at {server.name}: {done.stdout.strip()[-100:]}")
+    return meter.sample(times * size / (1 << 30), sum(float(seconds) for _, seconds in answers))
 
 
 def curl_upload(server: Server, core: int, source: Path) -> Sample:

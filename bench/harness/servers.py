@@ -39,6 +39,8 @@ class Program:
     logs: bool = True
     upload: Callable[[str, Path], list[str]] | None = None
     """What curl is told, after the server's URL and the file to send."""
+    early: int | None = None
+    """The status of a first answer that came before all was there, and that is asked for again."""
     install: str = ""
     """How to come by it."""
 
@@ -241,6 +243,9 @@ class Server:
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"{self.name} does not listen on {self.port}") from None
                 time.sleep(50e-6)
+                continue
+            if status == self._program.early and time.monotonic() < deadline:
+                time.sleep(1e-3)
                 continue
             if status != 200:
                 raise RuntimeError(f"{self.name} answers its first request with {status}")
