@@ -105,7 +105,7 @@ class Served(Folders):
             server.serve(*arguments)
             self.table(server, [("GET", target, status, body)])
 
-    def test_u17_a_folder_is_a_document(self):
+    def test_u17_u20_a_folder_is_a_document(self):
         server = self.folder()
         server.serve()
         server.serve("/fs", base="/var")

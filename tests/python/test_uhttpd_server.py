@@ -11,6 +11,7 @@ import weakref
 
 import number8
 import number8 as uhttpd
+import requests
 from uhttpd import DEADLINE, Case
 
 EVERY = uhttpd.GET | uhttpd.POST | uhttpd.DELETE
@@ -260,6 +261,22 @@ class Allowed(Case):
                     if status == 401:
                         self.assertTrue(answer.headers["WWW-Authenticate"].startswith("Basic"))
             self.assertEqual(self.ask(server, "GET", "/unknown").status, 401)
+
+    def test_u7_requests_logs_in(self):
+        server = self.serve(0, uhttpd.AUTH_BASIC, auth=self.BASIC, events=1)
+        server.route("/x", EVERY, lambda request: {"got": request.form()})
+        server.route("/pieces", uhttpd.GET, lambda r: [r.send_chunk(piece) for piece in ("one ", "two", None)])
+        server.event("/events")
+        with requests.Session() as session:
+            url = f"http://127.0.0.1:{server.port()}"
+            self.assertEqual(session.get(url + "/x", timeout=DEADLINE).status_code, 401)
+            session.auth = ("answer", "42")
+            posted = session.post(url + "/x", data={"a": "é"}, timeout=DEADLINE)
+            self.assertEqual((posted.status_code, posted.json()), (200, {"got": {"a": "é"}}))
+            self.assertEqual(session.get(url + "/pieces", timeout=DEADLINE).text, "one two")
+            with session.get(url + "/events", stream=True, timeout=DEADLINE) as events:
+                self.assertIs(server.dispatch("hello"), True)
+                self.assertIn("hello", next(line for line in events.iter_lines(decode_unicode=True) if line.startswith("data")))
 
     def test_u8_custom_is_asked_once_for_each_request(self):
         asked = []

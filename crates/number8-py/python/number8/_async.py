@@ -41,6 +41,9 @@ async def _answer(request: _native.Request, value: Any) -> None:
             await _stream(request, value)
         else:
             request._finish(value)
+    except asyncio.CancelledError:
+        # The interpreter ends, and with it the request.
+        raise
     except BaseException as error:
         request._fail(error)
         if not isinstance(error, Exception):

@@ -109,6 +109,7 @@ class AsgiHost:
 #: The source of the agent that people and IDEs type to.
 AGENT: str
 
+@final
 class Console:
     """The console of a session."""
 
@@ -151,6 +152,7 @@ class Core:
     def _require(self, value: bytes) -> None: ...
     def _share(self) -> None: ...
 
+@final
 class WebSocket:
     """A WebSocket, for the function that talks."""
 
@@ -164,6 +166,7 @@ class WebSocket:
     def __next__(self) -> str | bytes: ...
     def _end(self, has_failed: bool) -> None: ...
 
+@final
 class Response:
     """The head of an answer, for functions that look at it before it is sent."""
 
@@ -172,6 +175,7 @@ class Response:
     def headers(self) -> dict[str, str]:
         """The headers by name; others may be added, and values changed."""
 
+@final
 class Request:
     """A request that is being answered; callbacks are given one."""
 

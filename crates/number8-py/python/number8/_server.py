@@ -212,7 +212,7 @@ class Server(_native.Core, Decorators):
         elif acl != AUTH_OPEN:
             raise ValueError(f"acl={acl!r} is none of AUTH_OPEN, AUTH_BASIC and AUTH_CUSTOM")
 
-    def _add_route(self, url: Text, methods: int, callback: Callback) -> None:
+    def _add_route(self, url: Text, methods: int, callback: Callback | None) -> None:
         pattern = _text("url", url)
         if not pattern.startswith(("/", "*")):
             raise ValueError(f"the url {pattern!r} has to begin with a slash")
