@@ -185,6 +185,26 @@ class Flow(unittest.TestCase):
             counts = [int(Answer(server, "/again").content) for _ in range(5)]
             self.assertEqual(counts, [1, 2, 3, 4, 5])
 
+    def test_other_threads_of_the_process_have_their_turn(self):
+        for server in self.each():
+            for requests in [1, 50]:
+                # One at a time with pauses between, and many at once without any.
+                before = int(Answer(server, "/ticks").content)
+                until = time.monotonic() + DEADLINE
+                now = before
+                while now < before + 20 and time.monotonic() < until:
+                    wire = b"GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n" * requests
+                    talk(server, wire + request("/nothing"))
+                    now = int(Answer(server, "/ticks").content)
+                self.assertGreaterEqual(now, before + 20)
+
+    def test_what_is_written_for_head_is_not_sent_and_no_error(self):
+        for server in self.each():
+            wire = talk(server, request("/writes", "HEAD"))
+            self.assertTrue(wire.startswith(b"HTTP/1.1 200 OK"), wire)
+            self.assertEqual(server.stop(), 0)
+            self.assertNotIn("Error", server.log)
+
     def test_too_many_waiting_requests_are_told_to_come_again(self):
         with serving("wsgi_app:app", threads=1) as server, fifo() as path:
             waiting = [connect(server) for _ in range(1100)]

@@ -14,6 +14,7 @@ import zlib
 TEXT = [("Content-Type", "text/plain")]
 CLOSED = []
 PULLED = []
+TICKS = []
 LOCAL = threading.local()
 
 
@@ -273,6 +274,21 @@ def pours_written(environ, start_response):
 def pulled(environ, start_response):
     start_response("200 OK", TEXT)
     return [str(len(PULLED)).encode()]
+
+
+def ticks(environ, start_response):
+    """How often another thread of this process has had its turn; the first request starts it."""
+    if not TICKS:
+        TICKS.append(0)
+
+        def tick():
+            while True:
+                TICKS[0] += 1
+                time.sleep(0.0001)
+
+        threading.Thread(target=tick, daemon=True).start()
+    start_response("200 OK", TEXT)
+    return [str(TICKS[0]).encode()]
 
 
 def kind(environ, start_response):

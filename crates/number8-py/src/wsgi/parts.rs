@@ -94,9 +94,16 @@ impl Drop for Parts {
     }
 }
 
-/// A part as bytes that are Python's still: nothing is copied.
+/// Parts up to this size, in bytes, are copied: that costs less than to give the object back to the interpreter, from a
+/// thread that does not have it.
+const COPY_MAX: usize = 4 * 1024;
+
+/// A part as bytes: those of a large one are Python's still.
 pub(super) fn bytes(part: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     match part.cast::<PyBytes>() {
+        Ok(part) if part.as_bytes().len() <= COPY_MAX => {
+            Ok(Bytes::copy_from_slice(part.as_bytes()))
+        }
         Ok(part) => Ok(Bytes::from_owner(PyBackedBytes::from(part.clone()))),
         Err(_) => Err(PyTypeError::new_err(format!(
             "the application gave {}, not bytes, as content",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use number8::server::lane::{Job, Lane, LaneFull};
 use number8::server::{Around, LaneOptions};
-use number8::{Answer, Call, Caller, Handler, OwnedHead, Response, Server};
+use number8::{Answer, Call, Caller, Handler, Method, OwnedHead, Response, Server};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
@@ -127,7 +127,9 @@ fn submit(
         let head = head.head();
         let path = head.path().get(*prefix..).unwrap_or_default();
         let request = Request { head: &head, caller, path };
-        Python::attach(|py| application.answer(py, &request, content.as_ref(), Some(Early(begun))))
+        // Nobody reads what is written for HEAD: it is not sent, and nobody has to wait for that.
+        let early = (head.method() != Method::Head).then_some(Early(begun));
+        Python::attach(|py| application.answer(py, &request, content.as_ref(), early))
     })?;
     Ok(Called { job, early })
 }
