@@ -222,6 +222,35 @@ class Received(Folders):
         self.assertEqual((self.root.parent / "secret.txt").read_text(), "secret")
         self.assertCountEqual(os.listdir(self.root.parent), ["root", "ext", "secret.txt"])
 
+    def test_u21_pages_of_other_sites_change_nothing(self):
+        for cors in (False, True):
+            server = self.folder(cors=cors)
+            server.receive(True, "/up", delete=True)
+            server.receive(False, "/upload")
+            port = server.port()
+            name = {"Content-Disposition": 'attachment; filename="/hello.txt"'}
+            foreign = [
+                {"Origin": "http://evil.example"},
+                {"Origin": "null"},
+                {"Sec-Fetch-Site": "cross-site"},
+                {"Host": f"evil.example:{port}", "Origin": f"http://evil.example:{port}"},
+            ]
+            own = [
+                {"Origin": f"http://127.0.0.1:{port}"},
+                {"Sec-Fetch-Site": "same-origin"},
+                {"Host": f"{socket.gethostname()}:{port}", "Origin": f"http://{socket.gethostname()}:{port}"},
+                {"Host": "any.example"},
+            ]
+            for headers in foreign + own:
+                is_let_in = cors or headers in own
+                for method, target in [("POST", "/up/hello.txt"), ("POST", "/upload"), ("DELETE", "/up/hello.txt")]:
+                    with self.subTest((cors, headers, method, target)):
+                        (self.root / "hello.txt").write_text("hello")
+                        answer = self.ask(server, method, target, b"new" if method == "POST" else None, name | headers)
+                        self.assertEqual(answer.status // 100 if is_let_in else answer.status, 2 if is_let_in else 403)
+                        if not is_let_in:
+                            self.assertEqual((self.root / "hello.txt").read_text(), "hello")
+
     def test_u23_a_slash_makes_a_folder(self):
         server = self.folder()
         server.receive(True, "/up")

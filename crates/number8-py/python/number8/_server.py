@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -75,6 +76,9 @@ class Server(_native.Core, Decorators):
         self._listeners_max = events
         self._has_event = False
         self._root = os.path.abspath(root)
+        # Pages under these names are our own.
+        name = socket.gethostname()
+        self._hosts = None if cors else [name, name.partition(".")[0] + ".local"]
         self._ext_root = None if ext_root is None else os.path.abspath(ext_root)
         if not 0 <= port <= 65535:
             raise ValueError(f"port={port} is no port: it is a number from 0 to 65535")
@@ -121,7 +125,7 @@ class Server(_native.Core, Decorators):
             # A folder that is not there refuses all.
             only = self._ext_root or os.path.join(self._root, ".number8-no-ext_root")
         with self._taking(2 if delete else 1):
-            self._uploads(place, self._root, only, delete and bool(dynamic), not dynamic)
+            self._uploads(place, self._root, only, delete and bool(dynamic), not dynamic, self._hosts)
 
     def event(self, url: Text) -> None:
         """Lets EventSource listen at ``url`` to what ``dispatch`` sends."""

@@ -313,8 +313,9 @@ impl Core {
         self.change(|routes| routes.add(vec![Method::Get], &pattern, files))
     }
 
-    /// Takes files into a folder: below a prefix, or all at that place; with `only`, into that folder alone.
-    #[pyo3(signature = (prefix, root, only, removes, is_endpoint))]
+    /// Takes files into a folder: below a prefix, or all at that place; with `only`, into that folder alone; with `hosts`,
+    /// our names, not from pages of other sites.
+    #[pyo3(signature = (prefix, root, only, removes, is_endpoint, hosts))]
     fn _uploads(
         &self,
         prefix: String,
@@ -322,10 +323,11 @@ impl Core {
         only: Option<PathBuf>,
         removes: bool,
         is_endpoint: bool,
+        hosts: Option<Vec<String>>,
     ) -> PyResult<()> {
         let pattern = if is_endpoint { prefix.clone() } else { format!("{prefix}/*") };
         let place = Place { prefix, base: String::new(), base_decoded: String::new() };
-        let uploads = rooms::uploads(&self.shared, &place, root, only, is_endpoint)?;
+        let uploads = rooms::uploads(&self.shared, &place, root, only, is_endpoint, hosts)?;
         let mut methods = vec![Method::Post];
         if removes {
             methods.push(Method::Delete);

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use number8::access::FileAcl;
-use number8::{Answer, Call, Consulted, Events, Files, Handler, Overlay, Response, Uploads};
+use number8::layers::same_origin::SameOrigin;
+use number8::{
+    Answer, Before, Call, Consulted, Events, Files, Handler, Layer, Overlay, Response, Uploads,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt};
 
@@ -53,6 +56,30 @@ impl Handler for Endpoint {
 
     fn allow(&self) -> &str {
         self.0.allow()
+    }
+}
+
+/// A room that changes files, for pages of this server and for programs alone.
+struct Ours {
+    handler: Arc<dyn Handler>,
+    same_origin: SameOrigin,
+}
+
+impl Handler for Ours {
+    fn handle(&self, mut call: Call<'_>) -> Answer {
+        // SECURITY: any page that a browser shows can have it post something here. A browser says so itself; what says
+        // nothing is a program.
+        let is_of_page =
+            ["Origin", "Sec-Fetch-Site"].iter().any(|name| call.head.named(name).is_some());
+        if is_of_page && !matches!(self.same_origin.before(&mut call), Before::Go) {
+            let why = "a page of another site sent this; Server(cors=True) lets all sites do so";
+            return Response::error(403, why).into();
+        }
+        self.handler.handle(call)
+    }
+
+    fn allow(&self) -> &str {
+        self.handler.allow()
     }
 }
 
@@ -161,7 +188,8 @@ pub(crate) fn files(
     Ok(place.place(shared, handler))
 }
 
-/// Takes files (rows U21 to U28): below the place, or all of them there.
+/// Takes files (rows U21 to U28): below the place, or all of them there. With `hosts`, our names, pages of other sites are
+/// refused.
 ///
 /// # Errors
 /// A folder is not there.
@@ -171,16 +199,25 @@ pub(crate) fn uploads(
     root: PathBuf,
     only: Option<PathBuf>,
     is_endpoint: bool,
+    hosts: Option<Vec<String>>,
 ) -> io::Result<Arc<dyn Handler>> {
     let mut uploads = Uploads::new(root)?.verbatim();
     if let Some(folder) = only {
         uploads = uploads.external(folder, true);
     }
-    if is_endpoint {
+    let handler: Arc<dyn Handler> = if is_endpoint {
         let endpoint = Arc::new(Endpoint(uploads.endpoint("/")));
-        return Ok(Arc::new(Watched::new(shared, endpoint, <[u8]>::to_vec)));
-    }
-    Ok(place.place(shared, Arc::new(uploads)))
+        Arc::new(Watched::new(shared, endpoint, <[u8]>::to_vec))
+    } else {
+        place.place(shared, Arc::new(uploads))
+    };
+    Ok(match hosts {
+        Some(hosts) => {
+            let same_origin = hosts.into_iter().fold(SameOrigin::new(), SameOrigin::host);
+            Arc::new(Ours { handler, same_origin })
+        }
+        None => handler,
+    })
 }
 
 /// Answers those who want to listen.
