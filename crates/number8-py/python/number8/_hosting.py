@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 from number8 import _native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def serve(
@@ -63,6 +63,9 @@ def interface_of(app: Callable[..., Any]) -> str:
 
     Raises TypeError for one that speaks ASGI 2, which asks for its scope first and for the rest in a second call.
     """
+    import functools
+    import inspect
+
     function: Any = app
     while isinstance(function, functools.partial):
         function = function.func
@@ -79,4 +82,6 @@ def interface_of(app: Callable[..., Any]) -> str:
 
 
 def _is_asynchronous(function: Any) -> bool:
+    import inspect
+
     return inspect.iscoroutinefunction(inspect.unwrap(function) if callable(function) else function)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
-from types import TracebackType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
 
 USUAL_NAMES = ("app", "application")
 
@@ -33,6 +35,8 @@ def explain(error: LoadError) -> str:
     cause = error.__cause__
     if cause is None:
         return f"number8: {error}\n"
+    import traceback
+
     report = traceback.format_exception(type(cause), cause, _own(cause.__traceback__))
     return "".join(report) + f"number8: {error}\n"
 
@@ -78,6 +82,8 @@ def _called(module: str, app: Any, factory: bool) -> Any:
 
 def _brief(error: BaseException) -> str:
     """The error in one line."""
+    import traceback
+
     return " ".join(traceback.format_exception_only(type(error), error)[-1].split())
 
 

@@ -3,7 +3,32 @@
 from collections.abc import Callable, Generator
 from typing import Any, NoReturn, final
 
+from typing_extensions import disjoint_base
+
 from number8._request import Headers
+
+__all__ = [
+    "__version__",
+    "AsgiHost",
+    "Awaitable",
+    "Done",
+    "Plan",
+    "run",
+    "work",
+    "Core",
+    "Request",
+    "WebSocket",
+    "Response",
+    "AGENT",
+    "Console",
+    "GET",
+    "POST",
+    "DELETE",
+    "PUT",
+    "PATCH",
+    "OPTIONS",
+    "serve",
+]
 
 __version__: str
 
@@ -120,6 +145,7 @@ class Console:
     def close(self) -> None:
         """The session is over."""
 
+@disjoint_base
 class Core:
     """The server under ``number8.Server``."""
 

@@ -5,14 +5,16 @@ DESCRIPTORS are the listening sockets, with commas between; STATUS is a pipe tha
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import sysconfig
-from typing import Any
 
 from number8 import _native
 from number8._loading import LoadError, explain, load
+
+# What is not needed by every process is imported where it is: each of them pays for it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Status:
@@ -35,7 +37,7 @@ class Status:
             return None
         finally:
             if watched:
-                self._tell("files " + json.dumps(own_files()))
+                self._tell("files " + own_files())
 
     def ready(self) -> None:
         """It serves."""
@@ -56,11 +58,14 @@ class Status:
             pass
 
 
-def own_files() -> list[str]:
-    """The files of the modules that were imported, but for those of Python and of installed packages."""
+def own_files() -> str:
+    """The files of the modules that were imported, but for those of Python and of installed packages, as JSON."""
+    import json
+    import sysconfig
+
     others = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib", "purelib", "platlib")})
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    return sorted(file for file in files if isinstance(file, str) and not file.startswith(others))
+    return json.dumps(sorted(file for file in files if isinstance(file, str) and not file.startswith(others)))
 
 
 def main(arguments: list[str]) -> int:
