@@ -205,6 +205,19 @@ class Flow(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("Error", server.log)
 
+    def test_requests_leave_no_objects_behind(self):
+        paths = ["nothing", "parts", "listed", "writes", "promises?3&parts&3", "fails", "fails_later", "echo"]
+        for server in self.each():
+            counts = []
+            for _ in range(3):
+                for path in paths:
+                    body = b"8" * 1000 if path == "echo" else b""
+                    for _ in range(50):
+                        talk(server, request(f"/{path}", "POST", content=body))
+                counts.append(int(Answer(server, "/objects").content))
+            # A thread more has a few of its own; each request that left one would make hundreds.
+            self.assertLess(counts[2], counts[1] + 200, counts)
+
     def test_too_many_waiting_requests_are_told_to_come_again(self):
         with serving("wsgi_app:app", threads=1) as server, fifo() as path:
             waiting = [connect(server) for _ in range(1100)]

@@ -1,6 +1,7 @@
 """A WSGI application that does what a request asks for: the name of the function is the path."""
 
 import contextlib
+import gc
 import gzip
 import io
 import json
@@ -289,6 +290,13 @@ def ticks(environ, start_response):
         threading.Thread(target=tick, daemon=True).start()
     start_response("200 OK", TEXT)
     return [str(TICKS[0]).encode()]
+
+
+def objects(environ, start_response):
+    """How many objects the garbage collector knows of."""
+    gc.collect()
+    start_response("200 OK", TEXT)
+    return [str(len(gc.get_objects())).encode()]
 
 
 def kind(environ, start_response):
