@@ -65,12 +65,14 @@ class Load:
     """Clients that ask again and again, some on a connection that they keep, some on a new one each time.
 
     A request is lost where there is no whole answer to it. One on a kept connection that the server has closed before
-    any byte of an answer is sent again, as RFC 9112 has clients do.
+    any byte of an answer is sent again, as RFC 9112 has clients do. Once `stopping` is set, a connection that the server has
+    never accepted ends its client, and is no loss.
     """
 
     def __init__(self, port, keep=2, fresh=2, path="/"):
         self._port, self._path = port, path
         self._ended = threading.Event()
+        self.stopping = threading.Event()
         self._lock = threading.Lock()
         self.lost, self.answers = [], []
         clients = [self._keep] * keep + [self._fresh] * fresh
@@ -87,6 +89,11 @@ class Load:
         for thread in self._threads:
             thread.join(DEADLINE)
 
+    def finish(self):
+        """Waits until the server has turned every client away."""
+        for thread in self._threads:
+            thread.join(DEADLINE)
+
     def more(self, count):
         """Waits for so many more answers."""
         begun = len(self.answers)
@@ -100,9 +107,10 @@ class Load:
                 self._ask(connection)
                 is_used = True
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
+                connection.close()
                 if not is_used:
                     self._lose(error)
-                connection.close()
+                    return
                 connection, is_used = self._connection(), False
             except (OSError, http.client.HTTPException) as error:
                 self._lose(error)
@@ -133,6 +141,7 @@ class Load:
             self.answers.append(content)
 
     def _lose(self, error):
-        if not self._ended.is_set():
+        was_not_accepted = isinstance(error, (ConnectionRefusedError, ConnectionResetError))
+        if not (self.stopping.is_set() and was_not_accepted):
             with self._lock:
                 self.lost.append(repr(error))

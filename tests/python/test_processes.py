@@ -45,6 +45,19 @@ class Processes(unittest.TestCase):
             self.assertEqual(ask(server.port)[0], 200)
             self.assertEqual(server.stop(), 0)
 
+    def test_wish13_killed_under_load_a_process_loses_its_own_requests_alone(self):
+        with served("--workers", "2") as (server, _):
+            until("two processes", lambda: len(children(server.process.pid)) == 2)
+            with Load(server.port, keep=4, fresh=4) as load:
+                until("answers of both", lambda: len({answer.split()[0] for answer in load.answers}) == 2)
+                os.kill(process_of(server.port), signal.SIGKILL)
+                server.wait_for("another takes its place")
+                # A client ends with its loss. Those of the other process have none.
+                begun = len(load.answers)
+                until("more answers", lambda: len(load.answers) > begun + 20)
+                self.assertLess(len(load.lost), 8)
+            self.assertEqual(ask(server.port)[0], 200)
+
     def test_d7_one_process_is_watched_too(self):
         with served() as (server, _):
             first = process_of(server.port)
@@ -72,11 +85,11 @@ class Processes(unittest.TestCase):
     def test_sigterm_under_load_loses_nothing(self):
         for threads in ["0", "1"]:
             with self.subTest(threads), served("--workers", "2", "--threads", threads) as (server, _):
-                load = Load(server.port, path="/slow" if threads == "1" else "/")
-                with load:
+                with Load(server.port, path="/slow" if threads == "1" else "/") as load:
+                    load.stopping.set()
                     server.send(signal.SIGTERM)
-                    load._ended.set()
                     self.assertEqual(server.wait(), 0)
+                    load.finish()
                 self.assertEqual(load.lost, [])
 
     def test_a_second_signal_ends_it_now(self):
