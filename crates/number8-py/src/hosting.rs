@@ -75,6 +75,7 @@ impl Telling {
             Self::Program => drop(io::stderr().write_all(greeting(server).as_bytes())),
             Self::Command { ready, .. } => ready(),
         }
+        server::release_start();
     }
 }
 

@@ -96,6 +96,8 @@ impl Plan {
     /// Tells the service manager that the app is served.
     fn ready(&self) {
         notify::ready(&self.status);
+        // From here on there is little to do.
+        number8::server::release_start();
     }
 
     /// Tells it that the processes are being replaced, until `ready`.
