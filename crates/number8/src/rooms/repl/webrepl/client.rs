@@ -263,10 +263,13 @@ impl Client {
     }
 }
 
-/// Sends what the program writes from `place` on.
+/// Sends what the program writes from `place` on, to its end: the clients of WebREPL have no way to start it anew but to
+/// come back.
 async fn show(sender: &SocketSender, seat: &Seat, mut place: u64) -> Result<(), SocketError> {
     let mut news = seat.news();
     loop {
+        // Before what it has written is read, so that none of that is missed.
+        let has_ended = seat.told().ended.is_some();
         loop {
             let text = seat.read(&mut place);
             if text.is_empty() {
@@ -274,7 +277,7 @@ async fn show(sender: &SocketSender, seat: &Seat, mut place: u64) -> Result<(), 
             }
             sender.send(text).await?;
         }
-        if seat.is_taken() || news.changed().await.is_err() {
+        if has_ended || seat.is_taken() || news.changed().await.is_err() {
             return Ok(());
         }
     }
