@@ -1,5 +1,5 @@
-//! The one place with `unsafe`: taking over a descriptor of which only the number is known, letting go of pages of code,
-//! and, in `children`, what becomes of a process between `fork` and `exec`.
+//! The one place with `unsafe`: taking over a descriptor of which only the number is known, letting go of pages of
+//! files that are mapped, and, in `children`, what becomes of a process between `fork` and `exec`.
 
 #![allow(
     unsafe_code,
@@ -63,12 +63,12 @@ pub(crate) fn take_inherited_listener(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Drops the pages of these addresses, which are those of a private mapping of a file that can be read and executed but
-/// not written, and in which nothing differs from the file. Says whether the system has done so.
-pub(crate) fn drop_pages_of_code(addresses: Range<usize>) -> bool {
+/// Drops the pages of these addresses, which are those of a private mapping of a file that cannot be written, and in which
+/// nothing differs from the file. Says whether the system has done so.
+pub(crate) fn drop_pages_of_file(addresses: Range<usize>) -> bool {
     let start = std::ptr::without_provenance_mut::<c_void>(addresses.start);
     // SAFETY: the pages are as they are in the file, and the next access brings them back from there. The mapping is still the same
-    // one, since only dlclose(3) takes code out of memory, which the caller excludes.
+    // one, since only dlclose(3) takes a library out of memory, which the caller excludes.
     unsafe { madvise(start, addresses.len(), Advice::LinuxDontNeed) }.is_ok()
 }
 

@@ -64,12 +64,11 @@ def interface_of(app: Callable[..., Any]) -> str:
     Raises TypeError for one that speaks ASGI 2, which asks for its scope first and for the rest in a second call.
     """
     import functools
-    import inspect
 
     function: Any = app
     while isinstance(function, functools.partial):
         function = function.func
-    if inspect.isclass(function):
+    if isinstance(function, type):
         if _is_asynchronous(getattr(function, "__call__", None)):
             raise TypeError(
                 f"{app!r} speaks ASGI 2, which asks for the scope alone first; asgiref.compatibility makes ASGI 3 of it: "
@@ -82,6 +81,14 @@ def interface_of(app: Callable[..., Any]) -> str:
 
 
 def _is_asynchronous(function: Any) -> bool:
-    import inspect
-
-    return inspect.iscoroutinefunction(inspect.unwrap(function) if callable(function) else function)
+    """Whether a call gives a coroutine, as inspect.iscoroutinefunction says. Every process of an app asks, and inspect would take
+    nearly 2 MiB in each of them.
+    """
+    seen = set()
+    while hasattr(function, "__wrapped__") and id(function) not in seen:
+        seen.add(id(function))
+        function = function.__wrapped__
+    function = getattr(function, "__func__", function)
+    # inspect.CO_COROUTINE, and what inspect.markcoroutinefunction leaves.
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return bool(flags & 0x80) or getattr(function, "_is_coroutine_mark", None) is not None

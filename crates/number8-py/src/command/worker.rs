@@ -82,7 +82,8 @@ fn run(
         return Err(PyRuntimeError::new_err("there is no app"));
     };
     let Hosted { module, attribute, folder, is_factory, reloads, .. } = hosted;
-    let named = (module, attribute, folder, is_factory, reloads);
+    // As text: a path of Python's would bring modules along that every process pays for.
+    let named = (module, attribute, folder.as_os_str(), is_factory, reloads);
     let loaded = status.call_method1(py, "load", named)?;
     if loaded.is_none(py) {
         return Ok(ExitCode::FAILURE);
