@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::access::{Access, FileAcl};
-use crate::body::Body;
 use crate::handler::{Answer, Call, Handler};
 
 /// Asks a function what may be done with the files of a request before a room serves or takes them (row U31), in place of
@@ -50,20 +49,10 @@ impl Consulted {
 }
 
 impl Handler for Consulted {
-    fn handle(&self, call: Call<'_>) -> Answer {
-        let Call { head, path, caller, body, lane, values, states, access } = call;
+    fn handle(&self, mut call: Call<'_>) -> Answer {
         let wanted = Arc::new(Mutex::new(Vec::new()));
-        let refusing = Arc::new(noting(access, &wanted));
-        let refused = self.handler.handle(Call {
-            head,
-            path,
-            caller: &mut *caller,
-            body: Body::empty(),
-            lane,
-            values: values.clone(),
-            states,
-            access: &refusing,
-        });
+        let refusing = Arc::new(noting(call.access, &wanted));
+        let refused = self.handler.handle(Call { access: &refusing, ..call.again() });
         let wanted = std::mem::take(&mut *wanted.lock().unwrap_or_else(PoisonError::into_inner));
         if wanted.is_empty() {
             // It has to do with no file: a path that is none, a method that is not answered.
@@ -71,8 +60,8 @@ impl Handler for Consulted {
         }
         drop(refused);
         let (handler, ask) = (Arc::clone(&self.handler), Arc::clone(&self.ask));
-        let (head, path, mut caller) = (head.to_owned(), path.to_vec(), caller.clone());
-        let (lane, states, access) = (lane.clone(), Arc::clone(states), Arc::clone(access));
+        let mut kept = call.keep();
+        let body = call.body;
         Answer::later(async move {
             let mut known = HashMap::new();
             for path in wanted {
@@ -80,17 +69,8 @@ impl Handler for Consulted {
                 known.insert(path, acl);
             }
             let is_late = Arc::new(AtomicBool::new(false));
-            let access = Arc::new(knowing(&access, known, &is_late));
-            let answer = handler.handle(Call {
-                head: &head.head(),
-                path: &path,
-                caller: &mut caller,
-                body,
-                lane: &lane,
-                values,
-                states: &states,
-                access: &access,
-            });
+            kept.access = Arc::new(knowing(&kept.access, known, &is_late));
+            let answer = kept.ask(&*handler, body);
             is_late.store(true, Ordering::Relaxed);
             answer.wait().await
         })

@@ -34,47 +34,21 @@ impl Overlay {
 }
 
 impl Handler for Overlay {
-    fn handle(&self, call: Call<'_>) -> Answer {
+    fn handle(&self, mut call: Call<'_>) -> Answer {
         if !matches!(call.head.method(), Method::Get | Method::Head) {
             return self.upper.handle(call);
         }
-        let Call { head, path, caller, lane, values, states, access, .. } = call;
-        let first = Call {
-            head,
-            path,
-            caller: &mut *caller,
-            body: Body::empty(),
-            lane,
-            values: values.clone(),
-            states,
-            access,
-        };
-        match self.upper.handle(first) {
-            Answer::Ready(response) if response.status() == 404 => {
-                let body = Body::empty();
-                self.lower.handle(Call { head, path, caller, body, lane, values, states, access })
-            }
+        match self.upper.handle(call.again()) {
+            Answer::Ready(response) if response.status() == 404 => self.lower.handle(call.again()),
             Answer::Ready(response) => response.into(),
             Answer::Later(answer) => {
-                let (lower, head, path) = (Arc::clone(&self.lower), head.to_owned(), path.to_vec());
-                let (mut caller, lane) = (caller.clone(), lane.clone());
-                let (states, access) = (Arc::clone(states), Arc::clone(access));
+                let (lower, mut kept) = (Arc::clone(&self.lower), call.keep());
                 Answer::later(async move {
                     let response = answer.await;
                     if response.status() != 404 {
                         return response;
                     }
-                    let second = lower.handle(Call {
-                        head: &head.head(),
-                        path: &path,
-                        caller: &mut caller,
-                        body: Body::empty(),
-                        lane: &lane,
-                        values,
-                        states: &states,
-                        access: &access,
-                    });
-                    second.wait().await
+                    kept.ask(&*lower, Body::empty()).wait().await
                 })
             }
         }

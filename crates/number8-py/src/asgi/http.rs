@@ -8,14 +8,15 @@ use number8::{Body, Departure, Fields, IntoResponse, Response, Sender};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict};
 
 use super::awaits::{Awaitable, Side, Waiters};
 use super::content::{Content, bytes_of, file_at};
 use super::host::Loop;
 use super::hub::Arrival;
 use super::line::Line;
-use super::start::{Start, each_field, flag, unsendable};
+use super::message::{flag, kind, wrong};
+use super::start::{Start, each_field, unsendable};
 
 /// A request under way.
 #[pyclass(frozen, module = "number8._native")]
@@ -313,11 +314,9 @@ impl HttpExchange {
 
     /// Takes a part of the answer.
     fn send(slf: Py<Self>, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {
-        let kind = message
-            .get_item(intern!(py, "type"))?
-            .ok_or_else(|| PyTypeError::new_err("a message has to have a 'type'"))?;
+        let kind = kind(message)?;
         let this = slf.get();
-        let has_room = match kind.cast::<PyString>()?.to_str()? {
+        let has_room = match kind.to_str()? {
             "http.response.start" => this.send_start(py, message).map(|()| true)?,
             "http.response.body" => this.send_body(py, message)?,
             "http.response.pathsend" => this.send_file(py, message).map(|()| true)?,
@@ -332,10 +331,9 @@ impl HttpExchange {
 
     /// The application has come to its end: an answer that is not complete is cut, or one that says so. True when there is
     /// nothing to complain about.
-    fn ended(&self, py: Python<'_>, failed: bool) -> bool {
+    fn ended(&self, py: Python<'_>, _failed: bool) -> bool {
         // Before an answer goes out that may be the client's reason to leave.
         let has_left = self.departure.is_known();
-        let _ = failed;
         let mut state = self.lock();
         let phase = std::mem::replace(&mut state.phase, Phase::Failed);
         let is_well = matches!(phase, Phase::Complete | Phase::Failed);
@@ -360,8 +358,4 @@ fn check_length(start: &Start, given: u64, is_head: bool) -> PyResult<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-fn wrong(kind: &str, why: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("unexpected message {kind:?}: {why}"))
 }

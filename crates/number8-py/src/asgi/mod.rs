@@ -18,6 +18,7 @@ mod host;
 mod http;
 mod hub;
 mod line;
+mod message;
 mod scope;
 mod serving;
 mod start;

@@ -4,7 +4,9 @@ use number8::{Body, FieldError, GatewayHead, Response};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use super::message::flag;
 
 /// What was said before the content.
 pub(super) struct Start {
@@ -86,9 +88,4 @@ fn one_field(
     let value = pair.get_item(1)?.cast_into::<PyBytes>().map_err(wrong)?;
     // A name that is no UTF-8 is no token either.
     add(std::str::from_utf8(name.as_bytes()).unwrap_or_default(), value.as_bytes())
-}
-
-/// A flag of a message; false where it is missing.
-pub(super) fn flag(message: &Bound<'_, PyDict>, name: &Bound<'_, PyString>) -> PyResult<bool> {
-    message.get_item(name)?.map_or(Ok(false), |flag| flag.is_truthy())
 }

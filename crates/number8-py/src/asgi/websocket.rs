@@ -14,17 +14,18 @@ use number8::{
     Body, CloseCode, Departure, Fields, Message, Opening, Response, SocketError, SocketReceiver,
     SocketSender,
 };
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict};
 
 use super::awaits::{Awaitable, Side, Waiters};
 use super::content::bytes_of;
 use super::host::Loop;
 use super::hub::Arrival;
 use super::line::Line;
-use super::start::{Start, each_field, flag, unsendable};
+use super::message::{flag, kind, wrong};
+use super::start::{Start, each_field, unsendable};
 
 /// A WebSocket, asked for or open.
 #[pyclass(frozen, module = "number8._native")]
@@ -372,11 +373,9 @@ impl WebSocketExchange {
 
     /// Takes a decision, or a message.
     fn send(slf: Py<Self>, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {
-        let kind = message
-            .get_item(intern!(py, "type"))?
-            .ok_or_else(|| PyTypeError::new_err("a message has to have a 'type'"))?;
+        let kind = kind(message)?;
         let this = slf.get();
-        let has_room = match kind.cast::<PyString>()?.to_str()? {
+        let has_room = match kind.to_str()? {
             "websocket.send" => this.send_message(py, message)?,
             "websocket.accept" => this.accept(py, message).map(|()| true)?,
             "websocket.close" => this.close(message).map(|()| true)?,
@@ -419,8 +418,4 @@ impl WebSocketExchange {
 
 fn closed(code: u16) -> Phase {
     Phase::Closed { code, reason: String::new(), by_application: false }
-}
-
-fn wrong(kind: &str, why: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("unexpected message {kind:?}: {why}"))
 }

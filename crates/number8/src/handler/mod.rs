@@ -2,6 +2,7 @@
 
 mod argument;
 mod function;
+mod kept;
 pub(crate) mod values;
 
 use std::borrow::Cow;

@@ -21,16 +21,22 @@ pub fn release_start() -> usize {
 }
 
 /// The addresses of what is as it is in its file and cannot be written, from `/proc/PID/smaps` (proc_pid_smaps(5)).
+///
+/// What the loader or a debugger has changed is nowhere else: those pages count as `Anonymous` while they are in memory, and as
+/// `Swap` when they are not. Where the system does not tell of both, nothing is let go.
 fn unchanged(maps: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut mapping = None;
+    let mut zeros = 0;
     for line in maps.lines() {
-        match line.strip_prefix("Private_Dirty:") {
-            // What the loader or a debugger has changed is nowhere else.
-            Some(dirty) if dirty.trim() == "0 kB" => found.extend(mapping.take()),
-            Some(_) => mapping = None,
-            None if !line.contains(": ") => mapping = constant(line),
-            None => {}
+        let mut words = line.split_ascii_whitespace();
+        match words.next() {
+            Some("Anonymous:" | "Swap:") if words.by_ref().eq(["0", "kB"]) => zeros += 1,
+            Some(name) if name.ends_with(':') => {}
+            _ => (mapping, zeros) = (constant(line), 0),
+        }
+        if zeros == 2 {
+            found.extend(mapping.take());
         }
     }
     found
@@ -54,22 +60,28 @@ mod tests {
     #[test]
     fn only_what_is_as_it_is_in_its_file_is_let_go() {
         const ADDRESSES: Range<usize> = 0x55d0_a000..0x55d0_c000;
-        for (first, dirty, is_found) in [
-            ("55d0a000-55d0c000 r-xp 00001000 fe:00 7 /usr/bin/number8", "0 kB", true),
-            ("55d0a000-55d0c000 r-xp 00001000 fe:00 7 /usr/bin/number8 (deleted)", "0 kB", true),
-            ("55d0a000-55d0c000 r-xp 00001000 fe:00 7 /usr/bin/number8", "4 kB", false),
-            ("55d0a000-55d0c000 r--p 00001000 fe:00 7 /usr/bin/number8", "0 kB", true),
-            ("55d0a000-55d0c000 r--p 00001000 fe:00 7 /usr/bin/number8", "8 kB", false),
-            ("55d0a000-55d0c000 rw-p 00001000 fe:00 7 /usr/bin/number8", "0 kB", false),
-            ("55d0a000-55d0c000 rwxp 00001000 fe:00 7 /usr/bin/number8", "0 kB", false),
-            ("55d0a000-55d0c000 r-xs 00001000 fe:00 7 /usr/bin/number8", "0 kB", false),
-            ("55d0a000-55d0c000 r-xp 00000000 00:00 0 [vdso]", "0 kB", false),
-            ("55d0a000-55d0c000 r-xp 00000000 00:00 0 ", "0 kB", false),
-            ("x-y r-xp 00000000 00:00 0 /x", "0 kB", false),
-            ("", "0 kB", false),
+        const FILE: &str = "55d0a000-55d0c000 r-xp 00001000 fe:00 7 /usr/bin/number8";
+        const CLEAN: &str = "Anonymous: 0 kB\nSwap: 0 kB";
+        for (first, rest, is_found) in [
+            (FILE, CLEAN, true),
+            ("55d0a000-55d0c000 r-xp 00001000 fe:00 7 /usr/bin/number8 (deleted)", CLEAN, true),
+            ("55d0a000-55d0c000 r--p 00001000 fe:00 7 /usr/bin/number8", CLEAN, true),
+            ("55d0a000-55d0c000 r--p 00001000 fe:00 7 /a file: with words", CLEAN, true),
+            (FILE, "Anonymous:             4 kB\nSwap: 0 kB", false),
+            (FILE, "Anonymous: 0 kB\nSwap:                  4 kB", false),
+            (FILE, "Anonymous: 0 kB", false),
+            (FILE, "Swap: 0 kB", false),
+            (FILE, "", false),
+            ("55d0a000-55d0c000 rw-p 00001000 fe:00 7 /usr/bin/number8", CLEAN, false),
+            ("55d0a000-55d0c000 rwxp 00001000 fe:00 7 /usr/bin/number8", CLEAN, false),
+            ("55d0a000-55d0c000 r-xs 00001000 fe:00 7 /usr/bin/number8", CLEAN, false),
+            ("55d0a000-55d0c000 r-xp 00000000 00:00 0 [vdso]", CLEAN, false),
+            ("55d0a000-55d0c000 r-xp 00000000 00:00 0 ", CLEAN, false),
+            ("x-y r-xp 00000000 00:00 0 /x", CLEAN, false),
+            ("", CLEAN, false),
         ] {
             let maps = format!(
-                "{first}\nSize:          8 kB\nPrivate_Dirty:         {dirty}\nTHPeligible:           0\n"
+                "{FILE}\nSize:          8 kB\n{first}\nSize:          8 kB\n{rest}\nTHPeligible:           0\n"
             );
             let found = unchanged(&maps);
             assert_eq!(found, if is_found { vec![ADDRESSES] } else { vec![] }, "{maps}");

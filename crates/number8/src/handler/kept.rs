@@ -1,0 +1,69 @@
+//! A request that is handed on: to several handlers in turn, or after a wait.
+
+use std::sync::Arc;
+
+use number8_proto::http1::OwnedHead;
+
+use super::values::Values;
+use super::{Answer, Call, Handler};
+use crate::access::Access;
+use crate::body::Body;
+use crate::caller::Caller;
+use crate::server::lane::Lane;
+use crate::state::States;
+
+/// A [`Call`] without its content, which outlives the connection's turn: for a handler that waits before it asks another.
+pub(crate) struct Kept {
+    head: OwnedHead,
+    path: Vec<u8>,
+    caller: Caller,
+    lane: Lane,
+    values: Values,
+    states: Arc<States>,
+    /// Who may do what; another one may be put in its place.
+    pub(crate) access: Arc<Access>,
+}
+
+impl Call<'_> {
+    /// The same request without its content, for another handler to look at.
+    pub(crate) fn again(&mut self) -> Call<'_> {
+        Call {
+            head: self.head,
+            path: self.path,
+            caller: &mut *self.caller,
+            body: Body::empty(),
+            lane: self.lane,
+            values: self.values.clone(),
+            states: self.states,
+            access: self.access,
+        }
+    }
+
+    pub(crate) fn keep(&self) -> Kept {
+        Kept {
+            head: self.head.to_owned(),
+            path: self.path.to_vec(),
+            caller: self.caller.clone(),
+            lane: self.lane.clone(),
+            values: self.values.clone(),
+            states: Arc::clone(self.states),
+            access: Arc::clone(self.access),
+        }
+    }
+}
+
+impl Kept {
+    /// Has a handler answer it, with that content.
+    pub(crate) fn ask(&mut self, handler: &dyn Handler, body: Body) -> Answer {
+        handler.handle(Call {
+            head: &self.head.head(),
+            path: &self.path,
+            caller: &mut self.caller,
+            body,
+            lane: &self.lane,
+            values: self.values.clone(),
+            states: &self.states,
+            access: &self.access,
+        })
+    }
+}
