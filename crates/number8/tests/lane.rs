@@ -350,3 +350,21 @@ fn design_9_a_slow_job_holds_up_no_result_of_those_before_it() {
     assert_eq!(wait(never_more_than_one), Ok(9));
     drop((blocked, slow));
 }
+
+#[test]
+fn l5_as_many_threads_run_jobs_as_may() {
+    for threads_max in [1, 2] {
+        let around = Some(Around::new(|jobs| jobs()));
+        // So short that the thread that watches goes to rest between two rounds.
+        let patience = Duration::from_micros(1);
+        let options = LaneOptions { threads_max, around, patience, ..LaneOptions::default() };
+        let lane = Lane::new(options);
+        let mut seen = HashSet::new();
+        for _ in 0..1000 {
+            let jobs: Vec<_> =
+                (0..4).map(|_| lane.submit(|| thread::current().id()).unwrap()).collect();
+            seen.extend(jobs.into_iter().map(|job| wait(job).unwrap()));
+        }
+        assert!(seen.len() <= threads_max, "{threads_max}: {seen:?}");
+    }
+}

@@ -159,6 +159,35 @@ fn a_finished_job_is_reported_although_the_next_one_is_slow() {
 }
 
 #[test]
+fn a_lane_of_one_that_groups_its_jobs_reports_and_ends() {
+    for patience in [SHORT, LONG] {
+        model(move || {
+            let around = Some(lane::Around::new(|jobs| jobs()));
+            let options = LaneOptions {
+                threads_max: 1,
+                queue_max: 3,
+                idle: patience,
+                patience,
+                ..LaneOptions::default()
+            };
+            let lane = Lane::new(LaneOptions { around, ..options });
+            let (release, released) = channel();
+            let quick = lane.submit(|| 1).unwrap();
+            let slow = lane.submit(move || released.recv().unwrap()).unwrap();
+            if patience == SHORT {
+                assert_eq!(block_on(quick), Ok(1));
+                release.send(2).unwrap();
+            } else {
+                release.send(2).unwrap();
+                assert_eq!(block_on(quick), Ok(1));
+            }
+            assert_eq!(block_on(slow), Ok(2));
+            assert!(lane.close(LONG));
+        });
+    }
+}
+
+#[test]
 fn an_accepted_job_runs_although_the_lane_closes() {
     for patience in [SHORT, LONG] {
         model(move || {

@@ -52,15 +52,9 @@ pub struct LaneOptions {
     pub around: Option<Around>,
 }
 
-impl LaneOptions {
-    /// Where jobs run in groups, one more thread sees to it that the results of the first ones do not wait for the others.
-    fn all_threads_max(&self) -> usize {
-        self.threads_max + usize::from(self.around.is_some())
-    }
-}
-
 /// Called with jobs to run, up to [`AROUND_JOBS_MAX`] of them: what they all need is had once for all, such as the lock
-/// of an interpreter.
+/// of an interpreter. A lane that has one may have a thread more than [`LaneOptions::threads_max`], which runs no job: it sees
+/// to it that the results of the first ones do not wait for the others.
 ///
 /// ```
 /// use number8::server::{Around, LaneOptions};
@@ -276,12 +270,26 @@ struct State {
     /// Threads at rest, the latest last: it is called first, and the others reach their idle time.
     idle: Vec<Arc<Condvar>>,
     watcher: Option<Arc<Condvar>>,
+    /// Whether the watcher may be called to work.
+    watcher_works: bool,
+    /// The thread that only watches, where it is at rest.
+    watchman: Option<Arc<Condvar>>,
+    has_watchman: bool,
     closed: bool,
 }
 
 struct Entry {
     task: Arc<dyn Run>,
     since: Instant,
+}
+
+/// What a thread is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// To run jobs, and to watch while others do.
+    Works,
+    /// Only to watch.
+    Watches,
 }
 
 /// What a thread does next.
@@ -293,9 +301,10 @@ enum Duty {
 }
 
 impl State {
-    fn duty(&self, options: &LaneOptions) -> Duty {
+    fn duty(&self, role: Role, options: &LaneOptions) -> Duty {
         let waiting = !self.queue.is_empty();
-        if waiting && (self.working == 0 || self.needs_another(options)) {
+        let works = role == Role::Works;
+        if works && waiting && (self.working == 0 || self.needs_another(options)) {
             Duty::Work
         } else if (waiting || !self.finished.is_empty()) && self.watcher.is_none() {
             Duty::Watch
@@ -311,6 +320,11 @@ impl State {
         self.working < options.threads_max && self.oldest_is_due(options.patience)
     }
 
+    /// Threads that run jobs.
+    fn workers(&self) -> usize {
+        self.threads - usize::from(self.has_watchman)
+    }
+
     fn oldest_is_due(&self, patience: Duration) -> bool {
         self.queue.front().is_some_and(|oldest| oldest.since.elapsed() >= patience)
     }
@@ -322,8 +336,9 @@ impl State {
     /// When there is something to do for the watcher, at the latest.
     fn next_look(&self, options: &LaneOptions) -> Duration {
         let patience = options.patience;
-        let may_work = self.working < options.threads_max;
-        let oldest = self.queue.front().filter(|_| may_work).map(|entry| entry.since);
+        // What is due already is on its way to another thread, or has to wait for one that works.
+        let comes = self.working < options.threads_max && !self.oldest_is_due(patience);
+        let oldest = self.queue.front().filter(|_| comes).map(|entry| entry.since);
         let first = oldest.into_iter().chain(self.finished_since).min();
         patience.saturating_sub(first.map_or(Duration::ZERO, |since| since.elapsed()))
     }
@@ -355,31 +370,43 @@ impl Shared {
         if !needed || state.called > 0 || state.queue.is_empty() {
             return Ok(None);
         }
-        let thread = state.idle.pop().or_else(|| state.watcher.take());
+        let thread = state.idle.pop().or_else(|| match state.working {
+            0 if state.watcher_works => state.watcher.take(),
+            0 => None,
+            _ => state.watchman.take(),
+        });
         if thread.is_some() {
             state.called += 1;
-        } else if state.threads < self.options.all_threads_max() {
-            let shared = self.clone();
-            let name = format!("number8-lane-{}", state.started);
-            thread::Builder::new().name(name).spawn(move || shared.run())?;
-            state.started += 1;
-            state.threads += 1;
-            state.called += 1;
+        } else if state.workers() < self.options.threads_max {
+            self.start(state, Role::Works)?;
+        } else if state.working > 0 && self.options.around.is_some() && !state.has_watchman {
+            self.start(state, Role::Watches)?;
         }
         // Else all threads are at work, and look at the queue before they rest.
         Ok(thread)
     }
 
+    fn start(self: &Arc<Self>, state: &mut State, role: Role) -> io::Result<()> {
+        let shared = self.clone();
+        let name = format!("number8-lane-{}", state.started);
+        thread::Builder::new().name(name).spawn(move || shared.run(role))?;
+        state.started += 1;
+        state.threads += 1;
+        state.called += 1;
+        state.has_watchman |= role == Role::Watches;
+        Ok(())
+    }
+
     /// The life of a thread.
-    fn run(self: Arc<Self>) {
+    fn run(self: Arc<Self>, role: Role) {
         let me = Arc::new(Condvar::new());
         let mut state = self.lock();
         state.called -= 1;
         loop {
-            state = match state.duty(&self.options) {
+            state = match state.duty(role, &self.options) {
                 Duty::Work => self.work(state),
-                Duty::Watch => self.watch(state, &me),
-                Duty::Rest => match self.rest(state, &me) {
+                Duty::Watch => self.watch(state, role, &me),
+                Duty::Rest => match self.rest(state, role, &me) {
                     Ok(state) => state,
                     Err(ended) => break state = ended,
                 },
@@ -387,6 +414,7 @@ impl Shared {
             };
         }
         state.threads -= 1;
+        state.has_watchman &= role == Role::Works;
         if state.threads == 0 {
             self.ended.notify_all();
         }
@@ -468,19 +496,24 @@ impl Shared {
 
     /// Waits beside threads at work, until a job is due or there is nothing to watch.
     fn watch<'a>(
-        &'a self,
+        self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
+        role: Role,
         me: &Arc<Condvar>,
     ) -> MutexGuard<'a, State> {
         let patience = self.options.patience;
         let (mut seen, mut quiet) = (state.submitted, 0);
         state.watcher = Some(me.clone());
+        state.watcher_works = role == Role::Works;
         loop {
             if state.report_is_due(patience) {
                 state = self.report(state);
-            } else if state.needs_another(&self.options) {
+            } else if role == Role::Works && state.needs_another(&self.options) {
                 break;
             } else {
+                if state.needs_another(&self.options) {
+                    self.call_worker(&mut state);
+                }
                 if state.submitted != seen || !state.queue.is_empty() || !state.finished.is_empty()
                 {
                     (seen, quiet) = (state.submitted, 0);
@@ -500,26 +533,52 @@ impl Shared {
         state
     }
 
+    /// For one that only watches: has another thread take the job that is due, unless one is on its way.
+    fn call_worker(self: &Arc<Self>, state: &mut State) {
+        if state.called > 0 {
+            return;
+        }
+        if let Some(thread) = state.idle.pop() {
+            state.called += 1;
+            thread.notify_one();
+        } else if state.workers() < self.options.threads_max {
+            // Without a new thread the job has to wait for those that there are.
+            let _ = self.start(state, Role::Works);
+        }
+    }
+
     /// Waits to be called: `Ok`. `Err` is the end of the thread, after its idle time.
     fn rest<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
+        role: Role,
         me: &Arc<Condvar>,
     ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
         let since = Instant::now();
-        state.idle.push(me.clone());
+        match role {
+            Role::Works => state.idle.push(me.clone()),
+            Role::Watches => state.watchman = Some(me.clone()),
+        }
         loop {
-            let left = match state.threads {
-                1 => Duration::MAX,
-                _ => self.options.idle.saturating_sub(since.elapsed()),
+            // One stays, to run jobs.
+            let stays = role == Role::Works && state.workers() == 1;
+            let left = match stays {
+                true => Duration::MAX,
+                false => self.options.idle.saturating_sub(since.elapsed()),
             };
             state = self.wait(me, state, left);
-            let Some(place) = state.idle.iter().position(|thread| Arc::ptr_eq(thread, me)) else {
+            let place = state.idle.iter().position(|thread| Arc::ptr_eq(thread, me));
+            let is_watchman = state.watchman.as_ref().is_some_and(|thread| Arc::ptr_eq(thread, me));
+            if place.is_none() && !is_watchman {
                 state.called -= 1;
                 return Ok(state);
-            };
-            if since.elapsed() >= self.options.idle && state.threads > 1 {
-                state.idle.remove(place);
+            }
+            let is_last = role == Role::Works && state.workers() == 1;
+            if since.elapsed() >= self.options.idle && !is_last {
+                match place {
+                    Some(place) => drop(state.idle.remove(place)),
+                    None => state.watchman = None,
+                }
                 return Err(state);
             }
         }
@@ -545,6 +604,7 @@ impl Shared {
         state.closed = true;
         let mut threads = std::mem::take(&mut state.idle);
         threads.extend(state.watcher.take());
+        threads.extend(state.watchman.take());
         state.called += threads.len();
         drop(state);
         for thread in threads {
