@@ -108,10 +108,10 @@ class Scripts(Started):
         for wait in ("while True: x = 1", "import time\nwhile True: time.sleep(3600)", "import threading\nthreading.Event().wait()"):
             for caught in (False, True):
                 with self.subTest(wait, caught=caught):
-                    body = "\n    ".join(wait.split("\n"))
-                    # In CPython 3.11 a loop that is the first statement is not covered by its `try`.
-                    handler = f"try:\n    begun = True\n    {body}\nexcept KeyboardInterrupt:\n    print('caught', flush=True)\n    httpd.close()"
-                    process = self.start(BEGIN + READY + (handler if caught else wait))
+                    # Who is told the port may interrupt at once: the script tells it where it is ready for that.
+                    body = "\n    ".join((READY.strip() + "\n" + wait).split("\n"))
+                    handler = f"try:\n    {body}\nexcept KeyboardInterrupt:\n    print('caught', flush=True)\n    httpd.close()"
+                    process = self.start(BEGIN + (handler if caught else READY + wait))
                     port = self.port(process)
                     self.assertEqual(self.get(port), b"ok")
                     process.send_signal(signal.SIGINT)

@@ -387,7 +387,21 @@ fn x2_stopping_lets_a_program_tidy_up_and_kills_one_that_does_not() {
 #[test]
 fn x2_what_it_has_started_ends_with_it() {
     let board = Board::new();
-    let daemon = "import os, time, signal\nsignal.signal(15, signal.SIG_IGN)\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.setsid(); print(os.getpid()); time.sleep(60)\n    os._exit(0)\nos.wait()\n";
+    let daemon = "
+import os, time, signal
+signal.signal(15, signal.SIG_IGN)
+told, tells = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.setsid()
+        print(os.getpid(), flush=True)
+        os.write(tells, b'x')
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+os.read(told, 1)
+";
     let (exit, output, _) = board.run(&format!("{daemon}raise SystemExit(5)"));
     assert_eq!(exit["exit"], json!({"code": 5}));
     assert!(!is_alive(output.trim()), "{output}");

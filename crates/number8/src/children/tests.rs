@@ -175,18 +175,22 @@ print('ready'); os.kill(os.getpid(), signal.SIGSTOP)
     }
 }
 
-/// Forks twice, with sessions of their own: no group and no parent leads to the last one.
+/// Forks twice, with sessions of their own: no group and no parent leads to the last one. Goes on when that one has told its
+/// number; in one piece, as several write.
 const DAEMON: &str = "
 import os, signal, time
 for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): signal.signal(s, signal.SIG_IGN)
+told, tells = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.setsid()
-        print(os.getpid(), flush=True)
+        os.write(1, b'%d\\n' % os.getpid())
+        os.write(tells, b'x')
         time.sleep(60)
     os._exit(0)
 os.wait()
+os.read(told, 1)
 ";
 
 #[tokio::test]
@@ -208,7 +212,7 @@ async fn x2_what_a_program_leaves_behind_ends_with_it() {
 
 #[tokio::test]
 async fn x2_a_program_goes_when_the_server_does() {
-    let code = format!("{DAEMON}\nprint(os.getpid(), flush=True)\ntime.sleep(60)");
+    let code = format!("{DAEMON}\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(60)");
     let mut child = python(&code).start().unwrap().watch().unwrap();
     let stdout = child.stdout.take().unwrap();
     let (daemon, program) = (line(&stdout).await, line(&stdout).await);

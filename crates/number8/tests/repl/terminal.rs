@@ -89,6 +89,24 @@ async fn u32_x8_python_answers() {
 }
 
 #[tokio::test]
+async fn x8_an_interrupt_is_heard_as_soon_as_the_line_has_ended() {
+    let (server, _folder) = python();
+    let mut page = page(&server, "").await;
+    page.shows(">>> ").await;
+    for keys in ["while True: pass\r\r\x03", "while True: pass\r\rfor its input\r\x03"] {
+        page.keys(keys).await;
+        page.shows("KeyboardInterrupt\r\n>>> ").await;
+    }
+    page.keys("\r\x03\x03print(6 * 7)\r").await;
+    let shown = page.shows("42\r\n>>> ").await;
+    assert!(!shown.contains("KeyboardInterrupt"), "an empty line is no code: {shown}");
+    page.keys("\x01").await;
+    page.shows("raw REPL; CTRL-B to exit\r\n>").await;
+    page.keys("while True: pass\x04\x03").await;
+    page.shows("KeyboardInterrupt\r\n\x04>").await;
+}
+
+#[tokio::test]
 async fn x8_a_long_job_survives_its_viewers() {
     let (server, folder) = python();
     let mut first = page(&server, "").await;

@@ -24,6 +24,7 @@ import types
 import unicodedata
 
 try:
+    import fcntl
     import termios
 except ImportError:
     termios = None
@@ -94,6 +95,20 @@ class Wire:
     def switch(self, mode):
         if self.at_prompt is not None:
             termios.tcsetattr(0, termios.TCSANOW, mode)
+
+    def begin(self, mode):
+        """Has code run in this mode: a Ctrl-C interrupts it, also one that came while it was a key, after what was taken."""
+        self.switch(mode)
+        self.running = True
+        if self.is_terminal:
+            count = int.from_bytes(fcntl.ioctl(0, termios.FIONREAD, bytes(4)), sys.byteorder)
+            self.pending += os.read(0, count) if count else b""
+        with self.room:
+            at = self.pending.rfind(CTRL_C)
+            # What came before it was for what is interrupted.
+            del self.pending[: at + 1]
+        if at >= 0:
+            raise KeyboardInterrupt
 
     def interrupt(self, *_):
         if self.running:
@@ -433,7 +448,7 @@ class Repl:
             elif isinstance(line, int):
                 self.wire.send("\r\n")
                 lines = []
-            else:
+            elif line.strip() or lines:
                 lines.append(line)
                 more = self.run(lambda: self.console.runsource("\n".join(lines), "<stdin>"))
                 if not more:
@@ -463,10 +478,9 @@ class Repl:
         """Runs what was typed, with the terminal as programs want it."""
         wire = self.wire
         self.streams("\n" if wire.is_terminal else "\r\n")
-        wire.switch(wire.at_work)
         self.is_typed = True
         try:
-            wire.running = True
+            wire.begin(wire.at_work)
             result = function()
             wire.running = False
             return result
@@ -572,9 +586,8 @@ class Repl:
     def execute(self, source):
         """Runs a program, and sends what it wrote, its error, and what stands between them."""
         wire, error = self.wire, ""
-        wire.switch(wire.at_machine)
         try:
-            wire.running = True
+            wire.begin(wire.at_machine)
             exec(compile(source.decode("utf-8", "replace"), "<stdin>", "exec"), self.module.__dict__)
             wire.running = False
         except SystemExit:
