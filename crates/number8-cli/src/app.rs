@@ -15,7 +15,7 @@ use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, Sessions};
 use number8::{
     AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Prefilled, Reach, Repl, Runner,
-    Sandboxed, Uploads, WebRepl, WebReplLimits,
+    Sandboxed, SlowLog, Uploads, WebRepl, WebReplLimits,
 };
 use rustix::system::uname;
 
@@ -58,7 +58,11 @@ impl Kept {
 /// The app that the configuration describes.
 pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
     let logs = &kept.logs;
-    let mut app = App::new().health(config.answers.health.clone()).dump(logs.dump.clone());
+    let mut app = App::new()
+        .health(config.answers.health.clone())
+        .request_ids(config.log.request_id)
+        .slow_log(slow_log(config, logs)?)
+        .dump(logs.dump.clone());
     if !config.answers.server_header {
         app = app.server_name(None);
     }
@@ -127,6 +131,15 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
         Some(pages) => pages.mount(app),
         None => app,
     })
+}
+
+/// The line of a request whose answer begins late.
+const SLOW: &str = "number8: slow: $method $target $status after ${duration_ms}ms for $remote_addr, request $request_id";
+
+fn slow_log(config: &Config, logs: &Logs) -> Result<Option<SlowLog>, Problem> {
+    let (Some(after), Some(sink)) = (config.log.slow, &logs.slow) else { return Ok(None) };
+    let format = SLOW.parse().map_err(|error| Problem::failure(format!("log-slow: {error}")))?;
+    Ok(Some(SlowLog { after, log: AccessLog { format, sink: Arc::clone(sink) } }))
 }
 
 /// What runs programs in the served folder.

@@ -145,6 +145,10 @@ pub struct Log {
     pub format: Format,
     /// Where it goes; standard error if nowhere else.
     pub file: Option<PathBuf>,
+    /// How late an answer has to begin to be told of; `None` for never.
+    pub slow: Option<Duration>,
+    /// Whether answers tell what their requests are called.
+    pub request_id: bool,
     /// Whether to print the heads of requests and answers.
     pub dump: bool,
     /// Whether to print errors only.
@@ -371,6 +375,8 @@ fn log(settings: &Settings) -> Result<Log, Problem> {
             value.parse::<Format>().map_err(|error| error.to_string())
         })?,
         file: settings.one("log-file", syntax::log_file)?,
+        slow: Some(required(settings, "log-slow", parse_duration)?).filter(|slow| !slow.is_zero()),
+        request_id: settings.switch("request-id")?,
         dump: settings.switch("dump")?,
         quiet: settings.switch("quiet")?,
         verbose: settings.switch("verbose")?,

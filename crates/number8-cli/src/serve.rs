@@ -148,6 +148,8 @@ pub(crate) struct Logs {
     path: Option<PathBuf>,
     pub(crate) access: Option<Arc<Sink>>,
     pub(crate) dump: Option<Arc<Sink>>,
+    /// Which requests were slow.
+    pub(crate) slow: Option<Arc<Sink>>,
     /// Why connections were closed.
     pub(crate) connections: Option<Arc<Sink>>,
 }
@@ -168,6 +170,7 @@ impl Logs {
             path,
             access: access.map(Arc::new),
             dump: if_asked(config.log.dump)?,
+            slow: if_asked(config.log.slow.is_some())?,
             connections: if_asked(config.log.verbose)?,
         })
     }
@@ -181,7 +184,8 @@ impl Logs {
     }
 
     pub(crate) fn finish(&self) {
-        for sink in [&self.access, &self.dump, &self.connections].into_iter().flatten() {
+        for sink in [&self.access, &self.dump, &self.slow, &self.connections].into_iter().flatten()
+        {
             sink.finish(LOG_END);
         }
     }

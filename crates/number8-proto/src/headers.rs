@@ -47,6 +47,7 @@ known! {
     XForwardedHost = "x-forwarded-host",
     XForwardedProto = "x-forwarded-proto",
     XRealIp = "x-real-ip",
+    XRequestId = "x-request-id",
 }
 
 impl Known {

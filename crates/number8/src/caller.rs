@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::departure::Departure;
+use crate::request_id::RequestId;
 use crate::standing::Standing;
 
 /// Who sent a request. A [`Layer`](crate::Layer) may find out more than the connection tells: the address
@@ -38,6 +39,9 @@ pub struct Caller {
     pub form_token: Option<Box<str>>,
     /// The host that the client asked for, where a proxy that is trusted tells another than Host.
     pub host: Option<Box<str>>,
+    /// What the request is called: by a trusted proxy in X-Request-Id, or by us where somebody wants to know
+    /// ([`App::request_ids`](crate::App::request_ids), or a log that shows it).
+    pub request_id: Option<RequestId>,
     /// Whether what the client is known by still counts, where that may end before what the request has begun.
     pub(crate) standing: Option<Standing>,
     /// Whom to tell when the client leaves, where somebody wants to know.
@@ -69,6 +73,7 @@ impl Caller {
             || self.host.is_some()
             || self.form_token.is_some()
             || self.is_secure
+            || self.request_id.is_some()
             || self.departure.is_some()
             || self.ip != peer.map(|peer| peer.ip())
         {

@@ -56,6 +56,7 @@ mod prefilled;
 #[cfg(feature = "uploads")]
 mod receive;
 mod request;
+mod request_id;
 mod response;
 mod results;
 mod rooms;
@@ -76,7 +77,7 @@ mod sys;
 #[cfg(feature = "websocket")]
 mod ws;
 
-pub use app::{AccessLog, App, ErrorPage};
+pub use app::{AccessLog, App, ErrorPage, SlowLog};
 pub use body::{Body, BodyError, BodyReader, ChunkStream, Sender};
 pub use by_method::ByMethod;
 pub use caller::Caller;
@@ -110,6 +111,7 @@ pub use number8_proto::uri::{BadEscape, decode_path};
 pub use overlay::Overlay;
 pub use prefilled::Prefilled;
 pub use request::Request;
+pub use request_id::RequestId;
 pub use response::Response;
 pub use results::{Html, IntoResponse, Redirect};
 #[cfg(feature = "compression")]

@@ -87,3 +87,5 @@ mod websocket;
 // A live terminal: for pages, and for the clients of MicroPython's WebREPL.
 #[cfg(feature = "repl")]
 mod repl;
+// What is told of requests: to their clients, to handlers, in logs.
+mod watching;

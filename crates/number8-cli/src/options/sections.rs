@@ -358,6 +358,17 @@ pub const SECTIONS: &[Section] = &[
                 "FILE",
                 "Append the log to this file and not to standard error",
             ),
+            Opt::new(
+                "log-slow",
+                Text,
+                "TIME",
+                "Also print requests whose answer begins later than this; 0 for none",
+            )
+            .default("0s"),
+            Opt::switch(
+                "request-id",
+                "Tell in X-Request-Id what a request is called in the log",
+            ),
             Opt::switch("dump", "Print the heads of requests (<) and of answers (>)"),
             Opt::switch("quiet", "Print errors only").short('q'),
             Opt::switch("verbose", "Also print why connections were closed").short('v'),

@@ -114,6 +114,23 @@ fn each_format_of_the_log_is_written_and_health_is_not() {
 }
 
 #[test]
+fn o3_slow_requests_are_told_of_and_answers_name_their_requests() {
+    let folder = sandbox();
+    let served = Served::start(
+        folder.path(),
+        &["--log-slow", "1ms", "--request-id", "--log", "$request_id of $path"],
+    );
+    let answer = served.get("/plain/a.txt");
+    let id = answer.lines().find_map(|line| line.strip_prefix("X-Request-Id: ")).unwrap();
+    served.message(&format!("{id} of /plain/a.txt"));
+    // A password is checked in more than a millisecond, on any machine.
+    let hash = "name:$2y$10$WJ.C7DzqyjMeVgrFs4UBcOXBtE6yl6zHYvVCi2S9zTZQ6ZQ5PMgJm@/:ro";
+    let served = Served::start(folder.path(), &["--log-slow", "1ms", "--auth", hash]);
+    served.get_with("/plain/a.txt", "Authorization: Basic bmFtZTp4\r\n");
+    served.message("number8: slow: GET /plain/a.txt 401 after ");
+}
+
+#[test]
 fn h4_w6_heads_are_dumped_with_their_direction() {
     let folder = sandbox();
     let served = Served::start(folder.path(), &["--dump", "--log", "off"]);

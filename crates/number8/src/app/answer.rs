@@ -16,6 +16,7 @@ use crate::caller::Caller;
 use crate::handler::{Answer, Call, Handler};
 use crate::layer::{Before, Waited};
 use crate::layers::proxies;
+use crate::request_id::RequestId;
 use crate::response::Response;
 use crate::router::Methods;
 
@@ -33,6 +34,9 @@ pub(crate) struct Waiting {
     pub(crate) next: Next,
     pub(crate) body: Body,
 }
+
+/// Tells the client what its request is called.
+const REQUEST_ID: &str = "X-Request-Id";
 
 impl App {
     /// Answers one request, from that layer on: host, health, layers, routes, mounts, in this order.
@@ -78,6 +82,19 @@ impl App {
     /// Finds out who a client is that comes by a proxy; answers where that cannot be. What others say of themselves is
     /// taken away.
     pub(crate) fn identify(
+        &self,
+        parser: &mut HeadParser,
+        head: &[u8],
+        caller: &mut Caller,
+    ) -> Option<Response> {
+        let refusal = self.hear_proxy(parser, head, caller);
+        if self.names_requests && caller.request_id.is_none() {
+            caller.request_id = Some(RequestId::next());
+        }
+        refusal
+    }
+
+    fn hear_proxy(
         &self,
         parser: &mut HeadParser,
         head: &[u8],
@@ -137,7 +154,7 @@ impl App {
     /// True where [`App::finish`] would change nothing: most often.
     #[inline]
     pub(crate) fn is_finished(&self, response: &Response) -> bool {
-        response.explanation.is_none() && self.layers.is_empty()
+        response.explanation.is_none() && self.layers.is_empty() && !self.request_ids
     }
 
     /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it.
@@ -147,10 +164,15 @@ impl App {
         response: Response,
     ) -> Response {
         let response = self.explain(response);
-        match request {
+        let Some((head, caller)) = request else { return response };
+        let response = match self.layers.is_empty() {
+            true => response,
             // A layer may put an error in its place.
-            Some((head, caller)) if !self.layers.is_empty() => {
-                self.explain(self.pass_layers_back(head, caller, response))
+            false => self.explain(self.pass_layers_back(head, caller, response)),
+        };
+        match &caller.request_id {
+            Some(id) if self.request_ids && response.field(REQUEST_ID).is_none() => {
+                response.with_known(REQUEST_ID, id.to_string())
             }
             _ => response,
         }

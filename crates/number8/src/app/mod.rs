@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use number8_proto::headers::{FieldError, Fields};
@@ -61,6 +62,11 @@ pub struct App {
     server_name: Option<String>,
     fields: Fields,
     access_log: Option<AccessLog>,
+    slow_log: Option<SlowLog>,
+    /// Answers tell what their requests are called.
+    request_ids: bool,
+    /// Somebody wants to know what requests are called.
+    names_requests: bool,
     dump: Option<Arc<Sink>>,
 }
 
@@ -71,6 +77,15 @@ pub struct AccessLog {
     pub format: Format,
     /// The destination.
     pub sink: Arc<Sink>,
+}
+
+/// Which requests are slow, and where they are told of.
+#[derive(Debug, Clone)]
+pub struct SlowLog {
+    /// Those that have waited for the beginning of their answer for so long.
+    pub after: Duration,
+    /// What their lines look like and where they go; `$duration_ms` is that wait.
+    pub log: AccessLog,
 }
 
 /// The content of the answers with one status.
@@ -109,6 +124,9 @@ impl App {
             server_name: Some("number8".to_owned()),
             fields: Fields::new(),
             access_log: None,
+            slow_log: None,
+            request_ids: false,
+            names_requests: false,
             dump: None,
         }
     }
@@ -386,7 +404,7 @@ impl App {
     }
 
     /// Believes these proxies what they say of the client: its address, its scheme, its host. From anybody else the
-    /// fields Forwarded, X-Forwarded-For, -Host and -Proto and X-Real-IP are taken away before anything sees them.
+    /// fields Forwarded, X-Forwarded-For, -Host and -Proto, X-Real-IP and X-Request-Id are taken away before anything sees them.
     ///
     /// ```
     /// use number8::{App, layers::proxies::Proxies};
@@ -427,6 +445,36 @@ impl App {
     #[must_use]
     pub fn access_log(mut self, log: impl Into<Option<AccessLog>>) -> Self {
         self.access_log = log.into().filter(|log| log.format != Format::Off);
+        self.names_requests |= self.access_log.as_ref().is_some_and(|log| log.format.tells_id());
+        self
+    }
+
+    /// Writes a line for each request whose answer takes long to begin, whatever the access log does. What the client's
+    /// line takes for it does not count, so event streams and long downloads are not slow.
+    #[must_use]
+    pub fn slow_log(mut self, log: impl Into<Option<SlowLog>>) -> Self {
+        self.slow_log = log.into();
+        self.names_requests |= self.slow_log.as_ref().is_some_and(|it| it.log.format.tells_id());
+        self
+    }
+
+    /// Whether every answer tells in X-Request-Id what its request is called: what a trusted proxy
+    /// ([`App::proxies`]) says in that field, or else [`RequestId::next`](crate::RequestId::next). Handlers find it in
+    /// [`Caller::request_id`](crate::Caller::request_id). An answer that has the field already keeps it. Default no.
+    ///
+    /// ```
+    /// use number8::{App, Call, Response};
+    ///
+    /// let app = App::new().request_ids(true).before(|call: &mut Call<'_>| {
+    ///     let id = call.caller.request_id.as_ref()?;
+    ///     println!("{id} has come");
+    ///     None
+    /// });
+    /// ```
+    #[must_use]
+    pub fn request_ids(mut self, answered: bool) -> Self {
+        self.request_ids = answered;
+        self.names_requests |= answered;
         self
     }
 
@@ -464,7 +512,12 @@ impl App {
 
     /// True when the log tells how long requests take.
     pub(crate) fn is_timed(&self) -> bool {
-        self.access_log.as_ref().is_some_and(|log| log.format.tells_duration())
+        self.slow_log.is_some()
+            || self.access_log.as_ref().is_some_and(|log| log.format.tells_duration())
+    }
+
+    pub(crate) fn slow(&self) -> Option<&SlowLog> {
+        self.slow_log.as_ref()
     }
 
     pub(crate) fn dump_sink(&self) -> Option<&Sink> {

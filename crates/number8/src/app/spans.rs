@@ -83,6 +83,7 @@ impl App {
             path = %String::from_utf8_lossy(head.path()),
             route = Empty,
             client = Empty,
+            request_id = Empty,
             status = Empty,
         );
         if span.is_disabled() {
@@ -90,6 +91,9 @@ impl App {
         }
         if let Some(route) = self.route_of(call) {
             span.record("route", route);
+        }
+        if let Some(id) = &caller.request_id {
+            span.record("request_id", tracing::field::display(id));
         }
         if let Some(client) = caller.ip {
             span.record("client", tracing::field::display(client));

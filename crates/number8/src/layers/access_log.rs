@@ -37,6 +37,8 @@ pub use format::{Format, FormatError, Template};
 pub use sink::Sink;
 use text::{Json, Text, Timestamp};
 
+use crate::request_id::RequestId;
+
 /// What is known of one request once its answer has been sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -52,6 +54,8 @@ pub struct Record<'a> {
     pub status: u16,
     /// Bytes of the answer's body that were sent.
     pub bytes: u64,
+    /// Bytes of the request's body that were read.
+    pub received: u64,
     /// From the first byte of the request to the last byte of the answer.
     pub duration: Duration,
     /// When the request was complete; shown in UTC.
@@ -64,8 +68,8 @@ pub struct Record<'a> {
     pub referer: Option<&'a [u8]>,
     /// The `User-Agent` field.
     pub user_agent: Option<&'a [u8]>,
-    /// Names the request in every log of this process.
-    pub request_id: u64,
+    /// What the request is called, where that was found out.
+    pub request_id: Option<&'a RequestId>,
 }
 
 impl Default for Record<'_> {
@@ -78,13 +82,14 @@ impl Default for Record<'_> {
             version_minor: 1,
             status: 0,
             bytes: 0,
+            received: 0,
             duration: Duration::ZERO,
             time: SystemTime::UNIX_EPOCH,
             user: None,
             host: None,
             referer: None,
             user_agent: None,
-            request_id: 0,
+            request_id: None,
         }
     }
 }

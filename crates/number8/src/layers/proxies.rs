@@ -10,11 +10,13 @@ use number8_proto::host::valid_host;
 use number8_proto::http1::Head;
 
 use crate::caller::Caller;
+use crate::request_id::RequestId;
 
 /// The proxies that are trusted to say who a client is.
 ///
 /// They say it by Forwarded (RFC 7239) or by X-Forwarded-For, -Proto and -Host. A proxy hands on what it does not write
-/// itself, so where both are there and name two clients, the request is refused: one of them was made up.
+/// itself, so where both are there and name two clients, the request is refused: one of them was made up. By X-Request-Id
+/// they give a request its name in all logs.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     trusted: Vec<Proxy>,
@@ -89,6 +91,7 @@ impl Proxies {
             (None, None) => Told { client: caller.ip, ..Told::default() },
         };
         caller.ip = told.client;
+        caller.request_id = head.get(Known::XRequestId).and_then(RequestId::told);
         let last = |value: &[u8]| {
             value.rsplit(|&b| b == b',').next().map(|last| last.trim_ascii().to_vec())
         };
@@ -115,12 +118,13 @@ impl Proxies {
 }
 
 /// What only a trusted proxy may send.
-pub(crate) const FIELDS: [Known; 5] = [
+pub(crate) const FIELDS: [Known; 6] = [
     Known::Forwarded,
     Known::XForwardedFor,
     Known::XForwardedHost,
     Known::XForwardedProto,
     Known::XRealIp,
+    Known::XRequestId,
 ];
 
 /// What is told of a client.

@@ -45,7 +45,6 @@ pub(crate) struct Shared {
     clients: Mutex<HashMap<IpAddr, usize>>,
     /// Bytes held by connections that wait.
     buffered: AtomicUsize,
-    request_ids: AtomicU64,
     pub(crate) beats: Beats,
     pub(crate) on_closed: OnceLock<OnClosed>,
 }
@@ -88,7 +87,6 @@ impl Shared {
             admitted: AtomicUsize::new(0),
             clients: Mutex::new(HashMap::new()),
             buffered: AtomicUsize::new(0),
-            request_ids: AtomicU64::new(1),
             beats: Beats::default(),
             on_closed: OnceLock::new(),
         }
@@ -514,28 +512,11 @@ impl Worker {
         current: &Current,
         caller: &Caller,
         head: Option<&Head<'_>>,
-        status: u16,
-        bytes: u64,
-        duration: Duration,
+        told: Told,
     ) {
         let Current { app, unix, .. } = current;
         let Some(settings) = app.log() else { return };
-        let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
-        let record = Record {
-            peer: caller.ip,
-            method: head.map_or(b"", Head::method_bytes),
-            target: head.map_or(b"", Head::target),
-            version_minor: u8::from(head.is_none_or(|head| head.version() == Version::Http11)),
-            status,
-            bytes,
-            duration,
-            time: SystemTime::UNIX_EPOCH + Duration::from_secs((*unix).try_into().unwrap_or(0)),
-            user: caller.user.as_deref(),
-            host: head.and_then(Head::host),
-            referer: head_fields.0,
-            user_agent: head_fields.1,
-            request_id: self.shared.request_ids.fetch_add(1, Ordering::Relaxed),
-        };
+        let record = record(*unix, caller, head, told);
         let mut formatter = lock(&self.formatter);
         let formatter = match &mut *formatter {
             Some((of, formatter)) if *of == app.id() => formatter,
@@ -545,6 +526,53 @@ impl Worker {
             }
         };
         settings.sink.push_with(|lines| formatter.write(&record, lines));
+    }
+
+    /// Writes the line of a request whose answer was slow to begin.
+    #[cold]
+    pub(crate) fn log_slow(
+        &self,
+        current: &Current,
+        caller: &Caller,
+        head: Option<&Head<'_>>,
+        told: Told,
+    ) {
+        let Some(slow) = current.app.slow() else { return };
+        let mut line = Vec::new();
+        let mut formatter = Formatter::new(slow.log.format.clone());
+        formatter.write(&record(current.unix, caller, head, told), &mut line);
+        slow.log.sink.push(&line);
+        slow.log.sink.flush();
+    }
+}
+
+/// What a connection tells of a request for its line in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    /// Bytes of content of the answer, and of the request.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    pub(crate) duration: Duration,
+}
+
+fn record<'a>(unix: i64, caller: &'a Caller, head: Option<&Head<'a>>, told: Told) -> Record<'a> {
+    let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
+    Record {
+        peer: caller.ip,
+        method: head.map_or(b"", Head::method_bytes),
+        target: head.map_or(b"", Head::target),
+        version_minor: u8::from(head.is_none_or(|head| head.version() == Version::Http11)),
+        status: told.status,
+        bytes: told.sent,
+        received: told.received,
+        duration: told.duration,
+        time: SystemTime::UNIX_EPOCH + Duration::from_secs(unix.try_into().unwrap_or(0)),
+        user: caller.user.as_deref(),
+        host: head.and_then(Head::host),
+        referer: head_fields.0,
+        user_agent: head_fields.1,
+        request_id: caller.request_id.as_ref(),
     }
 }
 

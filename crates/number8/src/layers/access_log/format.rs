@@ -14,7 +14,7 @@ const COMBINED: &str = r#"$remote_addr - $user [$time_local] "$method $target $p
 ///
 /// A template is printable text in which each variable stands for a value: `$remote_addr`, `$time_iso8601`,
 /// `$time_local`, `$method`, `$target`, `$path` (the target without its query), `$protocol`, `$status`,
-/// `$bytes_sent`, `$duration_ms`, `$user`, `$host`, `$referer`, `$user_agent`, `$request_id`. `${status}` is the same
+/// `$bytes_sent`, `$bytes_received`, `$duration_ms`, `$user`, `$host`, `$referer`, `$user_agent`, `$request_id`. `${status}` is the same
 /// as `$status`, and `$$` is a dollar sign. A value that is missing is shown as `-`. Times are UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -33,6 +33,15 @@ impl Format {
             Format::Off => false,
             Format::Json => true,
             Format::Lines(template) => template.tells_duration,
+        }
+    }
+
+    /// True when a line names its request: only then one has to be made up where a proxy gives none.
+    pub fn tells_id(&self) -> bool {
+        match self {
+            Format::Off => false,
+            Format::Json => true,
+            Format::Lines(template) => template.tells_id,
         }
     }
 }
@@ -59,6 +68,7 @@ pub struct Template {
     /// How many pieces at the start tell only who asks, and when.
     opening: usize,
     tells_duration: bool,
+    tells_id: bool,
 }
 
 /// A variable and what stands between it and the next one.
@@ -105,6 +115,7 @@ pub(super) enum Variable {
     Protocol,
     Status,
     BytesSent,
+    BytesReceived,
     DurationMs,
     User,
     Host,
@@ -113,7 +124,7 @@ pub(super) enum Variable {
     RequestId,
 }
 
-const VARIABLES: [(&str, Variable); 15] = [
+const VARIABLES: [(&str, Variable); 16] = [
     ("remote_addr", Variable::RemoteAddr),
     ("time_iso8601", Variable::TimeIso8601),
     ("time_local", Variable::TimeLocal),
@@ -123,6 +134,7 @@ const VARIABLES: [(&str, Variable); 15] = [
     ("protocol", Variable::Protocol),
     ("status", Variable::Status),
     ("bytes_sent", Variable::BytesSent),
+    ("bytes_received", Variable::BytesReceived),
     ("duration_ms", Variable::DurationMs),
     ("user", Variable::User),
     ("host", Variable::Host),
@@ -183,10 +195,11 @@ impl FromStr for Template {
         };
         let opening = variables.iter().take_while(|variable| is_opening(variable)).count();
         let tells_duration = variables.contains(&Variable::DurationMs);
+        let tells_id = variables.contains(&Variable::RequestId);
         let before = literals.remove(0);
         let pieces = variables.into_iter().zip(literals);
         let pieces = pieces.map(|(variable, after)| Piece { variable, after }).collect();
-        Ok(Template { before, pieces, opening, tells_duration })
+        Ok(Template { before, pieces, opening, tells_duration, tells_id })
     }
 }
 

@@ -24,15 +24,18 @@ fn example() -> Record<'static> {
         version_minor: 1,
         status: 206,
         bytes: 1_234_567,
+        received: 89,
         duration: Duration::from_micros(12_045),
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_709_210_096_007),
         user: Some("ana"),
         host: Some(b"board.local"),
         referer: Some(b"http://board.local/"),
         user_agent: Some(b"Agent/1.0 (X; Y)"),
-        request_id: 0x2a,
+        request_id: Some(ID.get_or_init(|| 0x2a.into())),
     }
 }
+
+static ID: std::sync::OnceLock<RequestId> = std::sync::OnceLock::new();
 
 #[test]
 fn formats_fill_in_every_variable() {
@@ -52,14 +55,16 @@ fn formats_fill_in_every_variable() {
         (
             "json",
             example(),
-            r#"{"time":"2024-02-29T12:34:56.007Z","remote_addr":"192.0.2.7","method":"GET","target":"/a/b.html?x=1","protocol":"HTTP/1.1","status":206,"bytes_sent":1234567,"duration_ms":12.045,"user":"ana","host":"board.local","referer":"http://board.local/","user_agent":"Agent/1.0 (X; Y)","request_id":"000000000000002a"}"#,
+            r#"{"time":"2024-02-29T12:34:56.007Z","remote_addr":"192.0.2.7","method":"GET","target":"/a/b.html?x=1","protocol":"HTTP/1.1","status":206,"bytes_sent":1234567,"bytes_received":89,"duration_ms":12.045,"user":"ana","host":"board.local","referer":"http://board.local/","user_agent":"Agent/1.0 (X; Y)","request_id":"000000000000002a"}"#,
         ),
         (
             "json",
             nothing,
-            r#"{"time":"1970-01-01T00:00:00.000Z","remote_addr":null,"method":"","target":"","protocol":"HTTP/1.1","status":0,"bytes_sent":0,"duration_ms":0.000,"user":null,"host":null,"referer":null,"user_agent":null,"request_id":"0000000000000000"}"#,
+            r#"{"time":"1970-01-01T00:00:00.000Z","remote_addr":null,"method":"","target":"","protocol":"HTTP/1.1","status":0,"bytes_sent":0,"bytes_received":0,"duration_ms":0.000,"user":null,"host":null,"referer":null,"user_agent":null,"request_id":null}"#,
         ),
         ("$path ${host} <$request_id>", example(), "/a/b.html board.local <000000000000002a>"),
+        ("$bytes_received/$request_id", example(), "89/000000000000002a"),
+        ("$bytes_received/$request_id", nothing, "0/-"),
         ("$$$status$$", example(), "$206$"),
         (
             "$remote_addr",
@@ -146,6 +151,7 @@ fn a_template_that_cannot_work_is_refused_with_advice() {
 struct Sent {
     peer: Option<IpAddr>,
     numbers: (u8, u16, u64, u64),
+    id: Option<RequestId>,
     times: (Duration, SystemTime),
     user: Option<String>,
     /// Method, target, Host, Referer, User-Agent.
@@ -168,7 +174,8 @@ impl Sent {
             host: Some(host),
             referer: Some(referer),
             user_agent: Some(user_agent),
-            request_id: self.numbers.3,
+            received: self.numbers.3,
+            request_id: self.id.as_ref(),
         };
         line(format, &record)
     }
@@ -182,11 +189,13 @@ fn any_sent() -> impl Strategy<Value = Sent> {
         any::<(u8, u16, u64, u64)>(),
         any::<(Duration, SystemTime)>(),
         any::<Option<String>>(),
+        any::<Option<u64>>(),
         fields,
     )
-        .prop_map(|(peer, numbers, times, user, fields)| Sent {
+        .prop_map(|(peer, numbers, times, user, id, fields)| Sent {
             peer,
             numbers,
+            id: id.map(RequestId::from),
             times,
             user,
             fields,

@@ -43,12 +43,16 @@ impl Text<'_> {
             Variable::Protocol => protocol(self.0, record.version_minor),
             Variable::Status => status(self.0, record.status),
             Variable::BytesSent => decimal::push(record.bytes, self.0),
+            Variable::BytesReceived => decimal::push(record.received, self.0),
             Variable::DurationMs => milliseconds(self.0, record.duration),
             Variable::User => self.word(record.user.unwrap_or_default().as_bytes()),
             Variable::Host => self.word(record.host.unwrap_or_default()),
             Variable::Referer => self.words(record.referer.unwrap_or_default()),
             Variable::UserAgent => self.words(record.user_agent.unwrap_or_default()),
-            Variable::RequestId => hexadecimal(self.0, record.request_id),
+            Variable::RequestId => match record.request_id {
+                Some(id) => id.write(self.0),
+                None => self.0.push(b'-'),
+            },
         }
     }
 
@@ -117,16 +121,23 @@ impl Json<'_> {
         decimal::push(record.status.into(), self.0);
         self.0.extend_from_slice(b",\"bytes_sent\":");
         decimal::push(record.bytes, self.0);
+        self.0.extend_from_slice(b",\"bytes_received\":");
+        decimal::push(record.received, self.0);
         self.0.extend_from_slice(b",\"duration_ms\":");
         milliseconds(self.0, record.duration);
         self.text("user", record.user.map(str::as_bytes));
         self.text("host", record.host);
         self.text("referer", record.referer);
         self.text("user_agent", record.user_agent);
-        // Text, because a reader that keeps numbers as f64 would round it.
-        self.0.extend_from_slice(b",\"request_id\":\"");
-        hexadecimal(self.0, record.request_id);
-        self.0.extend_from_slice(b"\"}");
+        // A number is text, too: a reader that keeps numbers as f64 would round it.
+        match record.request_id {
+            Some(id) => {
+                self.0.extend_from_slice(b",\"request_id\":\"");
+                id.write(self.0);
+                self.0.extend_from_slice(b"\"}");
+            }
+            None => self.0.extend_from_slice(b",\"request_id\":null}"),
+        }
     }
 
     /// A member whose value is text or, when there is none, null.
@@ -263,15 +274,6 @@ fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
     let mut fraction = *b".000";
     digits(&mut fraction[1..], micros % 1000);
     out.extend_from_slice(&fraction);
-}
-
-fn hexadecimal(out: &mut Vec<u8>, number: u64) {
-    out.extend(
-        number
-            .to_be_bytes()
-            .iter()
-            .flat_map(|b| [HEX_LOWER[usize::from(b >> 4)], HEX_LOWER[usize::from(b & 15)]]),
-    );
 }
 
 /// Fills `place` with the last digits of `number`.

@@ -13,7 +13,7 @@ use number8_proto::http1::{BodyLength, SendBody};
 use number8_proto::negotiate::takes_trailers;
 
 use super::super::transport::Transport;
-use super::super::worker::Stop;
+use super::super::worker::{Stop, Told};
 use super::feed::Feed;
 use super::output::COPY_MAX;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
@@ -83,6 +83,7 @@ impl<T: Transport + Unpin> Connection<T> {
             dump(sink, b"< ", work.input.head());
         }
         self.caller.begin_again(self.peer);
+        self.received = 0;
         if !shared.has_room() {
             let busy = busy("the server holds as much as it may");
             return self.answer(turn, app, work, since, busy, None);
@@ -378,6 +379,7 @@ impl<T: Transport + Unpin> Connection<T> {
             let head = (!head.is_empty()).then(|| work.parser.head(head));
             app.finish(head.as_ref().map(|head| (head, &self.caller)), response)
         };
+        self.log_slow(turn, work, response.status(), since);
         if matches!(response.body.kind, Kind::Session(_)) {
             drop(feed);
             return self.hand_over(turn, app, work, since, response);
@@ -449,6 +451,7 @@ impl<T: Transport + Unpin> Connection<T> {
         if work.input.head().is_empty() {
             // Whoever sent the request before has not sent this.
             self.caller.begin_again(self.peer);
+            self.received = 0;
         }
         let response = match status {
             503 => busy(why),
@@ -484,7 +487,20 @@ impl<T: Transport + Unpin> Connection<T> {
             return;
         }
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();
-        self.place.worker.log(&turn.current, &self.caller, head.as_ref(), status, bytes, duration);
+        let told = Told { status, sent: bytes, received: self.received, duration };
+        self.place.worker.log(&turn.current, &self.caller, head.as_ref(), told);
+    }
+
+    /// Tells of an answer that begins late.
+    fn log_slow(&self, turn: &Turn, work: &Work, status: u16, since: Option<Instant>) {
+        let Some(slow) = turn.current.app.slow() else { return };
+        let duration = since.map(|since| since.elapsed()).unwrap_or_default();
+        if duration >= slow.after {
+            let head = work.input.head();
+            let head = (!head.is_empty()).then(|| work.parser.head(head));
+            let told = Told { status, sent: 0, received: self.received, duration };
+            self.place.worker.log_slow(&turn.current, &self.caller, head.as_ref(), told);
+        }
     }
 }
 

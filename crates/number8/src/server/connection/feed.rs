@@ -72,6 +72,7 @@ impl<T: Transport + Unpin> Connection<T> {
             let (has_news, needs_more) = match event {
                 Event::Data(data) => {
                     feed.received += data.len() as u64;
+                    self.received = feed.received;
                     if feed.received > feed.feeder.limit() {
                         feed.feeder.end(Err(BodyError::TooLarge));
                         self.conn.close_after();

@@ -161,6 +161,8 @@ pub(crate) struct Connection<T: Transport> {
     drained: bool,
     /// Bytes counted in `Shared::buffered`.
     counted: usize,
+    /// Bytes of content of the request that is being answered.
+    received: u64,
     /// What is to be logged when everything has been sent.
     unlogged: Option<Box<Unlogged>>,
     /// The last field, so that the connection counts until its socket is closed.
@@ -192,6 +194,7 @@ impl<T: Transport + Unpin> Connection<T> {
             budget: 0,
             drained: false,
             counted: 0,
+            received: 0,
             unlogged: None,
             place,
         };
