@@ -13,8 +13,8 @@ import threading
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("NUMBER8_BIN", REPOSITORY / "target/debug/number8")
-START_SECONDS = 10
-STOP_SECONDS = 15
+START_SECONDS = 60
+STOP_SECONDS = 60
 LONG_AGO = 1_600_000_000  # so that every file is old enough for a strong ETag
 
 HELLO = b"hello, world\n"

@@ -171,15 +171,15 @@ class Examples(unittest.TestCase):
     def test_h3_the_graceful_one_cuts_nobody_off(self):
         with self.start("graceful") as server:
             client = run_curl("curl localhost:8080/slow", server, self.here)
-            self.assertIn("begun", server.said.get(timeout=10))
+            self.assertIn("begun", server.said.get(timeout=60))
             server.process.send_signal(signal.SIGINT)
-            self.assertEqual(client.communicate(timeout=10)[0], b"It was worth the wait.\n")
-            self.assertIn("every request was answered", server.said.get(timeout=10))
+            self.assertEqual(client.communicate(timeout=60)[0], b"It was worth the wait.\n")
+            self.assertIn("every request was answered", server.said.get(timeout=60))
 
     def test_h3_the_graceful_one_stops_from_within(self):
         with self.start("graceful") as server:
             self.assertEqual(curl("curl localhost:8080/stop", server, self.here), "The last answer.\n")
-            self.assertIn("every request was answered", server.said.get(timeout=10))
+            self.assertIn("every request was answered", server.said.get(timeout=60))
 
     def wait_for(self, what, is_so):
         """Looks again and again; the machine may be slow."""
@@ -227,7 +227,7 @@ class Examples(unittest.TestCase):
             pids = curl(output, server, self.here).split()
             self.assertTrue(all(pathlib.Path("/proc", pid).exists() for pid in pids))
             server.process.kill()
-            server.process.wait(timeout=10)
+            server.process.wait(timeout=60)
             self.wait_for("nothing is left", lambda: not any(pathlib.Path("/proc", pid).exists() for pid in pids))
 
     def test_every_example_is_tested_and_listed(self):

@@ -1,5 +1,5 @@
 """Paths that try to leave the folder, to hang the server or to reach what is
-no file: each is answered 4xx within two seconds, and nothing leaks."""
+no file: each is answered 4xx and without waiting for anything, and nothing leaks."""
 
 import os
 import socket
@@ -9,7 +9,8 @@ import unittest
 from number8 import HELLO, Number8, folder
 
 SECRET = b"the-secret-outside-the-root"
-ANSWER_SECONDS = 2
+# Nothing here is waited for but a busy machine; what waits for a device or a FIFO waits for ever.
+ANSWER_SECONDS = 20
 
 # Row H12. What a case is about, and the request target as it is sent.
 DOT_SEGMENTS = [
@@ -224,7 +225,7 @@ class Hostile(unittest.TestCase):
             for target in NO_FILES + LINKS_OUT + PROC:
                 ask(target)
         # The server learns a moment later than we do that a client is gone.
-        deadline = time.monotonic() + 5 * ANSWER_SECONDS
+        deadline = time.monotonic() + ANSWER_SECONDS
         while server.descriptors() > before and time.monotonic() < deadline:
             ask(b"/hello.txt")
         self.assertLessEqual(server.descriptors(), before)

@@ -16,12 +16,12 @@ LISTEN = """
 import json, urllib.request
 from zeroconf import Zeroconf
 zeroconf = Zeroconf(interfaces=["10.88.0.2"])
-info = zeroconf.get_service_info("_http._tcp.local.", "board._http._tcp.local.", timeout=10_000)
+info = zeroconf.get_service_info("_http._tcp.local.", "board._http._tcp.local.", timeout=30_000)
 answer = None
 if info:
     url = f"http://{info.parsed_addresses()[0]}:{info.port}" + info.decoded_properties["path"]
     request = urllib.request.Request(url, headers={"Host": "board.local"})
-    answer = urllib.request.urlopen(request, timeout=10).read().decode()
+    answer = urllib.request.urlopen(request, timeout=60).read().decode()
 zeroconf.close()
 print(json.dumps(info and [info.server, info.parsed_addresses(), answer]))
 """

@@ -17,7 +17,7 @@ def setUpModule():
 
 class HttpClient(unittest.TestCase):
     def setUp(self):
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         self.addCleanup(self.connection.close)
 
     def ask(self, method, path, **options):
@@ -86,7 +86,7 @@ class Requests(unittest.TestCase):
         self.addCleanup(self.session.close)
 
     def get(self, path, **options):
-        return self.session.get(server.url + path, timeout=10, **options)
+        return self.session.get(server.url + path, timeout=60, **options)
 
     def test_f6_content_is_decoded(self):
         for _ in range(20):

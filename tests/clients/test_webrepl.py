@@ -36,7 +36,7 @@ class Clients(unittest.TestCase):
         self.server = Running([EXAMPLE, self.folder, "0", "0"], ends_with=-15)
         self.server.__enter__()
         self.addCleanup(self.server.__exit__, None, None, None)
-        line = self.server.said.get(timeout=10)
+        line = self.server.said.get(timeout=60)
         self.webrepl = re.search(r"ws://127\.0\.0\.1:(\d+)/", line)
 
     def test_x6_webrepl_puts_and_gets_files(self):
@@ -66,21 +66,21 @@ class Clients(unittest.TestCase):
     @unittest.skipUnless(WebReplConnection, "Thonny is not there: pip install --no-deps thonny")
     def test_x7_thonny_runs_code(self):
         connection = WebReplConnection(self.webrepl[0], "shear8")
-        connection.read_until(b"WebREPL connected\r\n>>> ", timeout=20)
+        connection.read_until(b"WebREPL connected\r\n>>> ", timeout=60)
         connection.write(b"\r\x03")
-        connection.read_until(b">>> ", timeout=20)
+        connection.read_until(b">>> ", timeout=60)
         connection.write(b"\r\x01")
-        connection.read_until(RAW, timeout=20)
+        connection.read_until(RAW, timeout=60)
         for at in range(0, len(SCRIPT), 255):
             connection.write(SCRIPT[at : at + 255].encode())
         connection.write(b"\x04")
         self.assertEqual(bytes(connection.read_until(b"\x04>", timeout=60)), b"OK50\r\n\x04\x04>")
         connection.write(b"\x05A\x01")
-        self.assertEqual(bytes(connection.read(4, timeout=20)), b"R\x01\x00\x10")
+        self.assertEqual(bytes(connection.read(4, timeout=60)), b"R\x01\x00\x10")
         connection.write(b"print('pasted')\x04")
-        self.assertEqual(bytes(connection.read_until(b"\x04>", timeout=20)), b"\x04pasted\r\n\x04\x04>")
+        self.assertEqual(bytes(connection.read_until(b"\x04>", timeout=60)), b"\x04pasted\r\n\x04\x04>")
         connection.write(b"\x02")
-        self.assertIn(b"\r\nMicroPython ", bytes(connection.read_until(b">>> ", timeout=20)))
+        self.assertIn(b"\r\nMicroPython ", bytes(connection.read_until(b">>> ", timeout=60)))
 
     def test_x8_two_pages_see_the_same_session(self):
         asyncio.run(asyncio.wait_for(self.two_pages(), 60))

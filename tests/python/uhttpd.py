@@ -7,7 +7,7 @@ import unittest
 
 import number8
 
-DEADLINE = 10
+DEADLINE = 30
 
 
 class Got:

@@ -184,7 +184,7 @@ fn f8_a_huge_folder_holds_nobody_up() {
         .collect();
     times.sort();
     // Most of them: what else the machine does may hold up one or the other.
-    assert!(times[10] < Duration::from_secs(2), "waited {times:?}");
+    assert!(times[10] < Duration::from_secs(10), "waited {times:?}");
     let mut rest = start.to_vec();
     unread.read_to_end(&mut rest).unwrap();
     let answer = Answer::parse(&rest, false);

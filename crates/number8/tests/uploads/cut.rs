@@ -21,7 +21,7 @@ fn design_6_a_client_that_leaves_leaves_nothing() {
             match way {
                 "half-close" => {
                     stream.shutdown(Shutdown::Write).unwrap();
-                    let _ = stream.set_read_timeout(Some(std::time::Duration::from_secs(5)));
+                    let _ = stream.set_read_timeout(Some(std::time::Duration::from_secs(30)));
                     let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
                 }
                 "reset" => reset_on_drop(&stream),
