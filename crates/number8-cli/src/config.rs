@@ -210,6 +210,14 @@ pub struct Limits {
     pub connections_per_ip: Option<usize>,
     /// Bytes in buffers over all connections.
     pub buffered_bytes: usize,
+    /// Requests at once on a connection of HTTP/2; 0 where it is not spoken.
+    pub http2_streams: u32,
+    /// Bytes of content that a client of HTTP/2 may send on a stream before somebody takes some.
+    pub http2_window_bytes: u32,
+    /// Streams of HTTP/2 that a client may end in a second.
+    pub http2_resets: u32,
+    /// Frames of HTTP/2 in a second that ask for nothing.
+    pub http2_control_frames: u32,
 }
 
 impl Config {
@@ -422,6 +430,10 @@ fn limits(settings: &Settings) -> Result<Limits, Problem> {
         connections_per_ip: Some(count(settings, "max-connections-per-ip", 0, 10_000_000)?)
             .filter(|&limit| limit > 0),
         buffered_bytes: size(settings, "max-buffered", 64 << 10)?,
+        http2_streams: count(settings, "http2-streams", 0, 10_000)? as u32,
+        http2_window_bytes: size(settings, "http2-window", 64 << 10)?,
+        http2_resets: count(settings, "http2-resets", 1, 1_000_000)? as u32,
+        http2_control_frames: count(settings, "http2-control-frames", 10, 1_000_000)? as u32,
     })
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use number8::layers::access_log::{Format, Sink};
 use number8::server::{
-    self, Bind, Closed, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
+    self, Bind, Closed, Http2Options, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
 use number8::{Handle, ServeError, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -204,6 +204,14 @@ pub(crate) fn options(config: &Config) -> Options {
             threads_max: config.workers.lane_threads,
             queue_max: config.workers.lane_queue,
             ..LaneOptions::default()
+        },
+        http2: Http2Options {
+            is_on: limits.http2_streams > 0,
+            streams_max: limits.http2_streams,
+            stream_window_bytes: limits.http2_window_bytes,
+            connection_window_bytes: limits.http2_window_bytes.saturating_mul(4),
+            resets_max: limits.http2_resets,
+            control_frames_max: limits.http2_control_frames,
         },
         timeouts: Timeouts {
             first_byte: timeouts.first,

@@ -62,6 +62,10 @@ errors! {
     HostRepeated = 400, "the Host field stands more than once";
     /// RFC 9112 §3.2: Host or the authority of the target is not valid.
     Host = 400, "the host is not valid";
+    /// RFC 9113 §8.3.1: `:authority` and Host differ.
+    Authority = 400, "Host and :authority name different hosts";
+    /// RFC 9113 §8.2.2: a field that says how to use a connection of HTTP/1.1.
+    ConnectionField = 400, "a field of the request belongs to HTTP/1.1 connections";
     /// RFC 9112 §6.3: Content-Length is not one number in range.
     ContentLength = 400, "Content-Length is not one number";
     /// RFC 9112 §6.3: both Content-Length and Transfer-Encoding.

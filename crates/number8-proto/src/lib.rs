@@ -2,6 +2,7 @@
 //!
 //! # In scope
 //! - the head, framing and body of requests, and the encoding of answers ([`http1`]);
+//! - the requests of HTTP/2, as such heads ([`http2`]); its frames are somebody else's;
 //! - what can be decided from fields alone: dates, ranges, preconditions, negotiation, targets;
 //! - the encoding of server-sent events ([`sse`]), and the frames of WebSocket ([`ws`]);
 //! - what MicroPython's WebREPL says in such frames ([`webrepl`]).
@@ -26,6 +27,7 @@ pub mod forwarded;
 pub mod headers;
 pub mod host;
 pub mod http1;
+pub mod http2;
 pub mod limits;
 pub mod negotiate;
 pub mod proxy;

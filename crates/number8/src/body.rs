@@ -19,6 +19,11 @@ use futures_core::Stream;
 use number8_proto::headers::Fields;
 use number8_proto::http1::BodySize;
 
+#[cfg_attr(
+    not(feature = "http2"),
+    allow(unused_imports, reason = "HTTP/2 has windows of its own")
+)]
+pub(crate) use incoming::channel_in;
 pub(crate) use incoming::{Feeder, Incoming, channel};
 use limited::{Limited, Sized};
 pub use read::BodyReader;

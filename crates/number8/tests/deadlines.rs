@@ -69,6 +69,14 @@ fn the_defaults_are_those_of_the_documentation() {
             idle: seconds(15),
             linger: seconds(2),
         },
+        http2: number8::server::Http2Options {
+            is_on: true,
+            streams_max: 100,
+            stream_window_bytes: 256 << 10,
+            connection_window_bytes: 1 << 20,
+            resets_max: 200,
+            control_frames_max: 1_000,
+        },
         limits: Limits {
             http: number8::server::HttpLimits {
                 head_bytes_max: 32 << 10,

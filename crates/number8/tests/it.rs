@@ -47,6 +47,9 @@ mod multipart;
 // Answers of handlers, compressed.
 #[cfg(feature = "compression")]
 mod compress;
+// HTTP/2, frame by frame and request by request.
+#[cfg(feature = "http2")]
+mod http2;
 // Cookies, both ways.
 mod cookies;
 // Routes as attributes of functions.

@@ -448,6 +448,34 @@ pub const SECTIONS: &[Section] = &[
             .default("0"),
             Opt::new("max-buffered", Size, "SIZE", "Bytes in buffers over all connections")
                 .computed("256MiB, at most 1/8 of the RAM"),
+            Opt::new(
+                "http2-streams",
+                Number,
+                "COUNT",
+                "Requests at once on a connection of HTTP/2; 0 turns it off",
+            )
+            .default("100"),
+            Opt::new(
+                "http2-window",
+                Size,
+                "SIZE",
+                "What a client may send of one body over HTTP/2 before it is read; of all, 4 times that",
+            )
+            .default("256KiB"),
+            Opt::new(
+                "http2-resets",
+                Number,
+                "COUNT",
+                "Requests over HTTP/2 that a client may take back in a second",
+            )
+            .default("200"),
+            Opt::new(
+                "http2-control-frames",
+                Number,
+                "COUNT",
+                "Frames of HTTP/2 in a second that ask for nothing",
+            )
+            .default("1000"),
         ],
     },
 ];

@@ -230,7 +230,8 @@ pub(super) fn at_most(input: &[u8], left: u64) -> &[u8] {
 
 /// RFC 9110 §6.5.1: fields that frame, route, authenticate, make the request depend on something or
 /// change how the content is understood.
-fn is_forbidden_in_trailers(name: &[u8]) -> bool {
+#[must_use]
+pub fn is_forbidden_in_trailers(name: &[u8]) -> bool {
     const FORBIDDEN: [&str; 22] = [
         "authorization",
         "cache-control",

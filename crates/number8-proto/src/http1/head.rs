@@ -39,7 +39,7 @@ struct Field {
     known: Known,
 }
 
-/// The two versions this server speaks (RFC 9112 §2.3). A higher minor version is treated as 1.1.
+/// The versions this server speaks (RFC 9112 §2.3). A higher minor version of 1 is treated as 1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Version {
     /// HTTP/1.0
@@ -47,6 +47,8 @@ pub enum Version {
     /// HTTP/1.1
     #[default]
     Http11,
+    /// HTTP/2, whose requests are read as those of 1.1 ([`http2`](crate::http2)).
+    Http2,
 }
 
 impl Version {
@@ -56,6 +58,7 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
         }
     }
 }
@@ -178,6 +181,22 @@ impl HeadParser {
                 None => return Err(Error::HeadTooLarge),
             }
         }
+    }
+
+    /// Reads a whole head that was written for this purpose ([`http2`](crate::http2)) and came by that version.
+    ///
+    /// # Errors
+    /// As for [`HeadParser::parse`]; [`Error::Truncated`] where it is not whole.
+    pub fn parse_as(
+        &mut self,
+        version: Version,
+        input: &[u8],
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        self.reset();
+        let length = self.parse(input, limits)?;
+        self.version = version;
+        if length == Some(input.len()) { Ok(()) } else { Err(Error::Truncated) }
     }
 
     /// Forgets every field of these names, as if it had not been sent. [`Head::bytes`] stays what was sent.

@@ -42,7 +42,7 @@ mod head;
 
 use alloc::vec::Vec;
 
-pub use body::{Decoder, Piece};
+pub use body::{Decoder, Piece, is_forbidden_in_trailers};
 pub use encode::{BodySize, Prepared, ResponseHead, Stamp, is_without_content, put_chunk, reason};
 pub use framing::{BodyLength, Framing, framing};
 pub use head::{Head, HeadParser, Method, OwnedHead, Version};

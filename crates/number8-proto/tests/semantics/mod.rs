@@ -13,6 +13,8 @@ mod cookie;
 mod uri;
 // Hosts made from the grammar, and what no valid one holds.
 mod host;
+// Requests of HTTP/2 as heads.
+mod http2;
 // What a file is to be called, in every spelling.
 mod disposition;
 // What proxies say of clients, and whose an origin is.

@@ -133,8 +133,10 @@ impl Scopes {
             let scheme = if arrival.opening.is_none() { "https" } else { "wss" };
             scope.set_item(intern!(py, "scheme"), scheme)?;
         }
-        if head.version() == Version::Http10 {
-            scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?;
+        match head.version() {
+            Version::Http10 => scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?,
+            Version::Http2 => scope.set_item(intern!(py, "http_version"), intern!(py, "2"))?,
+            Version::Http11 => {}
         }
         let mut raw = Cow::Borrowed(head.path());
         let path = decode_path(head.path()).unwrap_or(Cow::Borrowed(head.path()));

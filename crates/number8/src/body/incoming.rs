@@ -63,9 +63,19 @@ pub(crate) struct Feeder(Shared);
 /// A body to come, of that length if the client tells, and of `limit` bytes at most. `connection` is woken when the
 /// reader wants more.
 pub(crate) fn channel(connection: Waker, length: Option<u64>, limit: u64) -> (Feeder, Incoming) {
+    channel_in(connection, length, limit, WINDOW_BYTES)
+}
+
+/// As [`channel`], with so many bytes that may lie unread. Whoever brings more all the same is woken when that many are
+/// left.
+pub(crate) fn channel_in(
+    connection: Waker,
+    length: Option<u64>,
+    limit: u64,
+    window_bytes: usize,
+) -> (Feeder, Incoming) {
     let shared = Shared::default();
     let feeder = Some(connection);
-    let window_bytes = WINDOW_BYTES;
     *shared.lock() = State { feeder, length, limit, window_bytes, ..State::default() };
     (Feeder(shared.clone()), Incoming(shared))
 }

@@ -33,6 +33,8 @@ mod text;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use number8_proto::http1::Version;
+
 pub use format::{Format, FormatError, Template};
 pub use sink::Sink;
 use text::{Json, Text, Timestamp};
@@ -48,8 +50,8 @@ pub struct Record<'a> {
     pub method: &'a [u8],
     /// The request target as sent, with its query; empty when the request line could not be read.
     pub target: &'a [u8],
-    /// The digit after `HTTP/1.`.
-    pub version_minor: u8,
+    /// The version by which the request came.
+    pub version: Version,
     /// The status code of the answer.
     pub status: u16,
     /// Bytes of the answer's body that were sent.
@@ -79,7 +81,7 @@ impl Default for Record<'_> {
             peer: None,
             method: b"",
             target: b"",
-            version_minor: 1,
+            version: Version::Http11,
             status: 0,
             bytes: 0,
             received: 0,

@@ -14,6 +14,11 @@ pub(crate) mod clock;
 pub(crate) mod connection;
 mod footprint;
 mod handle;
+#[cfg(feature = "http2")]
+mod http2;
+#[cfg(not(feature = "http2"))]
+#[path = "http2_off.rs"]
+mod http2;
 pub mod lane;
 pub mod listener;
 pub mod memory;
@@ -41,7 +46,7 @@ pub use handle::Handle;
 pub use lane::{Around, LaneOptions};
 pub use listener::{Listener, LocalAddr};
 pub use number8_proto::Limits as HttpLimits;
-pub use options::{Limits, Options, Timeouts};
+pub use options::{Http2 as Http2Options, Limits, Options, Timeouts};
 
 use crate::app::App;
 use crate::router::RouteError;

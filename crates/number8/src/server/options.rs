@@ -14,6 +14,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// How much to take of what.
     pub limits: Limits,
+    /// Whether and how HTTP/2 is spoken.
+    pub http2: Http2,
     /// The threads for work that blocks.
     pub lane: LaneOptions,
     /// How long requests may go on after the server was asked to stop.
@@ -26,6 +28,7 @@ impl Default for Options {
             workers: 0,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            http2: Http2::default(),
             lane: LaneOptions::default(),
             grace: Duration::from_secs(10),
         }
@@ -98,6 +101,39 @@ impl Default for Limits {
             connections_per_client_max: 16_384,
             buffered_bytes_max: 256 * 1024 * 1024,
             linger_bytes_max: 256 * 1024,
+        }
+    }
+}
+
+/// HTTP/2, and what one connection of it may cost. [`Timeouts`] and [`Limits`] hold for it too: those of a head for each
+/// request, those of content for each stream, `idle` while there is no stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http2 {
+    /// Whether it is spoken with clients that begin with its preface. Without the feature `http2` it never is.
+    pub is_on: bool,
+    /// Requests at once on one connection; further ones are refused with REFUSED_STREAM.
+    pub streams_max: u32,
+    /// Bytes of content that a client may send on one stream before the handler takes some. 256 KiB, as over HTTP/1.1.
+    pub stream_window_bytes: u32,
+    /// Bytes of content that a client may send on all streams of a connection before handlers take some.
+    pub connection_window_bytes: u32,
+    /// Streams that the client ends, or brings the server to end, in one second, before it is told to calm down: work is
+    /// begun for each that nobody waits for. A page that is left takes back what it has asked at once, 100 at most.
+    pub resets_max: u32,
+    /// Frames that ask for nothing (SETTINGS, PING, PRIORITY, RST_STREAM, small WINDOW_UPDATE, empty DATA) in one second,
+    /// before the client is told to calm down.
+    pub control_frames_max: u32,
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self {
+            is_on: true,
+            streams_max: 100,
+            stream_window_bytes: 256 * 1024,
+            connection_window_bytes: 1024 * 1024,
+            resets_max: 200,
+            control_frames_max: 1_000,
         }
     }
 }

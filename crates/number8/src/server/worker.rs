@@ -562,7 +562,7 @@ fn record<'a>(unix: i64, caller: &'a Caller, head: Option<&Head<'a>>, told: Told
         peer: caller.ip,
         method: head.map_or(b"", Head::method_bytes),
         target: head.map_or(b"", Head::target),
-        version_minor: u8::from(head.is_none_or(|head| head.version() == Version::Http11)),
+        version: head.map_or(Version::Http11, Head::version),
         status: told.status,
         bytes: told.sent,
         received: told.received,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::sync::Arc;
 
+use number8_proto::http1::Version;
 use proptest::prelude::*;
 
 use super::*;
@@ -21,7 +22,7 @@ fn example() -> Record<'static> {
         peer: Some([192, 0, 2, 7].into()),
         method: b"GET",
         target: b"/a/b.html?x=1",
-        version_minor: 1,
+        version: Version::Http11,
         status: 206,
         bytes: 1_234_567,
         received: 89,
@@ -72,7 +73,8 @@ fn formats_fill_in_every_variable() {
             "10.0.0.255",
         ),
         ("$remote_addr", Record { peer: "fe80::1".parse().ok(), ..nothing }, "fe80::1"),
-        ("$protocol", Record { version_minor: 0, ..nothing }, "HTTP/1.0"),
+        ("$protocol", Record { version: Version::Http10, ..nothing }, "HTTP/1.0"),
+        ("$protocol", Record { version: Version::Http2, ..nothing }, "HTTP/2.0"),
         (
             "$user|$user_agent",
             Record { user: Some("a b"), user_agent: Some(b"a b"), ..nothing },
@@ -165,7 +167,8 @@ impl Sent {
             peer: self.peer,
             method,
             target,
-            version_minor: self.numbers.0,
+            version: [Version::Http10, Version::Http11, Version::Http2]
+                [usize::from(self.numbers.0 % 3)],
             status: self.numbers.1,
             bytes: self.numbers.2,
             duration: self.times.0,

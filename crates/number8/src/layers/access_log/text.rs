@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use number8_proto::decimal;
+use number8_proto::http1::Version;
 
 use super::Record;
 use super::format::{Literal, Piece, Variable};
@@ -40,7 +41,7 @@ impl Text<'_> {
             Variable::Method => self.word(record.method),
             Variable::Target => self.word(record.target),
             Variable::Path => self.word(record.path()),
-            Variable::Protocol => protocol(self.0, record.version_minor),
+            Variable::Protocol => protocol(self.0, record.version),
             Variable::Status => status(self.0, record.status),
             Variable::BytesSent => decimal::push(record.bytes, self.0),
             Variable::BytesReceived => decimal::push(record.received, self.0),
@@ -116,7 +117,7 @@ impl Json<'_> {
         self.text("method", Some(record.method));
         self.text("target", Some(record.target));
         self.0.extend_from_slice(b",\"protocol\":\"");
-        protocol(self.0, record.version_minor);
+        protocol(self.0, record.version);
         self.0.extend_from_slice(b"\",\"status\":");
         decimal::push(record.status.into(), self.0);
         self.0.extend_from_slice(b",\"bytes_sent\":");
@@ -257,14 +258,12 @@ fn status(out: &mut Vec<u8>, status: u16) {
     }
 }
 
-fn protocol(out: &mut Vec<u8>, version_minor: u8) {
-    match version_minor {
-        1 => out.extend_from_slice(b"HTTP/1.1"),
-        minor => {
-            out.extend_from_slice(b"HTTP/1.");
-            decimal::push(minor.into(), out);
-        }
-    }
+/// As other servers write it, since that is what reads logs.
+fn protocol(out: &mut Vec<u8>, version: Version) {
+    out.extend_from_slice(match version {
+        Version::Http2 => b"HTTP/2.0",
+        version => version.as_str().as_bytes(),
+    });
 }
 
 /// Milliseconds to the microsecond: `1.250`.

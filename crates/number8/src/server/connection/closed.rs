@@ -28,6 +28,8 @@ pub enum Closed {
     HeadTimeout,
     /// The content came too slowly ([`Timeouts::body`](crate::server::Timeouts::body)).
     BodyTimeout,
+    /// It was ended by the rules of HTTP/2, and the client told so with this code (RFC 9113 §7).
+    Protocol(u32),
     /// The client took no more of an answer ([`Timeouts::write`](crate::server::Timeouts::write)).
     WriteTimeout,
     /// The client took what is sent to many so slowly that what comes next is not kept any more.
@@ -61,6 +63,7 @@ impl fmt::Display for Closed {
             Self::Idle => "no next request came",
             Self::HeadTimeout => "the request head came too slowly",
             Self::BodyTimeout => "the content came too slowly",
+            Self::Protocol(code) => return write!(f, "it broke the rules of HTTP/2: code {code}"),
             Self::WriteTimeout => "the client took no more of the answer",
             Self::Behind => "the client was too slow for what is sent to many",
             Self::LoggedOut => "the session of its client has ended",

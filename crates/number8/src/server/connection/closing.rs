@@ -33,7 +33,7 @@ impl<T: Transport + Unpin> Connection<T> {
         cx: &mut Context<'_>,
     ) -> io::Result<Poll<()>> {
         let mut moved = 0;
-        let result = work.output.poll_send(&self.io, &turn.current.shared.lane, cx, &mut moved);
+        let result = work.output.poll_send(&*self.io, &turn.current.shared.lane, cx, &mut moved);
         self.budget = self.budget.saturating_sub(moved);
         match result {
             Poll::Ready(result) => {

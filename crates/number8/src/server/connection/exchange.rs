@@ -329,6 +329,7 @@ impl<T: Transport + Unpin> Connection<T> {
             | Phase::Receive
             | Phase::Listen(_)
             | Phase::Session(_)
+            | Phase::Multiplex(_)
             | Phase::Drain(_)
             | Phase::Linger(_) => false,
         }
@@ -520,7 +521,7 @@ enum Pulled {
 }
 
 /// Writes a head to the dump, each line marked, whatever it holds.
-fn dump(sink: &Sink, mark: &[u8], head: &[u8]) {
+pub(in super::super) fn dump(sink: &Sink, mark: &[u8], head: &[u8]) {
     let mut lines = Vec::with_capacity(head.len() + 64);
     for line in head.split(|&b| b == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

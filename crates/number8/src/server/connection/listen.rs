@@ -162,7 +162,7 @@ impl<T: Transport + Unpin> Connection<T> {
             return Ok(Heard::Over);
         }
         let mut moved = false;
-        let heard = listener.write(&self.io, &mut moved, cx)?;
+        let heard = listener.write(&*self.io, &mut moved, cx)?;
         if moved {
             listener.sent_ms = now_ms;
         }

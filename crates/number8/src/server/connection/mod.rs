@@ -19,6 +19,7 @@ mod exchange;
 mod feed;
 mod input;
 mod listen;
+mod multiplex;
 mod output;
 mod session;
 
@@ -34,14 +35,19 @@ use number8_proto::http1::{Conn, Event, HeadParser};
 use number8_proto::{CloseReason, Error};
 
 use super::clock;
+use super::http2::Http2;
 use super::transport::Transport;
 use super::worker::{Current, Place, Standing, Stop};
 use crate::caller::Caller;
 pub use closed::Closed;
 use exchange::Exchange;
+#[cfg_attr(not(feature = "http2"), allow(unused_imports, reason = "HTTP/2 needs it, too"))]
+pub(super) use exchange::dump;
 use input::Input;
 use listen::Listener;
 use output::Output;
+#[cfg_attr(not(feature = "http2"), allow(unused_imports, reason = "HTTP/2 needs it, too"))]
+pub(super) use output::poll_warm;
 use session::Conversation;
 
 /// Answers are gathered up to this size before they are written.
@@ -82,7 +88,7 @@ struct Aside {
 }
 
 /// What happens next.
-enum Phase {
+enum Phase<T: Transport> {
     /// Wait for what a balancer says of its client.
     Announced,
     /// Wait for a head.
@@ -93,6 +99,8 @@ enum Phase {
     Listen(Box<Listener>),
     /// Another protocol has taken over.
     Session(Box<Conversation>),
+    /// The client speaks HTTP/2.
+    Multiplex(Box<Http2<T>>),
     /// Send what is there, then go on as the protocol says.
     Flush,
     /// Drop the rest of a body, so many more bytes at most.
@@ -112,18 +120,19 @@ enum Wait {
     Write,
     Session,
     Heartbeat,
+    Streams,
     Linger,
 }
 
 /// What stays the same while a connection runs until it has to wait: found out once, however many
 /// requests came together.
-struct Turn {
+pub(super) struct Turn {
     /// The server, its app, and what every answer of this second has.
-    current: Arc<Current>,
+    pub(super) current: Arc<Current>,
     /// Milliseconds on the clock of deadlines.
-    ms: u64,
+    pub(super) ms: u64,
     /// When it began, where the log tells how long requests take.
-    begun: Option<Instant>,
+    pub(super) begun: Option<Instant>,
 }
 
 impl Turn {
@@ -145,13 +154,16 @@ enum Flow {
 
 /// One connection; a future that ends when the connection does.
 pub(crate) struct Connection<T: Transport> {
-    io: T,
+    /// Shared with the protocol of [`Phase::Multiplex`] alone.
+    io: Arc<T>,
     peer: Option<SocketAddr>,
+    /// Nothing has been received that HTTP/2 does not begin with.
+    may_be_http2: bool,
     /// Who sent the request that is being answered.
     caller: Caller,
     conn: Conn,
     held: Held,
-    phase: Phase,
+    phase: Phase<T>,
     wait: Wait,
     /// Why it ends, once that is known.
     closed: Option<Closed>,
@@ -163,6 +175,8 @@ pub(crate) struct Connection<T: Transport> {
     counted: usize,
     /// Bytes of content of the request that is being answered.
     received: u64,
+    /// Of those, what belongs to the streams of HTTP/2.
+    held_by_streams: usize,
     /// What is to be logged when everything has been sent.
     unlogged: Option<Box<Unlogged>>,
     /// The last field, so that the connection counts until its socket is closed.
@@ -183,8 +197,9 @@ impl<T: Transport + Unpin> Connection<T> {
     /// A new connection. One that is not admitted is told so and closed.
     pub(crate) fn new(io: T, place: Place, peer: Option<SocketAddr>) -> Self {
         let mut connection = Self {
-            io,
+            io: Arc::new(io),
             peer,
+            may_be_http2: place.worker.shared.options.http2.is_on,
             caller: Caller::new(peer),
             conn: Conn::new(),
             held: Held::Nothing,
@@ -195,6 +210,7 @@ impl<T: Transport + Unpin> Connection<T> {
             drained: false,
             counted: 0,
             received: 0,
+            held_by_streams: 0,
             unlogged: None,
             place,
         };
@@ -267,6 +283,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 Phase::Exchange(_) => self.exchange(turn, work, cx),
                 Phase::Listen(_) => self.listen(turn, work, cx),
                 Phase::Session(_) => self.session(turn, work, cx),
+                Phase::Multiplex(_) => self.multiplex(turn, work),
                 Phase::Flush => self.flush(turn, work, cx),
                 Phase::Drain(left) => self.drain(turn, work, left, cx),
                 Phase::Linger(left) => self.linger(work, left, cx),
@@ -309,7 +326,7 @@ impl<T: Transport + Unpin> Connection<T> {
             // Whether a request has come in the meantime is seen when reading.
             Wait::Nothing | Wait::FirstByte | Wait::Idle => true,
             // Something is to be sent, or the session asked to be woken.
-            Wait::Heartbeat | Wait::Session => true,
+            Wait::Heartbeat | Wait::Session | Wait::Streams => true,
             Wait::Linger => {
                 self.note(Closed::Answered(CloseReason::BodyUnread));
                 false
@@ -340,6 +357,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 | Phase::Receive
                 | Phase::Listen(_)
                 | Phase::Session(_)
+                | Phase::Multiplex(_)
                 | Phase::Linger(_)
                 | Phase::Drain(_)
         );
@@ -376,7 +394,7 @@ impl<T: Transport + Unpin> Connection<T> {
             Held::Aside(aside) => aside.bytes.len(),
             Held::Work(work) => work.input.unread().len() + work.output.held(),
         };
-        let holds = holds + self.held_in_queues();
+        let holds = holds + self.held_in_queues() + self.held_by_streams;
         if holds != self.counted {
             self.place.worker.shared.holds(self.counted, holds);
             self.counted = holds;
@@ -393,7 +411,14 @@ impl<T: Transport + Unpin> Connection<T> {
                 cx.waker().wake_by_ref();
                 return Ok(Flow::Wait);
             }
-            match self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http) {
+            let received = match self.may_be_http2 && self.begins_http2(turn, work, cx) {
+                true if work.input.unread().is_empty() => return Ok(Flow::Again),
+                true => Ok((0, Event::NeedMore)),
+                false => {
+                    self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http)
+                }
+            };
+            match received {
                 Ok((length, Event::Head(_))) => {
                     work.input.keep_head(length);
                     self.wait_for_nothing();

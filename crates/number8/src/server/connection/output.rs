@@ -222,7 +222,7 @@ fn advance_file(range: &mut FileRange, count: usize) -> io::Result<usize> {
 }
 
 /// Makes sure that the next bytes of a file are in memory, by way of the lane where they are not.
-fn poll_warm(
+pub(in super::super) fn poll_warm(
     range: &FileRange,
     warm_until: &mut u64,
     filling: &mut Option<Job<io::Result<()>>>,

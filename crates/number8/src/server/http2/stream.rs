@@ -1,0 +1,535 @@
+//! One request and its answer, on a stream of their own.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use h2::Reason;
+use h2::server::SendResponse;
+use number8_proto::Error;
+use number8_proto::http1::{Head, HeadParser, OwnedHead, is_without_content};
+use number8_proto::negotiate::takes_trailers;
+
+use super::super::clock;
+use super::super::connection::Turn;
+use super::super::worker::{Stop, Told, Worker};
+use super::content::{Cut, Sending, Source};
+use super::message::{self, Data, Stamped};
+use super::upload::{News, Upload};
+use crate::app::{App, Begun, Next, Waiting};
+use crate::body::{Body, BodyError, Kind};
+use crate::caller::Caller;
+use crate::handler::values::Values;
+use crate::handler::{Answer, Call};
+use crate::layer::Waited;
+use crate::response::{Response, failed};
+
+/// What the streams of a connection have in common during a turn.
+pub(super) struct Desk<'a> {
+    pub(super) turn: &'a Turn,
+    pub(super) worker: &'a Worker,
+    pub(super) stamped: &'a mut Stamped,
+    /// Bytes of content that were handed to the protocol in this turn.
+    pub(super) given: usize,
+    /// Frames of content.
+    pub(super) frames: u32,
+    /// Streams that were ended by force.
+    pub(super) resets: u32,
+}
+
+/// A request on its way to its answer.
+pub(super) struct Exchange {
+    /// Who answers; the server may serve another app by now.
+    app: Arc<App>,
+    since: Option<Instant>,
+    caller: Caller,
+    upload: Option<Upload>,
+    respond: SendResponse<Data>,
+    /// The client waits for `100 Continue`.
+    awaits_continue: bool,
+    is_head: bool,
+}
+
+/// What is being made.
+enum Making {
+    /// The decision of a layer whether there is to be an answer.
+    Decision(Waiting),
+    Answer(Pin<Box<dyn Future<Output = Response> + Send>>),
+    Content(Box<Sending>, u16),
+}
+
+/// What the deadline of a stream is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Nothing,
+    Body,
+    Write,
+    Heartbeat,
+}
+
+/// A stream whose answer is not complete.
+pub(super) struct Stream {
+    exchange: Exchange,
+    head: OwnedHead,
+    making: Making,
+    wait: Wait,
+    deadline_ms: u64,
+    /// Content that had been sent when the client was last seen to take some.
+    taken: u64,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        app: Arc<App>,
+        since: Option<Instant>,
+        caller: Caller,
+        respond: SendResponse<Data>,
+        is_head: bool,
+    ) -> Self {
+        Self { app, since, caller, upload: None, respond, awaits_continue: false, is_head }
+    }
+
+    /// Shows a head to whoever wants to see what comes.
+    pub(super) fn dump(&self, head: &[u8]) {
+        if let Some(sink) = self.app.dump_sink() {
+            message::dump_request(sink, head);
+        }
+    }
+
+    /// Finds out who asks; answers where that cannot be.
+    pub(super) fn identify(&mut self, parser: &mut HeadParser, head: &[u8]) -> Option<Response> {
+        self.app.identify(parser, head, &mut self.caller)
+    }
+
+    pub(super) fn expect_content(&mut self, upload: Upload, awaits_continue: bool) {
+        self.upload = Some(upload);
+        self.awaits_continue = awaits_continue;
+    }
+
+    /// Ends a request that is no request (RFC 9113 §8.1.1).
+    pub(super) fn reset(mut self, desk: &mut Desk<'_>) {
+        desk.resets += 1;
+        self.respond.send_reset(Reason::PROTOCOL_ERROR);
+    }
+
+    /// Answers a request that cannot be read.
+    pub(super) fn refuse(mut self, desk: &mut Desk<'_>, error: Error, cx: &mut Context<'_>) {
+        let response = Response::error(error.status(), error.text());
+        if let Some(Making::Content(mut sending, status)) = self.answer(desk, None, response) {
+            // Whatever the client's window does not take of such a page is not worth waiting for.
+            let _ = sending.poll(&desk.turn.current.shared.lane, desk.turn.ms, cx);
+            desk.account(&mut sending);
+            self.log(desk, None, status, sending.sent);
+        }
+    }
+
+    /// Asks the app; a stream where the answer is not complete then.
+    pub(super) fn begin(
+        mut self,
+        desk: &mut Desk<'_>,
+        head: &Head<'_>,
+        body: Body,
+        cx: &mut Context<'_>,
+    ) -> Option<Stream> {
+        match self.ask(desk, head, body, Next::default(), cx) {
+            Some(making) => Stream::new(self, head, making, desk, cx),
+            None => self.over(),
+        }
+    }
+
+    /// Sends this answer; a stream where it is not complete then.
+    pub(super) fn begin_with(
+        mut self,
+        desk: &mut Desk<'_>,
+        head: &Head<'_>,
+        response: Response,
+        cx: &mut Context<'_>,
+    ) -> Option<Stream> {
+        match self.answer(desk, Some(head), response) {
+            Some(making) => Stream::new(self, head, making, desk, cx),
+            None => self.over(),
+        }
+    }
+
+    /// Whoever leaves from here on has its answer.
+    fn over(&mut self) -> Option<Stream> {
+        self.caller.departure = None;
+        None
+    }
+
+    /// Asks the app, from there on.
+    fn ask(
+        &mut self,
+        desk: &mut Desk<'_>,
+        head: &Head<'_>,
+        body: Body,
+        next: Next,
+        cx: &mut Context<'_>,
+    ) -> Option<Making> {
+        let app = Arc::clone(&self.app);
+        let call = Call {
+            head,
+            path: head.path(),
+            caller: &mut self.caller,
+            body,
+            lane: &desk.turn.current.shared.lane,
+            values: Values::default(),
+            states: app.states(),
+            access: app.rules(),
+        };
+        let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, next) {
+            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
+                Poll::Ready(response) => Begun::Answer(response.into()),
+                Poll::Pending => Begun::Answer(Answer::Later(future)),
+            },
+            begun => begun,
+        }));
+        match begun {
+            Ok(Begun::Answer(Answer::Ready(response))) => self.answer(desk, Some(head), response),
+            Err(_) => self.answer(desk, Some(head), failed()),
+            Ok(Begun::Answer(Answer::Later(future))) => Some(Making::Answer(future)),
+            Ok(Begun::Wait(waiting)) => Some(Making::Decision(waiting)),
+        }
+    }
+
+    /// Sends the head of an answer; its content where there is any.
+    fn answer(
+        &mut self,
+        desk: &mut Desk<'_>,
+        head: Option<&Head<'_>>,
+        response: Response,
+    ) -> Option<Making> {
+        let mut response = self.finish(head, response);
+        self.log_slow(desk, head, response.status());
+        if matches!(response.body.kind, Kind::Session(_)) {
+            response = self.finish(head, Response::error(505, "this is for HTTP/1.1 alone"));
+        }
+        let stamp = &desk.turn.current.stamp;
+        let (http, length) = message::head(&response, desk.stamped, stamp.wire());
+        if let Some(sink) = self.app.dump_sink() {
+            message::dump(sink, &http);
+        }
+        let status = response.status();
+        let is_empty = self.is_head
+            || is_without_content(status)
+            || length == Some(0)
+            || matches!(response.body.kind, Kind::Empty);
+        let Ok(stream) = self.respond.send_response(http, is_empty) else {
+            self.caller.depart();
+            return None;
+        };
+        if is_empty {
+            self.log(desk, head, status, 0);
+            return None;
+        }
+        let source = match response.body.kind {
+            Kind::Broadcast(broadcast) => {
+                // Now, since it may go on for days.
+                self.log(desk, head, status, 0);
+                let over =
+                    self.caller.standing.take().map(|standing| Box::pin(standing.over()) as _);
+                let sending = Sending::listening(stream, *broadcast, over, desk.turn.ms);
+                return Some(Making::Content(Box::new(sending), status));
+            }
+            Kind::Parts(parts) => Source::parts(parts),
+            kind => Source::Body(Body { kind }),
+        };
+        let trailers = head.and_then(|head| head.named("te")).is_some_and(takes_trailers);
+        let sending = Sending::new(stream, source, length, trailers);
+        Some(Making::Content(Box::new(sending), status))
+    }
+
+    fn finish(&self, head: Option<&Head<'_>>, response: Response) -> Response {
+        match self.app.is_finished(&response) {
+            true => response,
+            false => self.app.finish(head.map(|head| (head, &self.caller)), response),
+        }
+    }
+
+    fn log(&self, desk: &Desk<'_>, head: Option<&Head<'_>>, status: u16, bytes: u64) {
+        let current = &desk.turn.current;
+        if current.app.log().is_none()
+            || head.is_some_and(|head| current.app.is_health(head.path()))
+        {
+            return;
+        }
+        desk.worker.log(current, &self.caller, head, self.told(status, bytes));
+    }
+
+    /// Tells of an answer that begins late.
+    fn log_slow(&self, desk: &Desk<'_>, head: Option<&Head<'_>>, status: u16) {
+        let current = &desk.turn.current;
+        let Some(slow) = current.app.slow() else { return };
+        let told = self.told(status, 0);
+        if told.duration >= slow.after {
+            desk.worker.log_slow(current, &self.caller, head, told);
+        }
+    }
+
+    fn told(&self, status: u16, sent: u64) -> Told {
+        let received = self.upload.as_ref().map_or(0, Upload::received);
+        let duration = self.since.map(|since| since.elapsed()).unwrap_or_default();
+        Told { status, sent, received, duration }
+    }
+
+    /// Tells the client to send its content, where it waits for that and somebody wants it.
+    fn send_continue(&mut self) {
+        if self.awaits_continue && self.upload.as_ref().is_some_and(Upload::is_waited_for) {
+            self.awaits_continue = false;
+            let mut interim = http::Response::new(());
+            *interim.status_mut() = http::StatusCode::CONTINUE;
+            // It fails where the stream is over.
+            let _ = self.respond.send_informational(interim);
+        }
+    }
+}
+
+impl Desk<'_> {
+    fn account(&mut self, sending: &mut Sending) {
+        self.frames += std::mem::take(&mut sending.frames);
+        self.given += std::mem::take(&mut sending.given);
+    }
+}
+
+impl Stream {
+    /// A stream that has come so far; `None` where that is all.
+    fn new(
+        mut exchange: Exchange,
+        head: &Head<'_>,
+        mut making: Making,
+        desk: &mut Desk<'_>,
+        cx: &mut Context<'_>,
+    ) -> Option<Self> {
+        // Most contents are small and go out at once: these need no copy of the head.
+        if exchange.upload.is_none()
+            && let Making::Content(sending, status) = &mut making
+            && sending.listener().is_none()
+        {
+            let polled = sending.poll(&desk.turn.current.shared.lane, desk.turn.ms, cx);
+            desk.account(sending);
+            if let Poll::Ready(Ok(())) = polled {
+                exchange.log(desk, Some(head), *status, sending.sent);
+                return exchange.over();
+            }
+            if let Poll::Ready(Err(cut)) = polled {
+                let stream = Self::hold(exchange, head, making);
+                stream.cut(desk, &cut);
+                return None;
+            }
+        }
+        let mut stream = Self::hold(exchange, head, making);
+        stream.poll(desk, cx).is_pending().then_some(stream)
+    }
+
+    fn hold(exchange: Exchange, head: &Head<'_>, making: Making) -> Self {
+        let head = head.to_owned();
+        Self { exchange, head, making, wait: Wait::Nothing, deadline_ms: u64::MAX, taken: 0 }
+    }
+
+    pub(super) fn deadline_ms(&self) -> u64 {
+        self.deadline_ms
+    }
+
+    /// Bytes of contents, received and to be sent, that this holds.
+    pub(super) fn held(&self) -> usize {
+        let of_answer = match &self.making {
+            Making::Content(sending, _) => sending.held(),
+            Making::Decision(_) | Making::Answer(_) => 0,
+        };
+        of_answer + self.exchange.upload.as_ref().map_or(0, Upload::queued)
+    }
+
+    /// Goes on; ready when this is over.
+    pub(super) fn poll(&mut self, desk: &mut Desk<'_>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_reset(cx) || (self.is_overdue(desk) && !self.deadline_passed(desk)) {
+            self.end(desk);
+            return Poll::Ready(());
+        }
+        let is_stopping = desk.turn.current.shared.stop() != Stop::No;
+        loop {
+            if let Making::Content(sending, status) = &mut self.making {
+                if let Some(listener) = sending.listener() {
+                    listener.is_ending |= is_stopping;
+                }
+                let polled = sending.poll(&desk.turn.current.shared.lane, desk.turn.ms, cx);
+                desk.account(sending);
+                match polled {
+                    Poll::Ready(Ok(())) => {
+                        let (sent, status) = (sending.sent, *status);
+                        if sending.listener().is_none() {
+                            self.exchange.log(desk, Some(&self.head.head()), status, sent);
+                        }
+                        // Whoever leaves from here on has its answer.
+                        self.exchange.caller.departure = None;
+                        return Poll::Ready(());
+                    }
+                    Poll::Ready(Err(cut)) => {
+                        self.reset(desk, &cut);
+                        self.end(desk);
+                        return Poll::Ready(());
+                    }
+                    Poll::Pending => {}
+                }
+            } else if let Some(goes_on) = self.make(desk, cx) {
+                match goes_on {
+                    true => continue,
+                    false => return Poll::Ready(()),
+                }
+            }
+            self.exchange.send_continue();
+            let upload = self.exchange.upload.as_mut();
+            match upload.map_or(News::Nothing, |upload| upload.poll(desk.turn.ms, cx)) {
+                News::Some => {}
+                News::Nothing => break,
+                News::Gone => self.exchange.caller.depart(),
+            }
+        }
+        self.set_deadline(desk);
+        Poll::Pending
+    }
+
+    /// Goes on with what is not yet content; tells whether that leads on, `None` while it has to wait.
+    fn make(&mut self, desk: &mut Desk<'_>, cx: &mut Context<'_>) -> Option<bool> {
+        let head = self.head.head();
+        let next = match &mut self.making {
+            Making::Content(..) => return None,
+            Making::Decision(waiting) => {
+                match catch_unwind(AssertUnwindSafe(|| waiting.waited.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => return None,
+                    Ok(Poll::Ready(Waited::Go { user })) => {
+                        self.exchange.caller.user = user;
+                        let body = std::mem::take(&mut waiting.body);
+                        let next = std::mem::take(&mut waiting.next);
+                        self.exchange.ask(desk, &head, body, next, cx)
+                    }
+                    Ok(Poll::Ready(Waited::Answer(response))) => {
+                        self.exchange.answer(desk, Some(&head), response)
+                    }
+                    Err(_) => self.exchange.answer(desk, Some(&head), failed()),
+                }
+            }
+            Making::Answer(future) => {
+                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => return None,
+                    Ok(Poll::Ready(response)) => self.exchange.answer(desk, Some(&head), response),
+                    Err(_) => self.exchange.answer(desk, Some(&head), failed()),
+                }
+            }
+        };
+        let goes_on = next.is_some();
+        if let Some(next) = next {
+            self.making = next;
+        } else {
+            self.exchange.caller.departure = None;
+        }
+        Some(goes_on)
+    }
+
+    /// Whether the client has ended the stream, or the connection is gone.
+    fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.making {
+            Making::Content(sending, _) => sending.stream.poll_reset(cx).is_ready(),
+            Making::Decision(_) | Making::Answer(_) => {
+                self.exchange.respond.poll_reset(cx).is_ready()
+            }
+        }
+    }
+
+    fn is_overdue(&self, desk: &Desk<'_>) -> bool {
+        self.deadline_ms <= desk.turn.ms
+    }
+
+    /// A deadline has passed; false when that is the end of the stream.
+    fn deadline_passed(&mut self, desk: &mut Desk<'_>) -> bool {
+        match self.wait {
+            Wait::Nothing => true,
+            Wait::Heartbeat => {
+                if let Making::Content(sending, _) = &mut self.making {
+                    sending.speak_up(desk.turn.ms);
+                }
+                true
+            }
+            Wait::Write => {
+                self.reset(desk, &Cut::Unwanted);
+                false
+            }
+            Wait::Body => {
+                if let Some(upload) = &mut self.exchange.upload {
+                    upload.fail(BodyError::TimedOut);
+                }
+                if matches!(self.making, Making::Content(..)) {
+                    return true;
+                }
+                let response = Response::error(408, BodyError::TimedOut.to_string());
+                let head = self.head.head();
+                match self.exchange.answer(desk, Some(&head), response) {
+                    Some(making) => {
+                        self.making = making;
+                        true
+                    }
+                    None => false,
+                }
+            }
+        }
+    }
+
+    fn set_deadline(&mut self, desk: &mut Desk<'_>) {
+        let timeouts = &desk.turn.current.shared.options.timeouts;
+        let now_ms = desk.turn.ms;
+        let mut next = (Wait::Nothing, u64::MAX);
+        if let Making::Content(sending, _) = &mut self.making {
+            if sending.waits_for_client {
+                next = match self.wait == Wait::Write && self.taken == sending.sent {
+                    true => (Wait::Write, self.deadline_ms),
+                    false => (Wait::Write, now_ms + clock::millis(timeouts.write)),
+                };
+                self.taken = sending.sent;
+            } else if let Some(heartbeat_ms) = sending.speak_up(0) {
+                next = (Wait::Heartbeat, heartbeat_ms);
+            }
+        }
+        if let Some(upload) = &mut self.exchange.upload
+            && let Some(body_ms) = upload.deadline(now_ms, timeouts)
+            && body_ms < next.1
+        {
+            next = (Wait::Body, body_ms);
+        }
+        (self.wait, self.deadline_ms) = next;
+    }
+
+    fn cut(mut self, desk: &mut Desk<'_>, cut: &Cut) {
+        self.reset(desk, cut);
+        self.end(desk);
+    }
+
+    /// Ends the stream by force, so that the client sees that something is missing.
+    fn reset(&mut self, desk: &mut Desk<'_>, cut: &Cut) {
+        if let Making::Content(sending, _) = &mut self.making {
+            desk.resets += 1;
+            sending.stream.send_reset(match cut {
+                Cut::Failed => Reason::INTERNAL_ERROR,
+                Cut::Behind | Cut::Unwanted => Reason::CANCEL,
+            });
+        }
+    }
+
+    /// The stream is over before its answer was complete; an answer that is cut is logged too.
+    pub(super) fn end(&mut self, desk: &Desk<'_>) {
+        self.exchange.caller.depart();
+        if let Making::Content(sending, status) = &mut self.making
+            && sending.listener().is_none()
+        {
+            self.exchange.log(desk, Some(&self.head.head()), *status, sending.sent);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    /// A departure that was not told is of an answer that did not come to its end.
+    fn drop(&mut self) {
+        self.caller.depart();
+    }
+}

@@ -1,0 +1,243 @@
+//! What one connection may cost.
+
+use std::time::Duration;
+
+use number8::server::testing::TestServer;
+use number8::server::{Http2Options, Options};
+use number8::{App, Body};
+
+use super::wire::*;
+
+fn app() -> App {
+    App::new()
+        .get("/", async || "Hello, world.")
+        .get("/never", async || std::future::pending::<String>().await)
+        .get("/large", async || "x".repeat(100_000))
+        .post("/", async |body: Body| body.bytes().await.map(|bytes| bytes.len().to_string()))
+}
+
+fn server(change: impl FnOnce(&mut Options)) -> TestServer {
+    let mut options = Options::default();
+    change(&mut options);
+    TestServer::new(app(), options)
+}
+
+fn of_http2(change: impl FnOnce(&mut Http2Options)) -> TestServer {
+    server(|options| change(&mut options.http2))
+}
+
+/// The code of the GOAWAY with which a connection ends.
+async fn end(client: &mut Client) -> Option<u32> {
+    let mut code = None;
+    while let Some(frame) = client.frame().await {
+        if frame.kind == GOAWAY {
+            code = Some(frame.number(4));
+        }
+    }
+    code
+}
+
+#[tokio::test]
+async fn g7_what_asks_for_nothing_is_taken_so_often_in_a_second() {
+    let open = frame(
+        HEADERS,
+        END_HEADERS,
+        1,
+        &block(&[
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/"),
+            (":authority", "localhost"),
+        ]),
+    );
+    for (name, first, flood) in [
+        ("SETTINGS", vec![], frame(SETTINGS, 0, 0, b"")),
+        ("PING", vec![], frame(PING, 0, 0, b"12345678")),
+        ("PRIORITY", vec![], frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 16])),
+        ("small windows", vec![], frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("an unknown kind", vec![], frame(0x16, 0, 0, b"")),
+        ("content without content", open, frame(DATA, 0, 1, b"")),
+    ] {
+        let server = of_http2(|http2| http2.control_frames_max = 20);
+        let mut client = Client::connect(&server).await;
+        // These come with one read, and so in one second.
+        client.send(&[first, flood.repeat(50)].concat()).await;
+        assert_eq!(end(&mut client).await, Some(ENHANCE_YOUR_CALM), "{name}");
+    }
+    // As many as may come change nothing.
+    let server = of_http2(|http2| http2.control_frames_max = 20);
+    let mut client = Client::connect(&server).await;
+    client.send(&[frame(PING, 0, 0, b"12345678").repeat(15), request(1, "/")].concat()).await;
+    assert_eq!(client.status(1).await, 200);
+}
+
+/// What is known as rapid reset: work is begun for each request, and nobody waits for it.
+#[tokio::test]
+async fn g7_a_client_takes_back_so_many_requests_in_a_second() {
+    let server = of_http2(|http2| http2.resets_max = 20);
+    let mut client = Client::connect(&server).await;
+    let mut flood = Vec::new();
+    for stream in (1..=101).step_by(2) {
+        flood.extend(request(stream, "/never"));
+        flood.extend(frame(RST_STREAM, 0, stream, &8u32.to_be_bytes()));
+    }
+    client.send(&flood).await;
+    assert_eq!(end(&mut client).await, Some(ENHANCE_YOUR_CALM));
+}
+
+/// The same, where the client has the server end the streams.
+#[tokio::test]
+async fn g7_a_client_has_so_many_requests_ended_in_a_second() {
+    for (name, path, more, then) in [
+        ("a field of HTTP/1.1", "/", Some(("connection", "close")), None),
+        ("a path that is none", "nowhere", None, None),
+        (
+            "a window beyond the largest",
+            "/never",
+            None,
+            Some(frame(WINDOW_UPDATE, 0, 0, &0x7fff_ffffu32.to_be_bytes())),
+        ),
+    ] {
+        let server = of_http2(|http2| http2.resets_max = 20);
+        let mut client = Client::connect(&server).await;
+        let mut flood = Vec::new();
+        for stream in (1u32..=101).step_by(2) {
+            flood.extend(frame(HEADERS, WHOLE, stream, &get(path, more.as_slice())));
+            if let Some(mut then) = then.clone() {
+                then[5..9].copy_from_slice(&stream.to_be_bytes());
+                flood.extend(then);
+            }
+        }
+        client.send(&flood).await;
+        assert_eq!(end(&mut client).await, Some(ENHANCE_YOUR_CALM), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn g7_so_many_requests_are_answered_at_once() {
+    let server = of_http2(|http2| http2.streams_max = 2);
+    let mut client = Client::connect(&server).await;
+    let settings = client.wait_for(|frame| frame.kind == SETTINGS && frame.flags == 0).await;
+    let streams = settings.payload.chunks(6).find(|setting| setting[..2] == [0, 3]).unwrap();
+    assert_eq!(streams[2..], [0, 0, 0, 2]);
+    // A client is to know of it before it is held to it.
+    client.send(&frame(SETTINGS, ACK, 0, b"")).await;
+    client.send(&[request(1, "/never"), request(3, "/never"), request(5, "/")].concat()).await;
+    let refused = client.wait_for(|frame| frame.kind == RST_STREAM).await;
+    assert_eq!((refused.stream, refused.number(0)), (5, REFUSED_STREAM));
+    client.send(&frame(RST_STREAM, 0, 1, &8u32.to_be_bytes())).await;
+    client.send(&request(7, "/")).await;
+    assert_eq!(client.status(7).await, 200);
+}
+
+#[tokio::test]
+async fn g7_heads_have_the_limits_of_http_1() {
+    let server = server(|options| {
+        options.limits.http.head_bytes_max = 1000;
+        options.limits.http.fields_max = 10;
+        options.limits.http.uri_bytes_max = 100;
+        options.limits.body_bytes_max = 10;
+    });
+    let long = "x".repeat(2000);
+    let path = format!("/{}", "x".repeat(100));
+    let post =
+        [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")];
+    let announced = [&post[..], &[("content-length", "11")]].concat();
+    for (name, bytes, status) in [
+        ("a long target", request(1, &path), 414),
+        ("many fields", frame(HEADERS, WHOLE, 1, &get("/", &[("x", "y"); 11])), 431),
+        ("long fields", frame(HEADERS, WHOLE, 1, &get("/", &[("x", &long)])), 431),
+        (
+            "much content",
+            [
+                frame(HEADERS, END_HEADERS, 1, &block(&post)),
+                frame(DATA, END_STREAM, 1, &[b'x'; 11]),
+            ]
+            .concat(),
+            413,
+        ),
+        ("much content announced", frame(HEADERS, END_HEADERS, 1, &block(&announced)), 413),
+    ] {
+        let mut client = Client::connect(&server).await;
+        client.send(&bytes).await;
+        assert_eq!(client.status(1).await, status, "{name}");
+        // The connection goes on.
+        client.send(&request(3, "/")).await;
+        assert_eq!(client.status(3).await, 200, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn g7_a_field_block_without_end_ends_the_connection() {
+    let server = of_http2(|_| {});
+    let mut client = Client::connect(&server).await;
+    client.send(&frame(HEADERS, END_STREAM, 1, &get("/", &[]))).await;
+    client.send(&frame(CONTINUATION, 0, 1, &block(&[("x", "y")])).repeat(5000)).await;
+    assert_eq!(end(&mut client).await, Some(ENHANCE_YOUR_CALM));
+
+    let short = Duration::from_millis(100);
+    let server = self::server(|options| options.timeouts.head = short);
+    let mut client = Client::connect(&server).await;
+    client.send(&frame(HEADERS, END_STREAM, 1, &get("/", &[]))).await;
+    assert_eq!(end(&mut client).await, Some(ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn g7_who_asks_for_nothing_and_takes_nothing_is_not_waited_for() {
+    let short = Duration::from_millis(100);
+    let server = self::server(|options| options.timeouts.idle = short);
+    let mut client = Client::connect(&server).await;
+    client.send(&request(1, "/")).await;
+    assert_eq!(client.status(1).await, 200);
+    assert_eq!(end(&mut client).await, Some(NO_ERROR));
+
+    // A window that is never opened: that stream ends.
+    let server = self::server(|options| options.timeouts.write = short);
+    let mut client = Client::connect(&server).await;
+    client.send(&[frame(SETTINGS, 0, 0, &setting(4, 0)), request(1, "/large")].concat()).await;
+    let ended = client.wait_for(|frame| frame.kind == RST_STREAM).await;
+    assert_eq!((ended.stream, ended.number(0)), (1, 8));
+
+    // Content that does not come.
+    let server = self::server(|options| options.timeouts.body = short);
+    let mut client = Client::connect(&server).await;
+    let post =
+        [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")];
+    client.send(&frame(HEADERS, END_HEADERS, 1, &block(&post))).await;
+    assert_eq!(client.status(1).await, 408);
+}
+
+#[tokio::test]
+async fn g7_a_server_that_stops_finishes_what_it_has_begun() {
+    let (go, _) = tokio::sync::watch::channel(false);
+    let waits = go.clone();
+    let handler = move || {
+        let mut waits = waits.subscribe();
+        async move {
+            waits.wait_for(|&go| go).await.unwrap();
+            "done"
+        }
+    };
+    let server = App::new().get("/", handler).test();
+    let mut client = Client::connect(&server).await;
+    client.send(&request(1, "/")).await;
+    client.send(&frame(PING, 0, 0, b"12345678")).await;
+    client.wait_for(|frame| frame.kind == PING).await;
+    server.handle().shutdown();
+    let goaway = client.wait_for(|frame| frame.kind == GOAWAY).await;
+    assert_eq!((goaway.number(0), goaway.number(4)), (0x7fff_ffff, NO_ERROR));
+    let ping = client.wait_for(|frame| frame.kind == PING && frame.flags == 0).await;
+    client.send(&frame(PING, ACK, 0, &ping.payload)).await;
+    let goaway = client.wait_for(|frame| frame.kind == GOAWAY).await;
+    assert_eq!((goaway.number(0), goaway.number(4)), (1, NO_ERROR));
+    go.send_replace(true);
+    assert_eq!(client.status(1).await, 200);
+    while client.frame().await.is_some() {}
+}
+
+#[tokio::test]
+async fn g7_where_http_2_is_off_its_preface_is_a_version_not_spoken() {
+    let server = of_http2(|http2| http2.is_on = false);
+    let client = Client::connect(&server).await;
+    assert!(client.end.read_to_end().await.unwrap().starts_with(b"HTTP/1.1 505"));
+}
