@@ -2,5 +2,7 @@
 
 mod limits;
 mod requests;
+#[cfg(all(feature = "files", feature = "uploads"))]
+mod rooms;
 mod rules;
 mod wire;

@@ -66,22 +66,25 @@ impl AsyncWrite for Io {
     }
 }
 
-async fn connect(server: &TestServer) -> SendRequest<Bytes> {
+pub(super) async fn connect(server: &TestServer) -> SendRequest<Bytes> {
     let (client, connection) = h2::client::handshake(Io(server.connect())).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });
     client
 }
 
-fn request(method: &str, path: &str) -> Request<()> {
+pub(super) fn request(method: &str, path: &str) -> Request<()> {
     let address = format!("http://localhost{path}");
     Request::builder().method(method).uri(address).body(()).unwrap()
 }
 
-async fn send(client: &mut SendRequest<Bytes>, request: Request<()>) -> http::Response<RecvStream> {
+pub(super) async fn send(
+    client: &mut SendRequest<Bytes>,
+    request: Request<()>,
+) -> http::Response<RecvStream> {
     begin(client, request, true).await.0.await.unwrap()
 }
 
-async fn begin(
+pub(super) async fn begin(
     client: &mut SendRequest<Bytes>,
     request: Request<()>,
     is_whole: bool,
@@ -90,7 +93,7 @@ async fn begin(
     client.send_request(request, is_whole).unwrap()
 }
 
-async fn content(body: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
+pub(super) async fn content(body: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
     let mut all = Vec::new();
     while let Some(data) = body.data().await {
         let data = data?;
@@ -100,7 +103,7 @@ async fn content(body: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
     Ok(all)
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(60), future).await.expect("it happens")
 }
 
