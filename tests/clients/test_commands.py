@@ -67,9 +67,6 @@ class Curl(Command):
         self.curl("/big.bin", option, "-o", "big.bin")
         self.assertEqual((self.here / "big.bin").read_bytes(), BIG)
         self.assertEqual(self.curl("/hello.txt", option, "-r", "0-4"), b"hello")
-        # Several at once, on one connection.
-        paths = [server.url + "/hello.txt"] * 19
-        self.assertEqual(self.curl("/hello.txt", option, "--parallel", *paths), HELLO * 20)
 
     def test_g1_head(self):
         head = self.curl("/hello.txt", "-I").decode().lower()
