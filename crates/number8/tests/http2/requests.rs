@@ -268,3 +268,19 @@ async fn g7_trailers_go_to_those_who_read_them() {
         assert_eq!(found, expected);
     }
 }
+
+/// The runtime has a task wait when it has done much at once, and wakes it: which must not be done over and over in the
+/// same turn.
+#[tokio::test]
+async fn g7_a_handler_that_does_much_lets_others_have_their_turn() {
+    let handler = async || {
+        for _ in 0..10_000 {
+            tokio::task::consume_budget().await;
+        }
+        "done"
+    };
+    let server = App::new().get("/", handler).test();
+    let mut client = connect(&server).await;
+    let mut body = soon(send(&mut client, request("GET", "/"))).await.into_body();
+    assert_eq!(soon(content(&mut body)).await.unwrap(), b"done");
+}

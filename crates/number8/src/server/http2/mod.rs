@@ -119,8 +119,11 @@ const WINDOW_STEPS: u32 = 2;
 /// Bytes that the protocol holds of one answer.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Bytes read in one turn before other connections get theirs.
+/// Bytes read, or of content sent, in one turn before other connections get theirs.
 const TURN_BYTES: usize = 1024 * 1024;
+
+/// How often a turn looks whether what it has done leads on.
+const ROUNDS: u32 = 16;
 
 impl<T: Transport> Http2<T> {
     /// A connection of which these bytes have been read; they begin with the preface.
@@ -196,13 +199,16 @@ impl<T: Transport> Http2<T> {
         let cx = &mut Context::from_waker(&waker);
         // Whatever woke the task, the protocol may have something to do.
         let mut is_woken = true;
+        let (mut rounds, mut given) = (0, 0);
         let moved = loop {
             if std::mem::take(&mut is_woken) | self.wakes.take_connection() {
                 self.drive(desk, cx)?;
             }
             self.run_streams(desk);
-            self.note_costs(desk);
-            if self.pipe.is_spent() {
+            given += self.note_costs(desk);
+            rounds += 1;
+            // tokio gives a task so much at once and wakes for the rest, which only counts in its next turn.
+            if self.pipe.is_spent() || given >= TURN_BYTES || rounds == ROUNDS {
                 let moved = self.pipe.end(cx).map_err(|error| Closed::Broken(error.kind()))?;
                 self.wakes.pause();
                 break moved;
@@ -379,12 +385,15 @@ impl<T: Transport> Http2<T> {
         self.woken = woken;
     }
 
-    fn note_costs(&mut self, desk: &mut Desk<'_>) {
+    /// Returns how many bytes of content were handed to the protocol.
+    fn note_costs(&mut self, desk: &mut Desk<'_>) -> usize {
         let (frames, resets) = (std::mem::take(&mut desk.frames), std::mem::take(&mut desk.resets));
         if frames > 0 || resets > 0 {
             self.pipe.note(frames, resets);
         }
-        self.given += std::mem::take(&mut desk.given);
+        let given = std::mem::take(&mut desk.given);
+        self.given += given;
+        given
     }
 
     /// What the connection waits for, after a turn.
