@@ -63,9 +63,10 @@ pub fn text(
     interfaces: &[Interface],
     in_colour: bool,
 ) -> String {
-    let mut urls = urls(places, interfaces, &config.listen.path_prefix);
+    let site = Site { scheme: scheme(config), prefix: &config.listen.path_prefix };
+    let mut urls = urls(places, interfaces, site);
     if let Some(name) = &config.listen.mdns {
-        by_name(&mut urls, name, places, &config.listen.path_prefix);
+        by_name(&mut urls, name, places, site);
     }
     let width = urls.iter().map(|url| url.text.len()).max().unwrap_or_default();
 
@@ -108,7 +109,7 @@ pub fn status(config: &Config, places: &[Place]) -> String {
 /// Where the pages are, who can log in there, and what that is worth.
 fn board(config: &Config, urls: &[Url]) -> String {
     let mut text = String::new();
-    if let Some(url) = urls.iter().find(|url| url.text.starts_with("http:")) {
+    if let Some(url) = urls.iter().find(|url| url.text.starts_with("http")) {
         text.push_str(&format!("The board: {}.number8/board\n", url.text));
     }
     match &config.access.made_password {
@@ -127,9 +128,10 @@ fn board(config: &Config, urls: &[Url]) -> String {
             on.join(", ")
         ));
     }
-    if config.access.accounts.is_some() && urls.iter().any(|url| url.is_for_others) {
+    let is_in_the_open = config.tls.is_none() && urls.iter().any(|url| url.is_for_others);
+    if config.access.accounts.is_some() && is_in_the_open {
         text.push_str(
-            "  passwords travel unencrypted: use a network that you trust, or a proxy with TLS\n",
+            "  passwords travel unencrypted: use a network that you trust, or --tls-cert\n",
         );
     }
     text
@@ -164,7 +166,7 @@ struct Url {
 }
 
 /// Loopback first, then the network, then Unix sockets.
-fn urls(places: &[Place], interfaces: &[Interface], prefix: &str) -> Vec<Url> {
+fn urls(places: &[Place], interfaces: &[Interface], site: Site<'_>) -> Vec<Url> {
     let mut urls: Vec<(u8, Url)> = Vec::new();
     for place in places {
         match place {
@@ -177,7 +179,7 @@ fn urls(places: &[Place], interfaces: &[Interface], prefix: &str) -> Vec<Url> {
             }
             Place::Tcp(bound) => {
                 for interface in reached_by(*bound, interfaces) {
-                    urls.push((rank(&interface), url(&interface, bound.port(), prefix)));
+                    urls.push((rank(&interface), url(&interface, bound.port(), site)));
                 }
             }
         }
@@ -188,7 +190,7 @@ fn urls(places: &[Place], interfaces: &[Interface], prefix: &str) -> Vec<Url> {
 }
 
 /// Adds the name in the local network behind the addresses of this machine, if it leads anywhere.
-fn by_name(urls: &mut Vec<Url>, name: &str, places: &[Place], prefix: &str) {
+fn by_name(urls: &mut Vec<Url>, name: &str, places: &[Place], site: Site<'_>) {
     let port = places.iter().find_map(|place| match place {
         Place::Tcp(address) if !address.ip().is_loopback() => Some(address.port()),
         _ => None,
@@ -196,7 +198,7 @@ fn by_name(urls: &mut Vec<Url>, name: &str, places: &[Place], prefix: &str) {
     if let Some(port) = port {
         let after = urls.iter().take_while(|url| !url.is_for_others).count();
         let url = Url {
-            text: format!("http://{name}.local{}{prefix}/", port_of(port)),
+            text: format!("{}://{name}.local{}{}/", site.scheme, site.port(port), site.prefix),
             reach: "network, by name".to_owned(),
             is_for_others: true,
         };
@@ -205,9 +207,25 @@ fn by_name(urls: &mut Vec<Url>, name: &str, places: &[Place], prefix: &str) {
     }
 }
 
-/// The port as it stands in a URL.
-fn port_of(port: u16) -> String {
-    if port == 80 { String::new() } else { format!(":{port}") }
+/// How everything that is served is reached.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    scheme: &'a str,
+    prefix: &'a str,
+}
+
+impl Site<'_> {
+    /// The port as it stands in a URL.
+    fn port(self, port: u16) -> String {
+        match (self.scheme, port) {
+            ("http", 80) | ("https", 443) => String::new(),
+            _ => format!(":{port}"),
+        }
+    }
+}
+
+fn scheme(config: &Config) -> &'static str {
+    if config.tls.is_some() { "https" } else { "http" }
 }
 
 /// The addresses that lead to this one: itself, or all of its family.
@@ -241,19 +259,20 @@ fn rank(interface: &Interface) -> u8 {
     }
 }
 
-fn url(interface: &Interface, port: u16, prefix: &str) -> Url {
+fn url(interface: &Interface, port: u16, site: Site<'_>) -> Url {
     let host = match interface.address {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
     };
-    let port = port_of(port);
+    let port = site.port(port);
     let is_for_others = !interface.address.is_loopback();
     let reach = match (is_for_others, interface.name.as_str()) {
         (false, _) => "this machine".to_owned(),
         (true, "") => "network".to_owned(),
         (true, name) => format!("network ({name})"),
     };
-    Url { text: format!("http://{host}{port}{prefix}/"), reach, is_for_others }
+    let text = format!("{}://{host}{port}{}/", site.scheme, site.prefix);
+    Url { text, reach, is_for_others }
 }
 
 /// The text as a QR code of block characters, two rows in each line.
@@ -295,8 +314,9 @@ mod tests {
             ("192.168.1.20:8080", Some((1, "http://board.local:8080/x/"))),
         ] {
             let places = [Place::Tcp(bound.parse().unwrap())];
-            let mut urls = urls(&places, &machine(), "/x");
-            by_name(&mut urls, "board", &places, "/x");
+            let site = Site { scheme: "http", prefix: "/x" };
+            let mut urls = urls(&places, &machine(), site);
+            by_name(&mut urls, "board", &places, site);
             let mut shown = urls.iter().map(|url| url.text.as_str()).enumerate();
             assert_eq!(shown.find(|(_, text)| text.contains(".local")), want, "{bound}");
         }
@@ -331,11 +351,25 @@ mod tests {
                 None => Place::Tcp(text.parse().unwrap()),
             };
             let places: Vec<_> = bound.iter().map(place).collect();
-            let shown: Vec<_> = urls(&places, &machine(), prefix)
+            let site = Site { scheme: "http", prefix };
+            let shown: Vec<_> = urls(&places, &machine(), site)
                 .iter()
                 .map(|url| format!("{} {}", url.text, url.reach))
                 .collect();
             assert_eq!(shown, *want, "{bound:?}");
+        }
+    }
+
+    #[test]
+    fn g5_addresses_say_that_they_are_secure() {
+        let site = Site { scheme: "https", prefix: "" };
+        for (bound, want) in [
+            ("192.168.1.20:443", "https://192.168.1.20/"),
+            ("192.168.1.20:80", "https://192.168.1.20:80/"),
+            ("[::1]:8443", "https://[::1]:8443/"),
+        ] {
+            let urls = urls(&[Place::Tcp(bound.parse().unwrap())], &machine(), site);
+            assert_eq!(urls[0].text, want);
         }
     }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use number8::Tls;
 use number8::access::{Rights, Rule};
 use number8::layers::access_log::Format;
 use number8::layers::proxies::Proxy;
@@ -16,6 +17,7 @@ use crate::repl::Repl;
 use crate::runner::Run;
 use crate::settings::{Origin, Settings};
 use crate::syntax;
+use crate::tls;
 use crate::units::{parse_duration, parse_size};
 
 /// Everything that serving needs to know.
@@ -37,6 +39,8 @@ pub struct Config {
     pub app: Option<Hosted>,
     /// Where it is served.
     pub listen: Listen,
+    /// The certificate, where it is served by https.
+    pub tls: Option<Tls>,
     /// What every answer has.
     pub answers: Answers,
     /// What is told to the person who runs it.
@@ -175,6 +179,8 @@ pub struct Workers {
 pub struct Timeouts {
     /// For the first byte on a new connection.
     pub first: Duration,
+    /// For the handshake of TLS.
+    pub handshake: Duration,
     /// For the head of a request, from its first byte.
     pub head: Duration,
     /// Between two parts of a request body.
@@ -235,6 +241,7 @@ impl Config {
             run: Run::check(settings)?,
             app: Hosted::check(settings)?,
             listen: listen(settings)?,
+            tls: tls::check(settings)?,
             answers: answers(settings)?,
             log: log(settings)?,
             workers: workers(settings)?,
@@ -268,6 +275,7 @@ impl Config {
             );
         }
         config.warnings = config.secrets_within_reach();
+        config.warnings.extend(config.tls.as_ref().and_then(tls::warning));
         Ok(config)
     }
 
@@ -409,6 +417,7 @@ fn timeouts(settings: &Settings) -> Result<Timeouts, Problem> {
     };
     Ok(Timeouts {
         first: wait("timeout-first")?,
+        handshake: wait("timeout-handshake")?,
         head: wait("timeout-head")?,
         body: wait("timeout-body")?,
         body_rate_after: required(settings, "min-body-rate-after", parse_duration)?,

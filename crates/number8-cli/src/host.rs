@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use number8::server::{Listener, Options};
-use number8::{App, Server};
+use number8::{App, Server, Tls};
 
 use crate::app::{Kept, app};
 use crate::banner;
@@ -18,6 +18,7 @@ pub struct Beside {
     /// Threads, deadlines and limits.
     pub options: Options,
     logs: Logs,
+    tls: Option<Tls>,
 }
 
 impl Beside {
@@ -28,34 +29,42 @@ impl Beside {
     pub fn new(config: &Config) -> Result<Self, Problem> {
         let logs = Logs::open(config)?;
         let app = app(config, &Kept::new(config, &logs)?)?;
-        Ok(Self { app, options: serve::options(config), logs })
+        Ok(Self { app, options: serve::options(config), logs, tls: config.tls.clone() })
     }
 
     /// What opens the log again, and what ends it.
     pub fn log(&self) -> Log {
-        Log(self.logs.clone())
+        Log { logs: self.logs.clone(), tls: self.tls.clone() }
     }
 }
 
-/// The log of a server.
+/// What a server tells those who run it, and what it shows its clients of itself.
 #[derive(Clone)]
-pub struct Log(Logs);
+pub struct Log {
+    logs: Logs,
+    tls: Option<Tls>,
+}
 
 impl Log {
     /// Opens the file of the log again, which somebody has moved away.
     pub fn reopen(&self) {
-        self.0.reopen();
+        self.logs.reopen();
     }
 
     /// Writes what is left of it.
     pub fn finish(&self) {
-        self.0.finish();
+        self.logs.finish();
     }
 
-    /// Has the server tell what it has to tell: its warnings and, where that was asked for, why connections were closed.
+    /// Has the server tell what it has to tell: its warnings and, where that was asked for, why connections were closed; and
+    /// has it speak TLS, where there is a certificate.
     pub fn listen(&self, server: Server) -> Server {
         let server = server.on_warning(say);
-        match self.0.connections.clone() {
+        let server = match self.tls.clone() {
+            Some(tls) => server.tls(tls),
+            None => server,
+        };
+        match self.logs.connections.clone() {
             Some(sink) => serve::tell_closed(server, Arc::clone(&sink)),
             None => server,
         }

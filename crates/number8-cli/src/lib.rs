@@ -27,6 +27,7 @@ pub mod serve;
 pub mod service;
 pub mod settings;
 mod syntax;
+mod tls;
 pub mod units;
 
 use std::ffi::OsString;

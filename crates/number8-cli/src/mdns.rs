@@ -1,4 +1,4 @@
-//! `--mdns`: found in the local network by a name (RFC 6762) and as a web server (`_http._tcp`, RFC 6763).
+//! `--mdns`: found in the local network by a name (RFC 6762) and as a web server (`_http._tcp` or `_https._tcp`, RFC 6763).
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -17,10 +17,10 @@ const GOOD_BYE: Duration = Duration::from_millis(500);
 #[allow(missing_debug_implementations, reason = "what it holds has none")]
 pub struct Announced(ServiceDaemon);
 
-/// Says in the local network that `name` is here, with the path of its start page; `None` where nothing can be
+/// Says in the local network that `name` is here, with the path of its start page, by https if so; `None` where nothing can be
 /// reached from there. What goes wrong is said, and no reason not to serve.
-pub fn announce(name: &str, places: &[Place], path: &str) -> Option<Announced> {
-    let services = services(name, places, path);
+pub fn announce(name: &str, places: &[Place], path: &str, is_secure: bool) -> Option<Announced> {
+    let services = services(name, places, path, is_secure);
     if services.is_empty() {
         say("--mdns: no other machine can reach this server; see --bind");
         return None;
@@ -66,7 +66,8 @@ impl Drop for Announced {
 }
 
 /// One service for each port, at the addresses that others can reach.
-fn services(name: &str, places: &[Place], path: &str) -> Vec<ServiceInfo> {
+fn services(name: &str, places: &[Place], path: &str, is_secure: bool) -> Vec<ServiceInfo> {
+    let kind = if is_secure { "_https._tcp.local." } else { "_http._tcp.local." };
     let mut reached: Vec<SocketAddr> = places
         .iter()
         .filter_map(|place| match place {
@@ -89,7 +90,7 @@ fn services(name: &str, places: &[Place], path: &str) -> Vec<ServiceInfo> {
             let is_everywhere = addresses.len() < chunk.len();
             let host = format!("{name}.local.");
             let info = ServiceInfo::new(
-                "_http._tcp.local.",
+                kind,
                 &instance,
                 &host,
                 &addresses[..],
@@ -121,7 +122,7 @@ mod tests {
         for (places, want) in cases {
             let places: Vec<_> =
                 places.iter().map(|place| Place::Tcp(place.parse().unwrap())).collect();
-            let services = services("board", &places, "/");
+            let services = services("board", &places, "/", false);
             let found: Vec<_> = services
                 .iter()
                 .map(|info| {
@@ -131,6 +132,8 @@ mod tests {
                 .collect();
             assert_eq!(found, *want, "{places:?}");
             assert!(services.iter().all(|info| info.get_hostname() == "board.local."));
+            let secure = super::services("board", &places, "/", true);
+            assert!(secure.iter().all(|info| info.get_type() == "_https._tcp.local."));
         }
     }
 }

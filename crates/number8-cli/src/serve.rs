@@ -12,7 +12,7 @@ use number8::layers::access_log::{Format, Sink};
 use number8::server::{
     self, Bind, Closed, Http2Options, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
-use number8::{Handle, ServeError, Server};
+use number8::{Handle, ServeError, Server, Tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{Kept, app, sweep, webrepl};
@@ -41,6 +41,9 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     sweep(config);
     let kept = Kept::new(config, &logs)?;
     let mut server = Server::new(app(config, &kept)?, options(config), listeners).on_warning(say);
+    if let Some(tls) = config.tls.clone() {
+        server = server.tls(tls);
+    }
     if let Some(sink) = logs.connections.clone() {
         server = tell_closed(server, sink);
     }
@@ -54,12 +57,14 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
             name,
             &places(server.local_addrs()),
             &format!("{}/", config.listen.path_prefix),
+            config.tls.is_some(),
         )
     });
     let mut steering = Steering {
         handle: server.handle(),
         webrepl: beside.as_ref().map(|beside| beside.handle.clone()),
         ports,
+        tls: config.tls.clone(),
         invocation,
         kept,
         at_start: config.run.as_ref().and_then(|run| run.at_start.clone()),
@@ -215,6 +220,7 @@ pub(crate) fn options(config: &Config) -> Options {
         },
         timeouts: Timeouts {
             first_byte: timeouts.first,
+            handshake: timeouts.handshake,
             head: timeouts.head,
             body: timeouts.body,
             body_rate_min: limits.body_bytes_per_second_min,
@@ -337,6 +343,7 @@ struct Steering {
     webrepl: Option<Handle>,
     /// Where the pages are.
     ports: Vec<u16>,
+    tls: Option<Tls>,
     invocation: Invocation,
     kept: Kept,
     /// The saved program that is run first.
@@ -424,6 +431,9 @@ impl Steering {
                 say("the configuration has been loaded again");
             }
             Err(problem) => say(&format!("{problem}; the old configuration stays in use")),
+        }
+        if let Some(Err(error)) = self.tls.as_ref().map(Tls::reload) {
+            say(&format!("{error}; the old certificate stays in use"));
         }
         notify::ready(&self.status);
     }

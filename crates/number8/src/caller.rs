@@ -68,16 +68,16 @@ impl Caller {
     }
 
     /// Forgets what was found out about the request before; most often that was nothing.
-    pub(crate) fn begin_again(&mut self, peer: Option<SocketAddr>) {
+    pub(crate) fn begin_again(&mut self, peer: Option<SocketAddr>, is_secure: bool) {
         if self.user.is_some()
             || self.host.is_some()
             || self.form_token.is_some()
-            || self.is_secure
+            || self.is_secure != is_secure
             || self.request_id.is_some()
             || self.departure.is_some()
             || self.ip != peer.map(|peer| peer.ip())
         {
-            *self = Self::new(peer);
+            *self = Self { is_secure, ..Self::new(peer) };
         }
     }
 }

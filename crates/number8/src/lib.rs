@@ -43,6 +43,7 @@ mod error;
 mod etag;
 mod gateway;
 mod handler;
+mod https;
 #[cfg(feature = "json")]
 mod json;
 mod layer;
@@ -97,6 +98,7 @@ pub use handler::{
     Answer, Argument, Arguments, AsyncFunction, Call, Handler, Inline, InlineFunction, IntoHandler,
     Needs, PlainFunction, Ready, Taken, inline,
 };
+pub use https::ToHttps;
 #[cfg(feature = "json")]
 pub use json::{Form, Json, Query};
 pub use layer::{Before, Layer, Waited};
@@ -133,6 +135,8 @@ pub use router::RouteError;
 pub use routes::Routes;
 pub use sandboxed::Sandboxed;
 pub use server::testing;
+#[cfg(feature = "tls")]
+pub use server::tls::{Tls, TlsError};
 pub use server::{Handle, Options, ServeError, Server};
 pub use session::{Session, SessionInput, SessionStep};
 pub use state::State;
@@ -205,6 +209,9 @@ mod pages {
     #[cfg(feature = "runner")]
     #[doc = include_str!("../../../docs/rooms/runner.md")]
     mod runner {}
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../../../docs/tls.md")]
+    mod tls {}
     #[doc = include_str!("../../../docs/rooms/uploads.md")]
     mod uploads {}
     #[doc = include_str!("../../../docs/rooms/websocket.md")]

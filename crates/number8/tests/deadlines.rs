@@ -61,6 +61,7 @@ fn the_defaults_are_those_of_the_documentation() {
         lane: LaneOptions::default(),
         timeouts: Timeouts {
             first_byte: seconds(10),
+            handshake: seconds(10),
             head: seconds(30),
             body: seconds(30),
             body_rate_min: 500,
@@ -203,6 +204,7 @@ fn a_handler_may_take_longer_than_every_deadline(setup: Setup) {
     options.timeouts = Timeouts {
         // The client may take its time to begin.
         first_byte: options.timeouts.first_byte,
+        handshake: options.timeouts.first_byte,
         head: SHORT,
         body: SHORT,
         body_rate_min: 1_000_000,

@@ -92,3 +92,6 @@ mod websocket;
 mod repl;
 // What is told of requests: to their clients, to handlers, in logs.
 mod watching;
+// TLS: certificates, handshakes, and bytes through them.
+#[cfg(feature = "tls")]
+mod tls;

@@ -59,6 +59,8 @@ const RULES: &[Rule] = &[
             "crates/number8/src/layers/access_log",
             // The file of passwords is read, never served.
             "crates/number8/src/accounts/",
+            // A certificate and its key are read, never served.
+            "crates/number8/src/server/tls/files.rs",
             // The configuration file, read before there is a server.
             "crates/number8-cli/src/file.rs",
             // Pages for errors, read once at the start.

@@ -312,6 +312,18 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        heading: "TLS",
+        options: &[
+            Opt::new(
+                "tls-cert",
+                Text,
+                "FILE",
+                "Serve by https with this certificate (PEM, with its chain); read again when the file changes",
+            ),
+            Opt::new("tls-key", Text, "FILE", "The key of the certificate (PEM, without a password)"),
+        ],
+    },
+    Section {
         heading: "Answers",
         options: &[
             Opt::new(
@@ -396,6 +408,8 @@ pub const SECTIONS: &[Section] = &[
         heading: "Time-outs",
         options: &[
             Opt::new("timeout-first", Text, "TIME", "For the first byte on a new connection")
+                .default("10s"),
+            Opt::new("timeout-handshake", Text, "TIME", "For the handshake of TLS")
                 .default("10s"),
             Opt::new(
                 "timeout-head",

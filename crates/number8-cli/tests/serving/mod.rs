@@ -18,6 +18,8 @@ mod repl;
 mod service;
 // What signals do.
 mod signals;
+// By https.
+mod tls;
 // Files that are taken.
 mod uploads;
 

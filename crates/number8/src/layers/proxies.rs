@@ -96,7 +96,10 @@ impl Proxies {
             value.rsplit(|&b| b == b',').next().map(|last| last.trim_ascii().to_vec())
         };
         let proto = told.proto.or_else(|| last(&head.joined(Known::XForwardedProto)?));
-        caller.is_secure |= proto.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
+        // Of the way from the client to the proxy, which is the one that strangers listen in on.
+        if let Some(proto) = proto {
+            caller.is_secure = proto.eq_ignore_ascii_case(b"https");
+        }
         let host = told.host.or_else(|| last(&head.joined(Known::XForwardedHost)?));
         let host =
             host.filter(|host| valid_host(host)).and_then(|host| String::from_utf8(host).ok());

@@ -25,6 +25,8 @@ pub mod memory;
 mod options;
 mod port_holder;
 pub mod testing;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod transport;
 pub(crate) mod worker;
 
@@ -56,6 +58,8 @@ pub use connection::Closed;
 use connection::Connection;
 pub use footprint::release_start;
 use listener::Accepted;
+#[cfg(feature = "tls")]
+use tls::{Secured, Tls};
 use worker::{OnClosed, Place, Shared, Stop, Worker};
 
 /// An app, listening.
@@ -162,6 +166,16 @@ impl Server {
         report: impl Fn(Option<SocketAddr>, Closed) + Send + Sync + 'static,
     ) -> Self {
         let _ = self.shared.on_closed.set(OnClosed(Box::new(report)));
+        self
+    }
+
+    /// Speaks TLS with whoever connects to an IP address, and with nobody else: who connects to a Unix socket is on this
+    /// machine. A request that comes without TLS all the same is answered 308, to the same address by https. What is given
+    /// first counts.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: Tls) -> Self {
+        let _ = self.shared.tls.set(tls);
         self
     }
 
@@ -411,14 +425,32 @@ fn serve_connection(accepted: Accepted, place: Place) {
     // A socket that the system cannot watch closes.
     match accepted {
         Accepted::Tcp(socket, peer) => {
-            if let Ok(socket) = TcpStream::from_std(socket) {
+            let Ok(socket) = TcpStream::from_std(socket) else { return };
+            #[cfg(feature = "tls")]
+            if let Some(tls) = place.worker.shared.tls.get() {
+                let socket = Secured::new(socket, tls.config());
+                look_again(tls, &place.worker.shared.lane);
                 tokio::spawn(Connection::new(socket, place, Some(peer)));
+                return;
             }
+            tokio::spawn(Connection::new(socket, place, Some(peer)));
         }
         Accepted::Unix(socket) => {
             if let Ok(socket) = UnixStream::from_std(socket) {
                 tokio::spawn(Connection::new(socket, place, None));
             }
+        }
+    }
+}
+
+/// Has the files of a certificate looked at, where it is time, by the lane: they may be on a slow disk.
+#[cfg(feature = "tls")]
+fn look_again(tls: &Tls, lane: &lane::Lane) {
+    if tls.is_due() {
+        let tls = tls.clone();
+        // Where the lane is full, the next connection comes soon.
+        if let Ok(look) = lane.submit(move || tls.look()) {
+            tokio::spawn(look);
         }
     }
 }

@@ -38,8 +38,10 @@ impl Default for Options {
 /// Deadlines. They are looked at every quarter of a second, so they may pass by that much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From connecting to the first byte; then a silent close, since browsers open spare connections.
+    /// From connecting, or from the end of the handshake of TLS, to the first byte; then a silent close, since browsers open spare connections.
     pub first_byte: Duration,
+    /// From connecting to where TLS is agreed on, where there is TLS; then the connection is closed.
+    pub handshake: Duration,
     /// From the first byte of a head to its end; then 408.
     pub head: Duration,
     /// Without a byte of a body that is waited for; then 408.
@@ -62,6 +64,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(30),
             body: Duration::from_secs(30),
             body_rate_min: 500,

@@ -57,12 +57,51 @@ pub trait Transport: Send + Sync + 'static {
         None
     }
 
+    /// Waits until what was written has been given to the network; a transport that keeps nothing has nothing to do.
+    fn poll_flush(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Agrees with the peer on how to be secure, where that is [expected](Security::Expected), before anything is read.
+    /// `received` was read before that and belongs to it; given once.
+    fn poll_secure(&self, _received: &[u8], _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether strangers on the way can read and change what is sent.
+    fn security(&self) -> Security {
+        Security::None
+    }
+
+    /// Whether the peer chose HTTP/2 while it agreed on how to be secure (RFC 7301).
+    fn has_chosen_http2(&self) -> bool {
+        false
+    }
+
+    /// Bytes that are kept here: received and not yet read, or written and not yet sent.
+    fn held(&self) -> usize {
+        0
+    }
+
     /// Ends the sending direction: the peer reads the end after what was written. Reading goes on.
     fn shutdown_write(&self) -> io::Result<()>;
 
     /// Has the end of this transport, when it is dropped, look like a fault to the peer and not like an end, where
     /// there is a way; what was written and not yet sent is forgotten.
     fn reset_on_drop(&self) {}
+}
+
+/// How far a [`Transport`] protects what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    None,
+    /// It is to be TLS; nothing has been said yet.
+    Expected,
+    /// It was to be TLS, but the peer speaks something else, which is passed on as it is.
+    Missed,
+    /// By TLS.
+    Tls,
 }
 
 /// Both kinds of socket have the same methods in tokio, but no trait that names them.

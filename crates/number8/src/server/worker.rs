@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     buffered: AtomicUsize,
     pub(crate) beats: Beats,
     pub(crate) on_closed: OnceLock<OnClosed>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: OnceLock<super::tls::Tls>,
 }
 
 /// What is called with each connection that has ended.
@@ -89,6 +91,8 @@ impl Shared {
             buffered: AtomicUsize::new(0),
             beats: Beats::default(),
             on_closed: OnceLock::new(),
+            #[cfg(feature = "tls")]
+            tls: OnceLock::new(),
         }
     }
 

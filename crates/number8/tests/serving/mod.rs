@@ -127,6 +127,7 @@ pub(crate) fn patient() -> Options {
     Options {
         timeouts: Timeouts {
             first_byte: long,
+            handshake: long,
             head: long,
             body: long,
             body_rate_min: 0,

@@ -5,9 +5,10 @@ use std::task::Context;
 
 use number8_proto::proxy;
 
+use super::super::clock;
 use super::super::transport::Transport;
 use super::super::worker::Stop;
-use super::{Closed, Connection, Flow, Phase, Read, Turn, Work};
+use super::{Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
 
 impl<T: Transport + Unpin> Connection<T> {
     /// Reads the header, within the time for the first byte. A connection without one is closed in silence: whatever
@@ -22,9 +23,16 @@ impl<T: Transport + Unpin> Connection<T> {
             Ok(Some(proxied)) => {
                 work.input.used(proxied.length);
                 self.peer = proxied.client.or(self.peer);
-                self.phase = Phase::Receive;
+                self.phase = self.beginning();
+                if let Phase::Handshake = self.phase {
+                    let time = turn.current.shared.options.timeouts.handshake;
+                    self.wait_for(Wait::Handshake, turn.ms + clock::millis(time));
+                }
                 if !self.place.identify(self.peer.map(|peer| peer.ip())) {
                     self.note(Closed::TooMany);
+                    if let Phase::Handshake = self.phase {
+                        return Ok(Flow::End);
+                    }
                     self.refuse(turn, work, 503, "too many connections");
                 }
                 return Ok(Flow::Again);
@@ -43,7 +51,7 @@ impl<T: Transport + Unpin> Connection<T> {
         })
     }
 
-    fn end(&mut self, closed: Closed) -> Flow {
+    pub(super) fn end(&mut self, closed: Closed) -> Flow {
         self.note(closed);
         Flow::End
     }

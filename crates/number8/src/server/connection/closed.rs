@@ -22,6 +22,10 @@ pub enum Closed {
     NotAnnounced,
     /// Nothing came ([`Timeouts::first_byte`](crate::server::Timeouts::first_byte)).
     FirstByteTimeout,
+    /// TLS was not agreed on in time ([`Timeouts::handshake`](crate::server::Timeouts::handshake)).
+    HandshakeTimeout,
+    /// TLS was not agreed on, for this reason.
+    NotSecured(&'static str),
     /// No next request came ([`Timeouts::idle`](crate::server::Timeouts::idle)).
     Idle,
     /// The head came too slowly ([`Timeouts::head`](crate::server::Timeouts::head)).
@@ -60,6 +64,8 @@ impl fmt::Display for Closed {
             Self::TooMany => "there are too many connections",
             Self::NotAnnounced => "it did not begin with a PROXY header",
             Self::FirstByteTimeout => "nothing came",
+            Self::HandshakeTimeout => "the TLS handshake took too long",
+            Self::NotSecured(why) => return write!(f, "the TLS handshake failed: {why}"),
             Self::Idle => "no next request came",
             Self::HeadTimeout => "the request head came too slowly",
             Self::BodyTimeout => "the content came too slowly",

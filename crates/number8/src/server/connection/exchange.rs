@@ -12,7 +12,7 @@ use number8_proto::headers::Fields;
 use number8_proto::http1::{BodyLength, SendBody};
 use number8_proto::negotiate::takes_trailers;
 
-use super::super::transport::Transport;
+use super::super::transport::{Security, Transport};
 use super::super::worker::{Stop, Told};
 use super::feed::Feed;
 use super::output::COPY_MAX;
@@ -82,8 +82,12 @@ impl<T: Transport + Unpin> Connection<T> {
         if let Some(sink) = app.dump_sink() {
             dump(sink, b"< ", work.input.head());
         }
-        self.caller.begin_again(self.peer);
+        self.caller.begin_again(self.peer, self.is_secure());
         self.received = 0;
+        if self.security == Security::Missed {
+            let answer = self.lead_to_https(work);
+            return self.answer(turn, app, work, since, answer, None);
+        }
         if !shared.has_room() {
             let busy = busy("the server holds as much as it may");
             return self.answer(turn, app, work, since, busy, None);
@@ -326,6 +330,7 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             Phase::Flush => true,
             Phase::Announced
+            | Phase::Handshake
             | Phase::Receive
             | Phase::Listen(_)
             | Phase::Session(_)
@@ -451,7 +456,7 @@ impl<T: Transport + Unpin> Connection<T> {
         }
         if work.input.head().is_empty() {
             // Whoever sent the request before has not sent this.
-            self.caller.begin_again(self.peer);
+            self.caller.begin_again(self.peer, self.is_secure());
             self.received = 0;
         }
         let response = match status {

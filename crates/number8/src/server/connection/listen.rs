@@ -243,7 +243,7 @@ impl Listener {
                         });
                         (result, self.sent == 0)
                     }
-                    Look::Nothing => return Ok(Heard::Nothing),
+                    Look::Nothing => return heard_all(io, cx),
                     Look::Lost => return Ok(Heard::Lost),
                     Look::End => return Ok(Heard::End),
                 }
@@ -254,7 +254,7 @@ impl Listener {
                     *moved = true;
                     if is_last {
                         // What has been sent to all since then wakes this connection again.
-                        return Ok(Heard::Nothing);
+                        return heard_all(io, cx);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -303,5 +303,13 @@ impl Listener {
     fn until_heartbeat(&self) -> u64 {
         let heartbeat = self.subscription.heartbeat();
         heartbeat.map_or(u64::MAX, |heartbeat| self.sent_ms + heartbeat.after_ms)
+    }
+}
+
+/// There is nothing to write; what was written may still wait for the client.
+fn heard_all<T: Transport>(io: &T, cx: &mut Context<'_>) -> io::Result<Heard> {
+    match io.poll_flush(cx) {
+        Poll::Ready(result) => result.map(|()| Heard::Nothing),
+        Poll::Pending => Ok(Heard::Blocked),
     }
 }

@@ -21,6 +21,7 @@ mod input;
 mod listen;
 mod multiplex;
 mod output;
+mod secure;
 mod session;
 
 use std::future::Future;
@@ -36,7 +37,7 @@ use number8_proto::{CloseReason, Error};
 
 use super::clock;
 use super::http2::Http2;
-use super::transport::Transport;
+use super::transport::{Security, Transport};
 use super::worker::{Current, Place, Standing, Stop};
 use crate::caller::Caller;
 pub use closed::Closed;
@@ -91,6 +92,8 @@ struct Aside {
 enum Phase<T: Transport> {
     /// Wait for what a balancer says of its client.
     Announced,
+    /// Agree on TLS.
+    Handshake,
     /// Wait for a head.
     Receive,
     /// An answer is being made, or its content is.
@@ -113,6 +116,7 @@ enum Phase<T: Transport> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
     Nothing,
+    Handshake,
     FirstByte,
     Idle,
     Head,
@@ -159,6 +163,8 @@ pub(crate) struct Connection<T: Transport> {
     peer: Option<SocketAddr>,
     /// Nothing has been received that HTTP/2 does not begin with.
     may_be_http2: bool,
+    /// Whether others can listen in, as far as is known yet.
+    security: Security,
     /// Who sent the request that is being answered.
     caller: Caller,
     conn: Conn,
@@ -197,6 +203,7 @@ impl<T: Transport + Unpin> Connection<T> {
     /// A new connection. One that is not admitted is told so and closed.
     pub(crate) fn new(io: T, place: Place, peer: Option<SocketAddr>) -> Self {
         let mut connection = Self {
+            security: io.security(),
             io: Arc::new(io),
             peer,
             may_be_http2: place.worker.shared.options.http2.is_on,
@@ -215,11 +222,21 @@ impl<T: Transport + Unpin> Connection<T> {
             place,
         };
         if connection.place.is_admitted() {
-            let first_byte = connection.place.worker.shared.options.timeouts.first_byte;
-            if connection.place.worker.shared.app().expects_header(peer) {
-                connection.phase = Phase::Announced;
-            }
-            connection.wait_for(Wait::FirstByte, clock::monotonic_ms() + clock::millis(first_byte));
+            let expects_header = connection.place.worker.shared.app().expects_header(peer);
+            connection.phase = match expects_header {
+                true => Phase::Announced,
+                false => connection.beginning(),
+            };
+            let timeouts = &connection.place.worker.shared.options.timeouts;
+            let (wait, time) = match connection.phase {
+                Phase::Handshake => (Wait::Handshake, timeouts.handshake),
+                _ => (Wait::FirstByte, timeouts.first_byte),
+            };
+            connection.wait_for(wait, clock::monotonic_ms() + clock::millis(time));
+        } else if connection.security == Security::Expected {
+            // A client that waits for TLS would not understand, and to speak TLS with so many costs too much.
+            connection.closed = Some(Closed::TooMany);
+            connection.phase = Phase::Linger(0);
         } else {
             let (current, mut work) = connection.place.worker.begin();
             let turn = Turn::new(current);
@@ -239,7 +256,7 @@ impl<T: Transport + Unpin> Connection<T> {
         self.wait = wait;
         let standing = match wait {
             Wait::Idle | Wait::FirstByte => Standing::Idle,
-            Wait::Head => Standing::Beginning,
+            Wait::Head | Wait::Handshake => Standing::Beginning,
             _ => Standing::Busy,
         };
         self.place.entry.set_deadline(until_ms, standing);
@@ -279,6 +296,7 @@ impl<T: Transport + Unpin> Connection<T> {
             }
             let flow = match self.phase {
                 Phase::Announced => self.announced(turn, work, cx),
+                Phase::Handshake => Ok(self.handshake(turn, work, cx)),
                 Phase::Receive => self.receive(turn, work, cx),
                 Phase::Exchange(_) => self.exchange(turn, work, cx),
                 Phase::Listen(_) => self.listen(turn, work, cx),
@@ -324,7 +342,7 @@ impl<T: Transport + Unpin> Connection<T> {
     fn deadline_passed(&mut self, turn: &Turn, work: &mut Work) -> bool {
         match self.wait {
             // Whether a request has come in the meantime is seen when reading.
-            Wait::Nothing | Wait::FirstByte | Wait::Idle => true,
+            Wait::Nothing | Wait::Handshake | Wait::FirstByte | Wait::Idle => true,
             // Something is to be sent, or the session asked to be woken.
             Wait::Heartbeat | Wait::Session | Wait::Streams => true,
             Wait::Linger => {
@@ -354,6 +372,7 @@ impl<T: Transport + Unpin> Connection<T> {
         let is_receiving = matches!(
             self.phase,
             Phase::Announced
+                | Phase::Handshake
                 | Phase::Receive
                 | Phase::Listen(_)
                 | Phase::Session(_)
@@ -394,7 +413,7 @@ impl<T: Transport + Unpin> Connection<T> {
             Held::Aside(aside) => aside.bytes.len(),
             Held::Work(work) => work.input.unread().len() + work.output.held(),
         };
-        let holds = holds + self.held_in_queues() + self.held_by_streams;
+        let holds = holds + self.held_in_queues() + self.held_by_streams + self.io.held();
         if holds != self.counted {
             self.place.worker.shared.holds(self.counted, holds);
             self.counted = holds;

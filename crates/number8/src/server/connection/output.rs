@@ -111,6 +111,7 @@ impl Output {
         let turn_end = *moved + TURN_BYTES;
         loop {
             if self.is_empty() {
+                ready!(io.poll_flush(cx))?;
                 self.clear();
                 return Poll::Ready(Ok(()));
             }

@@ -1,0 +1,92 @@
+//! The files with a certificate and its key, and whether they have changed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{Fault, TlsError};
+
+/// Where a certificate and its key are, and what they looked like when they were read.
+#[derive(Debug)]
+pub(super) struct Files {
+    certificate: (PathBuf, Option<Stamp>),
+    key: (PathBuf, Option<Stamp>),
+}
+
+/// What was in them.
+pub(super) struct Pem {
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Vec<u8>,
+}
+
+/// What a look at a file without reading it tells: another file in its place shows, and so does a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    mode: u32,
+}
+
+/// A chain of certificates has some KiB; a file beyond this was meant for something else.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// The right of everybody to read a file.
+const READ_BY_ALL: u32 = 0o004;
+
+impl Files {
+    pub(super) fn read(certificate: &Path, key: &Path) -> Result<(Self, Pem), TlsError> {
+        let (at_certificate, certificate_pem) = read(certificate, false)?;
+        let (at_key, key_pem) = read(key, true)?;
+        let files = Self {
+            certificate: (certificate.to_owned(), Some(at_certificate)),
+            key: (key.to_owned(), Some(at_key)),
+        };
+        Ok((files, Pem { certificate: certificate_pem, key: key_pem }))
+    }
+
+    pub(super) fn read_again(&self) -> Result<(Self, Pem), TlsError> {
+        Self::read(&self.certificate.0, &self.key.0)
+    }
+
+    pub(super) fn certificate(&self) -> &Path {
+        &self.certificate.0
+    }
+
+    pub(super) fn key(&self) -> &Path {
+        &self.key.0
+    }
+
+    /// True as long as one of them is missing, too: it may be about to be replaced.
+    pub(super) fn have_changed(&self) -> bool {
+        [&self.certificate, &self.key].iter().any(|(path, seen)| stamp(path).ok() != *seen)
+    }
+
+    pub(super) fn is_key_exposed(&self) -> bool {
+        self.key.1.is_some_and(|stamp| stamp.mode & READ_BY_ALL != 0)
+    }
+}
+
+/// Reads a file; the stamp is from before, so that a change meanwhile is found next time.
+fn read(path: &Path, is_of_key: bool) -> Result<(Stamp, Vec<u8>), TlsError> {
+    let problem = |fault| TlsError { path: Some(path.to_owned()), is_of_key, fault };
+    let unreadable = |error: io::Error| problem(Fault::Unreadable(error.to_string()));
+    let stamp = stamp(path).map_err(unreadable)?;
+    if stamp.bytes > BYTES_MAX {
+        return Err(problem(Fault::TooLong));
+    }
+    Ok((stamp, fs::read(path).map_err(unreadable)?))
+}
+
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let seen = fs::metadata(path)?;
+    Ok(Stamp {
+        inode: (seen.dev(), seen.ino()),
+        bytes: seen.size(),
+        modified: (seen.mtime(), seen.mtime_nsec()),
+        changed: (seen.ctime(), seen.ctime_nsec()),
+        mode: seen.mode(),
+    })
+}
