@@ -269,10 +269,9 @@ async fn g7_trailers_go_to_those_who_read_them() {
     }
 }
 
-/// The runtime has a task wait when it has done much at once, and wakes it: which must not be done over and over in the
-/// same turn.
+/// The runtime has a task wait when it has done much at once, and wakes it.
 #[tokio::test]
-async fn g7_a_handler_that_does_much_lets_others_have_their_turn() {
+async fn g7_a_handler_that_does_much_at_once_goes_on() {
     let handler = async || {
         for _ in 0..10_000 {
             tokio::task::consume_budget().await;

@@ -207,7 +207,7 @@ impl<T: Transport> Http2<T> {
             self.run_streams(desk);
             given += self.note_costs(desk);
             rounds += 1;
-            // tokio gives a task so much at once and wakes for the rest, which only counts in its next turn.
+            // What this has led to may lead on for ever, with a client that takes content as fast as it is made.
             if self.pipe.is_spent() || given >= TURN_BYTES || rounds == ROUNDS {
                 let moved = self.pipe.end(cx).map_err(|error| Closed::Broken(error.kind()))?;
                 self.wakes.pause();
