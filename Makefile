@@ -3,8 +3,9 @@
 
 SITE ?= examples/site
 MINUTES ?= 1
+ROUNDS ?= 100
 
-.PHONY: run web wheel test check bench fuzz clean
+.PHONY: run web wheel test check bench fuzz faults soak clean
 
 run: web
 	cargo run --release -p number8-cli -- board $(SITE)
@@ -36,6 +37,15 @@ bench:
 # Every fuzz target for MINUTES each. Needs a nightly toolchain and cargo-fuzz.
 fuzz:
 	fuzz/run $$((60 * $(MINUTES)))
+
+# What goes wrong around a server, ROUNDS times each, and half an hour of mixed load.
+faults:
+	cargo build -p number8-cli
+	tests/faults/run.py --rounds $(ROUNDS)
+
+soak:
+	cargo build -p number8-cli
+	tests/faults/soak.py
 
 clean:
 	cargo clean
