@@ -14,6 +14,7 @@ finish() { [ -z "$pid" ] || kill "$pid"; rm -rf "$here"; }
 trap finish EXIT
 mkdir "$here/root"
 head -c 4000000 /dev/urandom >"$here/root/big.bin"
+head -c 100000 /dev/urandom >"$here/root/some.bin"
 echo hello >"$here/root/index.html"
 "$server" --bind 127.0.0.1 --port 0 -A --log off "$here/root" 2>"$here/said" &
 pid=$!
@@ -26,7 +27,7 @@ failed=0
 attack() {
     local name=$1
     shift
-    slowhttptest "$@" -c "$connections" -r 200 -l "$seconds" -p 3 >"$here/log" 2>&1 || true
+    slowhttptest "$@" -c "$connections" -r 200 -l "$seconds" -p 5 >"$here/log" 2>&1 || true
     # One line for each second that it has looked.
     local available=$(grep -c 'service available: *.*YES' "$here/log" || true)
     local away=$(grep -c 'service available: *.*NO' "$here/log" || true)
@@ -35,6 +36,6 @@ attack() {
 }
 attack "-H slow heads" -H -u "$url/" -i 5
 attack "-B slow bodies" -B -u "$url/in/slow" -t PUT -s 100000 -i 5
-attack "-R ranges that overlap" -R -u "$url/big.bin" -t GET
+attack "-R ranges that overlap" -R -u "$url/some.bin" -t GET
 attack "-X slow readers" -X -u "$url/big.bin" -w 512 -y 1024 -n 5 -z 32 -k 3
 exit "$failed"

@@ -18,7 +18,7 @@ import threading
 import time
 
 import harness
-from harness import Server, await_bytes, connect, reset, rest
+from harness import WAITS, Server, await_bytes, connect, reset, rest
 
 GROWTH_MAX_KIB = 4 << 10
 SAMPLES = 60
@@ -195,7 +195,7 @@ def soak(minutes, write):
     temporary, root, content = harness.number8.folder()
     # Large pieces of memory go back to the system at once, so that what is seen is what is used, and not what malloc keeps.
     os.environ["MALLOC_MMAP_THRESHOLD_"] = str(128 << 10)
-    options = "--allow", "all", "--repl=cat", "--events", "/events", "--log", "json", "--log-file", root.parent / "log"
+    options = "--allow", "all", "--repl=cat", "--events", "/events", "--log", "json", "--log-file", root.parent / "log", *WAITS
     with temporary, Server(root, *options) as server:
         load = Load(server, root, content)
         (root / "in").mkdir()
