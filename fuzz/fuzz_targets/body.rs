@@ -15,6 +15,14 @@ fn decode(body: BodyLength, input: &[u8], step: usize) -> (Read, Vec<u8>) {
         start += used;
         match piece {
             Piece::NeedMore if end == input.len() => return (Read::Cut, data),
+            // What can be nothing but content may be read past the decoder.
+            Piece::NeedMore if step % 2 == 0 && decoder.ahead() > 0 && start == end => {
+                let ahead = usize::try_from(decoder.ahead()).map_or(step, |ahead| ahead.min(step));
+                end = input.len().min(start + ahead);
+                data.extend_from_slice(&input[start..end]);
+                decoder.took_data((end - start) as u64);
+                start = end;
+            }
             Piece::NeedMore => end = input.len().min(end + step),
             Piece::Data(piece) => data.extend_from_slice(piece),
             Piece::Trailer { name, value } => data.extend([b"\n", name, b": ", value].concat()),

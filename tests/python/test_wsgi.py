@@ -154,6 +154,19 @@ class Wsgi(unittest.TestCase):
                     self.assertEqual(seen["CONTENT_LENGTH"], "5")
                     self.assertNotIn("HTTP_TRANSFER_ENCODING", seen)
 
+    def test_w4_large_input_is_read_like_any_file(self):
+        content = b"".join(b"line %d\n" % number for number in range(40_000))
+        chunked = b"".join(
+            b"%x\r\n%s\r\n" % (len(part), part)
+            for part in (content[start:start + 99_991] for start in range(0, len(content), 99_991))
+        ) + b"0\r\n\r\n"
+        for test, server, _ in self.each():
+            with test:
+                answer = Answer(server, "/compares", method="POST", content=content)
+                self.assertEqual(answer.content, b"%d bytes" % len(content))
+                answer = talk(server, request("/compares", "POST", "Transfer-Encoding: chunked\r\n") + chunked)
+                self.assertTrue(answer.endswith(b"\r\n%d bytes" % len(content)), answer)
+
     def test_w4_input_stops_before_the_next_request(self):
         for test, server, path in self.each(["/echo", "/ignores"]):
             with test:

@@ -84,6 +84,24 @@ class Flow(unittest.TestCase):
                 with connection:
                     self.assertIn(b"0\r\n\r\n", read_until(connection, b"\r\n0\r\n\r\n"))
 
+    def test_an_answer_without_end_leaves_others_their_turn(self):
+        for server in self.each():
+            with connect(server) as connection:
+                connection.sendall(request("/endless"))
+                read_until(connection, b"\r\n\r\n")
+
+                def read():
+                    with contextlib.suppress(OSError):
+                        while connection.recv(1 << 20):
+                            pass
+
+                reader = threading.Thread(target=read)
+                reader.start()
+                for _ in range(10):
+                    self.assertEqual(Answer(server, "/nothing").status, 200)
+                connection.shutdown(socket.SHUT_RDWR)
+                reader.join(DEADLINE)
+
     def test_a_client_that_reads_slowly_holds_no_thread(self):
         for threads in THREADS:
             with self.subTest(threads=threads), serving("wsgi_app:app", threads=threads) as server:
@@ -120,7 +138,7 @@ class Flow(unittest.TestCase):
 
     def test_content_beyond_the_memory_waits_in_a_file(self):
         for server in self.each(body_memory=1 << 20, max_body=8 << 20):
-            for size, kind in [(1 << 20, "BytesIO"), ((1 << 20) + 1, "Spooled"), (8 << 20, "Spooled"), (0, "NoInput")]:
+            for size, kind in [(1 << 20, "BufferedReader"), ((1 << 20) + 1, "Spooled"), (8 << 20, "Spooled"), (0, "NoInput")]:
                 content = os.urandom(size)
                 answer = Answer(server, "/kind", method="POST", content=content)
                 self.assertEqual(answer.content.decode(), f"{kind} {size} {zlib.crc32(content)}")
@@ -134,7 +152,7 @@ class Flow(unittest.TestCase):
             # What is in use is given back.
             for _ in range(3):
                 answer = Answer(server, "/kind", method="POST", content=b"8" * (1 << 20))
-                self.assertTrue(answer.content.startswith(b"BytesIO"), answer.content)
+                self.assertTrue(answer.content.startswith(b"BufferedReader"), answer.content)
             # Too much is refused before it comes.
             wire = talk(server, request("/kind", "POST", f"Content-Length: {(8 << 20) + 1}\r\n"))
             self.assertTrue(wire.startswith(b"HTTP/1.1 413 "), wire)

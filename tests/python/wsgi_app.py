@@ -65,6 +65,28 @@ def iterates(environ, start_response):
     return [repr([*environ["wsgi.input"]]).encode()]
 
 
+def compares(environ, start_response):
+    """Does the same with what came and with a copy of it, in every way that a reader has."""
+    source = environ["wsgi.input"]
+    same = io.BytesIO(source.read())
+    size = len(same.getvalue())
+    steps = [
+        ("seek", 0), ("read", 3), ("readline",), ("read", 70_000), ("tell",),
+        ("seek", 100_000), ("readline", 7), ("readlines", 500_000), ("seek", -10, 2), ("read",), ("read",), ("tell",),
+        ("seek", -5, 1), ("read", 2), ("seek", size + 9), ("read",), ("seek", 65_536), ("__next__",), ("readable",), ("seekable",), ("seek", 1), ("read", size),
+    ]
+    for name, *arguments in steps:
+        mine, other = (getattr(reader, name)(*arguments) for reader in (source, same))
+        assert mine == other, (name, arguments)
+    for reader in source, same:
+        reader.seek(size - 100_000)
+    into = bytearray(200_000)
+    assert source.readinto(into) == 100_000 and bytes(into[:100_000]) == same.read()
+    assert [*io.TextIOWrapper(source, "latin-1", newline="\n")] == []
+    start_response("200 OK", TEXT)
+    return [b"%d bytes" % size]
+
+
 def ignores(environ, start_response):
     start_response("200 OK", TEXT)
     return [b"ignored"]
@@ -220,6 +242,12 @@ def again(environ, start_response):
 def sleeps(environ, start_response):
     time.sleep(float(environ["QUERY_STRING"]))
     return nothing(environ, start_response)
+
+
+def endless(environ, start_response):
+    start_response("200 OK", TEXT)
+    while True:
+        yield b"8" * 100
 
 
 def waits(environ, start_response):

@@ -6,7 +6,9 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
+use pyo3::buffer::PyBuffer;
 use pyo3::ffi;
+use pyo3::prelude::*;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -74,6 +76,20 @@ impl Drop for Settled {
         // SAFETY: it ends what `here` began: the only one that is left in this thread.
         unsafe { ffi::PyGILState_Release(ffi::PyGILState_STATE::PyGILState_UNLOCKED) };
     }
+}
+
+/// Copies bytes into a buffer of Python's, from `start` on; false, and nothing is copied, where they do not fit, or where it
+/// cannot be written to.
+pub(crate) fn put(_py: Python<'_>, buffer: &PyBuffer<u8>, start: usize, bytes: &[u8]) -> bool {
+    let Some(to) = buffer.as_slice_ptr().filter(|_| !buffer.readonly()) else { return false };
+    if start.checked_add(bytes.len()).is_none_or(|end| end > to.len()) {
+        return false;
+    }
+    // SAFETY: the buffer is contiguous, writable and stays where it is while it is lent, which `buffer` sees to; all of
+    // what is written is within it, as was just checked. This thread is attached, so that no Python writes to it meanwhile,
+    // and `copy` allows for bytes that are Python's too.
+    unsafe { ptr::copy(bytes.as_ptr(), to.cast::<u8>().as_ptr().add(start), bytes.len()) };
+    true
 }
 
 /// A descriptor of ours for what another one, given as a number, stands for.

@@ -12,6 +12,7 @@ on_each_setup!(
     b12_n10_a_request_beyond_a_limit_is_refused,
     connections_beyond_the_limit_are_told_to_come_back,
     requests_beyond_what_may_be_buffered_are_told_to_come_back,
+    long_content_ends_where_it_says,
     an_unread_body_is_drained_up_to_the_limit,
     lingering_takes_no_more_than_the_limit,
 );
@@ -111,6 +112,29 @@ fn requests_beyond_what_may_be_buffered_are_told_to_come_back(setup: Setup) {
     drop((greedy, idle));
     server.is_at_rest();
     assert_eq!(server.connect().get("/hello").answer().status, 200);
+}
+
+/// Long content is read to where it stays, past the buffers: no byte of what stands behind it.
+fn long_content_ends_where_it_says(setup: Setup) {
+    let server = with(setup, |limits| limits.body_bytes_max = 1_000_000);
+    let body =
+        |length: usize| (b'a'..=b'z').cycle().take(length).map(char::from).collect::<String>();
+    let next = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    for length in [16 * 1024, 100_001, 1_000_000] {
+        let (whole, half) = (body(length), body(length / 2));
+        for request in
+            [post("/echo", "", &whole), post_chunked("/echo", &[&half, &whole[half.len()..]], "")]
+        {
+            let mut client = server.connect();
+            client.send(request + next);
+            assert_eq!(client.answer().text(), whole);
+            assert_eq!(client.answer().status, 200);
+        }
+    }
+    let long = body(1_000_001);
+    let mut client = server.connect();
+    client.send(post_chunked("/echo", &[&long[..600_000], &long[600_000..]], ""));
+    assert_eq!(client.answer().status, 413);
 }
 
 fn an_unread_body_is_drained_up_to_the_limit(setup: Setup) {

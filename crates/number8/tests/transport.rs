@@ -46,6 +46,7 @@ over_each_transport!(
     a_full_transport_has_room_again_after_a_read,
     half_close_leaves_the_other_direction,
     a_short_read_is_followed_by_new_readiness,
+    no_more_is_read_than_was_asked_for,
     writing_after_shutdown_is_a_broken_pipe,
 );
 
@@ -101,6 +102,26 @@ async fn a_short_read_is_followed_by_new_readiness<T: Transport>(a: &T, b: &T) {
     }
     a.shutdown_write().unwrap();
     assert_eq!(read_some(b, &mut [0; 64]).await, 0);
+}
+
+/// What stands behind may be another request.
+async fn no_more_is_read_than_was_asked_for<T: Transport>(a: &T, b: &T) {
+    write_all(a, b"content, the next").await;
+    poll_fn(|cx| b.poll_read_ready(cx)).await.unwrap();
+    let mut buf = Vec::with_capacity(100);
+    buf.extend_from_slice(b"a ");
+    for (most, count, whole) in
+        [(4, 4, "a cont"), (3, 3, "a content"), (64, 10, "a content, the next")]
+    {
+        assert_eq!(b.try_read_onto(&mut buf, most).unwrap(), count);
+        assert_eq!(buf, whole.as_bytes());
+    }
+    assert_eq!(b.try_read_onto(&mut buf, 8).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(buf.len(), 19);
+    write_all(a, b"!").await;
+    poll_fn(|cx| b.poll_read_ready(cx)).await.unwrap();
+    assert_eq!(b.try_read_onto(&mut buf, 8).unwrap(), 1);
+    assert!(buf.ends_with(b"!"));
 }
 
 async fn writing_after_shutdown_is_a_broken_pipe<T: Transport>(a: &T, _b: &T) {

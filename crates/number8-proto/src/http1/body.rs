@@ -120,13 +120,23 @@ impl Decoder {
         }
     }
 
-    fn took_data(&mut self, count: u64) {
+    /// Bytes that are content whatever they are, if they come next; 0 where framing stands first.
+    #[must_use]
+    pub fn ahead(self) -> u64 {
+        match self {
+            Self::Length(left) | Self::ChunkData { left, .. } => left,
+            _ => 0,
+        }
+    }
+
+    /// So many bytes of content were read past this: no more than [`Decoder::ahead`] says.
+    pub fn took_data(&mut self, count: u64) {
         *self = match *self {
-            Self::Length(left) if left == count => Self::Done,
-            Self::Length(left) => Self::Length(left - count),
-            Self::ChunkData { left, extensions } if left == count => Self::ChunkEnd { extensions },
+            Self::Length(left) if left <= count => Self::Done,
+            Self::Length(left) => Self::Length(left.saturating_sub(count)),
+            Self::ChunkData { left, extensions } if left <= count => Self::ChunkEnd { extensions },
             Self::ChunkData { left, extensions } => {
-                Self::ChunkData { left: left - count, extensions }
+                Self::ChunkData { left: left.saturating_sub(count), extensions }
             }
             other => other,
         };

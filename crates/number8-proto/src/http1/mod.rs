@@ -245,6 +245,28 @@ impl Conn {
         ))
     }
 
+    /// Bytes of the request's body that are content whatever they are, once all that was received is used: the caller may
+    /// read so many past this crate, to where they are needed, and then says so with [`Conn::received`]. 0 where framing
+    /// stands first, and once the request has its answer.
+    #[must_use]
+    pub fn content_ahead(&self) -> u64 {
+        match self.receive {
+            Receive::Body(decoder) if self.send != Send::Done => decoder.ahead(),
+            _ => 0,
+        }
+    }
+
+    /// Counts content that the caller read itself: no more than [`Conn::content_ahead`] says.
+    pub fn received(&mut self, count: u64) {
+        let Receive::Body(mut decoder) = self.receive else { return };
+        debug_assert!(count <= self.content_ahead(), "what follows is not content");
+        if count > 0 {
+            decoder.took_data(count);
+            self.awaits_continue = false;
+        }
+        self.receive = if decoder.is_done() { Receive::Done } else { Receive::Body(decoder) };
+    }
+
     /// The peer has closed its half: returns the fault if that cuts a request, given whether bytes of
     /// the next one have been received.
     #[must_use]

@@ -6,16 +6,18 @@ use std::net::IpAddr;
 use std::os::fd::IntoRawFd;
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 use number8::server::{Listener, LocalAddr};
 use number8::{Caller, Head, Method, decode_path};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::Options;
 use super::file;
-use super::input::NoInput;
+use super::input::{NoInput, Pieces};
 use super::spool::Spooled;
 
 /// What the dicts of all requests have in common.
@@ -248,25 +250,24 @@ fn server_name(listeners: &[Listener]) -> (String, String) {
     }
 }
 
+/// Content up to this size, in bytes, is one object of Python's, which copies the least for those who read all of it.
+const JOINED_MAX: usize = 64 * 1024;
+
 /// Gives a request its content.
-pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: &Spooled) -> PyResult<()> {
+pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: Spooled) -> PyResult<()> {
     let py = environ.py();
     let (input, length) = match content {
-        Spooled::Memory { chunks, .. } => {
+        Spooled::Memory { chunks, held } => {
             let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-            let bytes = PyBytes::new_with(py, length, |mut buffer| {
-                for chunk in chunks {
-                    let (here, rest) = buffer.split_at_mut(chunk.len());
-                    here.copy_from_slice(chunk);
-                    buffer = rest;
-                }
-                Ok(())
-            })?;
-            (py.import("io")?.call_method1("BytesIO", (bytes,))?, length as u64)
+            if length > JOINED_MAX {
+                (Pieces::reader(py, chunks, length, held)?, length as u64)
+            } else {
+                (joined_content(py, &chunks, length)?, length as u64)
+            }
         }
         Spooled::File(file, length) => {
-            let number = file.try_clone()?.into_raw_fd();
-            (py.import("number8._wsgi")?.call_method1("Spooled", (number,))?, *length)
+            let number = file.into_raw_fd();
+            (py.import("number8._wsgi")?.call_method1("Spooled", (number,))?, length)
         }
     };
     environ.set_item(intern!(py, "wsgi.input"), input)?;
@@ -276,6 +277,24 @@ pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: &Spooled) -> PyR
         environ.del_item(intern!(py, "HTTP_TRANSFER_ENCODING"))?;
     }
     Ok(())
+}
+
+/// Content as a reader of all of it in one piece.
+fn joined_content<'py>(
+    py: Python<'py>,
+    chunks: &[Bytes],
+    length: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = PyBytes::new_with(py, length, |mut buffer| {
+        for chunk in chunks {
+            let (here, rest) = buffer.split_at_mut(chunk.len());
+            here.copy_from_slice(chunk);
+            buffer = rest;
+        }
+        Ok(())
+    })?;
+    static READER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    READER.import(py, "io", "BytesIO")?.call1((bytes,))
 }
 
 /// A request in a few words, for the log.

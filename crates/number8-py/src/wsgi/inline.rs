@@ -73,7 +73,7 @@ impl Handler for Inline {
                 };
                 Python::attach(|py| {
                     give_turn(py);
-                    application.answer_to(py, environ.bind(py), Some(&content), None)
+                    application.answer_to(py, environ.bind(py), Some(content), None)
                 })
             })
         })

@@ -79,7 +79,7 @@ impl Application {
         &self,
         py: Python<'_>,
         request: &Request<'_>,
-        content: Option<&Spooled>,
+        content: Option<Spooled>,
         early: Option<Early>,
     ) -> Response {
         match self.environ.of(py, request) {
@@ -95,7 +95,7 @@ impl Application {
         &self,
         py: Python<'_>,
         environ: &Bound<'_, PyDict>,
-        content: Option<&Spooled>,
+        content: Option<Spooled>,
         early: Option<Early>,
     ) -> Response {
         let described = match content {

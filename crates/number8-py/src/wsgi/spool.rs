@@ -15,8 +15,8 @@ const WRITE_BYTES: usize = 256 * 1024;
 
 /// Content that is whole.
 pub(super) enum Spooled {
-    /// In memory, counted until this is dropped.
-    Memory { chunks: Vec<Bytes>, _held: Held },
+    /// In memory, counted for as long as `held` is there.
+    Memory { chunks: Vec<Bytes>, held: Held },
     /// In a file without a name, at its start; and how long it is.
     File(OwnedFd, u64),
 }
@@ -79,7 +79,7 @@ pub(super) async fn spool(
             return to_file(body, chunks, held, lane).await.map_err(|error| refused(&error));
         }
     }
-    Ok(Spooled::Memory { chunks, _held: held })
+    Ok(Spooled::Memory { chunks, held })
 }
 
 /// Moves on to a file with what has come so far.

@@ -129,7 +129,7 @@ fn submit(
         let request = Request { head: &head, caller, path };
         // Nobody reads what is written for HEAD: it is not sent, and nobody has to wait for that.
         let early = (head.method() != Method::Head).then_some(Early(begun));
-        Python::attach(|py| application.answer(py, &request, content.as_ref(), early))
+        Python::attach(|py| application.answer(py, &request, content, early))
     })?;
     Ok(Called { job, early })
 }

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -25,6 +26,12 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// A count smaller than `buf` means that there was no more: wait for readiness before the next try.
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Like [`try_read`](Self::try_read), up to `most` bytes, behind what is in `buf`. Memory that is not used yet need not
+    /// be zeroed for it, where the transport knows a way.
+    fn try_read_onto(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        read_zeroed(self, buf, most)
+    }
 
     /// Writes the start of `buf` and returns how many bytes were taken.
     fn try_write(&self, buf: &[u8]) -> io::Result<usize>;
@@ -104,6 +111,14 @@ pub enum Security {
     Tls,
 }
 
+fn read_zeroed<T: Transport + ?Sized>(io: &T, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    let before = buf.len();
+    buf.resize(before + most, 0);
+    let result = io.try_read(&mut buf[before..]);
+    buf.truncate(before + result.as_ref().map_or(0, |count| *count));
+    result
+}
+
 /// Both kinds of socket have the same methods in tokio, but no trait that names them.
 macro_rules! socket_transport {
     ($socket:ty) => {
@@ -114,6 +129,19 @@ macro_rules! socket_transport {
                     wanted,
                     |receive| self.try_io(Interest::READABLE, receive),
                     || Ok(rustix::net::recv(self, &mut *buf, RecvFlags::empty())?.0),
+                )
+            }
+
+            fn try_read_onto(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+                buf.reserve_exact(most);
+                if buf.capacity() - buf.len() != most {
+                    // SECURITY: an allocator may give more, and what stands behind may be another request.
+                    return read_zeroed(self, buf, most);
+                }
+                short_is_drained(
+                    most,
+                    |receive| self.try_io(Interest::READABLE, receive),
+                    || Ok(rustix::net::recv(self, spare_capacity(buf), RecvFlags::empty())?.0),
                 )
             }
 

@@ -11,6 +11,13 @@ use super::super::transport::Transport;
 use super::{Closed, Connection, Read, Turn, Wait, Work};
 use crate::body::{BodyError, Feeder};
 
+/// Content of which so many bytes are still to come is read to where it stays; less is copied there.
+const APART_MIN: u64 = 16 * 1024;
+
+/// Bytes of content that are read at once to where they stay: below what allocators get from the system, and give back to it,
+/// each time.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// The body of the request on its way to the handler.
 pub(super) struct Feed {
     feeder: Feeder,
@@ -71,14 +78,7 @@ impl<T: Transport + Unpin> Connection<T> {
             };
             let (has_news, needs_more) = match event {
                 Event::Data(data) => {
-                    feed.received += data.len() as u64;
-                    self.received = feed.received;
-                    if feed.received > feed.feeder.limit() {
-                        feed.feeder.end(Err(BodyError::TooLarge));
-                        self.conn.close_after();
-                    } else {
-                        feed.feeder.push(Bytes::copy_from_slice(data));
-                    }
+                    self.pass_on(feed, Bytes::copy_from_slice(data));
                     (true, false)
                 }
                 Event::Trailer { name, value } => {
@@ -102,8 +102,21 @@ impl<T: Transport + Unpin> Connection<T> {
             if work.output.queued() > 0 && self.poll_send(turn, work, cx)?.is_pending() {
                 return Ok(false);
             }
-            match self.read(work, cx)? {
-                Read::Bytes => feed.last_ms = turn.ms,
+            let (read, piece) = match self.conn.content_ahead() {
+                ahead if ahead >= APART_MIN && work.input.unread().is_empty() => {
+                    self.read_apart(ahead, cx)?
+                }
+                _ => (self.read(work, cx)?, Bytes::new()),
+            };
+            match read {
+                Read::Bytes => {
+                    feed.last_ms = turn.ms;
+                    if !piece.is_empty() {
+                        self.pass_on(feed, piece);
+                        self.wait_for_nothing();
+                        return Ok(true);
+                    }
+                }
                 Read::Nothing => {
                     let now_ms = turn.ms;
                     let since_ms = *feed.since_ms.get_or_insert_with(|| {
@@ -132,6 +145,29 @@ impl<T: Transport + Unpin> Connection<T> {
                     return Ok(true);
                 }
             }
+        }
+    }
+
+    /// Reads content to where it stays: it is long enough to be worth memory of its own, and nothing else can come.
+    fn read_apart(&mut self, ahead: u64, cx: &mut Context<'_>) -> io::Result<(Read, Bytes)> {
+        let room = usize::try_from(ahead).map_or(PIECE_BYTES, |ahead| ahead.min(PIECE_BYTES));
+        let mut piece = Vec::with_capacity(room);
+        let (read, count) = self.read_with(room, cx, |io| io.try_read_onto(&mut piece, room))?;
+        self.conn.received(count as u64);
+        // A slow client's pieces are small and may be many.
+        piece.shrink_to_fit();
+        Ok((read, piece.into()))
+    }
+
+    /// Gives content to whoever reads it, unless it is too much.
+    fn pass_on(&mut self, feed: &mut Feed, piece: Bytes) {
+        feed.received += piece.len() as u64;
+        self.received = feed.received;
+        if feed.received > feed.feeder.limit() {
+            feed.feeder.end(Err(BodyError::TooLarge));
+            self.conn.close_after();
+        } else {
+            feed.feeder.push(piece);
         }
     }
 }

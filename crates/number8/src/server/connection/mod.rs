@@ -520,23 +520,34 @@ impl<T: Transport + Unpin> Connection<T> {
 
     /// Reads once.
     fn read(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Read> {
+        let room = work.input.room();
+        let wanted = room.len();
+        let (read, count) = self.read_with(wanted, cx, |io| io.try_read(room))?;
+        work.input.filled(count);
+        Ok(read)
+    }
+
+    /// Reads once, in that way, where `wanted` bytes have room; and how many have come.
+    fn read_with(
+        &mut self,
+        wanted: usize,
+        cx: &mut Context<'_>,
+        mut try_read: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<(Read, usize)> {
         loop {
             if self.drained {
                 match self.io.poll_read_ready(cx) {
-                    Poll::Pending => return Ok(Read::Nothing),
+                    Poll::Pending => return Ok((Read::Nothing, 0)),
                     Poll::Ready(result) => result?,
                 }
             }
             // Tried before it is asked for: the transport knows by itself whether that is worth a call.
-            let room = work.input.room();
-            let wanted = room.len();
-            match self.io.try_read(room) {
-                Ok(0) => return Ok(Read::End),
+            match try_read(&self.io) {
+                Ok(0) => return Ok((Read::End, 0)),
                 Ok(count) => {
                     self.drained = count < wanted;
-                    work.input.filled(count);
                     self.budget = self.budget.saturating_sub(count as u64);
-                    return Ok(Read::Bytes);
+                    return Ok((Read::Bytes, count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
