@@ -1,8 +1,11 @@
 //! Content that an application makes part by part, as the client takes it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -77,33 +80,115 @@ pub(super) fn check(py: Python<'_>, length: Option<u64>, given: u64, is_end: boo
     }
 }
 
-/// Content whose parts are asked for one by one, each after the one before was sent as far as the client takes it.
+/// Bytes of content that the application is ahead of the client, at most, and one part: as many as one write takes and one
+/// that is made meanwhile, for each client that is slow.
+const AHEAD_BYTES: usize = 128 * 1024;
+
+/// How long an application is asked for parts before others on the lane have their turn, unless a part takes longer.
+const TURN: Duration = Duration::from_millis(1);
+
+/// Content whose parts are asked for one by one: on the lane, no further ahead of the client than [`AHEAD_BYTES`]; where the
+/// application is called in the thread that serves, each after the one before was sent as far as the client takes it.
+///
+/// A part that is there is on its way, whatever the application waits for next (PEP 3333).
 pub(super) struct Content {
     first: Option<Bytes>,
     next: Next,
     /// Where the application is asked; `None` is here.
     lane: Option<Lane>,
+    made: Arc<Mutex<Made>>,
 }
 
 enum Next {
     Ask(Source),
     /// What was given is to be sent before there is more.
     Flush(Source),
-    Asked(Job<Asked>),
+    /// The lane asks, for one turn; at the end nothing comes back.
+    Asked(Job<Option<Source>>),
     End,
+}
+
+/// Parts that wait for the client.
+#[derive(Default)]
+struct Made {
+    parts: VecDeque<io::Result<Bytes>>,
+    bytes: usize,
+    /// Who waits for the next one. It is woken once, however many there are by the time that it looks.
+    waiting: Option<Waker>,
+    /// Nobody takes them any more.
+    is_forgotten: bool,
+}
+
+impl Made {
+    /// No Python runs under this lock.
+    fn lock(this: &Mutex<Self>) -> MutexGuard<'_, Self> {
+        this.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pop(&mut self) -> Option<io::Result<Bytes>> {
+        let part = self.parts.pop_front()?;
+        self.bytes -= part.as_ref().map_or(0, Bytes::len);
+        Some(part)
+    }
 }
 
 impl Content {
     pub(super) fn new(first: Option<Bytes>, source: Source, lane: Option<Lane>) -> Self {
-        Self { first, next: Next::Ask(source), lane }
+        Self { first, next: Next::Ask(source), lane, made: Arc::default() }
     }
 
-    /// What is next once a part was given.
-    fn after(&self, source: Source) -> Next {
-        match self.lane {
-            // To ask takes time in any case, in which the part is sent.
-            Some(_) => Next::Ask(source),
-            None => Next::Flush(source),
+    /// The next part, of an application that is called here.
+    fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match std::mem::replace(&mut self.next, Next::End) {
+            Next::Ask(mut source) => {
+                let part = Python::attach(|py| source.next(py));
+                if matches!(part, Some(Ok(_))) {
+                    self.next = Next::Flush(source);
+                }
+                Poll::Ready(part)
+            }
+            Next::Flush(source) => {
+                self.next = Next::Ask(source);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Next::Asked(_) | Next::End => Poll::Ready(None),
+        }
+    }
+
+    /// The next part that the lane has made; has it make more where there is none.
+    fn poll_lane(&mut self, lane: &Lane, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            {
+                let mut made = Made::lock(&self.made);
+                if let Some(part) = made.pop() {
+                    return Poll::Ready(Some(part));
+                }
+                made.waiting = Some(cx.waker().clone());
+            }
+            let mut job = match std::mem::replace(&mut self.next, Next::End) {
+                Next::Ask(source) | Next::Flush(source) => {
+                    let made = Arc::clone(&self.made);
+                    lane.go_on(move || ask_ahead(source, &made)).map_err(io::Error::other)?
+                }
+                Next::Asked(job) => job,
+                Next::End => return Poll::Ready(None),
+            };
+            match Pin::new(&mut job).poll(cx) {
+                Poll::Ready(asked) => {
+                    if let Some(source) = asked.map_err(io::Error::other)? {
+                        self.next = Next::Ask(source);
+                    }
+                    // What it has made last may have come after the look.
+                    if let Some(part) = Made::lock(&self.made).pop() {
+                        return Poll::Ready(Some(part));
+                    }
+                }
+                Poll::Pending => {
+                    self.next = Next::Asked(job);
+                    return Poll::Pending;
+                }
+            }
         }
     }
 }
@@ -112,50 +197,54 @@ impl Stream for Content {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(first) = self.first.take() {
-            if let Next::Ask(source) = std::mem::replace(&mut self.next, Next::End) {
-                self.next = self.after(source);
-            }
-            return Poll::Ready(Some(Ok(first)));
-        }
-        let mut job = match std::mem::replace(&mut self.next, Next::End) {
-            Next::End => return Poll::Ready(None),
-            Next::Flush(source) => {
-                self.next = Next::Ask(source);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Next::Ask(source) => match &self.lane {
-                None => return Poll::Ready(self.given(ask(source))),
-                Some(lane) => lane.go_on(|| ask(source)).map_err(io::Error::other)?,
-            },
-            Next::Asked(job) => job,
+        let this = &mut *self;
+        let Some(first) = this.first.take() else {
+            return match this.lane.clone() {
+                None => this.poll_here(cx),
+                Some(lane) => this.poll_lane(&lane, cx),
+            };
         };
-        match Pin::new(&mut job).poll(cx) {
-            Poll::Ready(asked) => Poll::Ready(self.given(asked.map_err(io::Error::other)?)),
-            Poll::Pending => {
-                self.next = Next::Asked(job);
-                Poll::Pending
-            }
+        if this.lane.is_none()
+            && let Next::Ask(source) = std::mem::replace(&mut this.next, Next::End)
+        {
+            this.next = Next::Flush(source);
         }
+        Poll::Ready(Some(Ok(first)))
     }
 }
 
-impl Content {
-    /// The part that was given, which may be followed by others.
-    fn given(&mut self, (part, source): Asked) -> Option<io::Result<Bytes>> {
-        if matches!(part, Some(Ok(_))) {
-            self.next = self.after(source);
-        }
-        part
+impl Drop for Content {
+    fn drop(&mut self) {
+        Made::lock(&self.made).is_forgotten = true;
     }
 }
 
-type Asked = (Option<io::Result<Bytes>>, Source);
-
-fn ask(mut source: Source) -> Asked {
-    let part = Python::attach(|py| source.next(py));
-    (part, source)
+/// Asks for parts while there is room for them and somebody takes them, for one turn. Returns where to go on; `None` at the end.
+fn ask_ahead(mut source: Source, made: &Mutex<Made>) -> Option<Source> {
+    let begun = Instant::now();
+    loop {
+        let part = Python::attach(|py| source.next(py))?;
+        let is_last = part.is_err();
+        let mut made = Made::lock(made);
+        if made.is_forgotten {
+            // It is closed by being dropped.
+            return None;
+        }
+        made.bytes += part.as_ref().map_or(0, Bytes::len);
+        made.parts.push_back(part);
+        let waiting = made.waiting.take();
+        let is_over = made.bytes >= AHEAD_BYTES || begun.elapsed() >= TURN;
+        drop(made);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+        if is_last {
+            return None;
+        }
+        if is_over {
+            return Some(source);
+        }
+    }
 }
 
 /// Content that is written, then what the application returns.
