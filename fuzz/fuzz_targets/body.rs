@@ -16,7 +16,7 @@ fn decode(body: BodyLength, input: &[u8], step: usize) -> (Read, Vec<u8>) {
         match piece {
             Piece::NeedMore if end == input.len() => return (Read::Cut, data),
             // What can be nothing but content may be read past the decoder.
-            Piece::NeedMore if step % 2 == 0 && decoder.ahead() > 0 && start == end => {
+            Piece::NeedMore if step.is_multiple_of(2) && decoder.ahead() > 0 && start == end => {
                 let ahead = usize::try_from(decoder.ahead()).map_or(step, |ahead| ahead.min(step));
                 end = input.len().min(start + ahead);
                 data.extend_from_slice(&input[start..end]);

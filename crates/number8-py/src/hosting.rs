@@ -1,13 +1,13 @@
 //! What every host of an application needs: where to listen, what is served beside it, and what signals do.
 
 use std::io::{self, PipeReader, Write as _};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use number8::server::{self, Bind, Listener, LocalAddr};
-use number8::{App, Handle, Options, ServeError, Server};
+use number8::{App, Before, Call, Handle, Layer, Options, ServeError, Server};
 use number8_cli::host::Log;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -15,10 +15,12 @@ use pyo3::types::{PyDict, PyTuple};
 use tokio::net::unix::pipe;
 
 use crate::asgi;
+use crate::sys;
 use crate::wsgi::{self, BODY_MEMORY};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(serve, module)?)
+    module.add_function(wrap_pyfunction!(serve, module)?)?;
+    module.add_function(wrap_pyfunction!(serve_at, module)?)
 }
 
 /// What is served beside an application, how, and where.
@@ -50,6 +52,8 @@ pub(crate) struct How<'a> {
 pub(crate) enum Telling {
     /// Where it listens, to standard error.
     Program,
+    /// Warnings alone: who has made the socket knows where it listens. It is given the handle of the server.
+    Owner(Arc<OnceLock<Handle>>),
     /// What the command line says.
     Command {
         /// Where warnings and the ends of connections go.
@@ -64,6 +68,11 @@ impl Telling {
     pub(crate) fn listen(&self, server: Server) -> Server {
         match self {
             Self::Program => server.on_warning(say),
+            Self::Owner(handle) => {
+                // There is one server for each of these.
+                let _ = handle.set(server.handle());
+                server.on_warning(say)
+            }
             Self::Command { log, .. } => log.listen(server),
         }
     }
@@ -73,6 +82,7 @@ impl Telling {
         match self {
             // Nobody there to read it is no reason not to serve.
             Self::Program => drop(io::stderr().write_all(greeting(server).as_bytes())),
+            Self::Owner(_) => {}
             Self::Command { ready, .. } => ready(),
         }
         server::release_start();
@@ -151,6 +161,64 @@ fn serve(
         Base { app: App::new(), options, listeners: listen(bind)?, telling: Telling::Program };
     let how = How { interface, threads, body_memory, event_loop, root_path, has_others: false };
     host(py, base, application, &how)
+}
+
+/// Serves a WSGI application at a socket that listens already and stays its owner's, until a signal ends it or so many
+/// requests have been answered; returns whether that was the reason.
+#[pyfunction]
+#[pyo3(signature = (application, descriptor, *, threads, requests_max))]
+fn serve_at(
+    py: Python<'_>,
+    application: Py<PyAny>,
+    descriptor: RawFd,
+    threads: usize,
+    requests_max: Option<u64>,
+) -> PyResult<bool> {
+    let cannot = |error: io::Error| {
+        PyOSError::new_err(format!("descriptor {descriptor} is no socket to serve at: {error}"))
+    };
+    let listener = sys::duplicate(descriptor).and_then(Listener::try_from).map_err(cannot)?;
+    server::raise_nofile_limit();
+    let handle = Arc::<OnceLock<Handle>>::default();
+    let left = Arc::new(AtomicU64::new(requests_max.unwrap_or(u64::MAX)));
+    let enough = Enough { left: Arc::clone(&left), handle: Arc::clone(&handle) };
+    let mut options = Options { workers: 1, ..Options::default() };
+    options.limits.body_bytes_max = MAX_BODY;
+    let base = Base {
+        app: App::new().layer(enough),
+        options,
+        listeners: vec![listener],
+        telling: Telling::Owner(handle),
+    };
+    let how = How {
+        interface: "wsgi",
+        threads,
+        body_memory: BODY_MEMORY,
+        event_loop: "auto",
+        root_path: "",
+        has_others: false,
+    };
+    host(py, base, application, &how)?;
+    Ok(left.load(Ordering::Relaxed) == 0)
+}
+
+/// Stops a server gracefully when so many requests have come.
+struct Enough {
+    left: Arc<AtomicU64>,
+    handle: Arc<OnceLock<Handle>>,
+}
+
+impl Layer for Enough {
+    fn before(&self, _: &mut Call<'_>) -> Before {
+        let take = |left: u64| left.checked_sub(1);
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        if taken == Ok(1)
+            && let Some(handle) = self.handle.get()
+        {
+            handle.shutdown();
+        }
+        Before::Go
+    }
 }
 
 fn listen(bind: &str) -> PyResult<Vec<Listener>> {

@@ -19,7 +19,7 @@ fn decode(body: BodyLength, bytes: &[u8], size: usize) -> Option<Decoded> {
         match piece {
             Piece::NeedMore if end == bytes.len() => return None,
             // What can be nothing but content may be read past the decoder.
-            Piece::NeedMore if size % 2 == 0 && decoder.ahead() > 0 && start == end => {
+            Piece::NeedMore if size.is_multiple_of(2) && decoder.ahead() > 0 && start == end => {
                 let ahead = usize::try_from(decoder.ahead()).map_or(size, |ahead| ahead.min(size));
                 end = bytes.len().min(start + ahead);
                 data.extend_from_slice(&bytes[start..end]);

@@ -85,6 +85,11 @@ def serve(
     grace: float = ...,
 ) -> None:
     """Serves an application until a signal ends it; see `number8.serve`, which says what the arguments mean."""
+
+def serve_at(application: Callable[..., Any], descriptor: int, *, threads: int, requests_max: int | None) -> bool:
+    """Serves a WSGI application at a socket that listens already, until a signal ends it or so many requests have been
+    answered; returns whether that was the reason."""
+
 @final
 class Awaitable:
     """What ``receive`` and ``send`` of an ASGI application return where something has to be waited for."""

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{SocketFlags, SocketType, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
@@ -141,6 +141,33 @@ impl Listener {
             socket.set_tcp_nodelay(true)?;
         }
         Ok(Self { _file: file, socket, address })
+    }
+}
+
+/// A socket that listens already, with what waits there; a Unix socket's file is its maker's to remove.
+///
+/// # Errors
+/// It is no stream socket that listens.
+///
+/// ```
+/// use number8::server::Listener;
+///
+/// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let address = socket.local_addr()?;
+/// let listener = Listener::try_from(std::os::fd::OwnedFd::from(socket))?;
+/// assert_eq!(listener.local_addr().to_string(), address.to_string());
+/// # std::io::Result::Ok(())
+/// ```
+impl TryFrom<OwnedFd> for Listener {
+    type Error = io::Error;
+
+    fn try_from(socket: OwnedFd) -> io::Result<Self> {
+        let is_stream = sockopt::socket_type(&socket)? == SocketType::STREAM;
+        if !is_stream || !sockopt::socket_acceptconn(&socket)? {
+            let why = "it is no stream socket that listens";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Self::adopt(socket)
     }
 }
 
