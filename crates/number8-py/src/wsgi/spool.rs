@@ -1,10 +1,11 @@
 //! The content of a request, taken before the application is called: so a client that sends slowly holds up no thread, and
 //! reading never waits.
 
+use std::hint::black_box;
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 
 use bytes::Bytes;
 use number8::server::lane::Lane;
@@ -12,6 +13,9 @@ use number8::{Body, BodyError, Response};
 
 /// Bytes written to a file at once.
 const WRITE_BYTES: usize = 256 * 1024;
+
+/// Bytes that the process keeps, at most, once it has had large content: 16 MiB, an upload's worth.
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Content that is whole.
 pub(super) enum Spooled {
@@ -79,7 +83,19 @@ pub(super) async fn spool(
             return to_file(body, chunks, held, lane).await.map_err(|error| refused(&error));
         }
     }
+    if held.bytes > WRITE_BYTES {
+        keep_freed();
+    }
     Ok(Spooled::Memory { chunks, held })
+}
+
+/// Has the allocator keep the memory of large content for the next one, of which the system would zero each page anew.
+///
+/// That of glibc gives back what is free at the end of its heap beyond twice the largest piece that it has mapped and freed
+/// (mallopt(3), M_MMAP_THRESHOLD), so one is freed that was never touched. Other allocators learn nothing from that.
+fn keep_freed() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(black_box(Vec::<u8>::with_capacity(KEPT_BYTES / 2))));
 }
 
 /// Moves on to a file with what has come so far.
