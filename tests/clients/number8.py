@@ -25,6 +25,8 @@ TEXT = b"".join(b"<p>Line %d of a text that compresses well.</p>\n" % n for n in
 class Running:
     """One running server. Leaving the `with` block stops it and checks that it ends as it should."""
 
+    scheme = "http"
+
     def __init__(self, command, ends_with=0, cwd=None):
         self.name = pathlib.Path(command[0]).name
         self.ends_with = ends_with
@@ -56,7 +58,7 @@ class Running:
         seen = []
         for line in self.process.stdout:
             seen.append(line)
-            if url := re.search(r"http://127\.0\.0\.1:\d+", line):
+            if url := re.search(self.scheme + r"://127\.0\.0\.1:\d+", line):
                 return url[0]
         raise AssertionError(f"{self.name} printed no URL but: {''.join(seen)}")
 

@@ -50,6 +50,7 @@ impl<T> Http2<T> {
         _: &[u8],
         _: &Options,
         _: Option<SocketAddr>,
+        _: bool,
         _: &mut Context<'_>,
     ) -> Self {
         unreachable!("no connection begins as one of HTTP/2")

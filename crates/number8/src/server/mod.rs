@@ -428,7 +428,9 @@ fn serve_connection(accepted: Accepted, place: Place) {
             let Ok(socket) = TcpStream::from_std(socket) else { return };
             #[cfg(feature = "tls")]
             if let Some(tls) = place.worker.shared.tls.get() {
-                let socket = Secured::new(socket, tls.config());
+                let offers_http2 =
+                    cfg!(feature = "http2") && place.worker.shared.options.http2.is_on;
+                let socket = Secured::new(socket, tls.config(offers_http2));
                 look_again(tls, &place.worker.shared.lane);
                 tokio::spawn(Connection::new(socket, place, Some(peer)));
                 return;

@@ -12,6 +12,7 @@ mod live;
 mod paths;
 mod pressure;
 mod range;
+mod unread;
 
 use std::fs;
 use std::io::{Read, Write};

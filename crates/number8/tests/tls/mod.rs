@@ -42,7 +42,10 @@ struct Running {
 
 impl Running {
     fn start(app: App, tls: Tls, timeouts: Timeouts) -> Self {
-        let options = Options { workers: 2, timeouts, ..Options::default() };
+        Self::start_with(app, tls, Options { workers: 2, timeouts, ..Options::default() })
+    }
+
+    fn start_with(app: App, tls: Tls, options: Options) -> Self {
         let listeners = number8::server::bind(&["127.0.0.1:0".parse().unwrap()], 0).unwrap();
         let (tell, closed) = mpsc::channel();
         let tell = Mutex::new(tell);
@@ -170,6 +173,66 @@ fn g5_a_session_is_resumed_whichever_thread_has_the_connection() {
             let want = if number == 0 { HandshakeKind::Full } else { HandshakeKind::Resumed };
             assert_eq!(client.conn.handshake_kind(), Some(want), "{version:?} {number}");
             open.push(client);
+        }
+    }
+}
+
+/// A client that speaks these protocols, the one it likes best first.
+fn speaking(protocols: &[&str]) -> Arc<ClientConfig> {
+    let mut config = Arc::unwrap_or_clone(client());
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+/// The preface, empty SETTINGS, and a request for `/` by the tables of RFC 7541.
+const HTTP2_REQUEST: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+    \0\0\0\x04\0\0\0\0\0\
+    \0\0\x0e\x01\x05\0\0\0\x01\x82\x87\x84\x41\x09localhost";
+
+#[test]
+fn g7_http_2_is_chosen_by_alpn() {
+    for (is_on, protocols, chosen) in [
+        (true, &["h2", "http/1.1"][..], Some(&b"h2"[..])),
+        (true, &["http/1.1", "h2"], Some(b"h2")),
+        (true, &["http/1.1"], Some(b"http/1.1")),
+        (true, &[], None),
+        (false, &["h2", "http/1.1"], Some(b"http/1.1")),
+    ] {
+        let mut options = Options { workers: 1, ..Options::default() };
+        options.http2.is_on = is_on;
+        let running = Running::start_with(app(), tls(), options);
+        let mut client = running.connect(&speaking(protocols));
+        let is_http2 = chosen == Some(b"h2");
+        client.write_all(if is_http2 { HTTP2_REQUEST } else { LAST.as_bytes() }).unwrap();
+        let mut answer = Vec::new();
+        let mut part = [0; 4096];
+        while !String::from_utf8_lossy(&answer).contains("secure: true") {
+            let count = client.read(&mut part).unwrap();
+            assert!(count > 0, "{protocols:?}: {:?}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&part[..count]);
+        }
+        assert_eq!(answer.starts_with(b"HTTP/1.1 200 "), !is_http2, "{protocols:?}");
+        assert_eq!(client.conn.alpn_protocol(), chosen, "{is_on} {protocols:?}");
+    }
+}
+
+/// What one protocol was chosen for is not read as another.
+#[test]
+fn g7_what_was_chosen_is_what_is_spoken() {
+    let running = start();
+    for (protocols, request, refusal) in [
+        (&["h2"][..], LAST.as_bytes(), None),
+        (&["http/1.1"], HTTP2_REQUEST, Some("HTTP/1.1 505 ")),
+        (&[], HTTP2_REQUEST, Some("HTTP/1.1 505 ")),
+    ] {
+        let mut client = running.connect(&speaking(protocols));
+        client.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer);
+        let text = String::from_utf8_lossy(&answer);
+        match refusal {
+            Some(refusal) => assert!(text.starts_with(refusal), "{protocols:?}: {text}"),
+            None => assert!(!text.contains("HTTP/1.1"), "{protocols:?}: {text}"),
         }
     }
 }

@@ -49,7 +49,7 @@ proptest! {
         let want = pattern(back.iter().map(|(one, other)| one + other).sum());
         let answer = want.clone();
         let received = runtime().block_on(async {
-            let server = Secured::new(server_end, super::tls().config());
+            let server = Secured::new(server_end, super::tls().config(true));
             poll_fn(|cx| server.poll_secure(&[], cx)).await.unwrap();
             assert_eq!(server.security(), Security::Tls);
             let received = read_to_end(&server, room).await;
@@ -111,7 +111,7 @@ async fn write_all(server: &impl Transport, mut one: &[u8], mut other: &[u8]) {
 #[test]
 fn g5_what_comes_before_tls_is_read_as_it_is() {
     let (client, server_end) = memory::pair(1000);
-    let server = Secured::new(server_end, super::tls().config());
+    let server = Secured::new(server_end, super::tls().config(true));
     runtime().block_on(async {
         client.write_all(b"PROXY UNKNOWN\r\n\x16\x03").await.unwrap();
         assert_eq!(server.security(), Security::Expected);
@@ -126,7 +126,7 @@ fn g5_what_comes_before_tls_is_read_as_it_is() {
 #[test]
 fn g5_what_is_no_tls_is_passed_on() {
     let (client, server_end) = memory::pair(1000);
-    let server = Secured::new(server_end, super::tls().config());
+    let server = Secured::new(server_end, super::tls().config(true));
     runtime().block_on(async {
         client.write_all(b"GET / HTTP/1.1").await.unwrap();
         poll_fn(|cx| server.poll_secure(&[], cx)).await.unwrap();
@@ -147,7 +147,7 @@ fn read_now(server: &impl Transport) -> Vec<u8> {
 #[test]
 fn g5_what_was_changed_on_the_way_is_not_read() {
     let (client_end, server_end) = memory::pair(50_000);
-    let server = Secured::new(server_end, super::tls().config());
+    let server = Secured::new(server_end, super::tls().config(true));
     let config = super::trusting(&[super::CERTIFICATE], rustls::ALL_VERSIONS);
     let client = thread::spawn(move || {
         let name = ServerName::try_from("localhost").unwrap();

@@ -19,6 +19,8 @@ impl<T: Transport + Unpin> Connection<T> {
     ) -> bool {
         match preface(work.input.unread()) {
             Preface::Begun => return true,
+            // Whoever has chosen HTTP/2 is told by it what is wrong.
+            Preface::No if self.io.has_chosen_http2() => {}
             Preface::No => {
                 self.may_be_http2 = false;
                 return false;
@@ -27,7 +29,7 @@ impl<T: Transport + Unpin> Connection<T> {
         }
         let options = &turn.current.shared.options;
         let io = Arc::clone(&self.io);
-        let http2 = Http2::new(io, work.input.unread(), options, self.peer, cx);
+        let http2 = Http2::new(io, work.input.unread(), options, self.peer, self.is_secure(), cx);
         work.input.clear();
         self.phase = Phase::Multiplex(Box::new(http2));
         true

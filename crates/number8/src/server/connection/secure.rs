@@ -28,8 +28,8 @@ impl<T: Transport + Unpin> Connection<T> {
         match polled {
             Poll::Ready(Ok(())) => {
                 self.security = self.io.security();
-                // SECURITY: who missed TLS is answered by one place, and HTTP/2 inside TLS is not offered.
-                self.may_be_http2 = false;
+                // SECURITY: who missed TLS is answered by one place. Inside TLS a client has to have chosen (RFC 9113 §3.2).
+                self.may_be_http2 = self.io.has_chosen_http2();
                 self.caller.is_secure = self.is_secure();
                 self.phase = Phase::Receive;
                 self.wait_for(Wait::FirstByte, turn.ms + clock::millis(timeouts.first_byte));

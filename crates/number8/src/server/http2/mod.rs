@@ -64,6 +64,7 @@ pub(crate) struct Http2<T: Transport> {
     wakes: Arc<Wakes>,
     waker: Waker,
     peer: Option<SocketAddr>,
+    is_secure: bool,
     seats: Vec<Seat>,
     vacant: Vec<usize>,
     /// Streams that wait for something.
@@ -132,6 +133,7 @@ impl<T: Transport> Http2<T> {
         before: &[u8],
         options: &Options,
         peer: Option<SocketAddr>,
+        is_secure: bool,
         cx: &mut Context<'_>,
     ) -> Self {
         let limits = options.http2;
@@ -155,6 +157,7 @@ impl<T: Transport> Http2<T> {
             waker: Arc::clone(&wakes).into(),
             wakes,
             peer,
+            is_secure,
             seats: Vec::new(),
             vacant: Vec::new(),
             active: 0,
@@ -332,7 +335,7 @@ impl<T: Transport> Http2<T> {
             false => shared.app(),
         };
         let is_head = request.method() == http::Method::HEAD;
-        let caller = Caller::new(self.peer);
+        let caller = Caller { is_secure: self.is_secure, ..Caller::new(self.peer) };
         let exchange = Exchange::new(app, turn.begun, caller, respond, is_head);
         let seat = self.take_seat();
         let waker = self.seats[seat].waker.clone();

@@ -137,6 +137,7 @@ impl State {
             self.written += written;
             self.has_moved = true;
         }
+        ready!(io.poll_flush(cx))?;
         self.written = 0;
         self.output.clear();
         if self.output.capacity() > 2 * BATCH_BYTES {

@@ -37,11 +37,18 @@ pub struct Tls(Arc<Inner>);
 
 struct Inner {
     files: Option<Mutex<Files>>,
-    config: RwLock<Arc<ServerConfig>>,
+    greetings: RwLock<Greetings>,
     /// Of all certificates that follow one another, so that sessions outlive a change.
     tickets: Arc<dyn ProducesTickets>,
     looked_ms: AtomicU64,
     on_problem: RwLock<OnProblem>,
+}
+
+/// What a client is greeted with.
+struct Greetings {
+    /// Where HTTP/2 is spoken, too.
+    both: Arc<ServerConfig>,
+    http1: Arc<ServerConfig>,
 }
 
 /// What is called where changed files are wrong.
@@ -74,11 +81,11 @@ impl Tls {
 
     fn new(files: Option<Files>, certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let tickets = Ticketer::new().map_err(|_| TlsError::new(Fault::Random))?;
-        let config =
-            config(certificate, key, &tickets).map_err(|error| located(error, files.as_ref()))?;
+        let greetings = greetings(certificate, key, &tickets)
+            .map_err(|error| located(error, files.as_ref()))?;
         Ok(Self(Arc::new(Inner {
             files: files.map(Mutex::new),
-            config: RwLock::new(config),
+            greetings: RwLock::new(greetings),
             tickets,
             looked_ms: AtomicU64::new(clock::monotonic_ms()),
             on_problem: RwLock::new(Box::new(|_| ())),
@@ -105,9 +112,9 @@ impl Tls {
         let (read, pem) = files.read_again()?;
         // Also where they are wrong: that is said once, not every second.
         *files = read;
-        let config = config(&pem.certificate, &pem.key, &self.0.tickets)
+        let greetings = greetings(&pem.certificate, &pem.key, &self.0.tickets)
             .map_err(|error| located(error, Some(&files)))?;
-        *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *self.0.greetings.write().unwrap_or_else(PoisonError::into_inner) = greetings;
         Ok(true)
     }
 
@@ -120,10 +127,11 @@ impl Tls {
         })
     }
 
-    /// What a new connection is greeted with.
+    /// What a new connection is greeted with, where HTTP/2 may be chosen and where it may not.
     #[must_use]
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn config(&self, offers_http2: bool) -> Arc<ServerConfig> {
+        let greetings = self.0.greetings.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(if offers_http2 { &greetings.both } else { &greetings.http1 })
     }
 
     /// Whether it is time to look at the files; true for one caller only.
@@ -153,13 +161,16 @@ impl fmt::Debug for Tls {
 }
 
 /// The protocols that are offered, the best first (RFC 7301).
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
 
-fn config(
+/// HTTP/2 inside TLS (RFC 9113 §3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+
+fn greetings(
     certificate: &[u8],
     key: &[u8],
     tickets: &Arc<dyn ProducesTickets>,
-) -> Result<Arc<ServerConfig>, TlsError> {
+) -> Result<Greetings, TlsError> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificate)
         .collect::<Result<_, _>>()
         .map_err(|_| TlsError::new(Fault::Certificate))?;
@@ -179,9 +190,13 @@ fn config(
                 _ => Fault::Key,
             })
         })?;
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     config.ticketer = Arc::clone(tickets);
-    Ok(Arc::new(config))
+    let offering = |protocols: &[&[u8]]| {
+        let mut config = config.clone();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Arc::new(config)
+    };
+    Ok(Greetings { both: offering(&PROTOCOLS), http1: offering(&PROTOCOLS[1..]) })
 }
 
 /// What is wrong with a certificate or its key, where, and what to do.

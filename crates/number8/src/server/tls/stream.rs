@@ -220,7 +220,7 @@ impl<T: Transport> Transport for Secured<T> {
 
     fn has_chosen_http2(&self) -> bool {
         match &self.lock().mode {
-            Mode::Tls(tls) => tls.alpn_protocol() == Some(b"h2"),
+            Mode::Tls(tls) => tls.alpn_protocol() == Some(super::HTTP2),
             Mode::Before(_) | Mode::Missed => false,
         }
     }
