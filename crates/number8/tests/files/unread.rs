@@ -24,7 +24,7 @@ fn queued(server: SocketAddr, client: SocketAddr) -> Option<u64> {
 }
 
 #[test]
-fn wish_17_what_a_client_does_not_read_takes_little_memory_of_the_kernel() {
+fn wish_15_what_a_client_does_not_read_takes_little_memory_of_the_kernel() {
     let site = Site::new(&[("large.bin", "")]);
     fs::File::options()
         .write(true)
