@@ -72,7 +72,7 @@ def address(process):
             break
         byte = os.read(stderr, 1)
         said += byte
-        if found := re.search(rb"http://\S+:(\d+)/[^\n]*\n$", said):
+        if found := re.search(rb"https?://\S+:(\d+)/[^\n]*\n$", said):
             return int(found[1])
         if not byte:
             break

@@ -84,7 +84,9 @@ class Made(Case):
             ({"routes": -1}, ValueError),
             ({"routes": [("/x", uhttpd.GET)]}, ValueError),
             ({"routes": [("/x", uhttpd.GET, None)]}, TypeError),
-            ({"tls": ("cert", "key")}, ValueError),
+            ({"tls": ("no-such-cert", "no-such-key")}, ValueError),
+            ({"tls": ("no-such-cert",)}, ValueError),
+            ({"tls": ("no-such-cert", None)}, TypeError),
             ({"bind": "no such place"}, ValueError),
         ]
         for arguments, error in cases:

@@ -2,12 +2,13 @@
 
 use std::io::{self, PipeReader, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use number8::server::{self, Bind, Listener, LocalAddr};
-use number8::{App, Before, Call, Handle, Layer, Options, ServeError, Server};
+use number8::{App, Before, Call, Handle, Layer, Options, ServeError, Server, Tls};
 use number8_cli::host::Log;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -51,7 +52,10 @@ pub(crate) struct How<'a> {
 /// What a host tells, and to whom.
 pub(crate) enum Telling {
     /// Where it listens, to standard error.
-    Program,
+    Program {
+        /// The certificate, where it is served by https.
+        tls: Option<Tls>,
+    },
     /// Warnings alone: who has made the socket knows where it listens. It is given the handle of the server.
     Owner(Arc<OnceLock<Handle>>),
     /// What the command line says.
@@ -67,7 +71,8 @@ impl Telling {
     /// The server of a host, which says what there is to say.
     pub(crate) fn listen(&self, server: Server) -> Server {
         match self {
-            Self::Program => server.on_warning(say),
+            Self::Program { tls: Some(tls) } => server.on_warning(say).tls(tls.clone()),
+            Self::Program { tls: None } => server.on_warning(say),
             Self::Owner(handle) => {
                 // There is one server for each of these.
                 let _ = handle.set(server.handle());
@@ -81,7 +86,10 @@ impl Telling {
     pub(crate) fn ready(self, server: &Server) {
         match self {
             // Nobody there to read it is no reason not to serve.
-            Self::Program => drop(io::stderr().write_all(greeting(server).as_bytes())),
+            Self::Program { tls } => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                drop(io::stderr().write_all(greeting(server, scheme).as_bytes()));
+            }
             Self::Owner(_) => {}
             Self::Command { ready, .. } => ready(),
         }
@@ -133,11 +141,11 @@ const MAX_BODY: u64 = 1024 * 1024 * 1024;
 /// `interface` is "asgi" or "wsgi"; `threads` is how many Python threads call a WSGI application, 0 where it is called in the
 /// thread that serves; `event_loop` is the one that an ASGI application runs in, `root_path` where that is mounted.
 /// `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in memory, `grace`
-/// how many seconds requests may go on after the first signal.
+/// how many seconds requests may go on after the first signal. `tls` names the files of a certificate and its key.
 #[pyfunction]
 #[pyo3(signature = (
     application, *, bind, interface, threads, event_loop="auto", root_path="", max_body=MAX_BODY, body_memory=BODY_MEMORY,
-    grace=10.0
+    grace=10.0, tls=None
 ))]
 #[allow(clippy::too_many_arguments, reason = "each is named where it is called from")]
 fn serve(
@@ -151,14 +159,15 @@ fn serve(
     max_body: u64,
     body_memory: usize,
     grace: f64,
+    tls: Option<(PathBuf, PathBuf)>,
 ) -> PyResult<()> {
     let grace = Duration::try_from_secs_f64(grace)
         .map_err(|error| PyValueError::new_err(format!("grace={grace}: {error}")))?;
     server::raise_nofile_limit();
     let mut options = Options { workers: 1, grace, ..Options::default() };
     options.limits.body_bytes_max = max_body;
-    let base =
-        Base { app: App::new(), options, listeners: listen(bind)?, telling: Telling::Program };
+    let telling = Telling::Program { tls: certificate(tls)? };
+    let base = Base { app: App::new(), options, listeners: listen(bind)?, telling };
     let how = How { interface, threads, body_memory, event_loop, root_path, has_others: false };
     host(py, base, application, &how)
 }
@@ -221,6 +230,17 @@ impl Layer for Enough {
     }
 }
 
+/// Reads a certificate and its key from files.
+pub(crate) fn certificate(files: Option<(PathBuf, PathBuf)>) -> PyResult<Option<Tls>> {
+    let Some((certificate, key)) = files else { return Ok(None) };
+    match Tls::from_files(certificate, key) {
+        Ok(tls) => Ok(Some(
+            tls.on_problem(|error| say(&format!("{error}; the old certificate stays in use"))),
+        )),
+        Err(error) => Err(PyValueError::new_err(format!("tls: {error}"))),
+    }
+}
+
 fn listen(bind: &str) -> PyResult<Vec<Listener>> {
     let address = bind
         .parse::<Bind>()
@@ -229,9 +249,9 @@ fn listen(bind: &str) -> PyResult<Vec<Listener>> {
 }
 
 /// What a host says once it can be stopped by signals: where it listens.
-fn greeting(server: &Server) -> String {
+fn greeting(server: &Server, scheme: &str) -> String {
     let line = |address: &LocalAddr| match address {
-        LocalAddr::Ip(address) => format!("Listening to http://{address}/\n"),
+        LocalAddr::Ip(address) => format!("Listening to {scheme}://{address}/\n"),
         other => format!("Listening to {other}\n"),
     };
     server.local_addrs().map(line).collect()

@@ -6,6 +6,7 @@ from number8 import _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from typing import Any
 
@@ -21,6 +22,7 @@ def serve(
     max_body: int = 1 << 30,
     body_memory: int = 32 << 20,
     grace: float = 10.0,
+    tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
 ) -> None:
     """Serves an application until SIGTERM or SIGINT ends it; a second one ends it at once.
 
@@ -37,6 +39,7 @@ def serve(
     body_memory: bytes of content that wait in memory for a WSGI application, over all requests; what is beyond waits in
         temporary files.
     grace: seconds that requests may go on after the first signal.
+    tls: two files in PEM, a certificate with those that vouch for it and its key: then it is served by https.
 
     Raises ValueError for an argument that cannot be, and OSError where the address cannot be had.
     """
@@ -55,6 +58,7 @@ def serve(
         max_body=max_body,
         body_memory=body_memory,
         grace=grace,
+        tls=tls,
     )
 
 

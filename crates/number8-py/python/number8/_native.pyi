@@ -1,5 +1,6 @@
 """The compiled part of number8."""
 
+import os
 from collections.abc import Callable, Generator
 from typing import Any, NoReturn, final
 
@@ -28,6 +29,7 @@ __all__ = [
     "PATCH",
     "OPTIONS",
     "serve",
+    "serve_at",
 ]
 
 __version__: str
@@ -83,6 +85,7 @@ def serve(
     max_body: int = ...,
     body_memory: int = ...,
     grace: float = ...,
+    tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = ...,
 ) -> None:
     """Serves an application until a signal ends it; see `number8.serve`, which says what the arguments mean."""
 
@@ -156,7 +159,12 @@ class Core:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Core: ...
     def _start(
-        self, addresses: list[str], port: int, body_bytes_max: int, start_thread: Callable[[Callable[[], None]], Any]
+        self,
+        addresses: list[str],
+        port: int,
+        body_bytes_max: int,
+        start_thread: Callable[[Callable[[], None]], Any],
+        tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = ...,
     ) -> None: ...
     def _port(self) -> int | None: ...
     def _addresses(self) -> list[str]: ...

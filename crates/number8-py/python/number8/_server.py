@@ -43,6 +43,7 @@ class Server(_native.Core, Decorators):
 
     ``bind`` says where to listen: by default at the loopback addresses alone, with ``""`` at all. ``root`` is the folder
     below which all files are, ``ext_root`` the external one. A callback may read ``max_body`` bytes of a request.
+    ``tls`` names two files, of a certificate and of its key, in PEM: then it is served by https.
     """
 
     def __init__(
@@ -57,11 +58,9 @@ class Server(_native.Core, Decorators):
         bind: str | Iterable[str] | None = None,
         root: str | os.PathLike[str] = ".",
         ext_root: str | os.PathLike[str] | None = None,
-        tls: None = None,
+        tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
-        if tls is not None:
-            raise ValueError("tls= is not there yet: put a proxy that speaks TLS before this server")
         self._slots = _slots(routes)
         self._has_table = self._slots is None and not isinstance(routes, int)
         self._allow(acl, auth)
@@ -82,7 +81,7 @@ class Server(_native.Core, Decorators):
         self._ext_root = None if ext_root is None else os.path.abspath(ext_root)
         if not 0 <= port <= 65535:
             raise ValueError(f"port={port} is no port: it is a number from 0 to 65535")
-        self._start(_addresses(bind), port, max_body, _start_thread)
+        self._start(_addresses(bind), port, max_body, _start_thread, tls)
         _lifetime.live.add(self)
 
     def port(self) -> int | None:

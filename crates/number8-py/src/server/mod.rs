@@ -40,6 +40,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
+use crate::hosting;
 use callback::{Callback, Kind};
 use calls::{CallThread, Calls};
 use layers::Asked;
@@ -142,15 +143,17 @@ impl Core {
 
     /// Listens and serves. `start_thread` is given the function for the thread of callbacks. It answers 404 until there are
     /// routes.
-    #[pyo3(signature = (addresses, port, body_bytes_max, start_thread))]
+    #[pyo3(signature = (addresses, port, body_bytes_max, start_thread, tls=None))]
     fn _start(
         slf: &Bound<'_, Self>,
         addresses: Vec<String>,
         port: u16,
         body_bytes_max: u64,
         start_thread: &Bound<'_, PyAny>,
+        tls: Option<(PathBuf, PathBuf)>,
     ) -> PyResult<()> {
         let this = slf.get();
+        let tls = hosting::certificate(tls)?;
         let binds: Vec<Bind> =
             addresses.into_iter().map(|address| place(&address, port)).collect::<PyResult<_>>()?;
         let listeners = bind(&binds, port).map_err(|error| {
@@ -174,6 +177,10 @@ impl Core {
         let app = lock(&this.state).routes.app(shared).map_err(|mistake| mistaken(&mistake))?;
         let options = Options { workers: 1, grace: GRACE, ..Options::default() };
         let server = number8::Server::new(app, options, listeners);
+        let server = match tls {
+            Some(tls) => server.tls(tls),
+            None => server,
+        };
         let handle = server.handle();
         let calls = shared.calls.clone();
         let run = move || {
