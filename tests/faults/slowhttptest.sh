@@ -37,7 +37,5 @@ attack() {
 attack "-H slow heads" -H -u "$url/" -i 5
 attack "-B slow bodies" -B -u "$url/in/slow" -t PUT -s 100000 -i 5
 attack "-R ranges that overlap" -R -u "$url/some.bin" -t GET
-# Each asks for 4 MB and reads some bytes a second.
-connections=$((connections / 4))
 attack "-X slow readers" -X -u "$url/big.bin" -w 512 -y 1024 -n 5 -z 32 -k 3
 exit "$failed"
