@@ -14,8 +14,8 @@ use number8::layers::proxies::Proxies;
 use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, Sessions};
 use number8::{
-    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Prefilled, Reach, Repl, Runner,
-    Sandboxed, SlowLog, Uploads, WebRepl, WebReplLimits,
+    AccessLog, App, ByMethod, ErrorPage, Events, Files, Handle, Overlay, Prefilled, Reach, Repl,
+    Runner, Sandboxed, SlowLog, Uploads, WebRepl, WebReplLimits,
 };
 use rustix::system::uname;
 
@@ -60,6 +60,7 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
     let logs = &kept.logs;
     let mut app = App::new()
         .health(config.answers.health.clone())
+        .ready(config.answers.ready.clone())
         .request_ids(config.log.request_id)
         .slow_log(slow_log(config, logs)?)
         .dump(logs.dump.clone());
@@ -310,6 +311,15 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
         app = app.access_log(log);
     }
     Ok(Some(app))
+}
+
+/// What is told of a server to whoever watches it.
+///
+/// SECURITY: only under names of ours, or a page of another site could read it by giving its own name this address.
+pub(crate) fn metrics(config: &Config, handle: &Handle) -> App {
+    let machine = uname().nodename().to_string_lossy().into_owned();
+    let names = [format!("{machine}.local"), machine];
+    handle.metrics().hosts(names.into_iter().chain(config.listen.hosts.iter().cloned()))
 }
 
 /// Our names, and the sites whose pages may act here.

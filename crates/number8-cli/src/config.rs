@@ -8,6 +8,7 @@ use number8::Tls;
 use number8::access::{Rights, Rule};
 use number8::layers::access_log::Format;
 use number8::layers::proxies::Proxy;
+use number8::server::Bind;
 use number8::store::OnClash;
 
 pub use crate::access::Access;
@@ -136,6 +137,10 @@ pub struct Answers {
     pub server_header: bool,
     /// The path that answers that all is well.
     pub health: Option<String>,
+    /// The path that answers whether new requests are welcome.
+    pub ready: Option<String>,
+    /// Where metrics are.
+    pub metrics: Option<Bind>,
     /// The path where events are sent to those who listen.
     pub events: Option<String>,
     /// Whether bare line feeds are accepted in a request head.
@@ -380,6 +385,8 @@ fn answers(settings: &Settings) -> Result<Answers, Problem> {
         cache_control: settings.one("cache-control", syntax::field_value)?,
         server_header: !settings.switch("no-server-header")?,
         health: settings.one("health", syntax::health)?.flatten(),
+        ready: settings.one("ready", syntax::health)?.flatten(),
+        metrics: settings.one("metrics", syntax::metrics)?,
         events: settings.one("events", syntax::prefix)?,
         lenient: settings.switch("lenient")?,
     })

@@ -12,10 +12,10 @@ use number8::layers::access_log::{Format, Sink};
 use number8::server::{
     self, Bind, Closed, Http2Options, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
-use number8::{Handle, ServeError, Server, Tls};
+use number8::{App, Handle, ServeError, Server, Tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{Kept, app, sweep, webrepl};
+use crate::app::{Kept, app, metrics, sweep, webrepl};
 use crate::args::Invocation;
 use crate::banner::{self, Place};
 use crate::config::Config;
@@ -49,8 +49,9 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     }
     let ports = ports(&places(server.local_addrs()));
     let beside = Beside::start(config, &kept, &ports)?;
+    let metrics = Beside::metrics(config, &server)?;
     let greeting =
-        if config.log.quiet { String::new() } else { greeting(config, &server, &beside) };
+        if config.log.quiet { String::new() } else { greeting(config, &server, &beside, &metrics) };
     // Until the server has ended.
     let _announced = config.listen.mdns.as_deref().and_then(|name| {
         mdns::announce(
@@ -76,7 +77,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
             say(&format!("signals cannot be watched: {error}"));
         }
     });
-    if let Some(beside) = beside {
+    for beside in [beside, metrics].into_iter().flatten() {
         beside.finish();
     }
     logs.finish();
@@ -93,7 +94,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     }
 }
 
-/// The server for the clients of WebREPL, beside the other one.
+/// A server beside the other one: for the clients of WebREPL, or for metrics.
 struct Beside {
     handle: Handle,
     places: Vec<Place>,
@@ -121,19 +122,37 @@ impl Beside {
             true => local_only(listeners, "everyone who reaches {} could run programs there")?,
             false => listeners,
         };
-        let options = Options { workers: 1, ..options(config) };
+        Self::serve("webrepl", app, Options { workers: 1, ..options(config) }, listeners).map(Some)
+    }
+
+    /// What `server` counts, at an address of its own; `None` where nobody asked for it.
+    fn metrics(config: &Config, server: &Server) -> Result<Option<Self>, Problem> {
+        let Some(bind) = &config.answers.metrics else { return Ok(None) };
+        let failure = |error: server::BindError| Problem::failure(format!("metrics: {error}"));
+        let listeners = server::bind(std::slice::from_ref(bind), METRICS_PORT).map_err(failure)?;
+        let app = metrics(config, &server.handle());
+        let options = Options { workers: 1, ..Options::default() };
+        Self::serve("metrics", app, options, listeners).map(Some)
+    }
+
+    fn serve(
+        name: &'static str,
+        app: App,
+        options: Options,
+        listeners: Vec<Listener>,
+    ) -> Result<Self, Problem> {
         let server = Server::new(app, options, listeners).on_warning(say);
         let (handle, places) = (server.handle(), places(server.local_addrs()));
         let serve = move || {
             if let Err(error) = server.run()
                 && !matches!(error, ServeError::Cut(_))
             {
-                say(&format!("webrepl: {error}"));
+                say(&format!("{name}: {error}"));
             }
         };
-        let thread = thread::Builder::new().name("number8-webrepl".to_owned()).spawn(serve);
-        let thread = thread.map_err(|error| Problem::failure(format!("webrepl: {error}")))?;
-        Ok(Some(Self { handle, places, thread }))
+        let thread = thread::Builder::new().name(format!("number8-{name}")).spawn(serve);
+        let thread = thread.map_err(|error| Problem::failure(format!("{name}: {error}")))?;
+        Ok(Self { handle, places, thread })
     }
 
     /// Ends it with the other one.
@@ -143,6 +162,9 @@ impl Beside {
         let _ = self.thread.join();
     }
 }
+
+/// Where exporters of metrics listen by custom.
+const METRICS_PORT: u16 = 9100;
 
 /// Where MicroPython's devices listen.
 const WEBREPL_PORT: u16 = 8266;
@@ -205,6 +227,7 @@ pub(crate) fn options(config: &Config) -> Options {
     Options {
         workers: config.workers.io_threads,
         grace: config.workers.grace,
+        metrics: config.answers.metrics.is_some(),
         lane: LaneOptions {
             threads_max: config.workers.lane_threads,
             queue_max: config.workers.lane_queue,
@@ -310,11 +333,19 @@ fn closed(peer: Option<SocketAddr>, why: Closed) -> String {
     format!("number8: {peer} closed: {why}\n")
 }
 
-fn greeting(config: &Config, server: &Server, beside: &Option<Beside>) -> String {
+fn greeting(
+    config: &Config,
+    server: &Server,
+    beside: &Option<Beside>,
+    metrics: &Option<Beside>,
+) -> String {
     let (places, interfaces) = (places(server.local_addrs()), banner::interfaces());
     let mut text = banner::text(config, &places, &interfaces, io::stderr().is_terminal());
     for place in beside.iter().flat_map(|beside| &beside.places) {
         text.push_str(&format!("WebREPL: ws://{place}/\n"));
+    }
+    for place in metrics.iter().flat_map(|metrics| &metrics.places) {
+        text.push_str(&format!("Metrics: http://{place}/metrics\n"));
     }
     text
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use number8::server::Bind;
 use rustix::system::uname;
 
 use crate::config::Mount;
@@ -83,6 +84,14 @@ pub(crate) fn prefix(text: &str) -> Result<String, String> {
 
 pub(crate) fn health(text: &str) -> Result<Option<String>, String> {
     if text == "off" { Ok(None) } else { prefix(text).map(Some) }
+}
+
+/// Where metrics are: as `--bind`, but a port alone is one of the loopback.
+pub(crate) fn metrics(text: &str) -> Result<Bind, String> {
+    match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        Ok(port) => Ok(Bind::Loopback { port: Some(port) }),
+        Err(_) => text.parse::<Bind>().map_err(|error| error.to_string()),
+    }
 }
 
 /// The name of a file in any folder.

@@ -61,6 +61,10 @@ impl Handler for ByMethod {
     fn allow(&self) -> &str {
         &self.allow
     }
+
+    fn measure(&self, sheet: &mut crate::metrics::Sheet) {
+        self.handlers.iter().for_each(|(_, handler)| handler.measure(sheet));
+    }
 }
 
 impl std::fmt::Debug for ByMethod {

@@ -79,6 +79,10 @@ impl Handler for Consulted {
     fn allow(&self) -> &str {
         self.handler.allow()
     }
+
+    fn measure(&self, sheet: &mut crate::metrics::Sheet) {
+        self.handler.measure(sheet);
+    }
 }
 
 impl fmt::Debug for Consulted {

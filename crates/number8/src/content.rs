@@ -81,6 +81,10 @@ struct WithLimit {
 }
 
 impl Handler for WithLimit {
+    fn measure(&self, sheet: &mut crate::metrics::Sheet) {
+        self.handler.measure(sheet);
+    }
+
     fn handle(&self, mut call: Call<'_>) -> Answer {
         let body: Body = std::mem::take(&mut call.body);
         call.body = body.limit(self.bytes);

@@ -50,6 +50,7 @@ mod layer;
 pub mod layers;
 #[cfg(any(feature = "files", feature = "compression"))]
 mod media;
+pub mod metrics;
 #[cfg(feature = "multipart")]
 mod multipart;
 mod overlay;

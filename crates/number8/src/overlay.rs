@@ -57,6 +57,11 @@ impl Handler for Overlay {
     fn allow(&self) -> &str {
         self.upper.allow()
     }
+
+    fn measure(&self, sheet: &mut crate::metrics::Sheet) {
+        self.upper.measure(sheet);
+        self.lower.measure(sheet);
+    }
 }
 
 impl fmt::Debug for Overlay {

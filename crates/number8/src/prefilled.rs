@@ -79,6 +79,10 @@ impl<H: Handler> Handler for Prefilled<H> {
     fn allow(&self) -> &str {
         self.handler.allow()
     }
+
+    fn measure(&self, sheet: &mut crate::metrics::Sheet) {
+        self.handler.measure(sheet);
+    }
 }
 
 impl Filler {

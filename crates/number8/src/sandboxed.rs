@@ -78,6 +78,10 @@ impl<H: Handler> Handler for Sandboxed<H> {
     fn allow(&self) -> &str {
         self.handler.allow()
     }
+
+    fn measure(&self, sheet: &mut crate::metrics::Sheet) {
+        self.handler.measure(sheet);
+    }
 }
 
 /// A listing has no ETag, and is a page of ours with nothing of theirs in it but names.

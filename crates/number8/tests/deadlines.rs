@@ -58,6 +58,7 @@ fn the_defaults_are_those_of_the_documentation() {
     let expected = Options {
         workers: 0,
         grace: seconds(10),
+        metrics: false,
         lane: LaneOptions::default(),
         timeouts: Timeouts {
             first_byte: seconds(10),

@@ -121,3 +121,175 @@ async fn o3_a_slow_request_is_told_of() {
     let line = logged(slow(Duration::ZERO), format, &get("")).await;
     assert!(line.starts_with("slow: GET / 200 "), "{line}");
 }
+
+/// Answers one request of a client, and keeps the connection.
+async fn answer(client: &number8::server::memory::End, request: &str, end: &str) -> String {
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(end.as_bytes()) {
+        let mut some = [0; 4096];
+        let count = client.read(&mut some).await.unwrap();
+        assert!(count > 0, "it ends with {:?}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&some[..count]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+/// Waits until a sheet has all these lines: what a connection counts it may count after its client has its answer.
+pub(crate) async fn measured(handle: &number8::Handle, wanted: &[&str]) -> String {
+    let text = || handle.measure().text();
+    let all = async {
+        while !wanted.iter().all(|line| text().lines().any(|other| other == *line)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(20), all).await.is_err() {
+        let text = text();
+        let missing: Vec<_> =
+            wanted.iter().filter(|line| !text.lines().any(|other| other == **line)).collect();
+        panic!("{missing:#?} is not in\n{text}");
+    }
+    text()
+}
+
+#[tokio::test]
+async fn o4_what_happens_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.txt"), "abc").unwrap();
+    // What has just changed is not kept.
+    let file = std::fs::File::options().append(true).open(folder.path().join("a.txt")).unwrap();
+    let before = std::time::SystemTime::now() - Duration::from_secs(60);
+    file.set_modified(before).unwrap();
+    let files = number8::Files::new(folder.path()).unwrap();
+    let uploads = number8::Uploads::new(folder.path()).unwrap();
+    let joined = number8::ByMethod::new().with(files).with(uploads);
+    let rules = number8::access::Rule::everyone("/", number8::access::Rights::UP).unwrap();
+    let events = number8::Events::new();
+    let app = App::new()
+        .access(number8::access::Access::new([rules]))
+        .mount("/", joined)
+        .mount("/events", events.clone())
+        .get("/bad", async || Response::error(503, "bad"));
+    let limits = number8::server::Limits { connections_max: 2, ..Default::default() };
+    let long = Duration::from_secs(600);
+    let timeouts = number8::server::Timeouts { idle: long, ..Default::default() };
+    let options = number8::Options { metrics: true, limits, timeouts, ..Default::default() };
+    let server = number8::testing::TestServer::new(app, options);
+    let client = server.connect();
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    answer(&client, &get("/a.txt"), "abc").await;
+    answer(&client, &get("/a.txt"), "abc").await;
+    answer(&client, &get("/bad"), "</html>\n").await;
+    let put = "PUT /b.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    answer(&client, put, "\r\n\r\n").await;
+    let listener = server.connect();
+    answer(&listener, &get("/events"), "\r\n\r\n").await;
+    // A third one is one too many.
+    let refused = server.connect().read_to_end().await.unwrap();
+    assert!(refused.starts_with(b"HTTP/1.1 503 "));
+    let text = measured(
+        &server.handle(),
+        &[
+            "number8_requests_total{method=\"GET\",status=\"2xx\"} 3",
+            "number8_requests_total{method=\"GET\",status=\"5xx\"} 1",
+            "number8_requests_total{method=\"PUT\",status=\"2xx\"} 1",
+            "number8_requests_total{method=\"other\",status=\"5xx\"} 1",
+            "number8_request_duration_seconds_count 6",
+            "number8_received_bytes_total 5",
+            "number8_connections_accepted_total 3",
+            "number8_connections_refused_total{limit=\"connections\"} 1",
+            "number8_connections_closed_total{reason=\"too_many\"} 1",
+            "number8_connections{state=\"idle\"} 1",
+            "number8_connections{state=\"busy\"} 1",
+            "number8_connections_max 2",
+            "number8_event_subscribers 1",
+            "number8_websockets 0",
+            "number8_ready 0",
+            "number8_cache_hits_total 1",
+            "number8_uploads_begun_total 1",
+            "number8_uploads_stored_total 1",
+            "number8_lane_rejected_total 0",
+        ],
+    )
+    .await;
+    assert!(text.contains("number8_worker_beat_age_seconds{worker=\"0\"} "), "{text}");
+    drop((client, listener));
+    let gone = ["number8_event_subscribers 0", "number8_ready 1"];
+    let text = measured(&server.handle(), &gone).await;
+    check_exposition(&text);
+}
+
+/// What the text format demands: each metric once, with its type before it; counters end in `_total`, units are base units.
+fn check_exposition(text: &str) {
+    let mut names = std::collections::HashSet::new();
+    let (mut name, mut kind) = (String::new(), String::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            name = rest.split(' ').next().unwrap().to_owned();
+            assert!(rest.len() > name.len() + 1, "no help: {line}");
+            assert!(names.insert(name.clone()), "{name} stands in two places");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (of, told) = rest.split_once(' ').unwrap();
+            assert_eq!(of, name, "{line}");
+            kind = told.to_owned();
+            assert!(["counter", "gauge", "histogram"].contains(&told), "{line}");
+            assert_eq!(told == "counter", name.ends_with("_total"), "{line}");
+        } else {
+            let (sample, value) = line.rsplit_once(' ').unwrap();
+            let of = sample.split('{').next().unwrap();
+            let of = match kind.as_str() {
+                "histogram" => of
+                    .trim_end_matches("_bucket")
+                    .trim_end_matches("_sum")
+                    .trim_end_matches("_count"),
+                _ => of,
+            };
+            assert_eq!(of, name, "{line}");
+            assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{line}");
+        }
+    }
+    assert!(names.len() > 20, "{text}");
+}
+
+#[tokio::test]
+async fn o4_nothing_is_counted_unless_asked() {
+    let server = App::new().get("/", async || "hi").test();
+    let client = server.connect();
+    answer(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "hi").await;
+    let text = server.handle().measure().text();
+    assert!(!text.contains("number8_requests_total"), "{text}");
+}
+
+#[tokio::test]
+async fn o4_metrics_are_read_like_any_page() {
+    let server = App::new().test();
+    let metrics = server.handle().metrics();
+    let answer = ask(metrics, "192.0.2.1", "GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n").await;
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    assert!(text.starts_with("# HELP number8_build_info "), "{text}");
+}
+
+#[tokio::test]
+async fn o4_ready_is_not_the_same_as_alive() {
+    let probe = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let new = || App::new().health("/health".to_owned()).ready("/ready".to_owned());
+    // Limits that are exhausted by the one that asks; and what is said then.
+    let limits = number8::server::Limits { connections_max: 1, ..Default::default() };
+    let lane = number8::server::LaneOptions { queue_max: 0, ..Default::default() };
+    let (one, none) = (
+        number8::Options { limits, ..Default::default() },
+        number8::Options { lane, ..Default::default() },
+    );
+    for (options, status, says) in [
+        (number8::Options::default(), "200", "ready\n"),
+        (one, "503", "there are as many connections as there may be\n"),
+        (none, "503", "the lane is full\n"),
+    ] {
+        let server = number8::testing::TestServer::new(new(), options);
+        let client = server.connect();
+        assert!(answer(&client, &probe("/health"), "ok\n").await.starts_with("HTTP/1.1 200"));
+        let told = answer(&client, &probe("/ready"), says).await;
+        assert_eq!(told.split(' ').nth(1), Some(status), "{told}");
+    }
+}

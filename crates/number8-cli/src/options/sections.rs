@@ -343,6 +343,19 @@ pub const SECTIONS: &[Section] = &[
             Opt::new("health", Text, "/PATH", "Answer 200 here and do not log it; off for none")
                 .default("/.number8/health"),
             Opt::new(
+                "ready",
+                Text,
+                "/PATH",
+                "Answer 200 here while new requests are welcome, else 503; off for none",
+            )
+            .default("/.number8/ready"),
+            Opt::new(
+                "metrics",
+                Text,
+                "ADDR",
+                "Answer /metrics for Prometheus there; a port alone is one of the loopback",
+            ).of(Use::Files),
+            Opt::new(
                 "events",
                 Text,
                 "/PATH",

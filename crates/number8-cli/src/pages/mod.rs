@@ -166,6 +166,11 @@ impl<P: Handler, R: Handler> Handler for Home<P, R> {
     fn allow(&self) -> &str {
         self.rest.allow()
     }
+
+    fn measure(&self, sheet: &mut number8::metrics::Sheet) {
+        self.page.measure(sheet);
+        self.rest.measure(sheet);
+    }
 }
 
 /// Tells those who look at the files that somebody has changed something. What it was is told to nobody: who listens may
@@ -198,6 +203,10 @@ impl<H: Handler> Handler for Telling<H> {
 
     fn allow(&self) -> &str {
         self.handler.allow()
+    }
+
+    fn measure(&self, sheet: &mut number8::metrics::Sheet) {
+        self.handler.measure(sheet);
     }
 }
 

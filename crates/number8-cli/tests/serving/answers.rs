@@ -131,6 +131,46 @@ fn o3_slow_requests_are_told_of_and_answers_name_their_requests() {
 }
 
 #[test]
+fn o4_metrics_have_an_address_of_their_own_and_ready_a_path() {
+    let folder = sandbox();
+    let mut served = Served::start(folder.path(), &["--metrics", "0", "--log", "off"]);
+    assert!(served.get("/.number8/ready").ends_with("ready\n"));
+    assert!(served.get("/metrics").starts_with("HTTP/1.1 404 "));
+    served.get("/plain/a.txt");
+    let place = served.message("Metrics: http://127.0.0.1:");
+    let address = place.rsplit("http://").next().unwrap().strip_suffix("/metrics").unwrap();
+    let ask = |host: &str| {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let stream = std::net::TcpStream::connect(address).unwrap();
+        super::Client(stream).send(&request).rest()
+    };
+    let line = "number8_requests_total{method=\"GET\",status=\"2xx\"} 1\n";
+    until("the requests are counted", || ask(address).contains(line));
+    // The reference has every metric and every reason.
+    let (text, reference) = (ask(address), include_str!("../../../../docs/cli.md"));
+    let named = |line: &str| {
+        let of = |before: &str, end: char| {
+            Some(line.split_once(before)?.1.split(end).next().unwrap().to_owned())
+        };
+        of("# TYPE ", ' ').or_else(|| of("{reason=\"", '"'))
+    };
+    for name in text.lines().filter_map(named) {
+        let is_there = [format!("`{name}`"), format!("`{name}{{")];
+        assert!(is_there.iter().any(|name| reference.contains(name)), "docs/cli.md lacks {name}");
+    }
+    // A page of another site that has its name lead here.
+    assert!(ask("evil.example").starts_with("HTTP/1.1 421 "));
+    served.signal(Signal::TERM);
+    assert!(served.ended().success());
+    // Only a whole address is open to others.
+    for (given, wrong) in [("nonsense:x", true), (":0", false)] {
+        let mut command = crate::number8(folder.path());
+        command.args(["site", "--metrics", given, "--print-config"]);
+        assert_eq!(command.output().unwrap().status.success(), !wrong, "{given}");
+    }
+}
+
+#[test]
 fn h4_w6_heads_are_dumped_with_their_direction() {
     let folder = sandbox();
     let served = Served::start(folder.path(), &["--dump", "--log", "off"]);

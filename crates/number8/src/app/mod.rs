@@ -20,7 +20,7 @@ pub(crate) use answer::{Begun, Waiting, log_fields};
 use nested::Nested;
 #[cfg_attr(not(feature = "accounts"), allow(unused_imports, reason = "a page for logging in"))]
 pub(crate) use pages::Escaped;
-pub(crate) use pages::{not_allowed, options};
+pub(crate) use pages::{not_allowed, options, readiness};
 pub(crate) use spans::{Next, are_wanted};
 
 use crate::access::Access;
@@ -28,6 +28,7 @@ use crate::handler::{Call, Handler, IntoHandler, Needs};
 use crate::layer::{Ahead, Behind, Layer};
 use crate::layers::access_log::{Format, Sink};
 use crate::layers::proxies::Proxies;
+use crate::metrics::Sheet;
 use crate::response::Response;
 use crate::router::{self, RouteError, Router};
 use crate::routes::Routes;
@@ -59,6 +60,7 @@ pub struct App {
     hosts: Vec<String>,
     proxies: Proxies,
     health: Option<Vec<u8>>,
+    ready: Option<Vec<u8>>,
     server_name: Option<String>,
     fields: Fields,
     access_log: Option<AccessLog>,
@@ -121,6 +123,7 @@ impl App {
             hosts: Vec::new(),
             proxies: Proxies::default(),
             health: None,
+            ready: None,
             server_name: Some("number8".to_owned()),
             fields: Fields::new(),
             access_log: None,
@@ -425,6 +428,15 @@ impl App {
         self
     }
 
+    /// Answers this path with 200 where a new request is welcome, and with 503 and the reason while the server starts or stops,
+    /// and where it has as many connections, as much to hold or as many calls waiting as it may; such requests are not
+    /// logged. For whoever sends requests to one of several servers: a server that is alive need not be ready.
+    #[must_use]
+    pub fn ready(mut self, path: impl Into<Option<String>>) -> Self {
+        self.ready = path.into().map(String::into_bytes);
+        self
+    }
+
     /// The value of the Server field (RFC 9110 §10.2.4); `None` leaves it out.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<Option<String>>) -> Self {
@@ -533,6 +545,20 @@ impl App {
     #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "a server has them in its stamp"))]
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter()
+    }
+
+    /// Whether somebody asks there how the server is, which is no news for the log.
+    pub(crate) fn is_probe(&self, path: &[u8]) -> bool {
+        self.is_health(path) || self.is_readiness(path)
+    }
+
+    pub(crate) fn is_readiness(&self, path: &[u8]) -> bool {
+        self.ready.as_deref() == Some(path)
+    }
+
+    /// Adds what its mounts have counted to the sheet.
+    pub(crate) fn measure(&self, sheet: &mut Sheet) {
+        self.mounts.iter().for_each(|(_, handler)| handler.measure(sheet));
     }
 
     pub(crate) fn is_health(&self, path: &[u8]) -> bool {

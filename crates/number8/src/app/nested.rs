@@ -18,6 +18,10 @@ use crate::server::lane::Lane;
 pub(super) struct Nested(pub(super) Arc<App>);
 
 impl Handler for Nested {
+    fn measure(&self, sheet: &mut crate::metrics::Sheet) {
+        self.0.measure(sheet);
+    }
+
     fn handle(&self, call: Call<'_>) -> Answer {
         let app = &self.0;
         let Call { head, path, caller, body, lane, access, .. } = call;

@@ -8,8 +8,20 @@ use crate::body::Body;
 use crate::response::Response;
 
 pub(super) fn health(method: Method) -> Response {
+    told(method, 200, "ok\n".into())
+}
+
+/// Whether a new request is welcome, or why not.
+pub(crate) fn readiness(method: Method, unready: Option<&str>) -> Response {
+    match unready {
+        None => told(method, 200, "ready\n".into()),
+        Some(why) => told(method, 503, format!("{why}\n")).with_known("Retry-After", "1"),
+    }
+}
+
+fn told(method: Method, status: u16, text: String) -> Response {
     match method {
-        Method::Get | Method::Head => Response::new(200, "ok\n")
+        Method::Get | Method::Head => Response::new(status, text)
             .with_known("Content-Type", "text/plain; charset=utf-8")
             .with_known("Cache-Control", "no-store"),
         Method::Options => options("GET, HEAD, OPTIONS"),

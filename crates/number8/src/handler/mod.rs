@@ -22,6 +22,7 @@ use crate::access::{Access, Refusal, Rights};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::error::Error;
+use crate::metrics::Sheet;
 use crate::response::Response;
 use crate::server::lane::Lane;
 use crate::state::States;
@@ -157,10 +158,20 @@ pub trait Handler: Send + Sync + 'static {
     fn allow(&self) -> &str {
         ""
     }
+
+    /// Adds what it has counted to the sheet, which somebody looks at ([`Handle::measure`](crate::Handle::measure)). A
+    /// handler around others asks those.
+    fn measure(&self, sheet: &mut Sheet) {
+        let _ = sheet;
+    }
 }
 
 impl<H: Handler + ?Sized> Handler for Arc<H> {
     fn handle(&self, call: Call<'_>) -> Answer {
         (**self).handle(call)
+    }
+
+    fn measure(&self, sheet: &mut Sheet) {
+        (**self).measure(sheet);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock;
+use crate::metrics::Sheet;
 
 /// A worker without connections has nothing to come round for.
 const AT_REST: u64 = u64::MAX;
@@ -42,6 +43,18 @@ impl Beats {
         let beat = Arc::new(Beat(AtomicU64::new(AT_REST)));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&beat));
         beat
+    }
+
+    /// Adds to the sheet how long ago each came round.
+    pub(crate) fn measure(&self, sheet: &mut Sheet) {
+        let now = clock::monotonic_ms();
+        let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, beat) in beats.iter().enumerate() {
+            let age = now.saturating_sub(beat.0.load(Ordering::Relaxed)) as f64 / 1000.0;
+            let help = "How long ago a worker looked at its connections; 0 where it has none.";
+            let labels = [("worker", &*number.to_string())];
+            sheet.gauge("number8_worker_beat_age_seconds", help, &labels, age);
+        }
     }
 
     /// How long ago the worker came round that did so longest ago.

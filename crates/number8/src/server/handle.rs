@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::lane::Lane;
 use super::worker::{Shared, Stop};
 use crate::app::App;
+use crate::handler::inline;
+use crate::metrics::{self, Sheet};
+use crate::response::Response;
 use crate::router::RouteError;
 
 /// A way to steer a server from elsewhere: any thread, any task, a handler.
@@ -54,6 +57,42 @@ impl Handle {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.shared.buffered()
+    }
+
+    /// What there is to count of the server and its app now, with [`Options::metrics`](super::Options::metrics); without, only
+    /// what has not to be counted beforehand.
+    #[must_use]
+    pub fn measure(&self) -> Sheet {
+        let mut sheet = Sheet::new();
+        self.shared.measure(&mut sheet);
+        sheet
+    }
+
+    /// An app that answers `/metrics` with [`Handle::measure`], for a server of its own: at an address that clients do not
+    /// reach.
+    ///
+    /// ```no_run
+    /// use number8::server::{Listener, bind};
+    /// use number8::{App, Options, Server};
+    ///
+    /// let options = Options { metrics: true, ..Options::default() };
+    /// let server = Server::new(App::new(), options, bind(&["0.0.0.0:80".parse()?], 80)?);
+    /// let metrics = Server::bind(server.handle().metrics(), "127.0.0.1:9100")?;
+    /// std::thread::spawn(move || metrics.run());
+    /// server.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> App {
+        let handle = self.clone();
+        App::new().get(
+            "/metrics",
+            inline(move || {
+                Response::new(200, handle.measure().text())
+                    .with_known("Content-Type", metrics::CONTENT_TYPE)
+                    .with_known("Cache-Control", "no-store")
+            }),
+        )
     }
 
     /// Calls of [`inline`](crate::inline) functions that took longer than [`LaneOptions::inline_max`](super::LaneOptions::inline_max) since the server was

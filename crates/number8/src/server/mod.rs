@@ -12,6 +12,7 @@ mod beat;
 pub mod bind;
 pub(crate) mod clock;
 pub(crate) mod connection;
+mod counts;
 mod footprint;
 mod handle;
 #[cfg(feature = "http2")]
@@ -35,6 +36,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -280,6 +282,7 @@ impl Server {
             let (workers, shared) = (Arc::clone(&workers), Arc::clone(&shared));
             acceptors.spawn(accept_from(incoming, workers, shared, on_warning));
         }
+        shared.is_serving.store(true, Ordering::Release);
         if acceptors.is_empty() {
             shared.stopped(Stop::Gracefully).await;
         }

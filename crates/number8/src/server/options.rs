@@ -20,6 +20,8 @@ pub struct Options {
     pub lane: LaneOptions,
     /// How long requests may go on after the server was asked to stop.
     pub grace: Duration,
+    /// Whether to count requests and connections, for [`Handle::measure`](super::Handle::measure). Default no.
+    pub metrics: bool,
 }
 
 impl Default for Options {
@@ -31,6 +33,7 @@ impl Default for Options {
             http2: Http2::default(),
             lane: LaneOptions::default(),
             grace: Duration::from_secs(10),
+            metrics: false,
         }
     }
 }

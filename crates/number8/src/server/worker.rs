@@ -18,11 +18,13 @@ use tokio::sync::Notify;
 use super::beat::{Beat, Beats};
 use super::clock;
 use super::connection::{Closed, Work};
+use super::counts::{Counts, OneOpen, Opened, Refused, measure_lane};
 use super::lane::Lane;
 use super::options::Options;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::layers::access_log::{Formatter, Record};
+use crate::metrics::Sheet;
 
 /// What all workers of a server share.
 #[derive(Debug)]
@@ -46,9 +48,13 @@ pub(crate) struct Shared {
     /// Bytes held by connections that wait.
     buffered: AtomicUsize,
     pub(crate) beats: Beats,
+    /// What the workers count, and their connections.
+    watched: Mutex<Vec<Watched>>,
     pub(crate) on_closed: OnceLock<OnClosed>,
     #[cfg(feature = "tls")]
     pub(crate) tls: OnceLock<super::tls::Tls>,
+    /// Connections are being accepted.
+    pub(crate) is_serving: AtomicBool,
 }
 
 /// What is called with each connection that has ended.
@@ -90,9 +96,11 @@ impl Shared {
             clients: Mutex::new(HashMap::new()),
             buffered: AtomicUsize::new(0),
             beats: Beats::default(),
+            watched: Mutex::default(),
             on_closed: OnceLock::new(),
             #[cfg(feature = "tls")]
             tls: OnceLock::new(),
+            is_serving: AtomicBool::new(false),
         }
     }
 
@@ -141,18 +149,64 @@ impl Shared {
         self.connections.load(Ordering::Acquire)
     }
 
-    /// Whether one more connection is served, of all and of this client's; then it is counted in.
-    fn admit(&self, client: Option<IpAddr>) -> bool {
+    /// Serves one more connection, of all and of this client's, if that may be; then it is counted in.
+    fn admit(&self, client: Option<IpAddr>) -> Result<(), Refused> {
         let limits = &self.options.limits;
         if self.admitted.fetch_add(1, Ordering::AcqRel) >= limits.connections_max {
             self.admitted.fetch_sub(1, Ordering::AcqRel);
-            return false;
+            return Err(Refused::Connections);
         }
         let has_place = client.is_none_or(|client| self.admit_client(client));
         if !has_place {
             self.admitted.fetch_sub(1, Ordering::AcqRel);
+            return Err(Refused::OfClient);
         }
-        has_place
+        Ok(())
+    }
+
+    /// Why no new request is welcome; `None` where one is.
+    pub(crate) fn unready(&self) -> Option<&'static str> {
+        if self.stop() != Stop::No {
+            Some("the server is stopping")
+        } else if !self.is_serving.load(Ordering::Acquire) {
+            Some("the server is starting")
+        } else if self.admitted.load(Ordering::Acquire) >= self.options.limits.connections_max {
+            Some("there are as many connections as there may be")
+        } else if !self.has_room() {
+            Some("the server holds as much as it may")
+        } else if self.lane.is_full() {
+            Some("the lane is full")
+        } else {
+            None
+        }
+    }
+
+    /// Adds what is known of the whole server to the sheet.
+    pub(crate) fn measure(&self, sheet: &mut Sheet) {
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        sheet.gauge("number8_build_info", "The version that runs.", &version, 1.0);
+        let ready = f64::from(u8::from(self.unready().is_none()));
+        sheet.gauge("number8_ready", "1 where new requests are welcome.", &[], ready);
+        let (mut idle, mut busy) = (0, 0);
+        for Watched { table, counts } in lock(&self.watched).iter() {
+            for entry in lock(table).entries.iter().flatten() {
+                let is_idle = entry.standing() == Standing::Idle as u8;
+                *(if is_idle { &mut idle } else { &mut busy }) += 1;
+            }
+            counts.measure(sheet);
+        }
+        for (state, count) in [("idle", idle), ("busy", busy)] {
+            let help = "Open connections: those that wait for a request, and the others.";
+            sheet.gauge("number8_connections", help, &[("state", state)], f64::from(count));
+        }
+        let max = self.options.limits.connections_max as f64;
+        sheet.gauge("number8_connections_max", "Connections that there may be.", &[], max);
+        let help =
+            "Memory that waiting connections hold: parts of requests, answers not yet taken.";
+        sheet.gauge("number8_buffered_bytes", help, &[], self.buffered() as f64);
+        self.beats.measure(sheet);
+        measure_lane(&self.lane, sheet);
+        self.app().measure(sheet);
     }
 
     /// Whether this client may have one more connection; then it is counted in.
@@ -198,6 +252,13 @@ impl Shared {
     }
 }
 
+/// What there is to know of one worker.
+#[derive(Debug)]
+struct Watched {
+    table: Arc<Mutex<Table>>,
+    counts: Arc<Counts>,
+}
+
 /// What counts as one client: an IPv4 address, or the /64 that one IPv6 host usually has to itself.
 fn network(client: IpAddr) -> IpAddr {
     match client {
@@ -210,7 +271,9 @@ fn network(client: IpAddr) -> IpAddr {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    table: Mutex<Table>,
+    table: Arc<Mutex<Table>>,
+    /// Where somebody wants to know.
+    counts: Option<Arc<Counts>>,
     /// Told when the table is no longer empty.
     busy: Notify,
     beat: Arc<Beat>,
@@ -341,10 +404,16 @@ impl Entry {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let (table, counts) = (Arc::default(), shared.options.metrics.then(Arc::default));
+        if let Some(counts) = &counts {
+            let (table, counts) = (Arc::clone(&table), Arc::clone(counts));
+            lock(&shared.watched).push(Watched { table, counts });
+        }
         Self {
             beat: shared.beats.add(),
             shared,
-            table: Mutex::default(),
+            table,
+            counts,
             busy: Notify::new(),
             desk: Mutex::default(),
             formatter: Mutex::default(),
@@ -357,14 +426,20 @@ impl Worker {
         // A balancer is no client: whose connection it is will be told, see `Place::identify`.
         let is_client = !shared.app().expects_header(peer);
         let client = peer.filter(|_| is_client).map(|peer| peer.ip());
-        let is_admitted = shared.admit(client);
-        if !is_admitted {
+        let refused = shared.admit(client).err();
+        let is_admitted = refused.is_none();
+        if let Some(mut why) = refused {
             let refused =
                 shared.connections().saturating_sub(shared.admitted.load(Ordering::Acquire));
+            if refused >= REFUSED_MAX {
+                why = Refused::Silently;
+            }
+            self.count(|counts| counts.refused(why));
             if refused >= REFUSED_MAX {
                 return None;
             }
         }
+        self.count(Counts::accepted);
         shared.connections.fetch_add(1, Ordering::AcqRel);
         let mut table = lock(&self.table);
         let index = table.vacant.pop().unwrap_or_else(|| {
@@ -398,6 +473,24 @@ impl Worker {
         if self.shared.stop() != Stop::No {
             self.shared.connection_ended.notify_waiters();
         }
+    }
+
+    /// Counts something, where somebody wants to know.
+    #[inline]
+    pub(crate) fn count(&self, count: impl FnOnce(&Counts)) {
+        if let Some(counts) = &self.counts {
+            count(counts);
+        }
+    }
+
+    /// Counts one of something until it is dropped, where somebody wants to know.
+    pub(crate) fn open(&self, what: Opened) -> OneOpen {
+        OneOpen::new(self.counts.clone(), what)
+    }
+
+    /// Whether somebody wants to know.
+    pub(crate) fn counts(&self) -> bool {
+        self.counts.is_some()
     }
 
     /// Connections that this worker serves.
@@ -510,7 +603,7 @@ impl Worker {
         }
     }
 
-    /// Writes the line of one request.
+    /// Counts one request, and writes its line.
     pub(crate) fn log(
         &self,
         current: &Current,
@@ -518,6 +611,7 @@ impl Worker {
         head: Option<&Head<'_>>,
         told: Told,
     ) {
+        self.count(|counts| counts.answered(head.map(Head::method), told));
         let Current { app, unix, .. } = current;
         let Some(settings) = app.log() else { return };
         let record = record(*unix, caller, head, told);

@@ -1,5 +1,6 @@
 //! HTTP/2: frames of our own making, and the client of the crate h2.
 
+mod counts;
 mod limits;
 mod requests;
 #[cfg(all(feature = "files", feature = "uploads"))]

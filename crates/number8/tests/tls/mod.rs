@@ -42,7 +42,8 @@ struct Running {
 
 impl Running {
     fn start(app: App, tls: Tls, timeouts: Timeouts) -> Self {
-        Self::start_with(app, tls, Options { workers: 2, timeouts, ..Options::default() })
+        let metrics = true;
+        Self::start_with(app, tls, Options { workers: 2, timeouts, metrics, ..Options::default() })
     }
 
     fn start_with(app: App, tls: Tls, options: Options) -> Self {
@@ -536,4 +537,27 @@ fn g5_what_is_wrong_with_a_certificate_or_a_key_is_said() {
     }
     let missing = Tls::from_files("/nonexistent/c.pem", "/nonexistent/k.pem").unwrap_err();
     assert!(missing.to_string().starts_with("/nonexistent/c.pem: cannot be read: "), "{missing}");
+}
+
+#[test]
+fn o4_handshakes_that_fail_are_counted() {
+    let counted = |running: &Running, reason| {
+        let line = format!("number8_connections_closed_total{{reason=\"{reason}\"}} 1");
+        let text = running.handle.measure().text();
+        assert!(text.lines().any(|other| other == line), "no {line} in\n{text}");
+    };
+    let timeouts = Timeouts { handshake: Duration::from_millis(100), ..Timeouts::default() };
+    let running = Running::start(app(), tls(), timeouts);
+    let silent = running.plain();
+    assert_eq!(running.closed(), Closed::HandshakeTimeout);
+    counted(&running, "handshake_timeout");
+    drop(silent);
+    let running = start();
+    let mut client = running.connect(&trusting(&[OTHER_CERTIFICATE], rustls::ALL_VERSIONS));
+    assert!(client.write_all(LAST.as_bytes()).is_err());
+    // The alert goes out with the next call.
+    let _ = client.flush();
+    drop(client);
+    assert!(matches!(running.closed(), Closed::NotSecured(_)));
+    counted(&running, "not_secured");
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::Entry;
+use crate::metrics::{Count, Sheet};
 
 /// Open descriptors kept, at most; and no more than this share of what the process may open.
 const DESCRIPTORS_MAX: usize = 512;
@@ -21,6 +22,8 @@ pub(super) struct Cache {
     bytes_max: usize,
     descriptors_max: usize,
     table: RwLock<Table>,
+    hits: Count,
+    misses: Count,
 }
 
 #[derive(Debug, Default)]
@@ -56,17 +59,41 @@ impl Cache {
             descriptors_max: usize::try_from(share)
                 .map_or(DESCRIPTORS_MAX, |share| share.min(DESCRIPTORS_MAX)),
             table: RwLock::default(),
+            hits: Count::default(),
+            misses: Count::default(),
         }
     }
 
     /// The entry for a path as it stood in a request.
     pub(super) fn get(&self, path: &[u8]) -> Option<Arc<Entry>> {
         let table = self.read();
-        let kept = table.kept.get(path)?;
+        let Some(kept) = table.kept.get(path) else {
+            drop(table);
+            self.misses.add(1);
+            return None;
+        };
         if !kept.was_used.load(Ordering::Relaxed) {
             kept.was_used.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(&kept.entry))
+        let entry = Arc::clone(&kept.entry);
+        drop(table);
+        self.hits.add(1);
+        Some(entry)
+    }
+
+    pub(super) fn measure(&self, sheet: &mut Sheet) {
+        let (bytes, files) = {
+            let table = self.read();
+            (table.bytes as f64, table.kept.len() as f64)
+        };
+        let help = "Requests for files that were in memory.";
+        sheet.counter("number8_cache_hits_total", help, &[], self.hits.sum());
+        let help = "Requests that had to look at the disk.";
+        sheet.counter("number8_cache_misses_total", help, &[], self.misses.sum());
+        sheet.gauge("number8_cache_bytes", "Memory of files that are kept.", &[], bytes);
+        let max = self.bytes_max as f64;
+        sheet.gauge("number8_cache_max_bytes", "Memory that these may take.", &[], max);
+        sheet.gauge("number8_cache_files", "Files that are kept.", &[], files);
     }
 
     /// Keeps an entry, unless it alone is larger than the cache may be. Returns the one to serve: that

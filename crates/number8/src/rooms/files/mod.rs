@@ -41,6 +41,7 @@ use crate::access::Rights;
 use crate::app::{not_allowed, options};
 use crate::error::Error;
 use crate::handler::{Answer, Call, Handler};
+use crate::metrics::Sheet;
 use crate::response::{self, Response};
 use crate::results::IntoResponse;
 use crate::server::clock;
@@ -244,6 +245,10 @@ pub fn media_type(name: &[u8]) -> String {
 }
 
 impl Handler for Files {
+    fn measure(&self, sheet: &mut Sheet) {
+        self.inner.cache.measure(sheet);
+    }
+
     fn allow(&self) -> &str {
         ALLOW
     }

@@ -36,6 +36,7 @@ use number8_proto::syntax;
 
 use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
+use crate::metrics::{Count, Sheet};
 use crate::response::Response;
 use crate::store::{OnClash, Reach, Root, RootOptions, StageOptions};
 use permit::Permits;
@@ -74,6 +75,8 @@ pub struct Uploads {
 /// What all requests share.
 #[derive(Debug)]
 struct Inner {
+    begun: Count,
+    stored: Count,
     roots: Roots,
     settings: Settings,
 }
@@ -106,6 +109,8 @@ impl Uploads {
         let internal = Root::open(folder.as_ref(), RootOptions::from(reach))?;
         Ok(Self {
             inner: Arc::new(Inner {
+                begun: Count::default(),
+                stored: Count::default(),
                 roots: Roots { internal, external: None, reach },
                 settings: Settings {
                     bytes_max: u64::MAX,
@@ -192,6 +197,12 @@ impl Uploads {
 }
 
 impl Handler for Uploads {
+    fn measure(&self, sheet: &mut Sheet) {
+        let (begun, stored) = (self.inner.begun.sum(), self.inner.stored.sum());
+        sheet.counter("number8_uploads_begun_total", "Files that began to come.", &[], begun);
+        sheet.counter("number8_uploads_stored_total", "Files that are there.", &[], stored);
+    }
+
     fn handle(&self, call: Call<'_>) -> Answer {
         self.inner.answer(call).unwrap_or_else(|refused| Answer::from(*refused))
     }

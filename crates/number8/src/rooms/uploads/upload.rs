@@ -63,6 +63,7 @@ impl Upload {
         };
         self.check(current.as_ref())?;
         let staged = root.stage(&self.target.path, length, self.inner.settings.stage)?;
+        self.inner.begun.add(1);
         Ok(Receiving { upload: self, staged })
     }
 
@@ -92,6 +93,7 @@ impl Receiving {
         let claim = self.staged.claim()?;
         self.upload.check(claim.current()?.as_ref())?;
         let written = self.staged.commit(claim, self.upload.inner.settings.on_clash)?;
+        self.upload.inner.stored.add(1);
         Ok((self.upload.target, written))
     }
 }

@@ -12,12 +12,13 @@ use number8_proto::headers::Fields;
 use number8_proto::http1::{BodyLength, SendBody};
 use number8_proto::negotiate::takes_trailers;
 
+use super::super::counts::Counts;
 use super::super::transport::{Security, Transport};
 use super::super::worker::{Stop, Told};
 use super::feed::Feed;
 use super::output::COPY_MAX;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
-use crate::app::{App, Begun, Next, Waiting};
+use crate::app::{App, Begun, Next, Waiting, readiness};
 use crate::body::{Body, BodyError, Kind, Part, channel};
 use crate::handler::values::Values;
 use crate::handler::{Answer, Call};
@@ -89,11 +90,17 @@ impl<T: Transport + Unpin> Connection<T> {
             return self.answer(turn, app, work, since, answer, None);
         }
         if !shared.has_room() {
+            self.place.worker.count(Counts::over_buffered);
             let busy = busy("the server holds as much as it may");
             return self.answer(turn, app, work, since, busy, None);
         }
         if let Some(refusal) = app.identify(&mut work.parser, work.input.head(), &mut self.caller) {
             return self.answer(turn, app, work, since, refusal, None);
+        }
+        let head = work.parser.head(work.input.head());
+        if app.is_readiness(head.path()) {
+            let ready = readiness(head.method(), shared.unready());
+            return self.answer(turn, app, work, since, ready, None);
         }
         let (feed, body) = match self.conn.body() {
             BodyLength::None => (None, Body::empty()),
@@ -484,12 +491,12 @@ impl<T: Transport + Unpin> Connection<T> {
         since: Option<Instant>,
     ) {
         let app = &turn.current.app;
-        if app.log().is_none() {
+        if app.log().is_none() && !self.place.worker.counts() {
             return;
         }
         let head = work.input.head();
         let head = (!head.is_empty()).then(|| work.parser.head(head));
-        if head.is_some_and(|head| app.is_health(head.path())) {
+        if head.is_some_and(|head| app.is_probe(head.path())) {
             return;
         }
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();

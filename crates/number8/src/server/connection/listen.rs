@@ -14,6 +14,7 @@ use number8_proto::headers::Fields;
 use number8_proto::http1::SendBody;
 
 use super::super::clock;
+use super::super::counts::{OneOpen, Opened};
 use super::super::transport::Transport;
 use super::super::worker::Stop;
 use super::{Closed, Connection, Flow, Held, Phase, Read, Turn, Wait, Work};
@@ -33,6 +34,8 @@ pub(super) struct Listener {
     sent: usize,
     /// When something was last sent.
     sent_ms: u64,
+    /// Counts this one.
+    _one: OneOpen,
     /// Waits for the end of the session in which this was asked for.
     over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     is_over: bool,
@@ -79,6 +82,7 @@ impl<T: Transport + Unpin> Connection<T> {
             own,
             sent: 0,
             sent_ms: turn.ms,
+            _one: self.place.worker.open(Opened::Listener),
             over,
             is_over: false,
         };

@@ -141,11 +141,8 @@ pub(super) struct Turn {
 
 impl Turn {
     fn new(current: Arc<Current>) -> Self {
-        Self {
-            ms: clock::monotonic_ms(),
-            begun: current.app.is_timed().then(Instant::now),
-            current,
-        }
+        let is_timed = current.shared.options.metrics || current.app.is_timed();
+        Self { ms: clock::monotonic_ms(), begun: is_timed.then(Instant::now), current }
     }
 }
 
@@ -584,9 +581,11 @@ impl<T: Transport> Drop for Connection<T> {
         let shared = &self.place.worker.shared;
         shared.holds(self.counted, 0);
         self.caller.depart();
+        // Dropped while at work: the runtime ends.
+        let closed = self.closed.unwrap_or(Closed::Cut);
+        self.place.worker.count(|counts| counts.closed(closed));
         if let Some(report) = shared.on_closed.get() {
-            // Dropped while at work: the runtime ends.
-            report.0(self.peer, self.closed.unwrap_or(Closed::Cut));
+            report.0(self.peer, closed);
         }
     }
 }

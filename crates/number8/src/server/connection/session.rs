@@ -9,6 +9,7 @@ use std::time::Instant;
 use number8_proto::CloseReason;
 
 use super::super::clock;
+use super::super::counts::{OneOpen, Opened};
 use super::super::transport::Transport;
 use super::super::worker::Stop;
 use super::{BATCH_BYTES, Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
@@ -25,6 +26,8 @@ pub(super) struct Conversation {
     session: Box<dyn Session>,
     input_ended: bool,
     is_over: bool,
+    /// Counts this one.
+    _one: OneOpen,
 }
 
 impl<T: Transport + Unpin> Connection<T> {
@@ -58,7 +61,12 @@ impl<T: Transport + Unpin> Connection<T> {
         // Now, since it may go on for days.
         self.log_answer(turn, work, status, 0, since);
         work.input.forget_head();
-        let conversation = Conversation { session, input_ended: false, is_over: false };
+        let conversation = Conversation {
+            session,
+            input_ended: false,
+            is_over: false,
+            _one: self.place.worker.open(Opened::Session),
+        };
         self.phase = Phase::Session(Box::new(conversation));
         Flow::Again
     }

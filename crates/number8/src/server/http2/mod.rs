@@ -28,6 +28,7 @@ use super::connection::{Closed, Turn};
 use super::options::Options;
 use super::transport::Transport;
 use super::worker::{Place, Standing, Stop};
+use crate::app::readiness;
 use crate::body::{Body, channel_in};
 use crate::caller::Caller;
 use crate::response::busy;
@@ -456,6 +457,10 @@ fn begin(
     let head = scratch.parser.head(&scratch.bytes);
     if let Some(refusal) = refusal {
         return exchange.begin_with(desk, &head, refusal, cx);
+    }
+    if desk.turn.current.app.is_readiness(head.path()) {
+        let ready = readiness(head.method(), shared.unready());
+        return exchange.begin_with(desk, &head, ready, cx);
     }
     if content.is_end_stream() {
         return exchange.begin(desk, &head, Body::empty(), cx);

@@ -251,8 +251,8 @@ impl Exchange {
 
     fn log(&self, desk: &Desk<'_>, head: Option<&Head<'_>>, status: u16, bytes: u64) {
         let current = &desk.turn.current;
-        if current.app.log().is_none()
-            || head.is_some_and(|head| current.app.is_health(head.path()))
+        if (current.app.log().is_none() && !desk.worker.counts())
+            || head.is_some_and(|head| current.app.is_probe(head.path()))
         {
             return;
         }

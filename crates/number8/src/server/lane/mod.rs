@@ -118,6 +118,7 @@ impl Lane {
             state,
             ended: Condvar::new(),
             slow_inline: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         }))))
     }
 
@@ -159,6 +160,7 @@ impl Lane {
         let mut state = shared.lock();
         if state.closed || state.queue.len() >= queue_max {
             drop(state);
+            shared.refused.fetch_add(1, Ordering::Relaxed);
             return Err(LaneFull);
         }
         state.queue.push_back(Entry { task, since: Instant::now() });
@@ -170,6 +172,7 @@ impl Lane {
             Err(_) => {
                 state.queue.pop_back();
                 drop(state);
+                shared.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(LaneFull);
             }
         };
@@ -181,6 +184,26 @@ impl Lane {
             }
         }
         Ok(job)
+    }
+
+    /// Whether it takes no more jobs now.
+    pub(crate) fn is_full(&self) -> bool {
+        let shared = &self.0.0;
+        let state = shared.lock();
+        state.closed || state.queue.len() >= shared.options.queue_max
+    }
+
+    /// How it is now.
+    pub(crate) fn look(&self) -> Look {
+        let shared = &self.0.0;
+        let state = shared.lock();
+        Look {
+            queue: state.queue.len(),
+            queue_max: shared.options.queue_max,
+            threads: state.threads,
+            working: state.working,
+            refused: shared.refused.load(Ordering::Relaxed),
+        }
     }
 
     /// A call that was promised not to wait has taken so long: counted where that was too long. Says whether it was.
@@ -217,6 +240,18 @@ impl Lane {
     }
 }
 
+/// How a [`Lane`] is at one moment.
+pub(crate) struct Look {
+    /// Jobs that wait, and how many may.
+    pub(crate) queue: usize,
+    pub(crate) queue_max: usize,
+    pub(crate) threads: usize,
+    /// Threads inside jobs.
+    pub(crate) working: usize,
+    /// Jobs that were not taken, since it was made.
+    pub(crate) refused: u64,
+}
+
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Lane").field(&self.0.0.options).finish()
@@ -251,6 +286,8 @@ struct Shared {
     ended: Condvar,
     /// Calls beside the lane that belonged on it.
     slow_inline: AtomicU64,
+    /// Jobs that were not taken.
+    refused: AtomicU64,
 }
 
 #[derive(Default)]

@@ -6,6 +6,7 @@ mod request;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::task::AbortHandle;
 
@@ -53,7 +54,9 @@ impl TestServer {
         if let Err(mistake) = app.check() {
             panic!("{mistake}");
         }
-        let worker = Arc::new(Worker::new(Arc::new(Shared::new(app, options))));
+        let shared = Shared::new(app, options);
+        shared.is_serving.store(true, Ordering::Release);
+        let worker = Arc::new(Worker::new(Arc::new(shared)));
         let sweeping = Arc::clone(&worker);
         let sweep = tokio::spawn(async move {
             let tell_all = async {
