@@ -5,7 +5,7 @@ SITE ?= examples/site
 MINUTES ?= 1
 ROUNDS ?= 100
 
-.PHONY: run web wheel test check bench fuzz faults soak clean
+.PHONY: run web wheel deb static test check bench fuzz faults soak clean
 
 run: web
 	cargo run --release -p number8-cli -- board $(SITE)
@@ -23,6 +23,15 @@ wheel: web
 	python3 -m venv target/maturin
 	target/maturin/bin/pip install --quiet 'maturin>=1.9,<2'
 	target/maturin/bin/maturin build --release --manifest-path crates/number8-py/Cargo.toml --out target/wheels
+
+# A Debian package of the release build, into target/packages; packaging/check deb tries it on a clean root.
+deb: web
+	cargo build --release -p number8-cli
+	packaging/deb
+
+# One program that needs no library; packaging/check static tries it in an empty root.
+static: web
+	packaging/static
 
 # The quick look before a commit.
 check:
