@@ -42,6 +42,8 @@ pub struct Config {
     pub listen: Listen,
     /// The certificate, where it is served by https.
     pub tls: Option<Tls>,
+    /// Where clients come that are led to https.
+    pub redirect_http: Option<Bind>,
     /// What every answer has.
     pub answers: Answers,
     /// What is told to the person who runs it.
@@ -247,6 +249,9 @@ impl Config {
             app: Hosted::check(settings)?,
             listen: listen(settings)?,
             tls: tls::check(settings)?,
+            redirect_http: settings.one("redirect-http", |text| {
+                text.parse::<Bind>().map_err(|error| error.to_string())
+            })?,
             answers: answers(settings)?,
             log: log(settings)?,
             workers: workers(settings)?,
@@ -262,6 +267,10 @@ impl Config {
         if config.listen.proxy_protocol && config.listen.trusted_proxies.is_empty() {
             let why = "say with trusted-proxy from whom to take it";
             return Err(settings.problem("proxy-protocol", why));
+        }
+        if config.redirect_http.is_some() && config.tls.is_none() {
+            let why = "there is no https to lead to: give it a certificate with tls-cert";
+            return Err(settings.problem("redirect-http", why));
         }
         config.repl.check_rights(&config.access.rules, settings)?;
         let may_run = |rule: &Rule| rule.rights().contains(Rights::RUN);

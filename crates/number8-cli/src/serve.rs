@@ -12,7 +12,7 @@ use number8::layers::access_log::{Format, Sink};
 use number8::server::{
     self, Bind, Closed, Http2Options, LaneOptions, Limits, Listener, LocalAddr, Options, Timeouts,
 };
-use number8::{App, Handle, ServeError, Server, Tls};
+use number8::{App, Handle, ServeError, Server, Tls, ToHttps};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{Kept, app, metrics, sweep, webrepl};
@@ -50,8 +50,12 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let ports = ports(&places(server.local_addrs()));
     let beside = Beside::start(config, &kept, &ports)?;
     let metrics = Beside::metrics(config, &server)?;
-    let greeting =
-        if config.log.quiet { String::new() } else { greeting(config, &server, &beside, &metrics) };
+    let redirects = Beside::redirects(config, &ports)?;
+    let greeting = if config.log.quiet {
+        String::new()
+    } else {
+        greeting(config, &server, &beside, &metrics, &redirects)
+    };
     // Until the server has ended.
     let _announced = config.listen.mdns.as_deref().and_then(|name| {
         mdns::announce(
@@ -77,7 +81,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
             say(&format!("signals cannot be watched: {error}"));
         }
     });
-    for beside in [beside, metrics].into_iter().flatten() {
+    for beside in [beside, metrics, redirects].into_iter().flatten() {
         beside.finish();
     }
     logs.finish();
@@ -94,7 +98,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     }
 }
 
-/// A server beside the other one: for the clients of WebREPL, or for metrics.
+/// A server beside the other one: for the clients of WebREPL, for metrics, or for those who come without TLS.
 struct Beside {
     handle: Handle,
     places: Vec<Place>,
@@ -135,6 +139,19 @@ impl Beside {
         Self::serve("metrics", app, options, listeners).map(Some)
     }
 
+    /// Leads to the first of these ports by https; `None` where nobody asked for it.
+    fn redirects(config: &Config, ports: &[u16]) -> Result<Option<Self>, Problem> {
+        let (Some(bind), Some(&port)) = (&config.redirect_http, ports.first()) else {
+            return Ok(None);
+        };
+        let failure =
+            |error: server::BindError| Problem::failure(format!("redirect-http: {error}"));
+        let listeners = server::bind(std::slice::from_ref(bind), HTTP_PORT).map_err(failure)?;
+        let app = App::new().mount("/", ToHttps::new(port));
+        let options = Options { workers: 1, ..options(config) };
+        Self::serve("redirect-http", app, options, listeners).map(Some)
+    }
+
     fn serve(
         name: &'static str,
         app: App,
@@ -165,6 +182,9 @@ impl Beside {
 
 /// Where exporters of metrics listen by custom.
 const METRICS_PORT: u16 = 9100;
+
+/// Where clients come that are told no port.
+const HTTP_PORT: u16 = 80;
 
 /// Where MicroPython's devices listen.
 const WEBREPL_PORT: u16 = 8266;
@@ -338,6 +358,7 @@ fn greeting(
     server: &Server,
     beside: &Option<Beside>,
     metrics: &Option<Beside>,
+    redirects: &Option<Beside>,
 ) -> String {
     let (places, interfaces) = (places(server.local_addrs()), banner::interfaces());
     let mut text = banner::text(config, &places, &interfaces, io::stderr().is_terminal());
@@ -346,6 +367,9 @@ fn greeting(
     }
     for place in metrics.iter().flat_map(|metrics| &metrics.places) {
         text.push_str(&format!("Metrics: http://{place}/metrics\n"));
+    }
+    for place in redirects.iter().flat_map(|redirects| &redirects.places) {
+        text.push_str(&format!("Leads to https: http://{place}/\n"));
     }
     text
 }

@@ -321,6 +321,12 @@ pub const SECTIONS: &[Section] = &[
                 "Serve by https with this certificate (PEM, with its chain); read again when the file changes",
             ),
             Opt::new("tls-key", Text, "FILE", "The key of the certificate (PEM, without a password)"),
+            Opt::new(
+                "redirect-http",
+                Text,
+                "ADDR",
+                "Lead who comes here by http to the same by https; as --bind, on port 80 unless it says another",
+            ).of(Use::Files),
         ],
     },
     Section {

@@ -52,6 +52,18 @@ fn g5_curl_is_served_by_tls_1_2_and_1_3() {
 }
 
 #[test]
+fn g5_who_comes_by_http_is_led_to_https() {
+    let folder = sandbox();
+    let options = ["--log", "off", "--redirect-http", "127.0.0.1:0"];
+    let (served, port) = start(folder.path(), &options);
+    let line = served.message("Leads to https: http://127.0.0.1:");
+    let http = line.split("127.0.0.1:").nth(1).unwrap().split('/').next().unwrap();
+    let url = ["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", "http://localhost/a?b"];
+    let answer = curl(folder.path(), http, &url);
+    assert_eq!(answer, format!("308 https://localhost:{port}/a?b"));
+}
+
+#[test]
 fn g5_a_certificate_is_read_again_and_a_wrong_one_is_not_used() {
     let folder = sandbox();
     let (served, port) = start(folder.path(), &["--log", "off"]);
@@ -81,6 +93,7 @@ fn g5_what_is_wrong_is_said_at_the_start() {
     for (arguments, want) in [
         (&["--tls-cert", "cert.pem"][..], "tls-key"),
         (&["--tls-key", "key.pem"], "tls-cert"),
+        (&["--redirect-http", ":0"], "no https to lead to"),
         (&["--tls-cert", "none.pem", "--tls-key", "key.pem"], "none.pem: cannot be read: "),
         (&["--tls-cert", "cert.pem", "--tls-key", "cert.pem"], "there is no private key in it"),
         (&["--tls-cert", "cert.pem", "--tls-key", "other.pem"], "not that of the certificate"),
