@@ -139,6 +139,10 @@ def curl(command, server, cwd):
     return out.decode()
 
 
+class Secure(Running):
+    scheme = "https"
+
+
 class Examples(unittest.TestCase):
     def setUp(self):
         temporary = tempfile.TemporaryDirectory(prefix="number8-example-")
@@ -180,6 +184,21 @@ class Examples(unittest.TestCase):
         with self.start("graceful") as server:
             self.assertEqual(curl("curl localhost:8080/stop", server, self.here), "The last answer.\n")
             self.assertIn("every request was answered", server.said.get(timeout=60))
+
+    def test_g5_the_one_with_tls_does_what_its_comment_says(self):
+        files = REPOSITORY / "crates/number8/tests/tls"
+        command = [BUILT / "tls", files / "cert.pem", files / "key.pem", "0"]
+        with Secure(command, ends_with=-signal.SIGTERM) as server:
+            trusting, strange, plain = re.findall(r"`(curl [^`]*)`", head_comment("tls"))
+            for command, wanted in [
+                (trusting.replace("cert.pem", str(files / "cert.pem")), "Nobody listens in.\n"),
+                (strange, ""),
+                (plain, "HTTP/1.1 308 "),
+            ]:
+                command = command.replace("8443", str(server.port))
+                done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60)
+                self.assertTrue(done.stdout.startswith(wanted), f"{command}: {done}")
+                self.assertEqual(done.returncode, 0 if wanted else 60, f"{command}: {done}")
 
     def wait_for(self, what, is_so):
         """Looks again and again; the machine may be slow."""
@@ -233,7 +252,7 @@ class Examples(unittest.TestCase):
     def test_every_example_is_tested_and_listed(self):
         page = (REPOSITORY / "examples/README.md").read_text()
         names = {path.stem for path in SOURCES.glob("*.rs")}
-        self.assertEqual(names, {*COMMANDS, "graceful", "runner"})
+        self.assertEqual(names, {*COMMANDS, "graceful", "runner", "tls"})
         for name in names:
             self.assertIn(f"examples/{name}.rs", page)
 

@@ -1,6 +1,6 @@
-use number8_proto::Limits;
 use number8_proto::http1::{HeadParser, Version};
 use number8_proto::http2::Pseudo;
+use number8_proto::{Error, Limits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -39,6 +39,32 @@ proptest! {
         let sent: Vec<_> = all.filter(|(name, _)| *name != b"cookie" && *name != b"host").collect();
         prop_assert_eq!(read, sent);
     }
+}
+
+#[test]
+fn g7_requests_that_are_malformed_have_no_head() {
+    type Field = (&'static [u8], &'static [u8]);
+    let cases: [(&[u8], Option<&[u8]>, &[u8], Field, Error); 12] = [
+        (b"G T", None, b"/", (b"x", b"y"), Error::RequestLine),
+        (b"GET", None, b"", (b"x", b"y"), Error::Target),
+        (b"GET", None, b"/ /", (b"x", b"y"), Error::Target),
+        (b"CONNECT", None, b"", (b"x", b"y"), Error::Target),
+        (b"GET", Some(b"a"), b"/", (b"host", b"b"), Error::Authority),
+        (b"GET", None, b"/", (b"connection", b"close"), Error::ConnectionField),
+        (b"GET", None, b"/", (b"transfer-encoding", b"chunked"), Error::ConnectionField),
+        (b"GET", None, b"/", (b"upgrade", b"x"), Error::ConnectionField),
+        (b"GET", None, b"/", (b"keep-alive", b"x"), Error::ConnectionField),
+        (b"GET", None, b"/", (b"te", b"gzip"), Error::ConnectionField),
+        (b"GET", None, b"/", (b"X", b"y"), Error::FieldName),
+        (b"GET", None, b"/", (b"x", b"y "), Error::FieldValue),
+    ];
+    for (method, authority, path, field, error) in cases {
+        let pseudo = Pseudo { method, authority, path };
+        let put = pseudo.put([field].into_iter(), &mut Vec::new());
+        assert_eq!(put, Err(error), "{}", String::from_utf8_lossy(field.0));
+    }
+    let equal = Pseudo { method: b"GET", authority: Some(b"Host"), path: b"/" };
+    assert_eq!(equal.put([(&b"host"[..], &b"hOST"[..])].into_iter(), &mut Vec::new()), Ok(()));
 }
 
 #[test]
