@@ -16,6 +16,9 @@ import websockets.sync.client
 
 DEADLINE = 20
 
+# A shell has what it runs in the background ignore SIGINT, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 BEGIN = """
 import number8 as uhttpd
 httpd = uhttpd.Server(0)

@@ -14,6 +14,9 @@ from number8 import wire
 
 DEADLINE = 20
 
+# A shell has what it runs in the background ignore SIGINT, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Wire(unittest.TestCase):
     def serve(self, server):
