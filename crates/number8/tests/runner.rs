@@ -289,6 +289,25 @@ fn b21_w10_w12_many_in_a_row_leave_nothing() {
 }
 
 #[test]
+fn x2_what_is_printed_before_an_error_stands_before_it() {
+    let board = Board::new();
+    let code = "
+import os
+for n in range(500):
+    os.write(1, b'o%d\\n' % n)
+    os.write(2, b'e%d\\n' % n)
+";
+    board.run(code);
+    let output = board.ask(&get("/run/output", "")).text().to_owned();
+    let lines: Vec<&str> = output.lines().collect();
+    let at = |line: &str| lines.iter().position(|other| *other == line);
+    for n in 0..500 {
+        let (printed, error) = (at(&format!("o{n}")), at(&format!("e{n}")));
+        assert!(printed.is_some() && printed < error, "{n}: {output}");
+    }
+}
+
+#[test]
 fn x2_both_streams_arrive_while_it_runs_and_again_for_those_who_come_back() {
     let board = Board::new();
     let mut live = board.listen("");

@@ -145,6 +145,11 @@ impl Attended {
                     self.take(stdout, bytes, &mut written);
                 }
                 length = read(stderr.end.as_ref(), &mut err), if stderr.end.is_some() => {
+                    // What was printed before an error stands before it.
+                    let before = stdout.end.as_ref().map_or(0, |end| end.try_read(&mut out));
+                    if before > 0 {
+                        self.take(stdout, out.get(..before).unwrap_or_default(), &mut written);
+                    }
                     let bytes = err.get(..length).unwrap_or_default();
                     self.take(stderr, bytes, &mut written);
                 }
