@@ -144,15 +144,20 @@ fn listeners_come_in_the_order_given() {
 
 #[test]
 fn n5_a_port_can_be_bound_again_right_after_its_server_ended() {
-    let listeners = bind(&["127.0.0.1:0".parse().unwrap()], 0).unwrap();
-    let address = ip_address(&listeners[0]);
-    let mut client = TcpStream::connect(address).unwrap();
-    // The side that closes first keeps the address pair in TIME_WAIT, which would bar a plain bind.
-    drop(listeners[0].try_accept().unwrap());
-    assert_eq!(client.read(&mut [0]).unwrap(), 0);
-    drop(client);
-    drop(listeners);
-    assert_eq!(ip_address(&bind(&[address.to_string().parse().unwrap()], 0).unwrap()[0]), address);
+    // A port that is free may be given to somebody else in between, though not each time.
+    let is_bound_again = (0..20).any(|_| {
+        let listeners = bind(&["127.0.0.1:0".parse().unwrap()], 0).unwrap();
+        let address = ip_address(&listeners[0]);
+        let mut client = TcpStream::connect(address).unwrap();
+        // The side that closes first keeps the address pair in TIME_WAIT, which would bar a plain bind.
+        drop(listeners[0].try_accept().unwrap());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        drop(client);
+        drop(listeners);
+        let again = bind(&[address.to_string().parse().unwrap()], 0);
+        again.is_ok_and(|again| ip_address(&again[0]) == address)
+    });
+    assert!(is_bound_again);
 }
 
 #[test]

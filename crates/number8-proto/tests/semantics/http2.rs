@@ -43,8 +43,9 @@ proptest! {
 
 #[test]
 fn g7_requests_that_are_malformed_have_no_head() {
-    type Field = (&'static [u8], &'static [u8]);
-    let cases: [(&[u8], Option<&[u8]>, &[u8], Field, Error); 12] = [
+    type Bytes = &'static [u8];
+    type Case = (Bytes, Option<Bytes>, Bytes, (Bytes, Bytes), Error);
+    let cases: [Case; 12] = [
         (b"G T", None, b"/", (b"x", b"y"), Error::RequestLine),
         (b"GET", None, b"", (b"x", b"y"), Error::Target),
         (b"GET", None, b"/ /", (b"x", b"y"), Error::Target),
