@@ -40,7 +40,41 @@ fn main() -> std::io::Result<()> {
             std::fs::write(folder.join(at.to_string()), seed)?;
         }
     }
+    let folder = Path::new(&root).join("http2");
+    std::fs::create_dir_all(&folder)?;
+    for (at, frames) in SESSIONS.iter().enumerate() {
+        std::fs::write(folder.join(at.to_string()), session(frames))?;
+    }
     Ok(())
+}
+
+/// Frames of HTTP/2 behind the first: kind, flags, stream and payload.
+const SESSIONS: &[&[(u8, u8, u8, &[u8])]] = &[
+    &[(1, 5, 1, GET)],
+    &[(1, 5, 1, LARGE), (8, 0, 0, b"\0\x02\0\0"), (8, 0, 1, b"\0\x02\0\0"), (1, 5, 3, PLAIN)],
+    &[(1, 4, 1, POST), (0, 0, 1, b"hello"), (0, 1, 1, b", world")],
+    &[(1, 4, 1, BACK), (0, 8, 1, b"\x02hello\0\0"), (1, 5, 1, b"\0\x01x\x01y")],
+    &[(1, 1, 1, b"\x82\x86"), (9, 0, 1, b"\x84"), (9, 4, 1, b"\x41\x01a")],
+    &[(1, 0x2d, 1, b"\x01\0\0\0\0\x10\x82\x86\x84\x41\x01a\0"), (2, 0, 1, b"\0\0\0\x03\x07")],
+    &[(4, 0, 0, b"\0\x04\0\0\0\x0a\0\x05\0\0\x40\0"), (1, 5, 1, LARGE), (3, 0, 1, b"\0\0\0\x08")],
+    &[(6, 0, 0, b"12345678"), (4, 1, 0, b""), (7, 0, 0, b"\0\0\0\0\0\0\0\0"), (1, 5, 1, GET)],
+    &[(5, 4, 1, b"\0\0\0\x02\x82"), (1, 5, 2, GET), (0x16, 0, 1, b"?")],
+];
+
+/// Heads by the static table, with `a` for the host and other paths as literals.
+const GET: &[u8] = b"\x82\x86\x84\x41\x01a";
+const LARGE: &[u8] = b"\x82\x86\x44\x06/large\x41\x01a";
+const PLAIN: &[u8] = b"\x82\x86\x44\x06/plain\x41\x01a";
+const POST: &[u8] = b"\x83\x86\x84\x41\x01a";
+const BACK: &[u8] = b"\x83\x86\x44\x05/back\x41\x01a";
+
+fn session(frames: &[(u8, u8, u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for &(kind, flags, stream, payload) in frames {
+        bytes.extend_from_slice(&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream]);
+        bytes.extend_from_slice(payload);
+    }
+    bytes
 }
 
 /// Each kind of frame, with and without a mask, whole and in fragments.
