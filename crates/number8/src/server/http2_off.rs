@@ -1,13 +1,13 @@
 //! Stands in for HTTP/2 where the feature `http2` is off.
 
 use std::convert::Infallible;
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Context;
 
 use super::connection::{Closed, Turn};
 use super::options::Options;
+use super::transport::Transport;
 use super::worker::{Place, Standing};
 
 /// Whether a connection begins as one of HTTP/2.
@@ -24,7 +24,7 @@ pub(crate) fn preface(_: &[u8]) -> Preface {
 }
 
 /// There is none.
-pub(crate) struct Http2<T>(Infallible, PhantomData<T>);
+pub(crate) struct Http2(Infallible);
 
 /// What a connection waits for.
 pub(crate) struct Rest {
@@ -40,13 +40,13 @@ pub(crate) enum TurnEnd {
     End(Closed),
 }
 
-impl<T> Http2<T> {
+impl Http2 {
     /// Never called.
     ///
     /// # Panics
     /// Always.
     pub(crate) fn new(
-        _: Arc<T>,
+        _: Arc<dyn Transport>,
         _: &[u8],
         _: &Options,
         _: Option<SocketAddr>,

@@ -62,6 +62,7 @@ pub use footprint::release_start;
 use listener::Accepted;
 #[cfg(feature = "tls")]
 use tls::{Secured, Tls};
+use transport::Transport;
 use worker::{OnClosed, Place, Shared, Stop, Worker};
 
 /// An app, listening.
@@ -426,26 +427,30 @@ fn deal(accepted: Accepted, workers: &[Dealt]) {
 /// Starts the task of one connection, in the runtime of its worker.
 fn serve_connection(accepted: Accepted, place: Place) {
     // A socket that the system cannot watch closes.
-    match accepted {
-        Accepted::Tcp(socket, peer) => {
-            let Ok(socket) = TcpStream::from_std(socket) else { return };
-            #[cfg(feature = "tls")]
-            if let Some(tls) = place.worker.shared.tls.get() {
-                let offers_http2 =
-                    cfg!(feature = "http2") && place.worker.shared.options.http2.is_on;
-                let socket = Secured::new(socket, tls.config(offers_http2));
-                look_again(tls, &place.worker.shared.lane);
-                tokio::spawn(Connection::new(socket, place, Some(peer)));
-                return;
-            }
-            tokio::spawn(Connection::new(socket, place, Some(peer)));
-        }
-        Accepted::Unix(socket) => {
-            if let Ok(socket) = UnixStream::from_std(socket) {
-                tokio::spawn(Connection::new(socket, place, None));
-            }
-        }
+    if let Ok((io, peer)) = carry(accepted, &place.worker.shared) {
+        tokio::spawn(Connection::new(io, place, peer));
     }
+}
+
+/// What carries the bytes of a connection, and the client's address.
+fn carry(
+    accepted: Accepted,
+    shared: &Shared,
+) -> io::Result<(Arc<dyn Transport>, Option<SocketAddr>)> {
+    let (socket, peer) = match accepted {
+        Accepted::Tcp(socket, peer) => (TcpStream::from_std(socket)?, peer),
+        Accepted::Unix(socket) => return Ok((Arc::new(UnixStream::from_std(socket)?), None)),
+    };
+    #[cfg(feature = "tls")]
+    if let Some(tls) = shared.tls.get() {
+        let offers_http2 = cfg!(feature = "http2") && shared.options.http2.is_on;
+        let secured = Secured::new(socket, tls.config(offers_http2));
+        look_again(tls, &shared.lane);
+        return Ok((Arc::new(secured), Some(peer)));
+    }
+    #[cfg(not(feature = "tls"))]
+    let _ = shared;
+    Ok((Arc::new(socket), Some(peer)))
 }
 
 /// Has the files of a certificate looked at, where it is time, by the lane: they may be on a slow disk.

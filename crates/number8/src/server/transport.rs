@@ -1,6 +1,6 @@
 //! The seam between a connection and what carries its bytes.
 //!
-//! A connection is generic over [`Transport`], so the same code runs over TCP, Unix sockets, TLS and the
+//! A connection holds a [`Transport`], so the same code, compiled once, runs over TCP, Unix sockets, TLS and the
 //! [in-memory pair](super::memory). Everything is "try, else wait for readiness": an idle connection needs no buffer,
 //! and one write can carry a whole batch of answers.
 

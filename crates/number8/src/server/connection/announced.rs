@@ -6,11 +6,10 @@ use std::task::Context;
 use number8_proto::proxy;
 
 use super::super::clock;
-use super::super::transport::Transport;
 use super::super::worker::Stop;
 use super::{Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// Reads the header, within the time for the first byte. A connection without one is closed in silence: whatever
     /// speaks there does not know that it has to announce itself, and would take an answer for one to something else.
     pub(super) fn announced(

@@ -7,10 +7,9 @@ use number8_proto::CloseReason;
 use number8_proto::http1::{Event, Next};
 
 use super::super::clock;
-use super::super::transport::Transport;
 use super::{Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// Sends what is there; then the answer is over.
     pub(super) fn flush(
         &mut self,

@@ -13,7 +13,7 @@ use number8_proto::http1::{BodyLength, SendBody};
 use number8_proto::negotiate::takes_trailers;
 
 use super::super::counts::Counts;
-use super::super::transport::{Security, Transport};
+use super::super::transport::Security;
 use super::super::worker::{Stop, Told};
 use super::feed::Feed;
 use super::output::COPY_MAX;
@@ -75,7 +75,7 @@ enum Step {
     Not(Flow),
 }
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// A head is complete: finds out who answers, and begins.
     pub(super) fn dispatch(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> Flow {
         let since = turn.begun;

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use number8_proto::http1::Event;
 
 use super::super::clock;
-use super::super::transport::Transport;
 use super::{Closed, Connection, Read, Turn, Wait, Work};
 use crate::body::{BodyError, Feeder};
 
@@ -44,7 +43,7 @@ impl Feed {
     }
 }
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// Reads the body of the request for whoever wants it; true when there is something new for them.
     pub(super) fn feed(
         &mut self,

@@ -55,7 +55,7 @@ enum Heard {
     Over,
 }
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// The answer is a broadcast: its head is encoded.
     pub(super) fn begin_listening(
         &mut self,
@@ -227,9 +227,9 @@ impl Listener {
     }
 
     /// Writes until there is nothing more, or the client takes no more; tells whether it took something.
-    fn write<T: Transport>(
+    fn write(
         &mut self,
-        io: &T,
+        io: &dyn Transport,
         moved: &mut bool,
         cx: &mut Context<'_>,
     ) -> io::Result<Heard> {
@@ -274,7 +274,7 @@ impl Listener {
     }
 
     /// This connection is behind: writes several frames with one call.
-    fn write_several<T: Transport>(&mut self, first: &Bytes, io: &T) -> io::Result<usize> {
+    fn write_several(&mut self, first: &Bytes, io: &dyn Transport) -> io::Result<usize> {
         let mut more = [const { Bytes::new() }; FRAMES - 1];
         let count = self.subscription.behind(self.framing, &mut more);
         let mut slices = [IoSlice::new(&[]); FRAMES];
@@ -311,7 +311,7 @@ impl Listener {
 }
 
 /// There is nothing to write; what was written may still wait for the client.
-fn heard_all<T: Transport>(io: &T, cx: &mut Context<'_>) -> io::Result<Heard> {
+fn heard_all(io: &dyn Transport, cx: &mut Context<'_>) -> io::Result<Heard> {
     match io.poll_flush(cx) {
         Poll::Ready(result) => result.map(|()| Heard::Nothing),
         Poll::Pending => Ok(Heard::Blocked),

@@ -89,7 +89,7 @@ struct Aside {
 }
 
 /// What happens next.
-enum Phase<T: Transport> {
+enum Phase {
     /// Wait for what a balancer says of its client.
     Announced,
     /// Agree on TLS.
@@ -103,7 +103,7 @@ enum Phase<T: Transport> {
     /// Another protocol has taken over.
     Session(Box<Conversation>),
     /// The client speaks HTTP/2.
-    Multiplex(Box<Http2<T>>),
+    Multiplex(Box<Http2>),
     /// Send what is there, then go on as the protocol says.
     Flush,
     /// Drop the rest of a body, so many more bytes at most.
@@ -154,9 +154,9 @@ enum Flow {
 }
 
 /// One connection; a future that ends when the connection does.
-pub(crate) struct Connection<T: Transport> {
+pub(crate) struct Connection {
     /// Shared with the protocol of [`Phase::Multiplex`] alone.
-    io: Arc<T>,
+    io: Arc<dyn Transport>,
     peer: Option<SocketAddr>,
     /// Nothing has been received that HTTP/2 does not begin with.
     may_be_http2: bool,
@@ -166,7 +166,7 @@ pub(crate) struct Connection<T: Transport> {
     caller: Caller,
     conn: Conn,
     held: Held,
-    phase: Phase<T>,
+    phase: Phase,
     wait: Wait,
     /// Why it ends, once that is known.
     closed: Option<Closed>,
@@ -196,12 +196,12 @@ struct Unlogged {
     until_close: bool,
 }
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// A new connection. One that is not admitted is told so and closed.
-    pub(crate) fn new(io: T, place: Place, peer: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(io: Arc<dyn Transport>, place: Place, peer: Option<SocketAddr>) -> Self {
         let mut connection = Self {
             security: io.security(),
-            io: Arc::new(io),
+            io,
             peer,
             may_be_http2: place.worker.shared.options.http2.is_on,
             caller: Caller::new(peer),
@@ -529,7 +529,7 @@ impl<T: Transport + Unpin> Connection<T> {
         &mut self,
         wanted: usize,
         cx: &mut Context<'_>,
-        mut try_read: impl FnMut(&T) -> io::Result<usize>,
+        mut try_read: impl FnMut(&dyn Transport) -> io::Result<usize>,
     ) -> io::Result<(Read, usize)> {
         loop {
             if self.drained {
@@ -539,7 +539,7 @@ impl<T: Transport + Unpin> Connection<T> {
                 }
             }
             // Tried before it is asked for: the transport knows by itself whether that is worth a call.
-            match try_read(&self.io) {
+            match try_read(&*self.io) {
                 Ok(0) => return Ok((Read::End, 0)),
                 Ok(count) => {
                     self.drained = count < wanted;
@@ -566,7 +566,7 @@ enum Read {
     End,
 }
 
-impl<T: Transport + Unpin> Future for Connection<T> {
+impl Future for Connection {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -576,7 +576,7 @@ impl<T: Transport + Unpin> Future for Connection<T> {
     }
 }
 
-impl<T: Transport> Drop for Connection<T> {
+impl Drop for Connection {
     fn drop(&mut self) {
         let shared = &self.place.worker.shared;
         shared.holds(self.counted, 0);

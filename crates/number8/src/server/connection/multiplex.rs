@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::task::Context;
 
 use super::super::http2::{Http2, Preface, TurnEnd, preface};
-use super::super::transport::Transport;
 use super::{Closed, Connection, Flow, Phase, Turn, Wait, Work};
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// Whether the first bytes are those of HTTP/2. It has taken over when none of them are left; until then more of
     /// them have to come.
     pub(super) fn begins_http2(

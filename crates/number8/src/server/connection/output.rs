@@ -101,9 +101,9 @@ impl Output {
     ///
     /// # Errors
     /// The connection is broken, or a file is shorter than was announced.
-    pub(crate) fn poll_send<T: Transport>(
+    pub(crate) fn poll_send(
         &mut self,
-        io: &T,
+        io: &dyn Transport,
         lane: &Lane,
         cx: &mut Context<'_>,
         moved: &mut u64,
@@ -159,7 +159,7 @@ impl Output {
     }
 
     /// Writes encoded bytes and the parts in memory that follow them with one call.
-    fn try_send_bytes<T: Transport>(&mut self, io: &T) -> io::Result<usize> {
+    fn try_send_bytes(&mut self, io: &dyn Transport) -> io::Result<usize> {
         let bytes = &self.bytes[self.sent..];
         let count = match self.parts.front() {
             None => io.try_write(bytes)?,

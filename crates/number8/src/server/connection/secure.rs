@@ -4,15 +4,15 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::super::clock;
-use super::super::transport::{Security, Transport};
+use super::super::transport::Security;
 use super::super::worker::Stop;
 use super::{Closed, Connection, Flow, Phase, Turn, Wait, Work};
 use crate::https::to_https;
 use crate::response::Response;
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// Where a connection goes on once it is known whose it is.
-    pub(super) fn beginning(&self) -> Phase<T> {
+    pub(super) fn beginning(&self) -> Phase {
         match self.io.security() {
             Security::Expected => Phase::Handshake,
             Security::None | Security::Missed | Security::Tls => Phase::Receive,

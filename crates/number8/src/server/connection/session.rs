@@ -10,7 +10,6 @@ use number8_proto::CloseReason;
 
 use super::super::clock;
 use super::super::counts::{OneOpen, Opened};
-use super::super::transport::Transport;
 use super::super::worker::Stop;
 use super::{BATCH_BYTES, Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
 use crate::app::App;
@@ -30,7 +29,7 @@ pub(super) struct Conversation {
     _one: OneOpen,
 }
 
-impl<T: Transport + Unpin> Connection<T> {
+impl Connection {
     /// Hands the connection to the session that is the content of this answer.
     pub(super) fn hand_over(
         &mut self,

@@ -59,9 +59,9 @@ pub(crate) fn preface(bytes: &[u8]) -> Preface {
 }
 
 /// A connection that speaks HTTP/2.
-pub(crate) struct Http2<T: Transport> {
-    link: Link<T>,
-    pipe: Arc<Pipe<T>>,
+pub(crate) struct Http2 {
+    link: Link,
+    pipe: Arc<Pipe>,
     wakes: Arc<Wakes>,
     waker: Waker,
     peer: Option<SocketAddr>,
@@ -89,9 +89,9 @@ struct Since {
     fields: Option<u64>,
 }
 
-enum Link<T: Transport> {
-    Begun(Pin<Box<Handshake<Socket<T>, Data>>>),
-    Open(Box<h2::server::Connection<Socket<T>, Data>>),
+enum Link {
+    Begun(Pin<Box<Handshake<Socket, Data>>>),
+    Open(Box<h2::server::Connection<Socket, Data>>),
 }
 
 /// A place for one stream after another.
@@ -127,10 +127,10 @@ const TURN_BYTES: usize = 1024 * 1024;
 /// How often a turn looks whether what it has done leads on.
 const ROUNDS: u32 = 16;
 
-impl<T: Transport> Http2<T> {
+impl Http2 {
     /// A connection of which these bytes have been read; they begin with the preface.
     pub(crate) fn new(
-        io: Arc<T>,
+        io: Arc<dyn Transport>,
         before: &[u8],
         options: &Options,
         peer: Option<SocketAddr>,

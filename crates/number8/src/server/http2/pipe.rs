@@ -20,8 +20,8 @@ const BATCH_BYTES: usize = 64 * 1024;
 const COPY_MAX: usize = 4 * 1024;
 
 /// What the connection and the protocol share of the transport.
-pub(super) struct Pipe<T> {
-    io: Arc<T>,
+pub(super) struct Pipe {
+    io: Arc<dyn Transport>,
     limits: Limits,
     state: Mutex<State>,
 }
@@ -44,7 +44,7 @@ struct State {
 }
 
 /// What the protocol reads from and writes to.
-pub(super) struct Socket<T>(pub(super) Arc<Pipe<T>>);
+pub(super) struct Socket(pub(super) Arc<Pipe>);
 
 /// What a turn has done.
 pub(super) struct Moved {
@@ -60,8 +60,8 @@ pub(super) struct Moved {
     pub(super) in_fields: bool,
 }
 
-impl<T: Transport> Pipe<T> {
-    pub(super) fn new(io: Arc<T>, limits: Limits, before: &[u8]) -> Arc<Self> {
+impl Pipe {
+    pub(super) fn new(io: Arc<dyn Transport>, limits: Limits, before: &[u8]) -> Arc<Self> {
         let state = State {
             before: before.to_vec(),
             output: Vec::new(),
@@ -123,11 +123,7 @@ impl State {
         self.output.len() - self.written
     }
 
-    fn poll_write_out<T: Transport>(
-        &mut self,
-        io: &T,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_write_out(&mut self, io: &dyn Transport, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.queued() > 0 {
             let written = ready!(poll_io(
                 cx,
@@ -163,7 +159,7 @@ fn poll_io(
     }
 }
 
-impl<T: Transport> AsyncRead for Socket<T> {
+impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -210,7 +206,7 @@ impl<T: Transport> AsyncRead for Socket<T> {
     }
 }
 
-impl<T: Transport> AsyncWrite for Socket<T> {
+impl AsyncWrite for Socket {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -254,9 +250,9 @@ impl<T: Transport> AsyncWrite for Socket<T> {
 
 impl State {
     /// Writes what is gathered and these with one call.
-    fn poll_write_through<T: Transport>(
+    fn poll_write_through(
         &mut self,
-        io: &T,
+        io: &dyn Transport,
         bufs: &[IoSlice<'_>],
         total: usize,
         cx: &mut Context<'_>,

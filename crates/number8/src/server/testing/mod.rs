@@ -101,7 +101,7 @@ impl TestServer {
     fn accept(&self, capacity: usize, peer: Option<SocketAddr>) -> End {
         let (client, server) = memory::pair(capacity);
         if let Some(place) = self.worker.enter(peer) {
-            tokio::spawn(Connection::new(server, place, peer));
+            tokio::spawn(Connection::new(Arc::new(server), place, peer));
         }
         client
     }
