@@ -20,11 +20,11 @@ DEADLINE = 30
 class Server:
     """A server that runs; `port` is where."""
 
-    def __init__(self, process, port):
+    def __init__(self, process, port, said=b""):
         self.process = process
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self._log = []
+        self._log = [said.decode(errors="replace")]
         self._said = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -63,7 +63,7 @@ class Server:
 
 
 def address(process):
-    """Reads standard error up to the line that says where the server listens; returns the port."""
+    """Reads standard error up to the line that says where the server listens; returns the port, and what was said so far."""
     said = b""
     until = time.monotonic() + DEADLINE
     stderr = process.stderr.fileno()
@@ -73,7 +73,7 @@ def address(process):
         byte = os.read(stderr, 1)
         said += byte
         if found := re.search(rb"https?://\S+:(\d+)/[^\n]*\n$", said):
-            return int(found[1])
+            return int(found[1]), said
         if not byte:
             break
     process.kill()
@@ -86,7 +86,7 @@ def running(arguments, flags=(), **options):
     """A process that runs a server, given as arguments for Python; it is ended after the block. `flags` are Python's own."""
     command = [sys.executable, "-X", "dev", "-W", "error", *flags, *map(str, arguments)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=options.pop("cwd", HERE), **options)
-    server = Server(process, address(process))
+    server = Server(process, *address(process))
     try:
         yield server
     finally:

@@ -60,6 +60,23 @@ class WebSocket(Hosted):
                 connection.sendall(frame(8, close(1000)))
                 self.assertEqual(rest(connection), heard(8, close(1000)))
 
+    def test_d4_a_message_has_at_most_so_many_bytes(self):
+        for server in self.servers(max_message=1000):
+            connection, _ = opened(server, "/echo")
+            with connection:
+                connection.sendall(frame(2, b"8" * 1000))
+                until(connection, heard(2, b"8" * 1000))
+                connection.sendall(frame(2, b"8" * 1001))
+                self.assertEqual(rest(connection)[2:4], (1009).to_bytes(2, "big"))
+
+    def test_d4_a_silent_client_is_asked_whether_it_is_there(self):
+        for server in self.servers(websocket_ping=0.05):
+            connection, _ = opened(server, "/echo")
+            with connection:
+                # It is asked, says nothing, and counts as gone.
+                self.assertTrue(until(connection, heard(9)))
+                rest(connection)
+
     def test_d4_the_scope_says_all_of_it(self):
         for server in self.servers():
             fields = ["Sec-WebSocket-Protocol: chat, news", "Origin: http://elsewhere.example"]

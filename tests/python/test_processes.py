@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -136,11 +137,76 @@ class Processes(unittest.TestCase):
             server.send(signal.SIGTTIN)
             until("two processes", lambda: count() == 2)
 
+    def test_d7_ttin_has_an_end(self):
+        with served("--max-workers", "2") as (server, _):
+            server.send(signal.SIGTTIN)
+            until("two processes", lambda: len(children(server.process.pid)) == 2)
+            server.send(signal.SIGTTIN)
+            server.wait_for("there are to be 2 processes, and no more (--max-workers)")
+            self.assertEqual(len(children(server.process.pid)), 2)
+        # What --workers asks for is not more than may be.
+        with served("--workers", "2", "--max-workers", "1") as (server, _):
+            until("two processes", lambda: len(children(server.process.pid)) == 2)
+
+    def test_d7_a_process_that_has_grown_is_replaced_and_no_request_is_lost(self):
+        code = APP + "GROWN = []\nfirst = app\ndef app(environ, start_response):\n"
+        code += "    if environ['PATH_INFO'] == '/grow':\n        GROWN.append(b'8' * (256 << 20))\n    return first(environ, start_response)\n"
+        with served("--max-rss", "192MiB", shop=code) as (server, _):
+            before = process_of(server.port)
+            with Load(server.port) as load:
+                ask(server.port, "/grow")
+                server.wait_for(f"process {before} of the app has ")
+                until("another process", lambda: not lives(before))
+                load.more(20)
+            self.assertEqual(load.lost, [])
+            self.assertIn("more than --max-rss: another takes its place", server.log)
+            self.assertNotEqual(process_of(server.port), before)
+
+    def test_d7_a_process_that_is_too_large_from_the_start_is_not_replaced_again_and_again(self):
+        with served("--max-rss", "1MiB") as (server, _):
+            before = process_of(server.port)
+            server.wait_for("more than --max-rss: it is not replaced for that")
+            self.assertEqual(process_of(server.port), before)
+
     def test_wish16_a_process_is_replaced_after_so_many_requests_and_none_is_lost(self):
         with served("--max-requests", "20", "--max-requests-jitter", "10") as (server, _):
             with Load(server.port) as load:
                 until("a third process", lambda: len({answer.split()[0] for answer in load.answers}) >= 3)
             self.assertEqual(load.lost, [])
+
+    def test_o4_metrics_are_those_of_all_processes_also_of_those_that_have_ended(self):
+        with served("--workers", "2", "--metrics", "0") as (server, _):
+            server.wait_for("/metrics\n")
+            port = int(re.search(r"Metrics: http://127.0.0.1:(\d+)/metrics\n", server.log)[1])
+
+            def counted():
+                lines = re.findall(r"^number8_requests_total\{.*\} (\d+)$", ask(port, "/metrics")[1], re.MULTILINE)
+                return sum(map(int, lines))
+
+            for _ in range(10):
+                last = process_of(server.port)
+            until("the requests are counted", lambda: counted() == 10)
+            until("both are ready", lambda: "\nnumber8_ready 2\n" in ask(port, "/metrics")[1])
+            self.assertIn("\nnumber8_build_info{version=", ask(port, "/metrics")[1])
+            os.kill(last, signal.SIGKILL)
+            server.wait_for("another takes its place")
+            for _ in range(5):
+                process_of(server.port)
+            until("the others are counted", lambda: counted() == 15)
+            self.assertEqual(ask(server.port, "/metrics")[1].split()[1], "one")
+
+    def test_o4_one_process_alone_has_metrics(self):
+        with served("--no-respawn", "--metrics", "0") as (server, _):
+            server.wait_for("/metrics\n")
+            port = int(re.search(r"Metrics: http://127.0.0.1:(\d+)/metrics\n", server.log)[1])
+            process_of(server.port)
+            line = 'number8_requests_total{method="GET",status="2xx"} 1\n'
+            until("the request is counted", lambda: line in ask(port, "/metrics")[1])
+
+    def test_o4_an_app_has_a_path_that_says_whether_it_is_ready(self):
+        for arguments, path in [([], "/.number8/ready"), (["--ready", "/up"], "/up")]:
+            with self.subTest(path), served(*arguments) as (server, _):
+                self.assertEqual(ask(server.port, path), (200, "ready\n"))
 
     def test_the_log_is_opened_again(self):
         with folder() as path, command(path, "shop", "--log-file", "a.log") as server:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import ssl
 import subprocess
@@ -16,7 +17,7 @@ import unittest
 import requests
 import websockets
 from commanded import command, folder, until
-from hosting import DEADLINE, HERE, serving
+from hosting import DEADLINE, HERE, running, serving
 from uhttpd import Case
 
 import number8 as uhttpd
@@ -112,6 +113,45 @@ class Tls(Case):
                     with self.subTest(module=module, workers=workers), command(path, *arguments) as server:
                         # Whichever process gets it.
                         self.assertEqual({get(server.port) for _ in range(8)}, {"https"})
+
+    def test_g5_a_key_that_everybody_may_read_is_told_of_once(self):
+        # Each process leaves a file when it has read the configuration.
+        code = "import os\nopen(f'loaded-{os.getpid()}', 'w').close()\n"
+        with folder(farm=code + WSGI) as path:
+            key = path / "key.pem"
+            shutil.copy(KEY, key)
+            key.chmod(0o644)
+            for workers in 1, 3:
+                arguments = ["--tls-cert", CERTIFICATE, "--tls-key", key, "--workers", workers, "farm"]
+                with self.subTest(workers), command(path, *arguments) as server:
+                    until("all processes", lambda workers=workers: len([*path.glob("loaded-*")]) == workers)
+                    self.assertEqual(server.stop(), 0)
+                    self.assertEqual(server.log.count("everybody on this machine may read the key"), 1, server.log)
+                for loaded in path.glob("loaded-*"):
+                    loaded.unlink()
+
+    def test_g5_the_examples_of_the_documentation_answer_what_they_say(self):
+        page = HERE.parents[1] / "docs" / "tls.md"
+        examples = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+        self.assertEqual(len(examples), 2)
+        # Anywhere, with a certificate that is there; and it says where.
+        changed = (
+            "import number8, sys\n"
+            "serve, begin = number8.serve, number8.Server.__init__\n"
+            f"there = dict(tls=({str(CERTIFICATE)!r}, {str(KEY)!r}))\n"
+            "number8.serve = lambda app, bind, **_: serve(app, bind='127.0.0.1:0', **there)\n"
+            "def __init__(self, port, bind, tls):\n"
+            "    begin(self, 0, **there)\n"
+            "    print(f'https://127.0.0.1:{self.port()}/', file=sys.stderr, flush=True)\n"
+            "number8.Server.__init__ = __init__\n"
+        )
+        for example in examples:
+            said = re.findall(r"^# curl https://farm.example:8443(\S+) → (.*)$", example, re.MULTILINE)
+            self.assertEqual(len(said), 1)
+            with self.subTest(example), running(["-c", changed + example]) as server:
+                for path, text in said:
+                    # A function is there a moment after its server.
+                    until("the answer", lambda path=path, text=text: get(server.port, path) == text)
 
     def test_g5_serve_takes_a_certificate(self):
         files = str(CERTIFICATE), str(KEY)

@@ -14,8 +14,8 @@ use number8::layers::proxies::Proxies;
 use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, Sessions};
 use number8::{
-    AccessLog, App, ByMethod, ErrorPage, Events, Files, Handle, Overlay, Prefilled, Reach, Repl,
-    Runner, Sandboxed, SlowLog, Uploads, WebRepl, WebReplLimits,
+    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Prefilled, Reach, Repl, Runner,
+    Sandboxed, SlowLog, Uploads, WebRepl, WebReplLimits,
 };
 use rustix::system::uname;
 
@@ -316,10 +316,10 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
 /// What is told of a server to whoever watches it.
 ///
 /// SECURITY: only under names of ours, or a page of another site could read it by giving its own name this address.
-pub(crate) fn metrics(config: &Config, handle: &Handle) -> App {
+pub(crate) fn metrics(config: &Config, app: App) -> App {
     let machine = uname().nodename().to_string_lossy().into_owned();
     let names = [format!("{machine}.local"), machine];
-    handle.metrics().hosts(names.into_iter().chain(config.listen.hosts.iter().cloned()))
+    app.hosts(names.into_iter().chain(config.listen.hosts.iter().cloned()))
 }
 
 /// Our names, and the sites whose pages may act here.

@@ -71,6 +71,27 @@ impl Log {
     }
 }
 
+/// What is counted of an app and what is beside it, for as long as its process lives.
+pub struct Metrics(serve::Beside);
+
+impl Metrics {
+    /// Answers at the address of the configuration with what `text` says then; `None` where there is no such address.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub fn start(
+        config: &Config,
+        text: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Result<Option<Self>, Problem> {
+        Ok(serve::Beside::metrics(config, number8::metrics::app(text))?.map(Self))
+    }
+
+    /// Where, to be printed with [`greeting`].
+    pub fn greeting(&self) -> String {
+        self.0.tell_metrics()
+    }
+}
+
 /// Listens where the configuration says, or where whoever started us listens already.
 ///
 /// # Errors

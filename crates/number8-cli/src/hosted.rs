@@ -1,10 +1,13 @@
 //! An app of Python's and how it is run: what `number8 app` says of it. Nothing here knows Python.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::config::size;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::syntax;
+use crate::units::parse_duration;
 
 /// The usual number of threads and processes is far below.
 const COUNT_MAX: usize = 1024;
@@ -32,12 +35,20 @@ pub struct Hosted {
     pub requests_max: Option<u64>,
     /// What is added to that at most, by chance.
     pub requests_jitter: u64,
+    /// Resident bytes beyond which a process is replaced; `None` for never.
+    pub rss_bytes_max: Option<u64>,
+    /// Processes that a signal may lead to: at least `workers`.
+    pub workers_max: usize,
     /// Whether a process that ended is replaced.
     pub respawns: bool,
     /// Whether processes are replaced when the code changes.
     pub reloads: bool,
     /// Empty, or the path that a proxy has taken off, without a slash at its end.
     pub root_path: String,
+    /// Bytes of a message that a WebSocket brings.
+    pub message_bytes_max: u64,
+    /// The silence after which the client of a WebSocket is asked whether it is there; `None` for never.
+    pub ping_every: Option<Duration>,
 }
 
 impl Hosted {
@@ -61,6 +72,7 @@ impl Hosted {
                 false => Err(format!("this is one of {}", all.join(", "))),
             })
         };
+        let workers = count("workers", 1)?.unwrap_or(1);
         Ok(Some(Self {
             module,
             attribute,
@@ -68,13 +80,19 @@ impl Hosted {
             folder: settings.one("app-dir", folder)?.unwrap_or_else(|| PathBuf::from(".")),
             interface: one_of("interface", &["auto", "wsgi", "asgi"])?.unwrap_or_default(),
             event_loop: one_of("loop", &["auto", "asyncio", "uvloop"])?.unwrap_or_default(),
-            workers: count("workers", 1)?.unwrap_or(1),
+            workers,
+            workers_max: count("max-workers", 1)?.unwrap_or(workers).max(workers),
             threads: count("threads", 0)?.unwrap_or(1),
             requests_max: requests("max-requests")?.filter(|count| *count > 0),
             requests_jitter: requests("max-requests-jitter")?.unwrap_or_default(),
+            rss_bytes_max: Some(size(settings, "max-rss", 0)?).filter(|bytes| *bytes > 0),
             respawns: !settings.switch("no-respawn")?,
             reloads: settings.switch("reload")?,
             root_path: settings.one("root-path", syntax::prefix)?.unwrap_or_default(),
+            message_bytes_max: size(settings, "max-message", 1)?,
+            ping_every: settings
+                .one("websocket-ping", parse_duration)?
+                .filter(|silence| !silence.is_zero()),
         }))
     }
 

@@ -104,6 +104,24 @@ pub fn run(
     }
 }
 
+/// Runs an app in one of its processes: `host` is called with the configuration that `arguments` lead to, as they were given
+/// to the process that keeps it. That one has told already what there is to warn of.
+pub fn run_app(
+    arguments: impl IntoIterator<Item = OsString>,
+    host: impl FnOnce(&Config) -> ExitCode,
+) -> ExitCode {
+    let invocation = match args::parse(arguments) {
+        Ok(Action::App(invocation)) => invocation,
+        Ok(_) => return Problem::usage("a process of an app runs nothing else").report(),
+        Err(args::Stop::Shown(shown)) => return exit_of(shown),
+        Err(args::Stop::Problem(problem)) => return problem.report(),
+    };
+    match invocation.load() {
+        Ok((_, config)) => host(&config),
+        Err(problem) => problem.report(),
+    }
+}
+
 fn manage(service: &Service, task: Task) -> Result<ExitCode, Problem> {
     match task {
         Task::Install(arguments, invocation) => {

@@ -49,7 +49,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     }
     let ports = ports(&places(server.local_addrs()));
     let beside = Beside::start(config, &kept, &ports)?;
-    let metrics = Beside::metrics(config, &server)?;
+    let metrics = Beside::metrics(config, server.handle().metrics())?;
     let redirects = Beside::redirects(config, &ports)?;
     let greeting = if config.log.quiet {
         String::new()
@@ -99,7 +99,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
 }
 
 /// A server beside the other one: for the clients of WebREPL, for metrics, or for those who come without TLS.
-struct Beside {
+pub(crate) struct Beside {
     handle: Handle,
     places: Vec<Place>,
     thread: thread::JoinHandle<()>,
@@ -129,12 +129,12 @@ impl Beside {
         Self::serve("webrepl", app, Options { workers: 1, ..options(config) }, listeners).map(Some)
     }
 
-    /// What `server` counts, at an address of its own; `None` where nobody asked for it.
-    fn metrics(config: &Config, server: &Server) -> Result<Option<Self>, Problem> {
+    /// What `app` says of what is counted, at an address of its own; `None` where nobody asked for it.
+    pub(crate) fn metrics(config: &Config, app: App) -> Result<Option<Self>, Problem> {
         let Some(bind) = &config.answers.metrics else { return Ok(None) };
         let failure = |error: server::BindError| Problem::failure(format!("metrics: {error}"));
         let listeners = server::bind(std::slice::from_ref(bind), METRICS_PORT).map_err(failure)?;
-        let app = metrics(config, &server.handle());
+        let app = metrics(config, app);
         let options = Options { workers: 1, ..Options::default() };
         Self::serve("metrics", app, options, listeners).map(Some)
     }
@@ -170,6 +170,11 @@ impl Beside {
         let thread = thread::Builder::new().name(format!("number8-{name}")).spawn(serve);
         let thread = thread.map_err(|error| Problem::failure(format!("{name}: {error}")))?;
         Ok(Self { handle, places, thread })
+    }
+
+    /// Where metrics are, a line for each place.
+    pub(crate) fn tell_metrics(&self) -> String {
+        self.places.iter().map(|place| format!("Metrics: http://{place}/metrics\n")).collect()
     }
 
     /// Ends it with the other one.
@@ -365,8 +370,8 @@ fn greeting(
     for place in beside.iter().flat_map(|beside| &beside.places) {
         text.push_str(&format!("WebREPL: ws://{place}/\n"));
     }
-    for place in metrics.iter().flat_map(|metrics| &metrics.places) {
-        text.push_str(&format!("Metrics: http://{place}/metrics\n"));
+    if let Some(metrics) = metrics {
+        text.push_str(&metrics.tell_metrics());
     }
     for place in redirects.iter().flat_map(|redirects| &redirects.places) {
         text.push_str(&format!("Leads to https: http://{place}/\n"));

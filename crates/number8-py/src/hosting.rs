@@ -47,7 +47,29 @@ pub(crate) struct How<'a> {
     pub(crate) root_path: &'a str,
     /// Whether other processes run the same application.
     pub(crate) has_others: bool,
+    pub(crate) sockets: Sockets,
 }
+
+/// What clients of WebSockets may do.
+#[derive(Clone, Copy)]
+pub(crate) struct Sockets {
+    /// Bytes of one message.
+    pub(crate) message_bytes_max: u64,
+    /// The silence after which they are asked whether they are there; `None` for never.
+    pub(crate) ping_every: Option<Duration>,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self { message_bytes_max: MAX_MESSAGE, ping_every: Some(PING) }
+    }
+}
+
+/// The largest message, in bytes: 1 MiB, what a handler of the library is given of content, too.
+const MAX_MESSAGE: u64 = 1024 * 1024;
+
+/// The silence before a client is asked, as the library has it.
+const PING: Duration = Duration::from_secs(30);
 
 /// What a host tells, and to whom.
 pub(crate) enum Telling {
@@ -62,6 +84,8 @@ pub(crate) enum Telling {
     Command {
         /// Where warnings and the ends of connections go.
         log: Log,
+        /// Called with the server before it serves.
+        serves: Box<dyn Fn(Handle) + Send>,
         /// Called once it can be stopped by signals.
         ready: Box<dyn FnOnce() + Send>,
     },
@@ -78,7 +102,10 @@ impl Telling {
                 let _ = handle.set(server.handle());
                 server.on_warning(say)
             }
-            Self::Command { log, .. } => log.listen(server),
+            Self::Command { log, serves, .. } => {
+                serves(server.handle());
+                log.listen(server)
+            }
         }
     }
 
@@ -112,7 +139,7 @@ pub(crate) fn host(
         interface => interface.to_owned(),
     };
     match interface.as_str() {
-        "asgi" => asgi::serve(py, base, application, how.event_loop, how.root_path),
+        "asgi" => asgi::serve(py, base, application, how),
         "wsgi" => {
             let options = wsgi::Options {
                 threads: how.threads,
@@ -142,10 +169,12 @@ const MAX_BODY: u64 = 1024 * 1024 * 1024;
 /// thread that serves; `event_loop` is the one that an ASGI application runs in, `root_path` where that is mounted.
 /// `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in memory, `grace`
 /// how many seconds requests may go on after the first signal. `tls` names the files of a certificate and its key.
+/// `max_message` is the largest message of a WebSocket in bytes, `websocket_ping` how many seconds its client may be silent before it is
+/// asked whether it is there, 0 for ever.
 #[pyfunction]
 #[pyo3(signature = (
     application, *, bind, interface, threads, event_loop="auto", root_path="", max_body=MAX_BODY, body_memory=BODY_MEMORY,
-    grace=10.0, tls=None
+    grace=10.0, tls=None, max_message=MAX_MESSAGE, websocket_ping=PING.as_secs_f64()
 ))]
 #[allow(clippy::too_many_arguments, reason = "each is named where it is called from")]
 fn serve(
@@ -160,15 +189,20 @@ fn serve(
     body_memory: usize,
     grace: f64,
     tls: Option<(PathBuf, PathBuf)>,
+    max_message: u64,
+    websocket_ping: f64,
 ) -> PyResult<()> {
-    let grace = Duration::try_from_secs_f64(grace)
-        .map_err(|error| PyValueError::new_err(format!("grace={grace}: {error}")))?;
+    let grace = seconds("grace", grace)?;
+    let ping = seconds("websocket_ping", websocket_ping)?;
+    let ping_every = Some(ping).filter(|silence| !silence.is_zero());
+    let sockets = Sockets { message_bytes_max: max_message, ping_every };
     server::raise_nofile_limit();
     let mut options = Options { workers: 1, grace, ..Options::default() };
     options.limits.body_bytes_max = max_body;
     let telling = Telling::Program { tls: certificate(tls)? };
     let base = Base { app: App::new(), options, listeners: listen(bind)?, telling };
-    let how = How { interface, threads, body_memory, event_loop, root_path, has_others: false };
+    let how =
+        How { interface, threads, body_memory, event_loop, root_path, has_others: false, sockets };
     host(py, base, application, &how)
 }
 
@@ -206,6 +240,7 @@ fn serve_at(
         event_loop: "auto",
         root_path: "",
         has_others: false,
+        sockets: Sockets::default(),
     };
     host(py, base, application, &how)?;
     Ok(left.load(Ordering::Relaxed) == 0)
@@ -228,6 +263,11 @@ impl Layer for Enough {
         }
         Before::Go
     }
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|error| PyValueError::new_err(format!("{name}={value}: {error}")))
 }
 
 /// Reads a certificate and its key from files.

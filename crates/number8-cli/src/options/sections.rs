@@ -242,6 +242,17 @@ pub const SECTIONS: &[Section] = &[
             )
             .of(Use::App)
             .default("0"),
+            Opt::new(
+                "max-rss",
+                Size,
+                "SIZE",
+                "Replace a process that has more memory than this; 0 for never",
+            )
+            .of(Use::App)
+            .default("0"),
+            Opt::new("max-workers", Number, "COUNT", "Processes that the signal TTIN may lead to")
+                .of(Use::App)
+                .default("64"),
             Opt::switch("no-respawn", "End with the first process that ends, and start no other")
                 .of(Use::App),
             Opt::switch("reload", "Replace the processes when the code of the app changes")
@@ -253,6 +264,17 @@ pub const SECTIONS: &[Section] = &[
                 "The path that a proxy has taken off: SCRIPT_NAME of WSGI, root_path of ASGI",
             )
             .of(Use::App),
+            Opt::new("max-message", Size, "SIZE", "A message that a WebSocket brings to an ASGI app")
+                .of(Use::App)
+                .default("1MiB"),
+            Opt::new(
+                "websocket-ping",
+                Text,
+                "TIME",
+                "After such a silence the client of a WebSocket is asked whether it is there; 0 for never",
+            )
+            .of(Use::App)
+            .default("30s"),
         ],
     },
     Section {
@@ -360,7 +382,7 @@ pub const SECTIONS: &[Section] = &[
                 Text,
                 "ADDR",
                 "Answer /metrics for Prometheus there; a port alone is one of the loopback",
-            ).of(Use::Files),
+            ),
             Opt::new(
                 "events",
                 Text,

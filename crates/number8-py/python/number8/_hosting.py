@@ -23,6 +23,8 @@ def serve(
     body_memory: int = 32 << 20,
     grace: float = 10.0,
     tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+    max_message: int = 1 << 20,
+    websocket_ping: float = 30.0,
 ) -> None:
     """Serves an application until SIGTERM or SIGINT ends it; a second one ends it at once.
 
@@ -40,6 +42,9 @@ def serve(
         temporary files.
     grace: seconds that requests may go on after the first signal.
     tls: two files in PEM, a certificate with those that vouch for it and its key: then it is served by https.
+    max_message: the largest message that a WebSocket brings, in bytes; a larger one closes it with 1009.
+    websocket_ping: seconds that the client of a WebSocket may be silent before it is asked whether it is there; after as
+        much silence again it counts as gone. 0 is never.
 
     Raises ValueError for an argument that cannot be, and OSError where the address cannot be had.
     """
@@ -59,6 +64,8 @@ def serve(
         body_memory=body_memory,
         grace=grace,
         tls=tls,
+        max_message=max_message,
+        websocket_ping=websocket_ping,
     )
 
 

@@ -31,8 +31,8 @@ PAUSE = 0.1
 ENDING, ENDING_NOW = 10.0, 1.0
 # Seconds before a process that has served enough is replaced again, where that has failed.
 RETRY = 5.0
-# Seconds between two looks at the code.
-LOOK = 0.3
+# Seconds between two looks at the code, and at the memory of the processes.
+LOOK, LOOK_AT_MEMORY = 0.3, 1.0
 
 
 class Process:
@@ -45,14 +45,25 @@ class Process:
         self.replaces = replaces
         self.ready_at: float | None = None
         self.is_leaving = False
-        # It has served as many requests as it was to.
+        # It has served as many requests as it was to, or has more memory than it may.
         self.is_worn = False
+        # It had as much memory before it served a request: another one would be no better.
+        self.is_large = False
         self.heard = b""
 
     def signal(self, number: int) -> None:
         """Sends it a signal. It is there until it has been collected."""
         # Popen would collect it by itself.
         os.kill(self.popen.pid, number)
+
+    def resident(self) -> int:
+        """Bytes of memory that it has."""
+        try:
+            with open(f"/proc/{self.popen.pid}/statm", "rb") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError):
+            # It has just ended.
+            return 0
 
 
 class Supervisor:
@@ -86,6 +97,8 @@ class Supervisor:
         self._selector.register(wakeups, selectors.EVENT_READ)
         if self._watcher is not None:
             self._later(LOOK, self._look)
+        if self._plan.rss_bytes_max is not None:
+            self._later(LOOK_AT_MEMORY, self._look_at_memory)
         if self._plan.watchdog is not None:
             self._alive()
         self._fill()
@@ -130,21 +143,27 @@ class Supervisor:
 
     def _start(self, replaces: Process | None = None) -> None:
         status, told = os.pipe()
+        # What it is asked by, and answers in.
+        (asked, ask), (answers, answered) = (os.pipe(), os.pipe()) if self._plan.has_metrics else ((-1, -1), (-1, -1))
+        own = [told, asked, answered] if self._plan.has_metrics else [told]
         descriptors = self._plan.descriptors
         command = [
             sys.executable,
             *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
-            *("-m", "number8._worker", ",".join(map(str, descriptors)), str(told), str(os.getpid())),
+            *("-m", "number8._worker", ",".join(map(str, descriptors)), ",".join(map(str, own)), str(os.getpid())),
             *self._plan.arguments,
         ]
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
         try:
             # A session of its own: Ctrl-C is for the supervisor to pass on, once.
             popen = subprocess.Popen(
-                command, pass_fds=[*descriptors, told], start_new_session=True, env=environment
+                command, pass_fds=[*descriptors, *own], start_new_session=True, env=environment
             )
+            if self._plan.has_metrics:
+                self._plan.count(popen.pid, ask, answers)
         finally:
-            os.close(told)
+            for descriptor in {*own, ask, answers} - {-1}:
+                os.close(descriptor)
         process = Process(popen, status, replaces)
         self._processes[popen.pid] = process
         self._selector.register(status, selectors.EVENT_READ, process)
@@ -188,6 +207,7 @@ class Supervisor:
 
     def _ready(self, process: Process) -> None:
         process.ready_at = time.monotonic()
+        self._weigh(process)
         if not self._has_served:
             self._has_served = True
             sys.stderr.write(self._plan.greeting)
@@ -213,6 +233,7 @@ class Supervisor:
                 if process.status in self._selector.get_map():
                     self._hear_out(process)
                 os.close(process.status)
+                self._plan.forget(pid)
                 self._ended(process)
 
     def _hear_out(self, process: Process) -> None:
@@ -316,6 +337,9 @@ class Supervisor:
             self._plan.ready()
 
     def _more(self) -> None:
+        if self._wanted >= self._plan.workers_max:
+            say(f"there are to be {self._wanted} processes, and no more (--max-workers)")
+            return
         self._wanted += 1
         self._fill()
 
@@ -340,6 +364,26 @@ class Supervisor:
             self._failures = 0
             self._roll_all()
         self._later(LOOK, self._look)
+
+    def _weigh(self, process: Process) -> None:
+        """Looks what it has before its first request."""
+        limit = self._plan.rss_bytes_max
+        if limit is None or (resident := process.resident()) <= limit:
+            return
+        process.is_large = True
+        say(f"process {process.popen.pid} of the app begins with {mib(resident)}, more than --max-rss: it is not replaced for that")
+
+    def _look_at_memory(self) -> None:
+        limit = self._plan.rss_bytes_max
+        if limit is None or self._is_stopping:
+            return
+        for one in self._places():
+            if one.ready_at is None or one.is_large or one.is_worn or (resident := one.resident()) <= limit:
+                continue
+            say(f"process {one.popen.pid} of the app has {mib(resident)}, more than --max-rss: another takes its place")
+            one.is_worn = True
+            self._replace(one)
+        self._later(LOOK_AT_MEMORY, self._look_at_memory)
 
     def _alive(self) -> None:
         self._plan.alive()
@@ -373,6 +417,11 @@ def ended_how(code: int) -> str:
         return f"was ended by {signal.Signals(-code).name}"
     except ValueError:
         return f"was ended by signal {-code}"
+
+
+def mib(size: int) -> str:
+    """So many bytes, in words."""
+    return f"{size / (1 << 20):.0f} MiB of memory"
 
 
 def say(text: str) -> None:

@@ -1,6 +1,6 @@
-"""One process that runs the app: started by the supervisor as ``python -m number8._worker DESCRIPTORS STATUS PARENT app …``.
+"""One process that runs the app: started by the supervisor as ``python -m number8._worker DESCRIPTORS PIPES PARENT app …``.
 
-DESCRIPTORS are the listening sockets, with commas between; STATUS is a pipe that tells the supervisor how things are, and PARENT is its process, without which this one is not to be.
+DESCRIPTORS are the listening sockets, with commas between; PIPES are one that tells the supervisor how things are and, where it wants to know what is counted, two more: one that it asks by, and one that has the answers. PARENT is its process, without which this one is not to be.
 """
 
 from __future__ import annotations
@@ -70,12 +70,14 @@ def own_files() -> str:
 
 def main(arguments: list[str]) -> int:
     """Runs the app until a signal ends it; returns the exit code."""
-    descriptors, status, parent, *command = arguments
-    own = int(status)
-    # Programs that the app starts have nothing to do with either.
-    os.set_inheritable(own, False)
+    descriptors, pipes, parent, *command = arguments
+    status, *metrics = [int(number) for number in pipes.split(",")]
+    # Programs that the app starts have nothing to do with them.
+    for own in status, *metrics:
+        os.set_inheritable(own, False)
     sockets = [int(number) for number in descriptors.split(",")]
-    return _native.work(["number8", *command], sockets, int(parent), Status(own))
+    counted = (metrics[0], metrics[1]) if metrics else None
+    return _native.work(["number8", *command], sockets, int(parent), Status(status), counted)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ mod websocket;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::hosting::Base;
+use crate::hosting::{Base, How};
 use serving::AsgiHost;
 
 /// Serves an application in an event loop of its own until a signal ends it.
@@ -35,10 +35,9 @@ pub(crate) fn serve(
     py: Python<'_>,
     base: Base,
     application: Py<PyAny>,
-    event_loop: &str,
-    root_path: &str,
+    how: &How<'_>,
 ) -> PyResult<()> {
-    let has_selector = match event_loop {
+    let has_selector = match how.event_loop {
         "auto" | "asyncio" => true,
         "uvloop" => false,
         other => {
@@ -47,9 +46,9 @@ pub(crate) fn serve(
         }
     };
     let grace = base.options.grace.as_secs_f64();
-    let host = Py::new(py, AsgiHost::new(base, has_selector)?)?;
+    let host = Py::new(py, AsgiHost::new(base, has_selector, how.sockets)?)?;
     let module = py.import("number8._asgi")?;
-    module.call_method1("serve", (host, application, root_path, grace)).map(drop)
+    module.call_method1("serve", (host, application, how.root_path, grace)).map(drop)
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

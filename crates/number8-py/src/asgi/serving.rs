@@ -18,13 +18,14 @@ use super::handler::Application;
 use super::host::{Hooks, Loop};
 use super::hub::Hub;
 use super::scope::Scopes;
-use crate::hosting::Base;
+use crate::hosting::{Base, Sockets};
 use crate::sys;
 
 /// A server for one event loop.
 #[pyclass(frozen, module = "number8._native")]
 pub(super) struct AsgiHost {
     base: Mutex<Option<Base>>,
+    sockets: Sockets,
     hub: Arc<Hub>,
     inside: Option<Inside>,
     of: Mutex<Option<Arc<Loop>>>,
@@ -41,7 +42,7 @@ struct Inside {
 
 impl AsgiHost {
     /// `has_selector`: the loop lets its waiting be done by [`AsgiHost::turn`].
-    pub(super) fn new(base: Base, has_selector: bool) -> PyResult<Self> {
+    pub(super) fn new(base: Base, has_selector: bool, sockets: Sockets) -> PyResult<Self> {
         let (hub, inside) = match has_selector {
             true => {
                 let runtime =
@@ -52,6 +53,7 @@ impl AsgiHost {
         };
         Ok(Self {
             base: Mutex::new(Some(base)),
+            sockets,
             hub: Arc::new(hub),
             inside,
             of: Mutex::default(),
@@ -128,7 +130,10 @@ impl AsgiHost {
         *lock(&self.of) = Some(Arc::new(of));
         let application = Application {
             hub: Arc::clone(&self.hub),
-            websocket: WebSocket::new(async |_| {}).any_origin(),
+            websocket: WebSocket::new(async |_| {})
+                .any_origin()
+                .message_bytes_max(self.sockets.message_bytes_max)
+                .ping_every(self.sockets.ping_every),
         };
         let server = telling.listen(Server::new(app.mount("", application), options, listeners));
         telling.ready(&server);

@@ -1,5 +1,6 @@
 //! The command, for `python -m number8` and the script that pip installs, and how it runs an app.
 
+mod metrics;
 mod plan;
 mod worker;
 
@@ -48,7 +49,11 @@ fn host(config: &Config, words: Vec<OsString>) -> ExitCode {
 }
 
 fn needs_processes(app: &Hosted) -> bool {
-    app.workers > 1 || app.respawns || app.reloads || app.requests_max.is_some()
+    app.workers > 1
+        || app.respawns
+        || app.reloads
+        || app.requests_max.is_some()
+        || app.rss_bytes_max.is_some()
 }
 
 fn supervise(py: Python<'_>, plan: Plan) -> PyResult<ExitCode> {

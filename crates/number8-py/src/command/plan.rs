@@ -5,9 +5,12 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use number8::server::{self, Listener};
 use number8_cli::config::{Config, Hosted};
+use number8_cli::host::{self, Metrics};
+use number8_cli::notify;
 use number8_cli::problem::Problem;
-use number8_cli::{host, notify};
 use pyo3::prelude::*;
+
+use super::metrics::Gathered;
 
 /// How the processes that run an app are to be kept. Its listening sockets are bound as long as it lives.
 #[pyclass(frozen, module = "number8._native")]
@@ -18,6 +21,9 @@ pub(crate) struct Plan {
     grace: f64,
     pub(super) greeting: String,
     pub(super) status: String,
+    /// What processes have counted, and where that is told.
+    pub(super) counted: Gathered,
+    metrics: Option<Metrics>,
 }
 
 impl Plan {
@@ -26,13 +32,22 @@ impl Plan {
         let app = config.app.clone().ok_or_else(|| Problem::usage("there is no app"))?;
         server::raise_nofile_limit();
         let listeners = host::listen(config)?;
+        let counted = Gathered::default();
+        let gathered = counted.clone();
+        let metrics = Metrics::start(config, move || gathered.text())?;
+        let mut greeting = host::greeting(config, &listeners);
+        if let Some(metrics) = metrics.as_ref().filter(|_| !config.log.quiet) {
+            greeting.push_str(&metrics.greeting());
+        }
         Ok(Self {
-            greeting: host::greeting(config, &listeners),
+            greeting,
             status: host::status(config, &listeners),
             grace: config.workers.grace.as_secs_f64(),
             listeners,
             app,
             arguments,
+            counted,
+            metrics,
         })
     }
 }
@@ -55,6 +70,18 @@ impl Plan {
     #[getter]
     fn workers(&self) -> usize {
         self.app.workers
+    }
+
+    /// How many processes a signal may lead to.
+    #[getter]
+    fn workers_max(&self) -> usize {
+        self.app.workers_max
+    }
+
+    /// Resident bytes beyond which a process is replaced; None for never.
+    #[getter]
+    fn rss_bytes_max(&self) -> Option<u64> {
+        self.app.rss_bytes_max
     }
 
     /// Whether a process that ended is replaced.
@@ -85,6 +112,22 @@ impl Plan {
     #[getter]
     fn greeting(&self) -> &str {
         &self.greeting
+    }
+
+    /// Whether anybody may ask what is counted.
+    #[getter]
+    fn has_metrics(&self) -> bool {
+        self.metrics.is_some()
+    }
+
+    /// Asks that process what it has counted: by a byte in one pipe, for an answer in the other.
+    fn count(&self, py: Python<'_>, process: i32, ask: RawFd, answers: RawFd) -> PyResult<()> {
+        Ok(py.detach(|| self.counted.add(process, ask, answers))?)
+    }
+
+    /// That process has ended; what it has counted stays.
+    fn forget(&self, py: Python<'_>, process: i32) {
+        py.detach(|| self.counted.remove(process));
     }
 
     /// The seconds in which the service manager wants to hear from us; None if it does not.

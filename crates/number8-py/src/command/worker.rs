@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use number8::server::{self, Bind, Listener};
-use number8::{Before, Call, Layer};
+use number8::{Before, Call, Handle, Layer};
 use number8_cli::config::{Config, Hosted};
 use number8_cli::host::{Beside, Log};
 use number8_cli::notify;
@@ -20,12 +20,13 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::plan::Plan;
-use super::{failed, number};
-use crate::hosting::{self, Base, How, Telling};
+use super::{failed, metrics, number};
+use crate::hosting::{self, Base, How, Sockets, Telling};
 use crate::wsgi;
 
 /// Runs the app that the command line names in this process, at listening sockets that it has inherited, until a signal ends
-/// it or the process `parent` has ended; returns the exit code. `status` is asked for the app, and told how things are.
+/// it or the process `parent` has ended; returns the exit code. `status` is asked for the app, and told how things are;
+/// `metrics` are pipes to be asked by what is counted, and to answer in.
 #[pyfunction]
 pub(super) fn work(
     py: Python<'_>,
@@ -33,6 +34,7 @@ pub(super) fn work(
     descriptors: Vec<RawFd>,
     parent: i32,
     status: &Bound<'_, PyAny>,
+    metrics: Option<(RawFd, RawFd)>,
 ) -> u8 {
     let status = status.clone().unbind();
     // Where whoever replaces it is gone, it is not to stay either.
@@ -41,8 +43,7 @@ pub(super) fn work(
     if getppid() != Pid::from_raw(parent) {
         return number(ExitCode::FAILURE);
     }
-    let serve = |_, _: &Config| Problem::usage("a process of an app serves no files").report();
-    let host = |_, config: &Config| {
+    let host = |config: &Config| {
         let binds: Vec<Bind> = descriptors.into_iter().map(Bind::Fd).collect();
         let listeners = match server::bind(&binds, 0) {
             Ok(listeners) => listeners,
@@ -53,22 +54,29 @@ pub(super) fn work(
                 let status = status.clone_ref(py);
                 move || tell(&status, "ready")
             };
-            run(py, config, listeners, &status, ready).unwrap_or_else(|error| failed(py, &error))
+            let serves = move |handle| {
+                if let Some((asked, answers)) = metrics {
+                    metrics::answer(asked, answers, handle);
+                }
+            };
+            run(py, config, listeners, &status, serves, ready)
+                .unwrap_or_else(|error| failed(py, &error))
         })
     };
-    py.detach(|| number(number8_cli::run(arguments, serve, host)))
+    py.detach(|| number(number8_cli::run_app(arguments, host)))
 }
 
 /// The same in the process that was started by hand, where nobody would replace it.
 pub(super) fn alone(py: Python<'_>, config: &Config, plan: Plan) -> PyResult<ExitCode> {
     let status = py.import("number8._worker")?.getattr("Status")?.call1((None::<RawFd>,))?;
-    let Plan { listeners, greeting, status: served, .. } = plan;
+    let Plan { listeners, greeting, status: served, counted, .. } = plan;
+    let serves = move |handle| counted.own(handle);
     let ready = move || {
         // Nobody there to read it is no reason not to serve.
         let _ = io::stderr().write_all(greeting.as_bytes());
         notify::ready(&served);
     };
-    run(py, config, listeners, &status.unbind(), ready)
+    run(py, config, listeners, &status.unbind(), serves, ready)
 }
 
 fn run(
@@ -76,6 +84,7 @@ fn run(
     config: &Config,
     listeners: Vec<Listener>,
     status: &Py<PyAny>,
+    serves: impl Fn(Handle) + Send + 'static,
     ready: impl FnOnce() + Send + 'static,
 ) -> PyResult<ExitCode> {
     let Some(hosted) = &config.app else {
@@ -98,7 +107,8 @@ fn run(
     if let Some(requests_max) = hosted.requests_max {
         app = app.layer(Wear::new(requests_max, hosted.requests_jitter, status.clone_ref(py)));
     }
-    let telling = Telling::Command { log: log.clone(), ready: Box::new(ready) };
+    let (serves, ready) = (Box::new(serves), Box::new(ready));
+    let telling = Telling::Command { log: log.clone(), serves, ready };
     let base = Base { app, options: beside.options, listeners, telling };
     let how = How {
         interface: &hosted.interface,
@@ -107,6 +117,10 @@ fn run(
         event_loop: &hosted.event_loop,
         root_path: &hosted.root_path,
         has_others: hosted.workers > 1,
+        sockets: Sockets {
+            message_bytes_max: hosted.message_bytes_max,
+            ping_every: hosted.ping_every,
+        },
     };
     let result = hosting::host(py, base, loaded, &how);
     py.detach(|| log.finish());

@@ -5,11 +5,16 @@
 // Rooms count with it.
 #[cfg(any(feature = "files", feature = "uploads"))]
 mod count;
+mod merge;
 
 use std::fmt::Write;
 
+use crate::app::App;
+use crate::response::Response;
+
 #[cfg(any(feature = "files", feature = "uploads"))]
 pub(crate) use count::Count;
+pub use merge::{counted, sum};
 
 /// The media type of [`Sheet::text`]: the text format of Prometheus.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,6 +47,18 @@ struct Family {
     kind: &'static str,
     /// What stands behind the name, and the value.
     samples: Vec<(String, f64)>,
+}
+
+/// An app that answers `/metrics` with such a text. `text` may wait for it: it is called on the lane.
+pub fn app(text: impl Fn() -> String + Send + Sync + 'static) -> App {
+    App::new().get("/metrics", move || page(text()))
+}
+
+/// The answer with such a text.
+pub(crate) fn page(text: String) -> Response {
+    Response::new(200, text)
+        .with_known("Content-Type", CONTENT_TYPE)
+        .with_known("Cache-Control", "no-store")
 }
 
 impl Sheet {

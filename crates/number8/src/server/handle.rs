@@ -9,7 +9,6 @@ use super::worker::{Shared, Stop};
 use crate::app::App;
 use crate::handler::inline;
 use crate::metrics::{self, Sheet};
-use crate::response::Response;
 use crate::router::RouteError;
 
 /// A way to steer a server from elsewhere: any thread, any task, a handler.
@@ -85,14 +84,7 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> App {
         let handle = self.clone();
-        App::new().get(
-            "/metrics",
-            inline(move || {
-                Response::new(200, handle.measure().text())
-                    .with_known("Content-Type", metrics::CONTENT_TYPE)
-                    .with_known("Cache-Control", "no-store")
-            }),
-        )
+        App::new().get("/metrics", inline(move || metrics::page(handle.measure().text())))
     }
 
     /// Calls of [`inline`](crate::inline) functions that took longer than [`LaneOptions::inline_max`](super::LaneOptions::inline_max) since the server was
