@@ -1,7 +1,7 @@
 //! Writes the seeds of every fuzz target: `seed FOLDER` fills one folder a target from the wire cases of
 //! number8-proto. A case for heads is one for fields, paths and connections too; what stands behind its
-//! head is one for bodies. Frames of WebSocket and what proxies say are in no wire case: they
-//! stand here.
+//! head is one for bodies. What is in no wire case (frames of WebSocket, what proxies say, forms, rules and files) stands
+//! here, after the cases of the tests.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,7 +33,7 @@ fn main() -> std::io::Result<()> {
             }
         }
     }
-    for (target, seeds) in [("ws", FRAMES), ("proxied", PROXIED), ("webrepl", WEBREPL)] {
+    for (target, seeds) in OTHERS {
         let folder = Path::new(&root).join(target);
         std::fs::create_dir_all(&folder)?;
         for (at, seed) in seeds.iter().enumerate() {
@@ -47,6 +47,22 @@ fn main() -> std::io::Result<()> {
     }
     Ok(())
 }
+
+/// Targets whose input is no message.
+const OTHERS: &[(&str, &[&[u8]])] = &[
+    ("ws", FRAMES),
+    ("proxied", PROXIED),
+    ("webrepl", WEBREPL),
+    ("negotiate", NEGOTIATE),
+    ("form", FORMS),
+    ("multipart", MULTIPART),
+    ("access", ACCESS),
+    ("accounts", ACCOUNTS),
+    ("authorization", AUTHORIZATION),
+    ("log_format", LOG_FORMAT),
+    ("router", ROUTES),
+    ("safe_path", PATHS),
+];
 
 /// Frames of HTTP/2 behind the first: kind, flags, stream and payload.
 const SESSIONS: &[&[(u8, u8, u8, &[u8])]] = &[
@@ -101,6 +117,90 @@ const PROXIED: &[&[u8]] = &[
 
 /// Messages of a WebREPL client, as the target takes them apart: a bool and bytes, lengths at the end.
 const WEBREPL: &[&[u8]] = &[b"\x01abc\r\x01print(1)\r\x00WA\x03", b"\x00abc\r\x00WA\x01\0\0\0"];
+
+/// Values of Accept-Encoding, Accept and TE.
+const NEGOTIATE: &[&[u8]] = &[
+    b"gzip, deflate, br, zstd",
+    b"gzip;q=0.5, br;q=0.001, x-gzip ; Q=1.000, zstd;q=0",
+    b"*;q=0.5, gzip;q=0, identity;q=0",
+    b" ,gzip,, ;q=1, gzip;q=1.001, gzip;q=0.0001, gzip;q=.5, br;q=01",
+    b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    b"application/json;x=\"\\\",text/html,\";q=0.8, text/html;q=0.7, application/*, text/*, */*",
+    b"trailers, deflate;q=0.5",
+];
+
+/// Queries and forms.
+const FORMS: &[&[u8]] = &[
+    b"name=a+b&on&name=%C3%A9",
+    b"&&=&=b&a=b=c&%&%4&%4g&%zz=%00",
+    b"name=Karen&surname=Vorsteg&text=\xff\xc3",
+];
+
+/// Where the form is cut, and the form.
+const MULTIPART: &[&[u8]] = &[
+    b"\0\x60a preamble\r\n--XX\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nBow-wow\r\n--XX  \r\n\
+      Content-Disposition: form-data; name=\"song\"; filename=\"C:\\\\songs\\\\b.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n\
+      la\r\n--XY\r\nla\r\n--XX\r\ncontent-disposition: form-data; name=empty\r\n\r\n\r\n--XX--\r\nan epilogue",
+    b"\0\x08--XX\r\nContent-Disposition: form-data\r\n\r\nb\r\n--XX--",
+    b"\0\x01\r\n--X\xff--XX\xff-\r\n--\r\n\xff\r\n\xffa\r\n--XX--b",
+    b"\0\x30--XX\r\nContent-Disposition: form-data; name=a; filename*=UTF-8''%e2%82%ac\r\n\r\n\r\n--XX\r\n\r\n--XX--",
+];
+
+/// Grants, a line each, and a path.
+const ACCESS: &[&[u8]] = &[
+    b"joe:secret1@/:ro,/in:rw\njoe@/in:up\n@/pub:list,read\n/in/a.txt",
+    b"joe:a:b@c@/in:create,read,/in/no:none\nann:1234@/in//x/:all\n@/:ro\n/in/no/x/",
+    b"@/:ro\n/a/../b",
+    b"joe:pass1@/a,b\nx:@/:ro\n:y@/:ro\nann@/./:ro\njoe:pass2@/:none,ro\njoe:pass3@/:may\n/",
+];
+
+/// Files of passwords.
+const ACCOUNTS: &[&[u8]] = &[
+    b"# people\njoe:$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4\r\n\n\
+      ann:$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i \n",
+    b"bob:$6$saltsalt$aHjH/5eU8.TNwCG1ESLJioJx2NxeAKhCdu6P9tpoHt1q16bptbHBvBwuba9D1yxJMB/kM0omXsD8aPFA4hlZC0",
+    b"joe:$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i\njoe:$2y$06$short\n",
+    b"joe:$apr1$abc$def\nno colon\n:x\njoe:{SHA}abc=\njoe:plain",
+];
+
+/// Values of Authorization; three of them are right.
+const AUTHORIZATION: &[&[u8]] = &[
+    b"Basic am9lOnBhOnNz",
+    b"bAsIc   w6k6w6k=",
+    b"Bearer b5/c7=",
+    b"Basic am9lOnBhOnN",
+    b"Basic /zpi",
+    b"Digest username=\"joe\"",
+];
+
+/// Templates of the log, each with method, target, host, referer, agent and user.
+const LOG_FORMAT: &[&[u8]] = &[
+    b"$remote_addr - $user [$time_local] \"$method $target $protocol\" $status $bytes_sent \"$referer\" \"$user_agent\"\
+      \xffGET\xff/a b?x=\"1\"\xffhost\xff\xffcurl/8 \n\x1b[31m\xffjoe",
+    b"$time_iso8601 $host $path $bytes_received ${duration_ms}ms$$ $request_id\xffP\\T\xff/\xc3\xa9\xc3?q\xff\xc2\x85",
+    b"${status\xffGET",
+    b"$nobody $\xffGET",
+];
+
+/// Routes and patterns, an empty line, and paths.
+const ROUTES: &[&[u8]] = &[
+    b"/\n/b\n/{any}\n/a\n/a/{any}\n/a/b\n/{{a}}\n/b/{*rest}\n\n/\n/a\n/%61\n/c\n/a/%62\n/{a}\n/b/c/d",
+    b"/caf\xc3\xa9\n/a%2Fb\n/{a}/x\n/{a}/{b}\n\n/caf%C3%A9\n/a%2fb\n/a%252Fb/x\n/a%2Fb/c\n/100%",
+    b"/{x}.png\n/{x}\n/{x}.tar.gz\n/{*all}\n\n/a.png\n/.png\n/a.b.tar.gz\n/a\n/a/b",
+    b"/fs/*\n/a/*/c\n*.txt\n/*.*\n/a*a\n/fs/x\n\n/fs/a/b.txt\n/fs/\n/fs/x\n/a/b/x/c\n/a.b.c\n/a",
+    b"/img-{x}\n/img-a{x}\n/i{x}g\n/%7Bx%7D\n/}{\n/{a}{b}\n\n/img-a\n/img-ab\n/%7Bx%7D\n/ig",
+];
+
+/// Paths of URLs, decoded.
+const PATHS: &[&[u8]] = &[
+    b"/a/b.txt",
+    b"//a///b/",
+    b"/.well-known/x",
+    b"/a/.well-known/.number8-x",
+    b"/a/../b/./c",
+    b"/.NUMBER8-1/a\\b\0c\x7f",
+    b"a",
+];
 
 fn behind_head(request: &[u8]) -> &[u8] {
     let end = request.windows(4).position(|end| end == b"\r\n\r\n");

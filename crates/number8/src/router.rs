@@ -129,8 +129,10 @@ impl Router {
             Some(&place) => place,
             None => {
                 let place = self.routes.len();
-                // A path that no escape could stand for is a mistake too.
-                let plain = plain_path(path.as_bytes())
+                // A path that no escape could stand for is a mistake too. A brace that is escaped opens no placeholder.
+                let braces = path.replace("%7B", "{{").replace("%7D", "}}");
+                let braces = braces.replace("%7b", "{{").replace("%7d", "}}");
+                let plain = plain_path(braces.as_bytes())
                     .ok_or_else(|| RouteError::Syntax(path.to_owned()))?
                     .into_owned();
                 self.tree.insert(plain.clone(), place).map_err(|error| match error {
@@ -389,6 +391,7 @@ mod tests {
             "/caf\u{e9}",
             "/b/{*rest}",
             "/a%2Fb",
+            "/%7Bb%7d",
         ];
         for route in routes {
             router.add(None, route, Box::new(Nobody)).unwrap();
@@ -409,6 +412,8 @@ mod tests {
             ("/a%2Fb", "/a%2Fb"),
             ("/a%2fb", "/a%2Fb"),
             ("/b/c/d", "/b/{*rest}"),
+            ("/{b}", "/%7Bb%7d"),
+            ("/%7bb%7D", "/%7Bb%7d"),
         ] {
             let found = router.find(path.as_bytes(), Method::Get).unwrap();
             assert!(std::ptr::eq(found.methods, &router.routes[router.places[route]]), "{path}");
