@@ -7,6 +7,7 @@ use number8_proto::negotiate::Coding;
 
 /// Quicker than for files, which are compressed once: this is done for each answer.
 const GZIP_LEVEL: u32 = 5;
+#[cfg(feature = "brotli")]
 const BROTLI_QUALITY: u32 = 4;
 const ZSTD_LEVEL: i32 = 3;
 
@@ -15,20 +16,21 @@ const WINDOW_BITS: u32 = 18;
 
 pub(super) enum Encoder {
     Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    #[cfg(feature = "brotli")]
     Br(Box<brotli::CompressorWriter<Vec<u8>>>),
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
 }
 
 impl Encoder {
     /// # Errors
-    /// There is no coder for `identity`, or no memory for one.
+    /// There is no coder for it, as for `identity`, or no memory for one.
     pub(super) fn new(coding: Coding) -> io::Result<Self> {
         Ok(match coding {
-            Coding::Identity => return Err(io::ErrorKind::Unsupported.into()),
             Coding::Gzip => {
                 let level = flate2::Compression::new(GZIP_LEVEL);
                 Self::Gzip(flate2::write::GzEncoder::new(Vec::new(), level))
             }
+            #[cfg(feature = "brotli")]
             Coding::Br => Self::Br(Box::new(brotli::CompressorWriter::new(
                 Vec::new(),
                 4096,
@@ -40,6 +42,7 @@ impl Encoder {
                 encoder.window_log(WINDOW_BITS)?;
                 Self::Zstd(encoder)
             }
+            _ => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -47,6 +50,7 @@ impl Encoder {
     pub(super) fn write(&mut self, piece: &[u8], flush: bool) -> io::Result<Bytes> {
         let writer: &mut dyn Write = match self {
             Self::Gzip(encoder) => encoder,
+            #[cfg(feature = "brotli")]
             Self::Br(encoder) => encoder,
             Self::Zstd(encoder) => encoder,
         };
@@ -56,6 +60,7 @@ impl Encoder {
         }
         let out = match self {
             Self::Gzip(encoder) => encoder.get_mut(),
+            #[cfg(feature = "brotli")]
             Self::Br(encoder) => encoder.get_mut(),
             Self::Zstd(encoder) => encoder.get_mut(),
         };
@@ -66,6 +71,7 @@ impl Encoder {
     pub(super) fn finish(self) -> io::Result<Bytes> {
         Ok(match self {
             Self::Gzip(encoder) => encoder.finish()?.into(),
+            #[cfg(feature = "brotli")]
             Self::Br(encoder) => encoder.into_inner().into(),
             Self::Zstd(encoder) => encoder.finish()?.into(),
         })

@@ -16,6 +16,7 @@ use number8_proto::syntax;
 
 use crate::body::{Body, Kind};
 use crate::caller::Caller;
+use crate::codings;
 use crate::handler::Call;
 use crate::layer::{Before, Layer};
 use crate::media;
@@ -101,7 +102,7 @@ impl Layer for Compress {
             return response;
         }
         let accepted = head.joined(Known::AcceptEncoding).unwrap_or_default();
-        let coding = accepted_encodings(&accepted).best(&[Coding::Zstd, Coding::Br, Coding::Gzip]);
+        let coding = accepted_encodings(&accepted).best(codings::MADE);
         let coding = coding.filter(|&coding| coding != Coding::Identity);
         let Some(coding) = coding else { return varying(response) };
         let coded = match std::mem::take(&mut response.body.kind) {

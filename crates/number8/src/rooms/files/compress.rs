@@ -9,6 +9,7 @@ use number8_proto::negotiate::Coding;
 use super::entry::Entry;
 use super::representation::Content;
 use super::{Inner, encode, respond};
+use crate::codings;
 use crate::server::lane::Lane;
 
 impl Inner {
@@ -25,7 +26,7 @@ impl Inner {
         if !entry.is_compressible() || !self.cache.may_hold_twice(entry.meta.size) {
             return;
         }
-        let mut lacking = [Coding::Zstd, Coding::Br, Coding::Gzip].to_vec();
+        let mut lacking = codings::MADE.to_vec();
         lacking.retain(|&coding| entry.lacks(coding));
         let Some(coding) = respond::accepted(head).best(&lacking) else { return };
         if coding == Coding::Identity || !entry.begin_compressing(coding) {
