@@ -12,6 +12,7 @@ const DIGITS: usize = 20;
 /// number8_proto::decimal::push(1024, &mut out);
 /// assert_eq!(out, b"1024");
 /// ```
+#[inline]
 pub fn push(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 2 * DIGITS];
     let mut at = DIGITS;

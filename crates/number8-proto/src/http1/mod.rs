@@ -162,6 +162,7 @@ impl Conn {
     /// # Errors
     /// The peer is at fault. From now on nothing is received, and [`Conn::advance`] closes. If
     /// [`Conn::may_respond`], one answer with [`Error::status`] is due before that.
+    #[inline]
     pub fn receive<'b>(
         &mut self,
         parser: &'b mut HeadParser,
