@@ -494,7 +494,8 @@ impl Shared {
             && (state.queue.is_empty()
                 || !observed
                 || state.finished.len() >= REPORT_JOBS_MAX
-                || state.report_is_due(self.options.patience))
+                || (state.finished.len().is_multiple_of(CLOCK_JOBS)
+                    && state.report_is_due(self.options.patience)))
     }
 
     /// Runs jobs until none waits, something is to be reported, or others may want what is had around them.
@@ -652,6 +653,10 @@ impl Shared {
 
 /// After how many finished jobs their tasks are woken, although more jobs wait.
 const REPORT_JOBS_MAX: usize = 64;
+
+/// A thread at work looks at the clock after as many finished jobs: the watcher sees to it that no report waits longer, and to
+/// ask for the time costs as much as to take a job.
+const CLOCK_JOBS: usize = 8;
 
 /// How often a watcher finds nothing new before it rests. Under steady load none has to be called anew for each batch.
 const QUIET_LOOKS: u32 = 4;
