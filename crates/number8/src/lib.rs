@@ -206,6 +206,9 @@ mod pages {
     mod access {}
     #[doc = include_str!("../../../docs/rooms/events.md")]
     mod events {}
+    #[cfg(feature = "files")]
+    #[doc = include_str!("../../../docs/rooms/files.md")]
+    mod files {}
     #[cfg(feature = "repl")]
     #[doc = include_str!("../../../docs/rooms/repl.md")]
     mod repl {}
