@@ -2,17 +2,19 @@
 
 import contextlib
 import gzip
+import json
 import os
 import pathlib
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
 import unittest
 import zlib
 
-from hosting import DEADLINE, serving
+from hosting import DEADLINE, running, serving
 from test_wsgi import THREADS, Answer, request, talk
 
 
@@ -269,6 +271,22 @@ class Signals(unittest.TestCase):
                         tell(path, b"two")
                         read_until(connection, b"0\r\n\r\n")
                     self.assertEqual(server.wait(), 0, server.log)
+
+    @unittest.skipUnless(os.sched_getscheduler(0) == os.SCHED_OTHER, "somebody has chosen another policy")
+    def test_the_thread_that_serves_takes_the_processor_from_no_other(self):
+        usual = os.SCHED_OTHER
+        for threads, serves in [(0, usual), (1, os.SCHED_BATCH), (4, os.SCHED_BATCH)]:
+            program = (
+                f"import os, number8, wsgi_app; number8.serve(wsgi_app.app, bind='127.0.0.1:0', threads={threads}); "
+                "print(os.sched_getscheduler(0))"
+            )
+            with self.subTest(threads=threads), running(["-c", program], stdout=subprocess.PIPE) as server:
+                with server.process.stdout as stdout:
+                    told = json.loads(Answer(server, "/policy").content)
+                    self.assertEqual(server.stop(), 0, server.log)
+                    told.append(int(stdout.read()))
+                # Of the thread that calls, of a program, of the one that serves, and of that afterwards.
+                self.assertEqual(told, [usual, usual, serves, usual])
 
     def test_a_second_signal_ends_it_at_once(self):
         for threads in THREADS:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import select
+import subprocess
 import sys
 import threading
 import time
@@ -85,6 +86,14 @@ def compares(environ, start_response):
     assert [*io.TextIOWrapper(source, "latin-1", newline="\n")] == []
     start_response("200 OK", TEXT)
     return [b"%d bytes" % size]
+
+
+def policy(environ, start_response):
+    """How the system gives time to this thread, to a program that it starts, and to the thread that serves."""
+    program = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
+    of_program = int(subprocess.run(program, capture_output=True, check=True).stdout)
+    start_response("200 OK", TEXT)
+    return [json.dumps([os.sched_getscheduler(0), of_program, os.sched_getscheduler(os.getpid())]).encode()]
 
 
 def ignores(environ, start_response):

@@ -1,5 +1,6 @@
 //! Content piece by piece, both ways, and limits of single handlers.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -87,6 +88,31 @@ async fn large_and_small_pieces_of_a_stream_keep_their_order() {
         };
         let expected = &content[..length.unwrap_or(content.len())];
         assert!(got == expected, "{version} {length:?}");
+
+        // The same where nothing has to be waited for.
+        let app = App::new().get("/", move || async move {
+            let there = AllThere(pieces().map(Bytes::from).collect());
+            match length {
+                Some(length) => Body::sized_stream(length as u64, there),
+                None => Body::stream(there),
+            }
+        });
+        let got = match version {
+            "1.0" => raw(app, &get(version, "")).await.split_once("\r\n\r\n").unwrap().1.into(),
+            _ => app.test().get("/").send().await.unwrap().body().to_vec(),
+        };
+        assert!(got == expected, "{version} {length:?}, all at once");
+    }
+}
+
+/// Pieces that are there already.
+struct AllThere(VecDeque<Bytes>);
+
+impl Stream for AllThere {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.pop_front().map(Ok))
     }
 }
 

@@ -14,6 +14,7 @@ use number8::server::lane::{Job, Lane};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep};
 
 use super::log;
 use super::parts::Parts;
@@ -80,23 +81,54 @@ pub(super) fn check(py: Python<'_>, length: Option<u64>, given: u64, is_end: boo
     }
 }
 
-/// Bytes of content that the application is ahead of the client, at most, and one part: as many as one write takes and one
-/// that is made meanwhile, for each client that is slow.
+/// Bytes of content that the application is ahead of the client, at most, and one part: for a client that is slow, and for one
+/// that keeps up. Each time that there is nothing left, two threads have to change places.
 const AHEAD_BYTES: usize = 128 * 1024;
+const AHEAD_BYTES_MAX: usize = 512 * 1024;
+
+/// A client keeps up that takes what the application is ahead within this time.
+const KEEPS_UP: Duration = Duration::from_millis(20);
 
 /// How long an application is asked for parts before others on the lane have their turn, unless a part takes longer.
 const TURN: Duration = Duration::from_millis(1);
 
-/// Content whose parts are asked for one by one: on the lane, no further ahead of the client than [`AHEAD_BYTES`]; where the
+/// How long a part may wait for the next ones, to go with them.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Content whose parts are asked for one by one: on the lane, no further ahead of the client than [`Ahead`] says; where the
 /// application is called in the thread that serves, each after the one before was sent as far as the client takes it.
 ///
-/// A part that is there is on its way, whatever the application waits for next (PEP 3333).
+/// A part that is there is on its way within [`PATIENCE`], whatever the application waits for next (PEP 3333).
 pub(super) struct Content {
     first: Option<Bytes>,
     next: Next,
     /// Where the application is asked; `None` is here.
     lane: Option<Lane>,
     made: Arc<Mutex<Made>>,
+    ahead: Ahead,
+    /// From when on each part is told of by itself.
+    hurries: Option<Pin<Box<Sleep>>>,
+}
+
+/// How far the application goes ahead of the client.
+struct Ahead {
+    bytes: usize,
+    /// When it was asked last.
+    asked: Option<Instant>,
+}
+
+impl Ahead {
+    /// Everything was taken, and the application is asked again: how far it may go.
+    fn again(&mut self) -> usize {
+        let now = Instant::now();
+        let keeps_up = self.asked.is_some_and(|asked| now.duration_since(asked) < KEEPS_UP);
+        self.asked = Some(now);
+        self.bytes = match keeps_up {
+            true => (self.bytes * 2).min(AHEAD_BYTES_MAX),
+            false => AHEAD_BYTES,
+        };
+        self.bytes
+    }
 }
 
 enum Next {
@@ -113,7 +145,7 @@ enum Next {
 struct Made {
     parts: VecDeque<io::Result<Bytes>>,
     bytes: usize,
-    /// Who waits for the next one. It is woken once, however many there are by the time that it looks.
+    /// Who waits for the next one, where that is to be told of by itself. All others go with the end of the turn.
     waiting: Option<Waker>,
     /// Nobody takes them any more.
     is_forgotten: bool,
@@ -134,7 +166,9 @@ impl Made {
 
 impl Content {
     pub(super) fn new(first: Option<Bytes>, source: Source, lane: Option<Lane>) -> Self {
-        Self { first, next: Next::Ask(source), lane, made: Arc::default() }
+        let ahead = Ahead { bytes: AHEAD_BYTES, asked: None };
+        let next = Next::Ask(source);
+        Self { first, next, lane, made: Arc::default(), ahead, hurries: None }
     }
 
     /// The next part, of an application that is called here.
@@ -159,17 +193,14 @@ impl Content {
     /// The next part that the lane has made; has it make more where there is none.
     fn poll_lane(&mut self, lane: &Lane, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
-            {
-                let mut made = Made::lock(&self.made);
-                if let Some(part) = made.pop() {
-                    return Poll::Ready(Some(part));
-                }
-                made.waiting = Some(cx.waker().clone());
+            if let Some(part) = Made::lock(&self.made).pop() {
+                return Poll::Ready(Some(part));
             }
             let mut job = match std::mem::replace(&mut self.next, Next::End) {
                 Next::Ask(source) | Next::Flush(source) => {
-                    let made = Arc::clone(&self.made);
-                    lane.go_on(move || ask_ahead(source, &made)).map_err(io::Error::other)?
+                    let (made, ahead) = (Arc::clone(&self.made), self.ahead.again());
+                    self.hurries = None;
+                    lane.go_on(move || ask_ahead(source, &made, ahead)).map_err(io::Error::other)?
                 }
                 Next::Asked(job) => job,
                 Next::End => return Poll::Ready(None),
@@ -186,6 +217,13 @@ impl Content {
                 }
                 Poll::Pending => {
                     self.next = Next::Asked(job);
+                    let hurries = self.hurries.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+                    ready!(hurries.as_mut().poll(cx));
+                    let mut made = Made::lock(&self.made);
+                    if let Some(part) = made.pop() {
+                        return Poll::Ready(Some(part));
+                    }
+                    made.waiting = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
             }
@@ -220,7 +258,7 @@ impl Drop for Content {
 }
 
 /// Asks for parts while there is room for them and somebody takes them, for one turn. Returns where to go on; `None` at the end.
-fn ask_ahead(mut source: Source, made: &Mutex<Made>) -> Option<Source> {
+fn ask_ahead(mut source: Source, made: &Mutex<Made>, ahead: usize) -> Option<Source> {
     let begun = Instant::now();
     loop {
         let part = Python::attach(|py| source.next(py))?;
@@ -233,7 +271,7 @@ fn ask_ahead(mut source: Source, made: &Mutex<Made>) -> Option<Source> {
         made.bytes += part.as_ref().map_or(0, Bytes::len);
         made.parts.push_back(part);
         let waiting = made.waiting.take();
-        let is_over = made.bytes >= AHEAD_BYTES || begun.elapsed() >= TURN;
+        let is_over = made.bytes >= ahead || begun.elapsed() >= TURN;
         drop(made);
         if let Some(waiting) = waiting {
             waiting.wake();

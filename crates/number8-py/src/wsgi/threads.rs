@@ -1,6 +1,7 @@
 //! The application is called by threads of its own; those that read and write have nothing to do with the interpreter.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use number8::server::lane::{Job, Lane, LaneFull};
@@ -27,14 +28,21 @@ pub(super) fn serve(
     threads: usize,
 ) -> PyResult<()> {
     let Base { app, options, listeners, telling } = base;
+    let policy = Arc::<OnceLock<Policy>>::default();
+    let of_callers = Arc::clone(&policy);
     let lane = Lane::new(LaneOptions {
         threads_max: threads,
         queue_max: options.lane.queue_max,
         // Applications keep things for each thread, such as connections to a database.
         idle: Duration::MAX,
-        around: Some(Around::new(|jobs| {
+        around: Some(Around::new(move |jobs| {
             sys::settle();
-            Python::attach(|_| jobs());
+            Python::attach(|py| {
+                if let Some(policy) = of_callers.get() {
+                    policy.restore_once(py);
+                }
+                jobs();
+            });
         })),
         ..LaneOptions::default()
     });
@@ -44,6 +52,10 @@ pub(super) fn serve(
     let handle = server.handle();
     let signals = Signals::watch(py, handle.clone())?;
     telling.ready(&server);
+    if let Some(found) = Policy::batch(py) {
+        // It is looked for here alone.
+        let _ = policy.set(found);
+    }
     let (result, told) = py.detach(|| {
         let mut told = None;
         let result = server.run_with(async {
@@ -55,8 +67,54 @@ pub(super) fn serve(
         }
         (result, told)
     });
+    if let Some(policy) = policy.get() {
+        policy.restore(py);
+    }
     signals.restore(py)?;
     told.unwrap_or_else(|| hosting::ended(result))
+}
+
+/// How the system gives time to this thread, before it serves and while threads call the application.
+struct Policy {
+    before: i32,
+}
+
+thread_local! {
+    static IS_AS_BEFORE: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Policy {
+    /// Has the thread that serves take the processor from no other when it is woken (sched(7), `SCHED_BATCH`). Where it has one
+    /// alone it runs as soon as it has something to do. Where it shares it with those that call the application, it would
+    /// interrupt them for each request that comes, of which none can be answered before they are through: two and a half
+    /// changes of threads for each request of a busy server, and then a third of one.
+    ///
+    /// Whoever has chosen something for this thread keeps it, and so does who may not choose.
+    fn batch(py: Python<'_>) -> Option<Self> {
+        let os = py.import("os").ok()?;
+        let named = |name| os.getattr(name).ok()?.extract::<i32>().ok();
+        let before = os.call_method1("sched_getscheduler", (0,)).ok()?.extract().ok()?;
+        let is_set = named("SCHED_OTHER")? == before && set(py, named("SCHED_BATCH")?).is_ok();
+        is_set.then_some(Self { before })
+    }
+
+    /// Has this thread have what the one that serves had: those that it starts have what it has.
+    fn restore_once(&self, py: Python<'_>) {
+        if !IS_AS_BEFORE.replace(true) {
+            self.restore(py);
+        }
+    }
+
+    fn restore(&self, py: Python<'_>) {
+        // It was so before, and so it may be again.
+        let _ = set(py, self.before);
+    }
+}
+
+fn set(py: Python<'_>, policy: i32) -> PyResult<()> {
+    let os = py.import("os")?;
+    let priority = os.call_method1("sched_param", (0,))?;
+    os.call_method1("sched_setscheduler", (0, policy, priority)).map(drop)
 }
 
 struct Threads {

@@ -17,7 +17,7 @@ use super::super::transport::Security;
 use super::super::worker::{Stop, Told};
 use super::feed::Feed;
 use super::output::COPY_MAX;
-use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
+use super::{BATCH_BYTES, CONTENT_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
 use crate::app::{App, Begun, Next, Waiting, readiness};
 use crate::body::{Body, BodyError, Kind, Part, channel};
 use crate::handler::values::Values;
@@ -187,7 +187,7 @@ impl Connection {
                 self.wait_for_nothing();
                 let trailers = exchange.trailers(work);
                 self.phase = Phase::Exchange(exchange);
-                self.conn.finish(&trailers, &mut work.output.bytes);
+                work.output.encode(|bytes| self.conn.finish(&trailers, bytes));
                 self.end_content();
                 Ok(Flow::Again)
             }
@@ -286,8 +286,7 @@ impl Connection {
         bytes: &mut u64,
         cx: &mut Context<'_>,
     ) -> io::Result<Pulled> {
-        // What follows a part has to wait until that is sent.
-        let is_full = work.output.queued() >= BATCH_BYTES || !work.output.parts.is_empty();
+        let is_full = work.output.queued() >= BATCH_BYTES || work.output.unsent() >= CONTENT_BYTES;
         if is_full && self.poll_send(turn, work, cx)?.is_pending() {
             return Ok(Pulled::Full);
         }

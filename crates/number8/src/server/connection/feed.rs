@@ -13,9 +13,9 @@ use crate::body::{BodyError, Feeder};
 /// Content of which so many bytes are still to come is read to where it stays; less is copied there.
 const APART_MIN: u64 = 16 * 1024;
 
-/// Bytes of content that are read at once to where they stay: below what allocators get from the system, and give back to it,
-/// each time.
-const PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of content that are read at once to where they stay: below the 128 KiB from which on allocators get memory from the
+/// system, and give it back, each time.
+const PIECE_BYTES: usize = 124 * 1024;
 
 /// The body of the request on its way to the handler.
 pub(super) struct Feed {

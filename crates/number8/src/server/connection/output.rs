@@ -27,8 +27,8 @@ const FILL_BYTES: u64 = 256 * 1024;
 /// Bytes read at once where a file has to be copied.
 const COPY_BYTES: usize = 64 * 1024;
 
-/// Slices written at once.
-const SLICES: usize = 8;
+/// Slices written at once: some pieces of content, with what frames them.
+const SLICES: usize = 16;
 
 /// Encoded bytes that are kept for the next answers; a larger buffer is given back.
 const KEPT_BYTES: usize = 128 * 1024;
@@ -75,16 +75,32 @@ impl Output {
         self.filling.is_some()
     }
 
-    /// Adds a piece of content that is made while it is sent: a copy of a small one, a large one from where it is. What
-    /// follows has to wait until that is sent.
+    /// Adds a piece of content that is made while it is sent: a copy of a small one, a large one from where it is.
     pub(super) fn push(&mut self, conn: &mut Conn, mut piece: Bytes) {
         if piece.len() <= COPY_MAX {
-            return conn.send_body(&piece, &mut self.bytes);
+            return self.encode(|bytes| conn.send_body(&piece, bytes));
         }
-        let (length, behind) = conn.send_apart(piece.len(), &mut self.bytes);
+        let (length, behind) = self.encode(|bytes| conn.send_apart(piece.len(), bytes));
         piece.truncate(length);
-        let parts = [piece, Bytes::from_static(behind)];
-        self.parts.extend(parts.into_iter().filter(|part| !part.is_empty()).map(Part::Bytes));
+        self.push_part(piece);
+        self.push_part(Bytes::from_static(behind));
+    }
+
+    /// Adds what is written into a buffer, behind all that is there already.
+    pub(super) fn encode<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        if self.parts.is_empty() {
+            return write(&mut self.bytes);
+        }
+        let mut bytes = Vec::new();
+        let result = write(&mut bytes);
+        self.push_part(bytes.into());
+        result
+    }
+
+    fn push_part(&mut self, part: Bytes) {
+        if !part.is_empty() {
+            self.parts.push_back(Part::Bytes(part));
+        }
     }
 
     /// Gets ready for the next batch; everything has been sent.
