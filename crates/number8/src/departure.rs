@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use crate::server::worker::lock;
+use crate::sync::lock;
 
 /// Tells when the client of a request leaves before its answer is complete, to whatever works for it: a task, a thread.
 ///

@@ -8,7 +8,10 @@ pub(crate) use std::{thread, thread_local};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-pub(crate) use crate::server::worker::lock;
+/// Locks; a panic of another holder is no reason to stop serving, and leaves nothing half done here.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Waits for a signal, for at most `time`. May return early. (loom locks `_mutex` again itself.)
 pub(crate) fn wait_timeout<'a, T>(

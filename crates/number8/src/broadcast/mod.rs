@@ -15,7 +15,7 @@ use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
 
-use crate::server::worker::lock;
+use crate::sync::lock;
 use group::{Group, Seat};
 use ring::Ring;
 pub(crate) use ring::{Frame, Framing, Look};

@@ -11,7 +11,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::group::Group;
 use super::tree::Tree;
-use crate::server::worker::lock;
+use crate::sync::lock;
 
 /// The supervisors that this process has to collect itself.
 static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());

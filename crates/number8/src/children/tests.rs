@@ -397,7 +397,7 @@ attempt('signal itself', lambda: os.kill(os.getpid(), 0))
 
 #[test]
 fn w12_strangers_are_collected_and_ours_are_not() {
-    let _alone = crate::server::worker::lock(&NO_STRANGERS);
+    let _alone = crate::sync::lock(&NO_STRANGERS);
     let mut stranger = std::process::Command::new("true").spawn().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

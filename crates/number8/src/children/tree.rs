@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn children_are_found_both_ways_and_signalled() {
-        let _alone = crate::server::worker::lock(&crate::children::tests::NO_STRANGERS);
+        let _alone = crate::sync::lock(&crate::children::tests::NO_STRANGERS);
         let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
         let pid = child.id() as i32;
         let mut tree = Tree::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[cfg(feature = "runner")]
 use super::lane::Lane;
-use super::worker::{Shared, Stop};
+use super::shared::{Shared, Stop};
 use crate::app::App;
 use crate::handler::inline;
 use crate::metrics::{self, Sheet};

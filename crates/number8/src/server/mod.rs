@@ -25,6 +25,7 @@ pub mod listener;
 pub mod memory;
 mod options;
 mod port_holder;
+pub(crate) mod shared;
 pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -60,10 +61,11 @@ pub use connection::Closed;
 use connection::Connection;
 pub use footprint::release_start;
 use listener::Accepted;
+use shared::{OnClosed, Shared, Stop};
 #[cfg(feature = "tls")]
 use tls::{Secured, Tls};
 use transport::Transport;
-use worker::{OnClosed, Place, Shared, Stop, Worker};
+use worker::{Place, Worker};
 
 /// An app, listening.
 ///

@@ -1,271 +1,26 @@
-//! What the connections of one thread share: the table that deadlines are swept over, buffers that are
-//! free, and what is common to every worker of a server.
+//! What the connections of one thread share: the table that deadlines are swept over, and buffers that are free.
 //!
 //! Short locks, never held over a wait. Under [`Server::run`](super::Server::run) each thread has a worker
 //! of its own, so the locks are never contended.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 use number8_proto::http1::{Head, Stamp, Version};
 use tokio::sync::Notify;
 
-use super::beat::{Beat, Beats};
+use super::beat::Beat;
 use super::clock;
-use super::connection::{Closed, Work};
-use super::counts::{Counts, OneOpen, Opened, Refused, measure_lane};
-use super::lane::Lane;
-use super::options::Options;
+use super::connection::Work;
+use super::counts::{Counts, OneOpen, Opened, Refused};
+use super::shared::{REFUSED_MAX, Shared, Stop, Watched};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::layers::access_log::{Formatter, Record};
-use crate::metrics::Sheet;
-
-/// What all workers of a server share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) options: Options,
-    pub(crate) lane: Lane,
-    app: RwLock<Arc<App>>,
-    /// The id of `app`, to see a change without the lock.
-    app_id: AtomicU64,
-    stop: AtomicU8,
-    /// Told when `stop` changes.
-    stop_changed: Notify,
-    /// Told when a connection ends while the server stops.
-    pub(crate) connection_ended: Notify,
-    /// All that are open.
-    connections: AtomicUsize,
-    /// Those of them that are served, not turned away.
-    admitted: AtomicUsize,
-    /// Of those, how many each client has.
-    clients: Mutex<HashMap<IpAddr, usize>>,
-    /// Bytes held by connections that wait.
-    buffered: AtomicUsize,
-    pub(crate) beats: Beats,
-    /// What the workers count, and their connections.
-    watched: Mutex<Vec<Watched>>,
-    pub(crate) on_closed: OnceLock<OnClosed>,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: OnceLock<super::tls::Tls>,
-    /// Connections are being accepted.
-    pub(crate) is_serving: AtomicBool,
-}
-
-/// What is called with each connection that has ended.
-pub(crate) struct OnClosed(pub(crate) Box<dyn Fn(Option<SocketAddr>, Closed) + Send + Sync>);
-
-impl fmt::Debug for OnClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnClosed")
-    }
-}
-
-/// Connections that are told at once that there are too many; further ones are closed without a word.
-const REFUSED_MAX: usize = 256;
-
-/// How far a server is on its way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Stop {
-    /// It serves.
-    No,
-    /// It finishes what it has begun.
-    Gracefully,
-    /// It ends.
-    Now,
-}
-
-impl Shared {
-    pub(crate) fn new(app: App, options: Options) -> Self {
-        Self {
-            lane: Lane::new(options.lane.clone()),
-            options,
-            app_id: AtomicU64::new(app.id()),
-            app: RwLock::new(Arc::new(app)),
-            stop: AtomicU8::new(Stop::No as u8),
-            stop_changed: Notify::new(),
-            connection_ended: Notify::new(),
-            connections: AtomicUsize::new(0),
-            admitted: AtomicUsize::new(0),
-            clients: Mutex::new(HashMap::new()),
-            buffered: AtomicUsize::new(0),
-            beats: Beats::default(),
-            watched: Mutex::default(),
-            on_closed: OnceLock::new(),
-            #[cfg(feature = "tls")]
-            tls: OnceLock::new(),
-            is_serving: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn app(&self) -> Arc<App> {
-        Arc::clone(&self.app.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn app_id(&self) -> u64 {
-        self.app_id.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn replace_app(&self, app: App) {
-        let id = app.id();
-        *self.app.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
-        self.app_id.store(id, Ordering::Release);
-    }
-
-    pub(crate) fn stop(&self) -> Stop {
-        match self.stop.load(Ordering::Acquire) {
-            0 => Stop::No,
-            1 => Stop::Gracefully,
-            _ => Stop::Now,
-        }
-    }
-
-    /// Waits until the server is at least that far on its way out.
-    pub(crate) async fn stopped(&self, stop: Stop) {
-        loop {
-            let changed = self.stop_changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if self.stop() >= stop {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    pub(crate) fn set_stop(&self, stop: Stop) {
-        self.stop.fetch_max(stop as u8, Ordering::AcqRel);
-        self.stop_changed.notify_waiters();
-        self.connection_ended.notify_waiters();
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Acquire)
-    }
-
-    /// Serves one more connection, of all and of this client's, if that may be; then it is counted in.
-    fn admit(&self, client: Option<IpAddr>) -> Result<(), Refused> {
-        let limits = &self.options.limits;
-        if self.admitted.fetch_add(1, Ordering::AcqRel) >= limits.connections_max {
-            self.admitted.fetch_sub(1, Ordering::AcqRel);
-            return Err(Refused::Connections);
-        }
-        let has_place = client.is_none_or(|client| self.admit_client(client));
-        if !has_place {
-            self.admitted.fetch_sub(1, Ordering::AcqRel);
-            return Err(Refused::OfClient);
-        }
-        Ok(())
-    }
-
-    /// Why no new request is welcome; `None` where one is.
-    pub(crate) fn unready(&self) -> Option<&'static str> {
-        if self.stop() != Stop::No {
-            Some("the server is stopping")
-        } else if !self.is_serving.load(Ordering::Acquire) {
-            Some("the server is starting")
-        } else if self.admitted.load(Ordering::Acquire) >= self.options.limits.connections_max {
-            Some("there are as many connections as there may be")
-        } else if !self.has_room() {
-            Some("the server holds as much as it may")
-        } else if self.lane.is_full() {
-            Some("the lane is full")
-        } else {
-            None
-        }
-    }
-
-    /// Adds what is known of the whole server to the sheet.
-    pub(crate) fn measure(&self, sheet: &mut Sheet) {
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
-        sheet.gauge("number8_build_info", "The version that runs.", &version, 1.0);
-        let ready = f64::from(u8::from(self.unready().is_none()));
-        sheet.gauge("number8_ready", "1 where new requests are welcome.", &[], ready);
-        let (mut idle, mut busy) = (0, 0);
-        for Watched { table, counts } in lock(&self.watched).iter() {
-            for entry in lock(table).entries.iter().flatten() {
-                let is_idle = entry.standing() == Standing::Idle as u8;
-                *(if is_idle { &mut idle } else { &mut busy }) += 1;
-            }
-            counts.measure(sheet);
-        }
-        for (state, count) in [("idle", idle), ("busy", busy)] {
-            let help = "Open connections: those that wait for a request, and the others.";
-            sheet.gauge("number8_connections", help, &[("state", state)], f64::from(count));
-        }
-        let max = self.options.limits.connections_max as f64;
-        sheet.gauge("number8_connections_max", "Connections that there may be.", &[], max);
-        let help =
-            "Memory that waiting connections hold: parts of requests, answers not yet taken.";
-        sheet.gauge("number8_buffered_bytes", help, &[], self.buffered() as f64);
-        self.beats.measure(sheet);
-        measure_lane(&self.lane, sheet);
-        self.app().measure(sheet);
-    }
-
-    /// Whether this client may have one more connection; then it is counted in.
-    fn admit_client(&self, client: IpAddr) -> bool {
-        let mut clients = lock(&self.clients);
-        let of_client = clients.entry(network(client)).or_default();
-        if *of_client >= self.options.limits.connections_per_client_max {
-            return false;
-        }
-        *of_client += 1;
-        true
-    }
-
-    fn dismiss(&self, client: Option<IpAddr>) {
-        self.admitted.fetch_sub(1, Ordering::AcqRel);
-        let Some(client) = client.map(network) else { return };
-        let mut clients = lock(&self.clients);
-        if let Some(of_client) = clients.get_mut(&client) {
-            *of_client -= 1;
-            if *of_client == 0 {
-                clients.remove(&client);
-            }
-        }
-    }
-
-    /// Bytes that connections hold while they wait.
-    pub(crate) fn buffered(&self) -> usize {
-        self.buffered.load(Ordering::Relaxed)
-    }
-
-    /// True while connections hold less than they may together.
-    pub(crate) fn has_room(&self) -> bool {
-        self.buffered() <= self.options.limits.buffered_bytes_max
-    }
-
-    /// A connection that held `before` bytes now holds `after`.
-    pub(crate) fn holds(&self, before: usize, after: usize) {
-        if after >= before {
-            self.buffered.fetch_add(after - before, Ordering::Relaxed);
-        } else {
-            self.buffered.fetch_sub(before - after, Ordering::Relaxed);
-        }
-    }
-}
-
-/// What there is to know of one worker.
-#[derive(Debug)]
-struct Watched {
-    table: Arc<Mutex<Table>>,
-    counts: Arc<Counts>,
-}
-
-/// What counts as one client: an IPv4 address, or the /64 that one IPv6 host usually has to itself.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-    }
-}
+use crate::sync::lock;
 
 /// One thread's share of a server.
 #[derive(Debug)]
@@ -292,9 +47,21 @@ const SWEEP: Duration = Duration::from_millis(250);
 const SWEEPS_PER_FLUSH: u32 = 4;
 
 #[derive(Debug, Default)]
-struct Table {
+pub(super) struct Table {
     entries: Vec<Option<Arc<Entry>>>,
     vacant: Vec<usize>,
+}
+
+impl Table {
+    /// How many connections wait for a request, and how many do not.
+    pub(super) fn idle_and_busy(&self) -> (u32, u32) {
+        self.entries.iter().flatten().fold((0, 0), |(idle, busy), entry| {
+            match entry.standing() == Standing::Idle as u8 {
+                true => (idle + 1, busy),
+                false => (idle, busy + 1),
+            }
+        })
+    }
 }
 
 /// What a connection needs when it has something to do; under one lock, since it needs both.
@@ -672,9 +439,4 @@ fn record<'a>(unix: i64, caller: &'a Caller, head: Option<&Head<'a>>, told: Told
         user_agent: head_fields.1,
         request_id: caller.request_id.as_ref(),
     }
-}
-
-/// Locks; a panic of another holder is no reason to stop serving, and leaves nothing half done here.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use number8_proto::ws::{CloseCode, Frame};
 
 use super::message::{Message, SocketError};
-use crate::server::worker::lock;
+use crate::sync::lock;
 
 /// Bytes that may wait to be sent before a sender has to wait.
 const QUEUED_BYTES_MAX: usize = 64 * 1024;

@@ -12,8 +12,8 @@ use number8_proto::ws::{CloseCode, Decoder, Event, Frame, Kind};
 
 use super::message::{Message, SocketError};
 use super::socket::Pipe;
-use crate::server::worker::lock;
 use crate::session::{Session, SessionInput, SessionStep};
+use crate::sync::lock;
 
 /// How long a function may go on after its WebSocket has ended.
 const AFTER_END: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use super::remembered::Remembered;
 use crate::accounts::{Accounts, FileError, Mac};
 use crate::server::clock;
 use crate::server::lane::Lane;
-use crate::server::worker::lock;
+use crate::sync::lock;
 
 /// What became of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ pub use self::login::{Login, LoginPage};
 use self::table::{Session, Table};
 use crate::accounts::{AccountError, Accounts, Key, Mac};
 use crate::server::clock;
-use crate::server::worker::lock;
+use crate::sync::lock;
 
 /// The sessions of a server. A clone is the same sessions: an app that takes the place of another one keeps them so.
 ///

@@ -22,7 +22,7 @@ use crate::broadcast::{Channel, Frame, Heartbeat, Start};
 use crate::handler::{Answer, Call, Handler};
 use crate::response::Response;
 use crate::results::IntoResponse;
-use crate::server::worker::lock;
+use crate::sync::lock;
 pub use event::{Event, EventError};
 use publish::{Named, publish};
 

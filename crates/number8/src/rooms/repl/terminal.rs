@@ -13,7 +13,7 @@ use super::console;
 use super::screen::{Gone, Screen};
 use crate::children::{Child, End, Exit, Outcome, Size};
 use crate::server::lane::Lane;
-use crate::server::worker::lock;
+use crate::sync::lock;
 
 /// The terminal. When the last one who holds it lets go, what runs in it is stopped.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::posted::Posted;
 use super::settings::Settings;
 use crate::broadcast::{Channel, Frame, Heartbeat};
 use crate::children::Exit;
-use crate::server::worker::lock;
+use crate::sync::lock;
 
 /// What all clones of a runner share.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::task::Context;
 use number8_proto::proxy;
 
 use super::super::clock;
-use super::super::worker::Stop;
+use super::super::shared::Stop;
 use super::{Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
 
 impl Connection {

@@ -13,8 +13,9 @@ use number8_proto::http1::{BodyLength, SendBody};
 use number8_proto::negotiate::takes_trailers;
 
 use super::super::counts::Counts;
+use super::super::shared::Stop;
 use super::super::transport::Security;
-use super::super::worker::{Stop, Told};
+use super::super::worker::Told;
 use super::feed::Feed;
 use super::output::COPY_MAX;
 use super::{BATCH_BYTES, CONTENT_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};

@@ -15,8 +15,8 @@ use number8_proto::http1::SendBody;
 
 use super::super::clock;
 use super::super::counts::{OneOpen, Opened};
+use super::super::shared::Stop;
 use super::super::transport::Transport;
-use super::super::worker::Stop;
 use super::{Closed, Connection, Flow, Held, Phase, Read, Turn, Wait, Work};
 use crate::body::Broadcast;
 use crate::broadcast::{Framing, Look, Subscription};

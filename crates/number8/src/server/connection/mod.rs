@@ -37,8 +37,9 @@ use number8_proto::{CloseReason, Error};
 
 use super::clock;
 use super::http2::Http2;
+use super::shared::Stop;
 use super::transport::{Security, Transport};
-use super::worker::{Current, Place, Standing, Stop};
+use super::worker::{Current, Place, Standing};
 use crate::caller::Caller;
 pub use closed::Closed;
 use exchange::Exchange;

@@ -4,8 +4,8 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::super::clock;
+use super::super::shared::Stop;
 use super::super::transport::Security;
-use super::super::worker::Stop;
 use super::{Closed, Connection, Flow, Phase, Turn, Wait, Work};
 use crate::https::to_https;
 use crate::response::Response;

@@ -10,7 +10,7 @@ use number8_proto::CloseReason;
 
 use super::super::clock;
 use super::super::counts::{OneOpen, Opened};
-use super::super::worker::Stop;
+use super::super::shared::Stop;
 use super::{BATCH_BYTES, Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
 use crate::app::App;
 use crate::body::{Kind, Takeover};

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::super::clock;
 use super::super::options::Http2 as Limits;
 use super::super::transport::Transport;
-use super::super::worker::lock;
 use super::meter::Meter;
+use crate::sync::lock;
 
 /// Bytes gathered before they are written.
 const BATCH_BYTES: usize = 64 * 1024;

@@ -15,7 +15,8 @@ use number8_proto::negotiate::takes_trailers;
 
 use super::super::clock;
 use super::super::connection::Turn;
-use super::super::worker::{Stop, Told, Worker};
+use super::super::shared::Stop;
+use super::super::worker::{Told, Worker};
 use super::content::{Cut, Sending, Source};
 use super::message::{self, Data, Stamped};
 use super::upload::{News, Upload};

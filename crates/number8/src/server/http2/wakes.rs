@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
-use super::super::worker::lock;
+use crate::sync::lock;
 
 /// What was woken since it was last looked at.
 pub(super) struct Wakes {

@@ -16,7 +16,8 @@ use super::memory::{self, End};
 use super::options::Options;
 pub use request::{TestRequest, TestResponse};
 
-use super::worker::{Shared, Stop, Worker};
+use super::shared::{Shared, Stop};
+use super::worker::Worker;
 use crate::app::App;
 
 /// A server in memory, in the tokio runtime that made it. Dropping it cuts its connections.

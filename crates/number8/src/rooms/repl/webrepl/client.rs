@@ -16,7 +16,7 @@ use super::{Inner, Login, Unknown};
 use crate::access::{Access, Rights};
 use crate::server::clock;
 use crate::server::lane::Lane;
-use crate::server::worker::lock;
+use crate::sync::lock;
 use crate::ws::{CloseCode, Message, Socket, SocketError, SocketReceiver, SocketSender};
 
 /// One client, and what is known of it.

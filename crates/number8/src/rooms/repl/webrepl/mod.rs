@@ -37,8 +37,8 @@ use crate::layers::same_origin::SameOrigin;
 use crate::response::{Response, try_again};
 use crate::results::IntoResponse;
 use crate::server::clock;
-use crate::server::worker::lock;
 use crate::store::{Reach, Root, RootOptions};
+use crate::sync::lock;
 use crate::ws::{ALLOW, CloseCode, Origins, Settings, open};
 use client::Client;
 
