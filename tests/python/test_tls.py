@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 import requests
 import websockets
@@ -34,16 +35,16 @@ WRONG = [
 ]
 
 
-def get(port, path="/", host="localhost"):
+def get(port, path="/", host="localhost", trusted=CERTIFICATE):
     """The content of the answer to one request by https."""
-    connection = http.client.HTTPSConnection(host, port, timeout=DEADLINE, context=trusting())
+    connection = http.client.HTTPSConnection(host, port, timeout=DEADLINE, context=trusting(trusted))
     with contextlib.closing(connection):
         connection.request("GET", path)
         return connection.getresponse().read().decode()
 
 
-def trusting():
-    return ssl.create_default_context(cafile=CERTIFICATE)
+def trusting(trusted=CERTIFICATE):
+    return ssl.create_default_context(cafile=trusted)
 
 
 WSGI = """
@@ -191,6 +192,42 @@ class Tls(Case):
                     "the other certificate",
                     lambda: ssl.get_server_certificate(address, timeout=DEADLINE).split() == other,
                 )
+
+    def test_g5_a_certificate_is_made_here(self):
+        with tempfile.TemporaryDirectory(prefix="number8-") as state:
+            with unittest.mock.patch.dict(os.environ, {"XDG_STATE_HOME": state}):
+                os.environ.pop("STATE_DIRECTORY", None)
+                server = self.serve(tls="self-signed")
+                with self.assertRaisesRegex(ValueError, 'this is two files, or "self-signed"'):
+                    self.serve(tls="lets-encrypt")
+            server.route("/", uhttpd.GET, lambda request: request.write("hello"))
+            authority = pathlib.Path(state, "number8", "tls", "ca.crt")
+            for host in "localhost", "127.0.0.1":
+                with self.subTest(host):
+                    self.assertEqual(get(server.port(), host=host, trusted=authority), "hello")
+            given = get(server.port(), "/.number8/ca.crt", trusted=authority)
+            self.assertEqual(given, authority.read_text())
+
+    def test_g5_processes_of_an_app_show_what_one_authority_has_signed(self):
+        with folder(farm=WSGI) as path:
+            arguments = [f"--tls-self-signed={path}/keys", "--workers", "2", "farm:app"]
+            with command(path, *arguments) as server:
+                authority = pathlib.Path(path, "keys", "ca.crt")
+                self.assertEqual({get(server.port, trusted=authority) for _ in range(8)}, {"https"})
+                self.assertEqual(get(server.port, "/.number8/ca.crt", trusted=authority), authority.read_text())
+                self.assertIn("SHA-256 ", server.log)
+
+    def test_g5_serve_makes_a_certificate(self):
+        with tempfile.TemporaryDirectory(prefix="number8-") as state:
+            with unittest.mock.patch.dict(os.environ, {"XDG_STATE_HOME": state}):
+                os.environ.pop("STATE_DIRECTORY", None)
+                with serving("wsgi_app:app", tls="self-signed") as server:
+                    server.wait_for("SHA-256 ")
+                    authority = pathlib.Path(state, "number8", "tls", "ca.crt")
+                    told = json.loads(get(server.port, "/environ", trusted=authority))["environ"]
+                    self.assertEqual(told["wsgi.url_scheme"], "https")
+                    given = get(server.port, "/.number8/ca.crt", trusted=authority)
+                    self.assertEqual(given, authority.read_text())
 
 
 del Case

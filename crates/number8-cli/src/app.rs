@@ -14,8 +14,8 @@ use number8::layers::proxies::Proxies;
 use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, Sessions};
 use number8::{
-    AccessLog, App, ByMethod, ErrorPage, Events, Files, Overlay, Prefilled, Reach, Repl, Runner,
-    Sandboxed, SlowLog, Uploads, WebRepl, WebReplLimits,
+    AccessLog, App, Authority, ByMethod, ErrorPage, Events, Files, Overlay, Prefilled, Reach, Repl,
+    Runner, Sandboxed, SlowLog, Uploads, WebRepl, WebReplLimits,
 };
 use rustix::system::uname;
 
@@ -28,6 +28,8 @@ use crate::serve::Logs;
 /// What stays when the configuration is loaded again.
 pub(crate) struct Kept {
     pub(crate) logs: Logs,
+    /// What has made the certificate, where that was made here.
+    pub(crate) authority: Option<Authority>,
     /// Who listens goes on listening.
     pub(crate) events: Events,
     /// Who has logged in stays so.
@@ -39,7 +41,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(config: &Config, logs: &Logs) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        config: &Config,
+        logs: &Logs,
+        authority: Option<Authority>,
+    ) -> Result<Self, Problem> {
         let limits = config.access.sessions.unwrap_or_default();
         let sessions =
             Sessions::with_limits(limits).map_err(|error| Problem::failure(error.to_string()))?;
@@ -47,6 +53,7 @@ impl Kept {
         let repl = (config.repl.is_on || config.repl.webrepl.is_some()).then(|| repl(config));
         Ok(Self {
             logs: logs.clone(),
+            authority,
             events: Events::new(),
             sessions,
             repl: repl.transpose()?,
@@ -128,10 +135,22 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
     if let Some(runner) = runner {
         app = app.mount(&format!("{prefix}/.number8/run"), runner);
     }
+    app = with_authority(app, config, kept);
     Ok(match &pages {
         Some(pages) => pages.mount(app),
         None => app,
     })
+}
+
+/// The app, and where devices get the authority that they are to trust.
+pub(crate) fn with_authority(app: App, config: &Config, kept: &Kept) -> App {
+    match &kept.authority {
+        Some(authority) => {
+            let path = format!("{}/.number8/ca.crt", config.listen.path_prefix);
+            app.mount(&path, authority.clone())
+        }
+        None => app,
+    }
 }
 
 /// The line of a request whose answer begins late.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use if_addrs::IfOperStatus;
+use number8::Authority;
 use number8::access::Rights;
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
@@ -97,6 +98,26 @@ pub fn text(
     text
 }
 
+/// How devices come to trust the certificate that was made here: from one of `places`, or of `plain` ones without TLS, where
+/// there are any.
+pub fn trust(
+    config: &Config,
+    authority: &Authority,
+    (places, plain): (&[Place], &[Place]),
+    interfaces: &[Interface],
+) -> String {
+    let (places, scheme) = if plain.is_empty() { (places, "https") } else { (plain, "http") };
+    let urls = urls(places, interfaces, Site { scheme, prefix: &config.listen.path_prefix });
+    let of_ip = || urls.iter().filter(|url| url.text.starts_with("http"));
+    let mut text = format!("The certificate is by {}", one_line(authority.name()));
+    if let Some(url) = of_ip().find(|url| url.is_for_others).or_else(|| of_ip().next()) {
+        text.push_str(&format!("; to trust it, devices install {}.number8/ca.crt", url.text));
+    }
+    let file = one_line(&authority.path().to_string_lossy());
+    text.push_str(&format!(" (here: {file})\n  SHA-256 {}\n", authority.fingerprint()));
+    text
+}
+
 /// What is served and where, in one line.
 pub fn status(config: &Config, places: &[Place]) -> String {
     let app = config.app.iter().map(|app| app.name().into());
@@ -131,7 +152,7 @@ fn board(config: &Config, urls: &[Url]) -> String {
     let is_in_the_open = config.tls.is_none() && urls.iter().any(|url| url.is_for_others);
     if config.access.accounts.is_some() && is_in_the_open {
         text.push_str(
-            "  passwords travel unencrypted: use a network that you trust, or --tls-cert\n",
+            "  passwords travel unencrypted: use a network that you trust, or --tls-self-signed\n",
         );
     }
     text

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use number8::Tls;
 use number8::access::{Rights, Rule};
 use number8::layers::access_log::Format;
 use number8::layers::proxies::Proxy;
@@ -18,7 +17,7 @@ use crate::repl::Repl;
 use crate::runner::Run;
 use crate::settings::{Origin, Settings};
 use crate::syntax;
-use crate::tls;
+use crate::tls::{self, Certificate};
 use crate::units::{parse_duration, parse_size};
 
 /// Everything that serving needs to know.
@@ -41,7 +40,7 @@ pub struct Config {
     /// Where it is served.
     pub listen: Listen,
     /// The certificate, where it is served by https.
-    pub tls: Option<Tls>,
+    pub tls: Option<Certificate>,
     /// Where clients come that are led to https.
     pub redirect_http: Option<Bind>,
     /// What every answer has.
@@ -239,16 +238,18 @@ impl Config {
     /// # Errors
     /// The first value that cannot work, with the place where it was set and what to do.
     pub fn check(settings: &Settings) -> Result<Config, Problem> {
+        let (files, listen) = (files(settings)?, listen(settings)?);
+        let tls = tls::check(settings, &listen, &files)?;
         let mut config = Config {
-            files: files(settings)?,
+            files,
             access: Access::check(settings)?,
             uploads: uploads(settings)?,
             board: settings.switch("board")?,
             repl: Repl::check(settings)?,
             run: Run::check(settings)?,
             app: Hosted::check(settings)?,
-            listen: listen(settings)?,
-            tls: tls::check(settings)?,
+            listen,
+            tls,
             redirect_http: settings.one("redirect-http", |text| {
                 text.parse::<Bind>().map_err(|error| error.to_string())
             })?,
@@ -269,7 +270,7 @@ impl Config {
             return Err(settings.problem("proxy-protocol", why));
         }
         if config.redirect_http.is_some() && config.tls.is_none() {
-            let why = "there is no https to lead to: give it a certificate with tls-cert";
+            let why = "there is no https to lead to: give it a certificate with tls-cert or tls-self-signed";
             return Err(settings.problem("redirect-http", why));
         }
         config.repl.check_rights(&config.access.rules, settings)?;

@@ -10,6 +10,7 @@ use crate::banner;
 use crate::config::Config;
 use crate::problem::{Problem, say};
 use crate::serve::{self, Logs};
+use crate::tls::Certificate;
 
 /// Everything but the app: mounts, log, proxies, names, limits.
 pub struct Beside {
@@ -28,8 +29,11 @@ impl Beside {
     /// A file or folder of it cannot be had.
     pub fn new(config: &Config) -> Result<Self, Problem> {
         let logs = Logs::open(config)?;
-        let app = app(config, &Kept::new(config, &logs)?)?;
-        Ok(Self { app, options: serve::options(config), logs, tls: config.tls.clone() })
+        let opened = config.tls.as_ref().map(Certificate::open).transpose()?;
+        let (tls, authority) =
+            opened.map_or((None, None), |(tls, authority)| (Some(tls), authority));
+        let app = app(config, &Kept::new(config, &logs, authority)?)?;
+        Ok(Self { app, options: serve::options(config), logs, tls })
     }
 
     /// What opens the log again, and what ends it.
@@ -101,12 +105,22 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
 }
 
 /// What to print once `listeners` are bound, a line for each.
-pub fn greeting(config: &Config, listeners: &[Listener]) -> String {
+///
+/// # Errors
+/// A certificate is to be made here, and cannot be.
+pub fn greeting(config: &Config, listeners: &[Listener]) -> Result<String, Problem> {
+    // Also where nothing is printed: each process then finds what this one has made.
+    let opened = config.tls.as_ref().map(Certificate::open).transpose()?;
     if config.log.quiet {
-        return String::new();
+        return Ok(String::new());
     }
     let places = serve::places(listeners.iter().map(Listener::local_addr));
-    banner::text(config, &places, &banner::interfaces(), false)
+    let interfaces = banner::interfaces();
+    let mut text = banner::text(config, &places, &interfaces, false);
+    if let Some((_, Some(authority))) = opened {
+        text.push_str(&banner::trust(config, &authority, (&places, &[]), &interfaces));
+    }
+    Ok(text)
 }
 
 /// What is served and where, in one line for the service manager.

@@ -26,8 +26,9 @@ pub mod runner;
 pub mod serve;
 pub mod service;
 pub mod settings;
+mod state;
 mod syntax;
-mod tls;
+pub mod tls;
 pub mod units;
 
 use std::ffi::OsString;

@@ -1,15 +1,15 @@
 //! What runs programs: what `--run` and its like say together.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use number8::Interpreter;
 
 use crate::problem::Problem;
 use crate::settings::{Origin, Setting, Settings};
-use crate::syntax;
 use crate::units::{parse_duration, parse_size};
+use crate::{state, syntax};
 
 /// How programs are run.
 #[derive(Clone, Debug)]
@@ -96,18 +96,5 @@ pub(crate) fn is_there(name: &str) -> bool {
 
 /// Where a board keeps programs where nobody says where.
 pub(crate) fn programs() -> Option<PathBuf> {
-    let of_variable = |name: &str| {
-        let value = env::var_os(name).map(PathBuf::from);
-        value.filter(|path| path.is_absolute())
-    };
-    // systemd.exec(5): several have colons between.
-    let of_service = env::var("STATE_DIRECTORY").ok().and_then(|all| {
-        let first = Path::new(all.split(':').next()?).to_owned();
-        first.is_absolute().then_some(first)
-    });
-    let of_user = || {
-        let home = || of_variable("HOME").map(|home| home.join(".local/state"));
-        of_variable("XDG_STATE_HOME").or_else(home).map(|state| state.join("number8"))
-    };
-    of_service.or_else(of_user).map(|folder| folder.join("programs"))
+    state::folder().map(|folder| folder.join("programs"))
 }

@@ -15,13 +15,14 @@ use number8::server::{
 use number8::{App, Handle, ServeError, Server, Tls, ToHttps};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{Kept, app, metrics, sweep, webrepl};
+use crate::app::{Kept, app, metrics, sweep, webrepl, with_authority};
 use crate::args::Invocation;
 use crate::banner::{self, Place};
 use crate::config::Config;
 use crate::mdns;
 use crate::notify;
 use crate::problem::{Problem, say};
+use crate::tls::Certificate;
 
 /// How long the last lines of the log may take.
 const LOG_END: Duration = Duration::from_secs(1);
@@ -39,9 +40,11 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let logs = Logs::open(config)?;
     let listeners = listen(config)?;
     sweep(config);
-    let kept = Kept::new(config, &logs)?;
+    let opened = config.tls.as_ref().map(Certificate::open).transpose()?;
+    let (tls, authority) = opened.map_or((None, None), |(tls, authority)| (Some(tls), authority));
+    let kept = Kept::new(config, &logs, authority)?;
     let mut server = Server::new(app(config, &kept)?, options(config), listeners).on_warning(say);
-    if let Some(tls) = config.tls.clone() {
+    if let Some(tls) = tls.clone() {
         server = server.tls(tls);
     }
     if let Some(sink) = logs.connections.clone() {
@@ -50,11 +53,11 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let ports = ports(&places(server.local_addrs()));
     let beside = Beside::start(config, &kept, &ports)?;
     let metrics = Beside::metrics(config, server.handle().metrics())?;
-    let redirects = Beside::redirects(config, &ports)?;
+    let redirects = Beside::redirects(config, &kept, &ports)?;
     let greeting = if config.log.quiet {
         String::new()
     } else {
-        greeting(config, &server, &beside, &metrics, &redirects)
+        greeting(config, &kept, &server, &[&beside, &metrics, &redirects])
     };
     // Until the server has ended.
     let _announced = config.listen.mdns.as_deref().and_then(|name| {
@@ -69,7 +72,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         handle: server.handle(),
         webrepl: beside.as_ref().map(|beside| beside.handle.clone()),
         ports,
-        tls: config.tls.clone(),
+        tls,
         invocation,
         kept,
         at_start: config.run.as_ref().and_then(|run| run.at_start.clone()),
@@ -140,14 +143,16 @@ impl Beside {
     }
 
     /// Leads to the first of these ports by https; `None` where nobody asked for it.
-    fn redirects(config: &Config, ports: &[u16]) -> Result<Option<Self>, Problem> {
+    ///
+    /// Who is to trust the authority may get it without TLS.
+    fn redirects(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Option<Self>, Problem> {
         let (Some(bind), Some(&port)) = (&config.redirect_http, ports.first()) else {
             return Ok(None);
         };
         let failure =
             |error: server::BindError| Problem::failure(format!("redirect-http: {error}"));
         let listeners = server::bind(std::slice::from_ref(bind), HTTP_PORT).map_err(failure)?;
-        let app = App::new().mount("/", ToHttps::new(port));
+        let app = with_authority(App::new().mount("/", ToHttps::new(port)), config, kept);
         let options = Options { workers: 1, ..options(config) };
         Self::serve("redirect-http", app, options, listeners).map(Some)
     }
@@ -360,21 +365,25 @@ fn closed(peer: Option<SocketAddr>, why: Closed) -> String {
 
 fn greeting(
     config: &Config,
+    kept: &Kept,
     server: &Server,
-    beside: &Option<Beside>,
-    metrics: &Option<Beside>,
-    redirects: &Option<Beside>,
+    beside: &[&Option<Beside>; 3],
 ) -> String {
     let (places, interfaces) = (places(server.local_addrs()), banner::interfaces());
     let mut text = banner::text(config, &places, &interfaces, io::stderr().is_terminal());
-    for place in beside.iter().flat_map(|beside| &beside.places) {
+    let [webrepl, metrics, redirects] = beside.map(Option::as_ref);
+    for place in webrepl.iter().flat_map(|beside| &beside.places) {
         text.push_str(&format!("WebREPL: ws://{place}/\n"));
     }
     if let Some(metrics) = metrics {
         text.push_str(&metrics.tell_metrics());
     }
-    for place in redirects.iter().flat_map(|redirects| &redirects.places) {
+    let redirects = redirects.map_or(&[][..], |beside| &beside.places);
+    for place in redirects {
         text.push_str(&format!("Leads to https: http://{place}/\n"));
+    }
+    if let Some(authority) = &kept.authority {
+        text.push_str(&banner::trust(config, authority, (&places, redirects), &interfaces));
     }
     text
 }

@@ -12,6 +12,7 @@ use std::thread;
 use crate::options::{self, Default as Fallback, Kind, Opt, Use};
 use crate::problem::{Problem, one_line};
 use crate::runner;
+use crate::tls;
 use crate::units;
 
 /// What `short` is in the journal of systemd, which has its own time and reads a level in front.
@@ -137,7 +138,8 @@ impl Settings {
         Ok(self)
     }
 
-    /// The files that secrets come from: of passwords, those that stand in place of one, and the configuration if it holds any.
+    /// The files that secrets come from: of passwords, those that stand in place of one, and the configuration if it holds any;
+    /// and where the keys of certificates are.
     pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
         let named = |name| self.get(name).into_iter().flat_map(|setting| &setting.values);
         let mut files: Vec<PathBuf> = named("auth-file").map(PathBuf::from).collect();
@@ -153,6 +155,7 @@ impl Settings {
                 files.extend(file.map(PathBuf::from));
             }
         }
+        files.extend(tls::secrets(self));
         files
     }
 

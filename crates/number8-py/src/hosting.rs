@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use number8::server::{self, Bind, Listener, LocalAddr};
-use number8::{App, Before, Call, Handle, Layer, Options, ServeError, Server, Tls};
+use number8::{App, Authority, Before, Call, Handle, Layer, Options, ServeError, Server, Tls};
 use number8_cli::host::Log;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -77,6 +77,8 @@ pub(crate) enum Telling {
     Program {
         /// The certificate, where it is served by https.
         tls: Option<Tls>,
+        /// What has made it, where it was made here.
+        authority: Option<Authority>,
     },
     /// Warnings alone: who has made the socket knows where it listens. It is given the handle of the server.
     Owner(Arc<OnceLock<Handle>>),
@@ -95,8 +97,8 @@ impl Telling {
     /// The server of a host, which says what there is to say.
     pub(crate) fn listen(&self, server: Server) -> Server {
         match self {
-            Self::Program { tls: Some(tls) } => server.on_warning(say).tls(tls.clone()),
-            Self::Program { tls: None } => server.on_warning(say),
+            Self::Program { tls: Some(tls), .. } => server.on_warning(say).tls(tls.clone()),
+            Self::Program { tls: None, .. } => server.on_warning(say),
             Self::Owner(handle) => {
                 // There is one server for each of these.
                 let _ = handle.set(server.handle());
@@ -113,9 +115,10 @@ impl Telling {
     pub(crate) fn ready(self, server: &Server) {
         match self {
             // Nobody there to read it is no reason not to serve.
-            Self::Program { tls } => {
+            Self::Program { tls, authority } => {
                 let scheme = if tls.is_some() { "https" } else { "http" };
-                drop(io::stderr().write_all(greeting(server, scheme).as_bytes()));
+                let greeting = greeting(server, scheme, authority.as_ref());
+                drop(io::stderr().write_all(greeting.as_bytes()));
             }
             Self::Owner(_) => {}
             Self::Command { ready, .. } => ready(),
@@ -168,7 +171,8 @@ const MAX_BODY: u64 = 1024 * 1024 * 1024;
 /// `interface` is "asgi" or "wsgi"; `threads` is how many Python threads call a WSGI application, 0 where it is called in the
 /// thread that serves; `event_loop` is the one that an ASGI application runs in, `root_path` where that is mounted.
 /// `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in memory, `grace`
-/// how many seconds requests may go on after the first signal. `tls` names the files of a certificate and its key.
+/// how many seconds requests may go on after the first signal. `tls` names the files of a certificate and its key, or is
+/// "self-signed".
 /// `max_message` is the largest message of a WebSocket in bytes, `websocket_ping` how many seconds its client may be silent before it is
 /// asked whether it is there, 0 for ever.
 #[pyfunction]
@@ -188,7 +192,7 @@ fn serve(
     max_body: u64,
     body_memory: usize,
     grace: f64,
-    tls: Option<(PathBuf, PathBuf)>,
+    tls: Option<Certificate>,
     max_message: u64,
     websocket_ping: f64,
 ) -> PyResult<()> {
@@ -199,8 +203,13 @@ fn serve(
     server::raise_nofile_limit();
     let mut options = Options { workers: 1, grace, ..Options::default() };
     options.limits.body_bytes_max = max_body;
-    let telling = Telling::Program { tls: certificate(tls)? };
-    let base = Base { app: App::new(), options, listeners: listen(bind)?, telling };
+    let (tls, authority) = certificate(tls)?;
+    let app = match authority.clone() {
+        Some(authority) => App::new().mount(CA_PATH, authority),
+        None => App::new(),
+    };
+    let telling = Telling::Program { tls, authority };
+    let base = Base { app, options, listeners: listen(bind)?, telling };
     let how =
         How { interface, threads, body_memory, event_loop, root_path, has_others: false, sockets };
     host(py, base, application, &how)
@@ -270,15 +279,40 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
         .map_err(|error| PyValueError::new_err(format!("{name}={value}: {error}")))
 }
 
-/// Reads a certificate and its key from files.
-pub(crate) fn certificate(files: Option<(PathBuf, PathBuf)>) -> PyResult<Option<Tls>> {
-    let Some((certificate, key)) = files else { return Ok(None) };
-    match Tls::from_files(certificate, key) {
-        Ok(tls) => Ok(Some(
-            tls.on_problem(|error| say(&format!("{error}; the old certificate stays in use"))),
-        )),
-        Err(error) => Err(PyValueError::new_err(format!("tls: {error}"))),
+/// What `tls` is in Python: the files of a certificate and of its key, or that there is one to be made.
+#[derive(FromPyObject)]
+pub(crate) enum Certificate {
+    Files(PathBuf, PathBuf),
+    Word(String),
+}
+
+/// Where devices get the authority of a certificate that was made here.
+pub(crate) const CA_PATH: &str = "/.number8/ca.crt";
+
+/// Reads a certificate and its key from files, or has them made.
+pub(crate) fn certificate(
+    given: Option<Certificate>,
+) -> PyResult<(Option<Tls>, Option<Authority>)> {
+    let wrong = |why: String| PyValueError::new_err(format!("tls: {why}"));
+    match given {
+        None => Ok((None, None)),
+        Some(Certificate::Files(certificate, key)) => {
+            let tls =
+                Tls::from_files(certificate, key).map_err(|error| wrong(error.to_string()))?;
+            Ok((Some(telling(tls)), None))
+        }
+        Some(Certificate::Word(word)) if word == "self-signed" => {
+            let (tls, authority) = number8_cli::tls::self_signed().map_err(wrong)?;
+            Ok((Some(tls), Some(authority)))
+        }
+        Some(Certificate::Word(word)) => {
+            Err(wrong(format!("{word:?}: this is two files, or \"self-signed\"")))
+        }
     }
+}
+
+fn telling(tls: Tls) -> Tls {
+    tls.on_problem(|error| say(&format!("{error}; the old certificate stays in use")))
 }
 
 fn listen(bind: &str) -> PyResult<Vec<Listener>> {
@@ -288,13 +322,21 @@ fn listen(bind: &str) -> PyResult<Vec<Listener>> {
     server::bind(&[address], DEFAULT_PORT).map_err(|error| PyOSError::new_err(error.to_string()))
 }
 
-/// What a host says once it can be stopped by signals: where it listens.
-fn greeting(server: &Server, scheme: &str) -> String {
+/// What a host says once it can be stopped by signals: where it listens, and whom to trust.
+fn greeting(server: &Server, scheme: &str, authority: Option<&Authority>) -> String {
     let line = |address: &LocalAddr| match address {
         LocalAddr::Ip(address) => format!("Listening to {scheme}://{address}/\n"),
         other => format!("Listening to {other}\n"),
     };
-    server.local_addrs().map(line).collect()
+    let mut text: String = server.local_addrs().map(line).collect();
+    if let Some(authority) = authority {
+        let (name, path) = (authority.name(), authority.path().display());
+        let fingerprint = authority.fingerprint();
+        text.push_str(&format!(
+            "The certificate is by {name}; to trust it, devices install {CA_PATH} (here: {path})\n  SHA-256 {fingerprint}\n"
+        ));
+    }
+    text
 }
 
 /// What the end of a server means for who called it.

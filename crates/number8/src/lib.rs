@@ -138,6 +138,8 @@ pub use router::RouteError;
 pub use routes::Routes;
 pub use sandboxed::Sandboxed;
 pub use server::testing;
+#[cfg(feature = "self-signed")]
+pub use server::tls::Authority;
 #[cfg(feature = "tls")]
 pub use server::tls::{Tls, TlsError};
 pub use server::{Handle, Options, ServeError, Server};
@@ -215,7 +217,7 @@ mod pages {
     #[cfg(feature = "runner")]
     #[doc = include_str!("../../../docs/rooms/runner.md")]
     mod runner {}
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "self-signed")]
     #[doc = include_str!("../../../docs/tls.md")]
     mod tls {}
     #[doc = include_str!("../../../docs/rooms/uploads.md")]

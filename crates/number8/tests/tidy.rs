@@ -61,6 +61,8 @@ const RULES: &[Rule] = &[
             "crates/number8/src/accounts/",
             // A certificate and its key are read, never served.
             "crates/number8/src/server/tls/files.rs",
+            // An authority of the machine's own is kept, never served.
+            "crates/number8/src/server/tls/self_signed/folder.rs",
             // The configuration file, read before there is a server.
             "crates/number8-cli/src/file.rs",
             // Pages for errors, read once at the start.

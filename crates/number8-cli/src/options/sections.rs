@@ -344,6 +344,12 @@ pub const SECTIONS: &[Section] = &[
             ),
             Opt::new("tls-key", Text, "FILE", "The key of the certificate (PEM, without a password)"),
             Opt::new(
+                "tls-self-signed",
+                OptionalText,
+                "DIR",
+                "Serve by https with a certificate made here for every name and address of this machine; DIR keeps it",
+            ),
+            Opt::new(
                 "redirect-http",
                 Text,
                 "ADDR",

@@ -13,6 +13,7 @@ use number8::accounts::hash_password;
 
 use crate::config::Config;
 use crate::problem::{Problem, one_line};
+use crate::tls::Certificate;
 use unit::{MARK, Unit};
 
 /// What is asked of `number8 service`.
@@ -195,6 +196,13 @@ impl Service {
         if let Some(parent) = config.log.file.as_deref().and_then(Path::parent) {
             writes.push(absolute(parent)?);
         }
+        let made = match &config.tls {
+            Some(Certificate::Made { folder, is_named, .. }) => Some((folder, *is_named)),
+            _ => None,
+        };
+        if let Some((folder, true)) = made {
+            writes.push(absolute(folder)?);
+        }
         let tmp = |path: &Path| {
             let path = folder.join(path);
             path.starts_with("/tmp") || path.starts_with("/var/tmp")
@@ -207,6 +215,7 @@ impl Service {
             is_personal: self.is_personal,
             user: owner(&served)?,
             writes,
+            keeps_state: matches!(made, Some((_, false))),
             port: config
                 .listen
                 .binds

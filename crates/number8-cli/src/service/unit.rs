@@ -50,6 +50,8 @@ pub(super) struct Unit {
     pub(super) user: Option<u32>,
     /// Folders that it changes.
     pub(super) writes: Vec<String>,
+    /// Whether it keeps what has to be there at the next start.
+    pub(super) keeps_state: bool,
     /// Whether what it needs is in a folder for temporary files.
     pub(super) sees_tmp: bool,
     /// The port that systemd binds for it.
@@ -88,6 +90,9 @@ impl Unit {
                     for path in &self.writes {
                         text.push_str(&format!("ReadWritePaths={}\n", quoted(path)?));
                     }
+                }
+                "LimitNOFILE" if self.keeps_state => {
+                    text.push_str(&format!("{line}\nStateDirectory=%p\nStateDirectoryMode=0700\n"));
                 }
                 "PrivateTmp" if self.sees_tmp => text.push_str("PrivateTmp=no\n"),
                 "WantedBy" if self.is_personal => text.push_str("WantedBy=default.target\n"),
@@ -180,6 +185,7 @@ mod tests {
             is_personal: false,
             user: None,
             writes: Vec::new(),
+            keeps_state: false,
             sees_tmp: false,
             port: Some(80),
         }
@@ -222,6 +228,7 @@ mod tests {
                 "ReadWritePaths=\"/srv/in box\"\n",
                 "ReadWritePaths=/srv",
             ),
+            (Unit { keeps_state: true, ..unit() }, "\nStateDirectory=%p\n", "PrivateTmp=no"),
             (Unit { is_personal: true, ..unit() }, "WantedBy=default.target", "ProtectSystem"),
         ] {
             let text = unit.service().unwrap();

@@ -126,3 +126,146 @@ fn g5_a_handshake_has_to_end_in_time() {
     served.message("the TLS handshake took too long");
     drop(client);
 }
+
+/// Serves `site` with a certificate that is made here; the ports of https and of http.
+fn start_made(folder: &Path, arguments: &[&str]) -> (Served, String, String) {
+    let mut command = crate::number8(folder);
+    command.args(["site", "-b", "127.0.0.1:0", "--log", "off", "--tls-self-signed=state"]);
+    command.args(["--redirect-http", "127.0.0.1:0"]).args(arguments);
+    let served = Served::run(command);
+    let port = |line: String| {
+        line.split("://127.0.0.1:").nth(1).unwrap().split('/').next().unwrap().to_owned()
+    };
+    let https = port(served.message("  https://127.0.0.1:"));
+    let http = port(served.message("Leads to https: http://127.0.0.1:"));
+    (served, https, http)
+}
+
+#[test]
+fn g5_a_certificate_is_made_and_trusted_by_its_authority() {
+    let folder = sandbox();
+    let fingerprint = {
+        let (served, https, http) = start_made(folder.path(), &["--mdns=cowshed"]);
+        let how = served.message("to trust it, devices install");
+        assert!(
+            how.contains(&format!(
+                "install http://127.0.0.1:{http}/.number8/ca.crt (here: state/ca.crt)"
+            )),
+            "{how}"
+        );
+        let fingerprint = served.message("  SHA-256 ");
+
+        // As a phone does it, before it trusts anything.
+        let plain = format!("http://127.0.0.1:{http}/.number8/ca.crt");
+        let got = curl(
+            folder.path(),
+            &https,
+            &["-o", "got.crt", "-w", "%{http_code} %{content_type}", &plain],
+        );
+        assert_eq!(got, "200 application/x-x509-ca-cert");
+        let kept = fs::read(folder.path().join("state/ca.crt")).unwrap();
+        assert_eq!(fs::read(folder.path().join("got.crt")).unwrap(), kept);
+
+        for version in [&["--tlsv1.2", "--tls-max", "1.2"][..], &["--tlsv1.3"]] {
+            let address = format!("https://127.0.0.1:{https}/");
+            let name = "https://cowshed.local/";
+            let to_name = format!("cowshed.local:443:127.0.0.1:{https}");
+            for url in ["https://localhost/", &address, name] {
+                let trust = ["--cacert", "got.crt", "--connect-to", &to_name, url];
+                assert_eq!(
+                    curl(folder.path(), &https, &[version, &trust].concat()),
+                    "hello",
+                    "{url}"
+                );
+            }
+        }
+        assert!(curl(folder.path(), &https, &["https://localhost/"]).contains("curl: (60)"));
+        let again = curl(
+            folder.path(),
+            &https,
+            &["--cacert", "got.crt", "https://localhost/.number8/ca.crt"],
+        );
+        assert_eq!(again.as_bytes(), kept);
+        fingerprint
+    };
+    // The next start, with another name.
+    let (served, https, _) = start_made(folder.path(), &["--host", "barn.local"]);
+    assert_eq!(served.message("  SHA-256 "), fingerprint);
+    let to_name = format!("barn.local:443:127.0.0.1:{https}");
+    let by_name = ["--cacert", "got.crt", "--connect-to", &to_name, "https://barn.local/"];
+    assert_eq!(curl(folder.path(), &https, &by_name), "hello");
+}
+
+#[test]
+fn g5_who_may_not_read_the_folder_may_trust_it() {
+    let folder = sandbox();
+    let options = ["--auth", "ann:milk@/:all", "--path-prefix", "/farm"];
+    let (_served, https, http) = start_made(folder.path(), &options);
+    for url in [
+        format!("http://127.0.0.1:{http}/farm/.number8/ca.crt"),
+        "https://localhost/farm/.number8/ca.crt".to_owned(),
+    ] {
+        let got = curl(folder.path(), &https, &["--cacert", "state/ca.crt", &url]);
+        assert!(got.starts_with("-----BEGIN CERTIFICATE-----\n"), "{url}: {got}");
+    }
+    let refused = [
+        "--cacert",
+        "state/ca.crt",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "https://localhost/farm/",
+    ];
+    assert_eq!(curl(folder.path(), &https, &refused), "401");
+}
+
+#[test]
+fn g5_where_a_certificate_cannot_be_made_it_is_said() {
+    let folder = sandbox();
+    fs::write(folder.path().join("cert.pem"), CERTIFICATE).unwrap();
+    fs::write(folder.path().join("key.pem"), KEY).unwrap();
+    let given = ["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-self-signed=state"];
+    for (arguments, code, want) in [
+        (&given[..], 2, "take one of the two"),
+        (&["--tls-self-signed=site/keys"], 2, "everybody could get the keys"),
+        (&["--tls-self-signed=site/.keys", "--hidden"], 2, "everybody could get the keys"),
+        (&["--tls-self-signed=cert.pem"], 1, "cert.pem: cannot be written"),
+        (&["--tls-self-signed"], 2, "say with tls-self-signed=DIR where to keep it"),
+    ] {
+        let mut command = crate::number8(folder.path());
+        command.env_remove("HOME").env_remove("XDG_STATE_HOME").env_remove("STATE_DIRECTORY");
+        command.args(["site", "-b", "127.0.0.1:0"]).args(arguments);
+        let mut served = Served::run(command);
+        served.message(want);
+        assert_eq!(served.ended().code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn g5_keys_are_kept_where_state_is_and_only_to_serve() {
+    let folder = sandbox();
+    let state = folder.path().join("state");
+    let with_state = |name: &str, value: &Path| {
+        let mut command = crate::number8(folder.path());
+        command.env_remove("STATE_DIRECTORY").env("HOME", folder.path()).env(name, value);
+        command.args(["site", "-b", "127.0.0.1:0", "--tls-self-signed"]);
+        command
+    };
+    assert!(
+        with_state("XDG_STATE_HOME", &state)
+            .arg("--print-config")
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    assert!(!state.exists(), "asking is not serving");
+    for (name, keys) in [("XDG_STATE_HOME", "number8/tls"), ("STATE_DIRECTORY", "tls")] {
+        let served = Served::run(with_state(name, &state));
+        let line = served.message("(here: ");
+        let file = state.join(keys).join("ca.crt");
+        assert!(line.contains(&format!("(here: {})", file.display())), "{line}");
+        assert!(file.exists());
+    }
+}

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Literal
 
 
 def serve(
@@ -22,7 +22,7 @@ def serve(
     max_body: int = 1 << 30,
     body_memory: int = 32 << 20,
     grace: float = 10.0,
-    tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+    tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | Literal["self-signed"] | None = None,
     max_message: int = 1 << 20,
     websocket_ping: float = 30.0,
 ) -> None:
@@ -41,7 +41,9 @@ def serve(
     body_memory: bytes of content that wait in memory for a WSGI application, over all requests; what is beyond waits in
         temporary files.
     grace: seconds that requests may go on after the first signal.
-    tls: two files in PEM, a certificate with those that vouch for it and its key: then it is served by https.
+    tls: two files in PEM, a certificate with those that vouch for it and its key: then it is served by https. With
+        "self-signed" both are made here, for every name and address of this machine; standard error says how devices
+        come to trust them.
     max_message: the largest message that a WebSocket brings, in bytes; a larger one closes it with 1009.
     websocket_ping: seconds that the client of a WebSocket may be silent before it is asked whether it is there; after as
         much silence again it counts as gone. 0 is never.

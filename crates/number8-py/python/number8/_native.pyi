@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator
-from typing import Any, NoReturn, final
+from typing import Any, Literal, NoReturn, final
 
 from typing_extensions import disjoint_base
 
@@ -95,7 +95,7 @@ def serve(
     max_body: int = ...,
     body_memory: int = ...,
     grace: float = ...,
-    tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = ...,
+    tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | Literal["self-signed"] | None = ...,
     max_message: int = ...,
     websocket_ping: float = ...,
 ) -> None:
@@ -176,7 +176,7 @@ class Core:
         port: int,
         body_bytes_max: int,
         start_thread: Callable[[Callable[[], None]], Any],
-        tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = ...,
+        tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | Literal["self-signed"] | None = ...,
     ) -> None: ...
     def _port(self) -> int | None: ...
     def _addresses(self) -> list[str]: ...

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from number8 import _lifetime, _native, _repl
@@ -43,7 +43,8 @@ class Server(_native.Core, Decorators):
 
     ``bind`` says where to listen: by default at the loopback addresses alone, with ``""`` at all. ``root`` is the folder
     below which all files are, ``ext_root`` the external one. A callback may read ``max_body`` bytes of a request.
-    ``tls`` names two files, of a certificate and of its key, in PEM: then it is served by https.
+    ``tls`` names two files, of a certificate and of its key, in PEM: then it is served by https. With ``"self-signed"`` both are
+    made here, for every name and address of this machine; ``/.number8/ca.crt`` is what devices install to trust them.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Server(_native.Core, Decorators):
         bind: str | Iterable[str] | None = None,
         root: str | os.PathLike[str] = ".",
         ext_root: str | os.PathLike[str] | None = None,
-        tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+        tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | Literal["self-signed"] | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
         self._slots = _slots(routes)

@@ -35,7 +35,7 @@ impl Plan {
         let counted = Gathered::default();
         let gathered = counted.clone();
         let metrics = Metrics::start(config, move || gathered.text())?;
-        let mut greeting = host::greeting(config, &listeners);
+        let mut greeting = host::greeting(config, &listeners)?;
         if let Some(metrics) = metrics.as_ref().filter(|_| !config.log.quiet) {
             greeting.push_str(&metrics.greeting());
         }

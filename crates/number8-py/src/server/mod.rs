@@ -150,10 +150,10 @@ impl Core {
         port: u16,
         body_bytes_max: u64,
         start_thread: &Bound<'_, PyAny>,
-        tls: Option<(PathBuf, PathBuf)>,
+        tls: Option<hosting::Certificate>,
     ) -> PyResult<()> {
         let this = slf.get();
-        let tls = hosting::certificate(tls)?;
+        let (tls, authority) = hosting::certificate(tls)?;
         let binds: Vec<Bind> =
             addresses.into_iter().map(|address| place(&address, port)).collect::<PyResult<_>>()?;
         let listeners = bind(&binds, port).map_err(|error| {
@@ -174,6 +174,10 @@ impl Core {
         let shared = &this.shared;
         let _ = shared.body_bytes_max.set(body_bytes_max);
         let _ = shared.server.set(PyWeakrefReference::new(slf.as_any())?.unbind());
+        if let Some(authority) = authority {
+            let methods = vec![Method::Get, Method::Head];
+            lock(&this.state).routes.add_path(methods, hosting::CA_PATH, Arc::new(authority));
+        }
         let app = lock(&this.state).routes.app(shared).map_err(|mistake| mistaken(&mistake))?;
         let options = Options { workers: 1, grace: GRACE, ..Options::default() };
         let server = number8::Server::new(app, options, listeners);

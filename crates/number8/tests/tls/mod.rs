@@ -1,5 +1,7 @@
 //! TLS, as a client sees it: rustls at the other end, and whatever speaks no TLS.
 
+// A certificate that the machine makes itself.
+mod self_signed;
 // Bytes through TLS, whatever sizes they come in.
 mod stream;
 
@@ -157,6 +159,33 @@ fn g5_requests_are_answered_by_tls_1_2_and_1_3() {
         assert!(answer.ends_with("\r\n\r\nsecure: true"), "{answer}");
         assert_eq!(client.conn.protocol_version(), Some(want));
         assert_eq!(client.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+    }
+}
+
+/// Whatever a client likes best: testssl.sh has found that missing.
+#[test]
+fn g5_the_server_chooses_the_suite() {
+    let running = start();
+    for version in rustls::ALL_VERSIONS {
+        let mut chosen = Vec::new();
+        for is_reversed in [false, true] {
+            let mut provider = rustls::crypto::ring::default_provider();
+            if is_reversed {
+                provider.cipher_suites.reverse();
+            }
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()).unwrap();
+            let config = ClientConfig::builder_with_provider(Arc::new(provider))
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let mut client = running.connect(&Arc::new(config));
+            client.write_all(LAST.as_bytes()).unwrap();
+            client.read_to_end(&mut Vec::new()).unwrap();
+            chosen.push(client.conn.negotiated_cipher_suite().unwrap().suite());
+        }
+        assert_eq!(chosen[0], chosen[1]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Fault, TlsError};
+use super::{Pem, Source, TlsError};
 
 /// Where a certificate and its key are, and what they looked like when they were read.
 #[derive(Debug)]
@@ -14,20 +14,14 @@ pub(super) struct Files {
     key: (PathBuf, Option<Stamp>),
 }
 
-/// What was in them.
-pub(super) struct Pem {
-    pub(super) certificate: Vec<u8>,
-    pub(super) key: Vec<u8>,
-}
-
 /// What a look at a file without reading it tells: another file in its place shows, and so does a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     inode: (u64, u64),
     bytes: u64,
     modified: (i64, i64),
     changed: (i64, i64),
-    mode: u32,
+    pub(super) mode: u32,
 }
 
 /// A chain of certificates has some KiB; a file beyond this was meant for something else.
@@ -47,35 +41,47 @@ impl Files {
         Ok((files, Pem { certificate: certificate_pem, key: key_pem }))
     }
 
-    pub(super) fn read_again(&self) -> Result<(Self, Pem), TlsError> {
-        Self::read(&self.certificate.0, &self.key.0)
+    /// True as long as one of them is missing, too: it may be about to be replaced.
+    fn have_changed(&self) -> bool {
+        [&self.certificate, &self.key].iter().any(|(path, seen)| stamp(path).ok() != *seen)
+    }
+}
+
+impl Source for Files {
+    fn changed(&mut self) -> Result<Option<Pem>, TlsError> {
+        if !self.have_changed() {
+            return Ok(None);
+        }
+        let (read, pem) = Self::read(&self.certificate.0, &self.key.0)?;
+        // Also where they are wrong: that is said once, not every second.
+        *self = read;
+        Ok(Some(pem))
     }
 
-    pub(super) fn certificate(&self) -> &Path {
+    fn certificate(&self) -> &Path {
         &self.certificate.0
     }
 
-    pub(super) fn key(&self) -> &Path {
+    fn key(&self) -> &Path {
         &self.key.0
     }
 
-    /// True as long as one of them is missing, too: it may be about to be replaced.
-    pub(super) fn have_changed(&self) -> bool {
-        [&self.certificate, &self.key].iter().any(|(path, seen)| stamp(path).ok() != *seen)
-    }
-
-    pub(super) fn is_key_exposed(&self) -> bool {
+    fn is_key_exposed(&self) -> bool {
         self.key.1.is_some_and(|stamp| stamp.mode & READ_BY_ALL != 0)
     }
 }
 
 /// Reads a file; the stamp is from before, so that a change meanwhile is found next time.
-fn read(path: &Path, is_of_key: bool) -> Result<(Stamp, Vec<u8>), TlsError> {
-    let problem = |fault| TlsError { path: Some(path.to_owned()), is_of_key, fault };
-    let unreadable = |error: io::Error| problem(Fault::Unreadable(error.to_string()));
+pub(super) fn read(path: &Path, is_of_key: bool) -> Result<(Stamp, Vec<u8>), TlsError> {
+    let unreadable =
+        |error: io::Error| TlsError::at(path, is_of_key, format!("cannot be read: {error}"));
     let stamp = stamp(path).map_err(unreadable)?;
     if stamp.bytes > BYTES_MAX {
-        return Err(problem(Fault::TooLong));
+        return Err(TlsError::at(
+            path,
+            is_of_key,
+            "a file of certificates or keys is at most 1 MiB",
+        ));
     }
     Ok((stamp, fs::read(path).map_err(unreadable)?))
 }

@@ -2,21 +2,28 @@
 
 pub(crate) mod fault;
 mod files;
+// An authority of the machine's own.
+#[cfg(feature = "self-signed")]
+mod self_signed;
 mod stream;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ProducesTickets;
-use rustls::{InconsistentKeys, ServerConfig};
+use rustls::{InconsistentKeys, ServerConfig, SupportedCipherSuite};
 
 use super::clock;
 use files::Files;
+#[cfg(feature = "self-signed")]
+pub use self_signed::Authority;
 pub use stream::Secured;
 
 /// What a server shows of itself, and the key that proves it: TLS 1.2 and 1.3, with sessions that any thread resumes.
@@ -36,7 +43,7 @@ pub use stream::Secured;
 pub struct Tls(Arc<Inner>);
 
 struct Inner {
-    files: Option<Mutex<Files>>,
+    source: Option<Mutex<Box<dyn Source>>>,
     greetings: RwLock<Greetings>,
     /// Of all certificates that follow one another, so that sessions outlive a change.
     tickets: Arc<dyn ProducesTickets>,
@@ -49,6 +56,27 @@ struct Greetings {
     /// Where HTTP/2 is spoken, too.
     both: Arc<ServerConfig>,
     http1: Arc<ServerConfig>,
+}
+
+/// Where a certificate and its key come from that may change.
+trait Source: Send {
+    /// What is to be shown from now on, where that is something else than before. Blocks.
+    fn changed(&mut self) -> Result<Option<Pem>, TlsError>;
+
+    fn certificate(&self) -> &Path;
+
+    fn key(&self) -> &Path;
+
+    /// Whether everybody on the machine may read the key.
+    fn is_key_exposed(&self) -> bool {
+        false
+    }
+}
+
+/// A certificate and its key as texts.
+struct Pem {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
 }
 
 /// What is called where changed files are wrong.
@@ -68,7 +96,7 @@ impl Tls {
         key: impl AsRef<Path>,
     ) -> Result<Self, TlsError> {
         let (files, pem) = Files::read(certificate.as_ref(), key.as_ref())?;
-        Self::new(Some(files), &pem.certificate, &pem.key)
+        Self::new(Some(Box::new(files)), &pem)
     }
 
     /// The same from texts in PEM.
@@ -76,15 +104,15 @@ impl Tls {
     /// # Errors
     /// As for [`Tls::from_files`].
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Self::new(None, certificate, key)
+        Self::new(None, &Pem { certificate: certificate.to_owned(), key: key.to_owned() })
     }
 
-    fn new(files: Option<Files>, certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+    fn new(source: Option<Box<dyn Source>>, pem: &Pem) -> Result<Self, TlsError> {
         let tickets = Ticketer::new().map_err(|_| TlsError::new(Fault::Random))?;
-        let greetings = greetings(certificate, key, &tickets)
-            .map_err(|error| located(error, files.as_ref()))?;
+        let greetings =
+            greetings(pem, &tickets).map_err(|error| located(error, source.as_deref()))?;
         Ok(Self(Arc::new(Inner {
-            files: files.map(Mutex::new),
+            source: source.map(Mutex::new),
             greetings: RwLock::new(greetings),
             tickets,
             looked_ms: AtomicU64::new(clock::monotonic_ms()),
@@ -104,16 +132,11 @@ impl Tls {
     /// # Errors
     /// As for [`Tls::from_files`]; the certificate from before stays in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let Some(files) = &self.0.files else { return Ok(false) };
-        let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        if !files.have_changed() {
-            return Ok(false);
-        }
-        let (read, pem) = files.read_again()?;
-        // Also where they are wrong: that is said once, not every second.
-        *files = read;
-        let greetings = greetings(&pem.certificate, &pem.key, &self.0.tickets)
-            .map_err(|error| located(error, Some(&files)))?;
+        let Some(source) = &self.0.source else { return Ok(false) };
+        let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pem) = source.changed()? else { return Ok(false) };
+        let greetings = greetings(&pem, &self.0.tickets)
+            .map_err(|error| located(error, Some(source.as_ref())))?;
         *self.0.greetings.write().unwrap_or_else(PoisonError::into_inner) = greetings;
         Ok(true)
     }
@@ -121,9 +144,9 @@ impl Tls {
     /// Whether users of the machine other than its owner and its group may read the key.
     #[must_use]
     pub fn is_key_exposed(&self) -> bool {
-        let files = self.0.files.as_ref();
-        files.is_some_and(|files| {
-            files.lock().unwrap_or_else(PoisonError::into_inner).is_key_exposed()
+        let source = self.0.source.as_ref();
+        source.is_some_and(|source| {
+            source.lock().unwrap_or_else(PoisonError::into_inner).is_key_exposed()
         })
     }
 
@@ -137,7 +160,7 @@ impl Tls {
     /// Whether it is time to look at the files; true for one caller only.
     pub(crate) fn is_due(&self) -> bool {
         let (now_ms, before) = (clock::monotonic_ms(), self.0.looked_ms.load(Ordering::Relaxed));
-        self.0.files.is_some()
+        self.0.source.is_some()
             && now_ms.saturating_sub(before) >= LOOK_MS
             && self
                 .0
@@ -156,7 +179,7 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("files", &self.0.files).finish_non_exhaustive()
+        f.debug_struct("Tls").finish_non_exhaustive()
     }
 }
 
@@ -166,21 +189,19 @@ const PROTOCOLS: [&[u8]; 2] = [HTTP2, b"http/1.1"];
 /// HTTP/2 inside TLS (RFC 9113 §3.2).
 pub(super) const HTTP2: &[u8] = b"h2";
 
-fn greetings(
-    certificate: &[u8],
-    key: &[u8],
-    tickets: &Arc<dyn ProducesTickets>,
-) -> Result<Greetings, TlsError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificate)
+fn greetings(pem: &Pem, tickets: &Arc<dyn ProducesTickets>) -> Result<Greetings, TlsError> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem.certificate)
         .collect::<Result<_, _>>()
         .map_err(|_| TlsError::new(Fault::Certificate))?;
     if certificates.is_empty() {
         return Err(TlsError::new(Fault::NoCertificate));
     }
     let encrypted = |key: &[u8]| key.windows(9).any(|word| word == b"ENCRYPTED");
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|_| TlsError::new(if encrypted(key) { Fault::Encrypted } else { Fault::NoKey }))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let key = PrivateKeyDer::from_pem_slice(&pem.key).map_err(|_| {
+        TlsError::new(if encrypted(&pem.key) { Fault::Encrypted } else { Fault::NoKey })
+    })?;
+    let provider = CryptoProvider { cipher_suites: suites(), ..default_provider() };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
         .map_err(|error| {
@@ -190,6 +211,7 @@ fn greetings(
                 _ => Fault::Key,
             })
         })?;
+    config.ignore_client_order = true;
     config.ticketer = Arc::clone(tickets);
     let offering = |protocols: &[&[u8]]| {
         let mut config = config.clone();
@@ -197,6 +219,41 @@ fn greetings(
         Arc::new(config)
     };
     Ok(Greetings { both: offering(&PROTOCOLS), http1: offering(&PROTOCOLS[1..]) })
+}
+
+/// All suites, the cheapest for this machine first: a board without instructions for AES takes several times as long for it.
+/// None of them is weaker in a way that anybody could use.
+fn suites() -> Vec<SupportedCipherSuite> {
+    use rustls::crypto::ring::cipher_suite as suite;
+    let aes = [
+        suite::TLS13_AES_128_GCM_SHA256,
+        suite::TLS13_AES_256_GCM_SHA384,
+        suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    ];
+    let chacha = [
+        suite::TLS13_CHACHA20_POLY1305_SHA256,
+        suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ];
+    if has_aes() { [&aes[..], &chacha].concat() } else { [&chacha[..], &aes].concat() }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_aes() -> bool {
+    std::arch::is_x86_feature_detected!("aes")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn has_aes() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn has_aes() -> bool {
+    false
 }
 
 /// What is wrong with a certificate or its key, where, and what to do.
@@ -209,8 +266,8 @@ pub struct TlsError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fault {
-    Unreadable(String),
-    TooLong,
+    /// In these words.
+    Said(Cow<'static, str>),
     NoCertificate,
     Certificate,
     NoKey,
@@ -227,6 +284,11 @@ impl TlsError {
         self.is_of_key
     }
 
+    /// What is wrong with a file or folder, in words that say what to do.
+    fn at(path: &Path, is_of_key: bool, what: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: Some(path.to_owned()), is_of_key, fault: Fault::Said(what.into()) }
+    }
+
     fn new(fault: Fault) -> Self {
         let is_of_key = !matches!(fault, Fault::NoCertificate | Fault::Certificate);
         Self { path: None, is_of_key, fault }
@@ -234,10 +296,10 @@ impl TlsError {
 }
 
 /// The same error with the file that it is about.
-fn located(error: TlsError, files: Option<&Files>) -> TlsError {
-    let path = files.map(|files| match error.is_of_key {
-        true => files.key(),
-        false => files.certificate(),
+fn located(error: TlsError, source: Option<&dyn Source>) -> TlsError {
+    let path = source.map(|source| match error.is_of_key {
+        true => source.key(),
+        false => source.certificate(),
     });
     TlsError { path: path.map(Path::to_owned), ..error }
 }
@@ -248,8 +310,7 @@ impl fmt::Display for TlsError {
             write!(f, "{}: ", path.display())?;
         }
         f.write_str(match &self.fault {
-            Fault::Unreadable(why) => return write!(f, "cannot be read: {why}"),
-            Fault::TooLong => "a file of certificates or keys is at most 1 MiB",
+            Fault::Said(what) => what,
             Fault::NoCertificate => {
                 "there is no certificate in it; one in PEM begins with -----BEGIN CERTIFICATE-----"
             }
