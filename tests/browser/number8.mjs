@@ -50,7 +50,7 @@ async function printedUrl(child) {
   try {
     for await (const text of child.stderr.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
       seen += text;
-      const url = seen.match(/http:\/\/127\.0\.0\.1:\d+\/?(?=\s)/);
+      const url = seen.match(/https?:\/\/127\.0\.0\.1:\d+\/?(?=\s)/);
       if (url) return url[0].replace(/\/?$/, "/");
     }
   } finally {
@@ -60,10 +60,11 @@ async function printedUrl(child) {
   throw new Error(`number8 printed no URL but: ${seen}`);
 }
 
-/** A browser of our own: a new profile, no sandbox (CI runs as root), no calls home, and `more` arguments. */
-export function openBrowser(more = []) {
+/** A browser of our own: a new profile, no sandbox (CI runs as root), no calls home, `more` arguments and variables. */
+export function openBrowser(more = [], variables = {}) {
   return chromium.launch({
     executablePath: BROWSER,
+    env: { ...process.env, ...variables },
     args: [
       "--no-sandbox",
       "--disable-gpu",
