@@ -4,7 +4,7 @@ import statistics
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness import handlers, live, load, processes, python, sample_folder, servers, uploads
+from harness import handlers, live, load, processes, python, sample_folder, secure, servers, uploads
 from harness.bench import Bench, Series, Target, say
 from harness.handlers import GREETING
 from harness.held import Held
@@ -151,6 +151,7 @@ LINES = {
     "idle": idle_memory,
     "footprint": footprint,
     "syscalls": system_calls,
+    **secure.LINES,
     **python.LINES,
 }
 

@@ -76,7 +76,7 @@ def wrk(
     """
     file = server.scratch("requests")
     file.write_bytes(b"\0".join(requests))
-    url = f"http://127.0.0.1:{server.port}/"
+    url = f"{'https' if server.trust else 'http'}://127.0.0.1:{server.port}/"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", _SCRIPT, url, "--", file]
     with Meter(server, core) as meter:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _SLACK_S)

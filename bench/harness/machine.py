@@ -11,8 +11,10 @@ from harness.servers import find
 _PACKAGES = {
     "cargo": "rustup or cargo",
     "curl": "curl",
+    "h2load": "nghttp2-client",
     "lighttpd": "lighttpd",
     "nginx": "nginx",
+    "openssl": "openssl",
     "strace": "strace",
     "valgrind": "valgrind",
     "wrk": "wrk",

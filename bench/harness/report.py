@@ -87,8 +87,10 @@ def _goal(row: Row, value: float) -> str:
 def _series(series: Series) -> tuple[str, ...]:
     downloads = series.unit == "s/GiB"
     rate = series.median(lambda sample: sample.work / sample.seconds)
+    # Not every load tells how long its answers took.
+    is_timed = not downloads and all(sample.p50_us is not None for sample in series.samples)
     p50, p99 = (
-        None if downloads else series.median(percentile)
+        series.median(percentile) if is_timed else None
         for percentile in (lambda sample: sample.p50_us, lambda sample: sample.p99_us)
     )
     lost = max(sample.foreign + sample.stolen for sample in series.samples)

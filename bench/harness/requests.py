@@ -1,6 +1,7 @@
 """The requests that the load sends, as bytes, and one plain exchange to look at the answer."""
 
 import socket
+import ssl
 from dataclasses import dataclass
 
 OWN_HEAD = ()
@@ -44,12 +45,14 @@ def request(port: int, path: str, fields=OWN_HEAD) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def exchange(port: int, head: bytes) -> Answer:
-    """Sends `head` on a connection of its own and reads the one answer to it.
+def exchange(port: int, head: bytes, trust: ssl.SSLContext | None = None) -> Answer:
+    """Sends `head` on a connection of its own, by TLS where `trust` says whom to believe, and reads the one answer to it.
 
     Raises OSError when the server refuses, closes early or stays silent.
     """
     with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) as connection:
+        if trust is not None:
+            connection = trust.wrap_socket(connection, server_hostname="localhost")
         connection.sendall(head)
         with connection.makefile("rb") as stream:
             return read_answer(stream)

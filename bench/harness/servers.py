@@ -5,11 +5,12 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import processes, sample_folder
@@ -43,6 +44,8 @@ class Program:
     """The status of a first answer that came before all was there, and that is asked for again."""
     install: str = ""
     """How to come by it."""
+    certificate: Path | None = None
+    """What it shows, where it speaks TLS."""
 
 
 def find(binary: str) -> str | None:
@@ -58,6 +61,26 @@ def number8(binary: Path) -> Program:
         ]
 
     return Program("number8", str(binary), arguments, sample_folder.SMALL)
+
+
+def number8_secure(program: Program, certificate: Path, key: Path) -> Program:
+    def arguments(port, own, folder):
+        secure = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+        return [*secure, *program.arguments(port, own, folder)]
+
+    return replace(program, arguments=arguments, certificate=certificate)
+
+
+def nginx_secure(certificate: Path, key: Path) -> Program:
+    """The same nginx by TLS 1.3 and HTTP/2, with the tickets that number8 gives, and room for its streams."""
+    listening = (
+        "ssl http2", f"ssl_certificate {certificate};", f"ssl_certificate_key {key};",
+        "ssl_protocols TLSv1.3;", "ssl_prefer_server_ciphers on;",
+        # What number8 takes where the processor has AES.
+        "ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;", "ssl_session_tickets on;", "ssl_session_cache off;",
+        "ssl_buffer_size 16k;", "http2_max_concurrent_streams 128;",
+    )
+    return replace(nginx(*listening), certificate=certificate)
 
 
 def hello(name: str, binary: Path) -> Program:
@@ -112,7 +135,7 @@ def miniserve() -> Program:
     )
 
 
-def nginx() -> Program:
+def nginx(listening: str = "", *directives: str) -> Program:
     """nginx with what costs it least: copying for small files, sendfile for large ones."""
 
     def arguments(port, own, folder):
@@ -121,8 +144,8 @@ def nginx() -> Program:
             # Started by root, a worker changes to a user who may not see the folder.
             user="user root;" if os.geteuid() == 0 else "",
             connections=_DESCRIPTORS, cached_files=2 * sample_folder.MANY_COUNT,
-            own=own, log=_LOG, port=port, folder=folder,
-            large=sample_folder.LARGE, huge=sample_folder.HUGE,
+            own=own, log=_LOG, port=port, folder=folder, listening=listening,
+            directives=" ".join(directives), large=sample_folder.LARGE, huge=sample_folder.HUGE,
         ))
         return ["-e", str(own / "error.log"), "-p", str(own), "-c", str(config)]
 
@@ -178,6 +201,8 @@ class Server:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=before_exec,
             )
         try:
+            self.trust = program.certificate and ssl.create_default_context(cafile=program.certificate)
+            """Whom to believe, where it speaks TLS."""
             self._await_answer(request(self.port, program.probe))
         except BaseException:
             self.stop()
@@ -238,7 +263,7 @@ class Server:
         while True:
             self.check_alive()
             try:
-                status = exchange(self.port, head).status
+                status = exchange(self.port, head, self.trust).status
             except ConnectionRefusedError:
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"{self.name} does not listen on {self.port}") from None
@@ -281,7 +306,8 @@ http {{
     uwsgi_temp_path {own}/uwsgi;
     scgi_temp_path {own}/scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096 {listening};
+        {directives}
         root {folder};
         location = /{large} {{
             sendfile on;
