@@ -36,6 +36,9 @@ const AUTHORITY_LIFE: i64 = 20 * 365 * DAY;
 /// Browsers take nothing that is valid for more than 398 days.
 const CERTIFICATE_LIFE: i64 = 397 * DAY;
 
+/// Between two tries to keep a new one, where the folder does not take it.
+const TRIED_AGAIN_AFTER: i64 = 60 * 60;
+
 /// How long before its end a certificate is replaced.
 const RENEWED_BEFORE: i64 = 30 * DAY;
 
@@ -89,6 +92,8 @@ struct SelfSigned {
     note: Note,
     /// The same of the certificate that is shown, with the fingerprint of the authority.
     shown: Note,
+    /// Which names could not be had, and when.
+    refused: Option<(Vec<String>, i64)>,
 }
 
 impl SelfSigned {
@@ -113,6 +118,7 @@ impl SelfSigned {
             issuer,
             note,
             shown: Note::default(),
+            refused: None,
         };
         let wanted = made.wanted();
         let pem = made.certified(&held, &wanted)?;
@@ -174,12 +180,15 @@ impl SelfSigned {
 
 impl Source for SelfSigned {
     fn changed(&mut self) -> Result<Option<Pem>, TlsError> {
-        let wanted = self.wanted();
-        if self.serves(&self.shown, &wanted, clock::unix_seconds()) {
+        let (wanted, now) = (self.wanted(), clock::unix_seconds());
+        // That a folder takes nothing is said once for each reason to write there, not with every connection.
+        let is_refused = |(names, at): &(_, i64)| *names == wanted && now - at < TRIED_AGAIN_AFTER;
+        if self.serves(&self.shown, &wanted, now) || self.refused.as_ref().is_some_and(is_refused) {
             return Ok(None);
         }
-        let held = Folder::open(&self.folder)?;
-        self.certified(&held, &wanted).map(Some)
+        let made = Folder::open(&self.folder).and_then(|held| self.certified(&held, &wanted));
+        self.refused = made.is_err().then_some((wanted, now));
+        made.map(Some)
     }
 
     fn certificate(&self) -> &Path {
@@ -268,4 +277,55 @@ fn is_valid(params: &mut CertificateParams, from: i64, until: i64) {
         date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     };
     (params.not_before, params.not_after) = (at(from), at(until));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn g5_a_certificate_is_made_anew_while_it_is_shown() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("tls");
+        let (mut made, first, _) = SelfSigned::open(&folder, vec!["a.local".to_owned()]).unwrap();
+        assert!(made.changed().unwrap().is_none());
+
+        // Its end is near, as time would have it.
+        made.shown.until = clock::unix_seconds() + RENEWED_BEFORE;
+        let kept = fs::read_to_string(folder.join("server.pem")).unwrap();
+        let near = kept.replace("until: ", "until: 1\nwas: ");
+        fs::write(folder.join("server.pem"), near).unwrap();
+        let second = made.changed().unwrap().unwrap();
+        assert_ne!(second.certificate, first.certificate);
+        assert!(made.changed().unwrap().is_none());
+
+        // A name that the machine has got meanwhile.
+        made.asked.push("b.local".to_owned());
+        let third = made.changed().unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&third.certificate).contains(" b.local"));
+
+        // Another process was first: its certificate is taken.
+        made.shown.names.clear();
+        assert_eq!(made.changed().unwrap().unwrap().certificate, third.certificate);
+    }
+
+    #[test]
+    fn g5_that_nothing_can_be_kept_is_said_once_for_the_same_names() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("tls");
+        let (mut made, _, _) = SelfSigned::open(&folder, Vec::new()).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        fs::write(&folder, "in its place").unwrap();
+        made.asked.push("a.local".to_owned());
+        assert!(made.changed().is_err());
+        assert!(made.changed().unwrap().is_none());
+        made.asked.push("b.local".to_owned());
+        assert!(made.changed().is_err());
+        // After an hour it may be another folder.
+        made.refused = made.refused.map(|(names, at)| (names, at - TRIED_AGAIN_AFTER));
+        fs::remove_file(&folder).unwrap();
+        assert!(made.changed().unwrap().is_some());
+    }
 }
