@@ -64,8 +64,13 @@ impl Kept {
 
 /// The app that the configuration describes.
 pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
+    build(App::new(), config, kept)
+}
+
+/// As [`app`], within what an app has already.
+pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Problem> {
     let logs = &kept.logs;
-    let mut app = App::new()
+    let mut app = app
         .health(config.answers.health.clone())
         .ready(config.answers.ready.clone())
         .request_ids(config.log.request_id)

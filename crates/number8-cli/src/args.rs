@@ -99,6 +99,8 @@ pub struct Invocation {
     flags: Settings,
     file: Option<PathBuf>,
     of: Use,
+    /// It is to be served, not only asked about.
+    is_served: bool,
     /// For the board, where nobody gave one. It stays the same when the configuration is loaded again.
     password: Arc<OnceLock<String>>,
 }
@@ -132,7 +134,7 @@ impl Invocation {
         if self.of == Use::App {
             settings.get("app").ok_or_else(hosted::missing)?;
         } else {
-            settings = settings.with_default_path()?;
+            settings = settings.with_default_path(self.is_served)?;
         }
         let is_made = settings.switch("board")? && !settings.name_somebody();
         if is_made {
@@ -152,7 +154,7 @@ impl Invocation {
     }
 
     fn new(flags: Settings, file: Option<PathBuf>, of: Use) -> Self {
-        Self { flags, file, of, password: Arc::default() }
+        Self { flags, file, of, is_served: true, password: Arc::default() }
     }
 
     fn password(&self) -> Result<&str, Problem> {
@@ -175,7 +177,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
         Some(("passwd", passwd)) => {
             return Ok(Action::Password(passwd.get_one::<String>("name").cloned()));
         }
-        Some(("explain", explain)) => return Ok(explained(explain)),
+        Some(("explain", explain)) => return explained(explain),
         Some(("service", service)) => return serviced(service),
         Some(("board", board)) => return Ok(serving(board, true)),
         Some(("app", app)) => return Ok(hosting(app)),
@@ -271,20 +273,25 @@ fn print_config() -> Arg {
         .help("Print what would be served with as a configuration file")
 }
 
-/// `explain`, which takes every option of serving. Whatever would be served plays no part.
-fn explained(matches: &ArgMatches) -> Action {
+/// `explain`, which takes every option of serving.
+fn explained(matches: &ArgMatches) -> Result<Action, Stop> {
     let text = |name| matches.get_one::<String>(name).cloned();
+    let fields = matches.get_many::<String>("request-header").unwrap_or_default().map(|field| {
+        let (name, value) = field.split_once(':')?;
+        Some((name.trim().to_owned(), value.trim().to_owned()))
+    });
+    let fields: Option<Vec<_>> = fields.collect();
     let question = Question {
         user: text("user"),
         method: text("method").unwrap_or_default(),
-        path: text("target").unwrap_or_default(),
+        target: text("target").unwrap_or_default(),
+        fields: fields.ok_or_else(|| {
+            Stop::Problem(Problem::usage("--request-header: write 'Name: value' with a colon"))
+        })?,
     };
-    let mut flags = flags(matches);
-    if let Some(path) = options::find("path") {
-        flags.set(path, Setting { origin: Origin::Flag, values: vec![".".to_owned()] });
-    }
     let file = matches.get_one::<PathBuf>("config").cloned();
-    Action::Explain(question, Invocation::new(flags, file, Use::Files))
+    let invocation = Invocation::new(flags(matches), file, Use::Files);
+    Ok(Action::Explain(question, Invocation { is_served: false, ..invocation }))
 }
 
 /// `service`, whose `install` takes the arguments of serving behind its own.
@@ -386,17 +393,21 @@ pub fn command() -> Command {
     let required =
         |name: &'static str, value: &'static str| Arg::new(name).value_name(value).required(true);
     let explain = Command::new("explain")
-        .about("Say which rule decides about a request; takes every option of serving")
+        .about("Say which rule decides about a request and what answers it; takes every option of serving")
         .args([
             required("method", "METHOD").help("GET, HEAD, PUT, POST, DELETE or MOVE"),
-            required("target", "/PATH").help("The path from the root of the server"),
+            required("target", "/PATH").help("The path as in a URL, from the root of the server"),
             Arg::new("user").long("user").value_name("NAME").help("Who asks; without it, anybody"),
+            Arg::new("request-header")
+                .short('H')
+                .long("request-header")
+                .value_name("FIELD")
+                .action(ArgAction::Append)
+                .help("A field of the request, such as 'If-None-Match: \"x\"'; repeatable"),
             config_file(),
         ])
         .args(
-            options::all_of(Use::Files)
-                .filter(|option| !option.is_positional)
-                .map(|option| arg(option).hide(true)),
+            options::all_of(Use::Files).map(|option| arg(option).hide(!option.is_positional)),
         );
     let mut command = Command::new("number8")
         .version(env!("CARGO_PKG_VERSION"))

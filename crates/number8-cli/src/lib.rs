@@ -150,7 +150,7 @@ fn manage(service: &Service, task: Task) -> Result<ExitCode, Problem> {
 
 fn explain(question: &Question, invocation: &Invocation) -> Result<String, Problem> {
     let (_, config) = invocation.load()?;
-    question.answer(&config.access.rules).map_err(Problem::usage)
+    question.answer(&config)
 }
 
 fn warn(config: &Config) {

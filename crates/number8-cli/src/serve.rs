@@ -232,6 +232,11 @@ impl Logs {
         })
     }
 
+    /// Nothing is written.
+    pub(crate) fn none() -> Self {
+        Self { path: None, access: None, dump: None, slow: None, connections: None }
+    }
+
     pub(crate) fn reopen(&self) {
         if let (Some(path), Some(sink)) = (&self.path, &self.access)
             && let Err(error) = sink.reopen()

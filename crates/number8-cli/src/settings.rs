@@ -117,17 +117,17 @@ impl Settings {
         (self, ignored)
     }
 
-    /// Settles what is served if nothing says so.
+    /// Settles what is served, or only asked about, if nothing says so.
     ///
     /// # Errors
     /// There is nothing that could safely be meant: started by a service, the current folder may be anything.
-    pub fn with_default_path(mut self) -> Result<Settings, Problem> {
+    pub fn with_default_path(mut self, is_served: bool) -> Result<Settings, Problem> {
         if self.by_name.contains_key("path") || self.by_name.contains_key("mount") {
             return Ok(self);
         }
         let path = if Path::new("public").is_dir() {
             "./public"
-        } else if io::stdin().is_terminal() {
+        } else if !is_served || io::stdin().is_terminal() {
             "."
         } else {
             return Err(Problem::usage(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::departure::Departure;
 use crate::request_id::RequestId;
 use crate::standing::Standing;
+use crate::story::Story;
 
 /// Who sent a request. A [`Layer`](crate::Layer) may find out more than the connection tells: the address
 /// behind a proxy, the user who has logged in. The access log shows what stands here in the end.
@@ -42,6 +43,8 @@ pub struct Caller {
     /// What the request is called: by a trusted proxy in X-Request-Id, or by us where somebody wants to know
     /// ([`App::request_ids`](crate::App::request_ids), or a log that shows it).
     pub request_id: Option<RequestId>,
+    /// What is told of the way to the answer, where somebody listens.
+    pub story: Story,
     /// Whether what the client is known by still counts, where that may end before what the request has begun.
     pub(crate) standing: Option<Standing>,
     /// Whom to tell when the client leaves, where somebody wants to know.
@@ -75,6 +78,7 @@ impl Caller {
             || self.is_secure != is_secure
             || self.request_id.is_some()
             || self.departure.is_some()
+            || self.story.is_heard()
             || self.ip != peer.map(|peer| peer.ip())
         {
             *self = Self { is_secure, ..Self::new(peer) };

@@ -76,6 +76,7 @@ mod session;
 mod standing;
 mod state;
 pub mod store;
+mod story;
 mod sync;
 mod sys;
 #[cfg(feature = "websocket")]
@@ -146,6 +147,7 @@ pub use server::{Handle, Options, ServeError, Server};
 pub use session::{Session, SessionInput, SessionStep};
 pub use state::State;
 pub use store::Reach;
+pub use story::Story;
 #[cfg(feature = "websocket")]
 pub use ws::{
     CloseCode, Message, Opening, Outcome, Socket, SocketError, SocketReceiver, SocketSender,

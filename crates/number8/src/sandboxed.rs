@@ -69,6 +69,8 @@ impl<H: Handler> Handler for Sandboxed<H> {
         if self.strangers.is_empty() || !self.is_strange(call.access(), &call.url_path()) {
             return self.handler.handle(call);
         }
+        let why = "somebody may write here who may not do all that our pages can: its pages are of no site";
+        call.caller.story.tell("sandbox", || why.to_owned());
         match self.handler.handle(call) {
             Answer::Ready(response) => sandboxed(response).into(),
             Answer::Later(answer) => Answer::later(async move { sandboxed(answer.await) }),

@@ -106,7 +106,7 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
     assert!(!text.contains("hunter2") && !text.contains("allow ="), "{text}");
 }
 
-fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
+pub(super) fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut command = crate::number8(folder);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -173,8 +173,9 @@ fn a3_explain_says_which_rule_decides() {
         ),
     ] {
         let (code, text) = explain(arguments);
+        // What answers is told below.
         assert_eq!(
-            (code, text.lines().collect::<Vec<_>>()),
+            (code, text.lines().take(lines.len()).collect::<Vec<_>>()),
             (Some(0), lines.to_vec()),
             "{arguments:?}"
         );

@@ -8,6 +8,8 @@ mod access;
 mod answers;
 // Pages for people.
 mod board;
+// What answers a request, and why.
+mod explain;
 // How long clients are waited for and how much is taken from them.
 mod limits;
 // Addresses, Unix sockets, and sockets that were handed over.

@@ -130,6 +130,7 @@ impl App {
         if !self.router.is_empty()
             && let Some(found) = self.router.find(path, call.head.method())
         {
+            call.caller.story.tell("route", || found.methods.path().to_owned());
             let Some(handler) = found.methods.handler(call.head.method()) else {
                 return other_method(found.methods, call.head.method());
             };
@@ -137,9 +138,11 @@ impl App {
             return handler.handle(call);
         }
         let Some((prefix, handler)) = self.mount_of(path) else {
+            call.caller.story.tell("mount", || "none".to_owned());
             return Response::error(404, "there is nothing at this address").into();
         };
         call.path = &path[prefix.len()..];
+        call.caller.story.tell("mount", || format!("{}/", String::from_utf8_lossy(prefix)));
         handler.handle(call)
     }
 

@@ -14,23 +14,23 @@ use crate::server::lane::Lane;
 
 impl Inner {
     /// Has a compressed copy made of a kept file, if the client would take it and nobody has begun one.
-    /// This client gets the file as it is: nobody waits for a compressor.
+    /// This client gets the file as it is: nobody waits for a compressor. Returns the coding of a copy that was begun.
     pub(super) fn compress(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         head: &Head<'_>,
         path: &[u8],
         lane: &Lane,
-    ) {
+    ) -> Option<Coding> {
         // A copy that is pushed out at once would be made again for each request.
         if !entry.is_compressible() || !self.cache.may_hold_twice(entry.meta.size) {
-            return;
+            return None;
         }
         let mut lacking = codings::MADE.to_vec();
         lacking.retain(|&coding| entry.lacks(coding));
-        let Some(coding) = respond::accepted(head).best(&lacking) else { return };
+        let coding = respond::accepted(head).best(&lacking)?;
         if coding == Coding::Identity || !entry.begin_compressing(coding) {
-            return;
+            return None;
         }
         let job = lane.submit({
             let (inner, entry, path) = (Arc::clone(self), Arc::clone(entry), path.to_vec());
@@ -46,8 +46,12 @@ impl Inner {
         match job {
             // Nobody waits for the copy: the next request finds it.
             Ok(job) => job.detach(),
-            Err(_) => entry.failed_compressing(coding),
+            Err(_) => {
+                entry.failed_compressing(coding);
+                return None;
+            }
         }
+        Some(coding)
     }
 }
 

@@ -142,6 +142,11 @@ impl Entry {
         self.siblings.iter().find(|(of, _)| *of == coding).map(|(_, meta)| *meta)
     }
 
+    /// Whether the file stands beside it in other codings.
+    pub(super) fn has_siblings(&self) -> bool {
+        !self.siblings.is_empty()
+    }
+
     /// Open descriptors that this holds.
     pub(super) fn descriptors(&self) -> usize {
         // Compressed copies are in memory, so the count stays the same as long as the entry lives.

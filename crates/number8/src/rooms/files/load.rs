@@ -24,6 +24,12 @@ const MEMORY_BYTES_MAX: u64 = 64 * 1024;
 const SIBLINGS: [(&[u8], Coding); 3] =
     [(b".zst", Coding::Zstd), (b".br", Coding::Br), (b".gz", Coding::Gzip)];
 
+/// What follows the name of a file in the name of its sibling with that coding.
+pub(super) fn suffix(coding: Coding) -> &'static str {
+    let sibling = SIBLINGS.iter().find(|(_, other)| *other == coding);
+    sibling.and_then(|(suffix, _)| std::str::from_utf8(suffix).ok()).unwrap_or_default()
+}
+
 /// New siblings of a kept file are looked for every so many times that the file itself is looked at: one
 /// that is not served yet costs time, never correctness.
 const CHECKS_PER_SEARCH: u64 = 10;

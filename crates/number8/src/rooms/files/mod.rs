@@ -27,6 +27,7 @@ mod mime;
 mod refuse;
 mod representation;
 mod respond;
+mod tell;
 
 use std::io;
 use std::path::Path;
@@ -47,6 +48,7 @@ use crate::results::IntoResponse;
 use crate::server::clock;
 use crate::server::lane::Lane;
 use crate::store::{OpenError, Reach, Root, RootOptions, SafePath};
+use crate::story::Story;
 use cache::Cache;
 use entry::Entry;
 use folder::Reader;
@@ -301,7 +303,10 @@ impl Inner {
             && let Some(entry) = self.cache.get(call.path)
             && self.may_serve(&entry, call)
         {
-            return self.serve(&entry, call.head, call.path, Some(call.lane)).into();
+            let story = &call.caller.story;
+            tell::file(story, self, &entry, call.path);
+            tell::keeping(story, &entry, true, &self.settings);
+            return self.serve(&entry, call.head, call.path, Some(call.lane), story).into();
         }
         let accept = call.head.joined(Known::Accept).unwrap_or_default();
         let html = b"text/html";
@@ -318,12 +323,16 @@ impl Inner {
             }
             Ok(Found::Folder { dir, path }) => match may_list {
                 Ok(()) => {
+                    tell::listing(&call.caller.story, &view);
                     let (forms, reader) = (self.forms(call), Reader::of(call));
                     folder::list(call.lane, dir, path, view, forms, reader)
                 }
                 Err(refusal) => refusal.into_response().into(),
             },
-            found => self.found(found, call.head, call.path, call.lane).into(),
+            found => {
+                let story = &call.caller.story;
+                self.found(found, call.head, call.path, call.lane, story).into()
+            }
         }
     }
 
@@ -404,6 +413,7 @@ impl Inner {
         let inner = Arc::clone(self);
         let (head, path, lane) = (call.head.to_owned(), call.path.to_vec(), call.lane.clone());
         let (forms, reader) = (self.forms(call), Reader::of(call));
+        let story = call.caller.story.clone();
         let job = lane.submit({
             let (inner, path) = (Arc::clone(&inner), path.clone());
             move || inner.find(&path, wish, Patience::Waits)
@@ -415,9 +425,10 @@ impl Inner {
                     if let Err(refusal) = may_list {
                         return refusal.into_response();
                     }
+                    tell::listing(&story, &view);
                     folder::list(&lane, dir, path, view, forms, reader).wait().await
                 }
-                Ok(found) => inner.found(found, &head.head(), &path, &lane),
+                Ok(found) => inner.found(found, &head.head(), &path, &lane, &story),
                 Err(_) => refuse::failed(),
             }
         })
@@ -430,13 +441,23 @@ impl Inner {
         head: &Head<'_>,
         path: &[u8],
         lane: &Lane,
+        story: &Story,
     ) -> Response {
+        match &found {
+            Ok(Found::File { entry, by_path }) => {
+                tell::file(story, self, entry, path);
+                tell::keeping(story, entry, *by_path && entry.may_be_kept(), &self.settings);
+            }
+            Ok(Found::NeedsSlash) => tell::needs_slash(story),
+            Ok(Found::Folder { .. }) => {}
+            Err(missing) => tell::missing(story, missing),
+        }
         match found {
             Ok(Found::File { entry, by_path }) if by_path && entry.may_be_kept() => {
                 let entry = self.cache.keep(path, entry);
-                self.serve(&entry, head, path, Some(lane))
+                self.serve(&entry, head, path, Some(lane), story)
             }
-            Ok(Found::File { entry, .. }) => self.serve(&entry, head, path, None),
+            Ok(Found::File { entry, .. }) => self.serve(&entry, head, path, None, story),
             Ok(Found::NeedsSlash) if self.settings.documents => {
                 refuse::missing(&Missing::Open(OpenError::NotFound))
             }
@@ -454,15 +475,17 @@ impl Inner {
         head: &Head<'_>,
         path: &[u8],
         lane: Option<&Lane>,
+        story: &Story,
     ) -> Response {
         let coded = respond::choose(entry, head);
-        if coded.is_none()
-            && head.has(Known::AcceptEncoding)
-            && let Some(lane) = lane
-        {
-            self.compress(entry, head, path, lane);
-        }
-        respond::respond(entry, coded.as_deref(), head)
+        let begun = match lane {
+            Some(lane) if coded.is_none() && head.has(Known::AcceptEncoding) => {
+                self.compress(entry, head, path, lane)
+            }
+            _ => None,
+        };
+        tell::variant(story, entry, coded.as_deref(), begun, head);
+        respond::respond(entry, coded.as_deref(), head, story)
     }
 
     /// Adds the user's fields to an answer. Prepared heads have them already.

@@ -14,17 +14,24 @@ use number8_proto::range::{self, Multipart, RangeOutcome, Span, Spans};
 
 use super::entry::Entry;
 use super::representation::Representation;
+use super::tell;
 use crate::body::{Body, Part};
 use crate::response::Response;
 use crate::server::clock;
+use crate::story::Story;
 
 /// Parts of one file that one request may ask for; more of them are answered with the whole.
 const RANGES_MAX: usize = 16;
 
 /// Answers GET or HEAD with a file, or with `coded`, the same in another coding.
-pub(super) fn respond(entry: &Entry, coded: Option<&Representation>, head: &Head<'_>) -> Response {
+pub(super) fn respond(
+    entry: &Entry,
+    coded: Option<&Representation>,
+    head: &Head<'_>,
+    story: &Story,
+) -> Response {
     let file = coded.unwrap_or(&entry.identity);
-    match evaluate(file, head) {
+    match evaluate(file, head, story) {
         Outcome::Proceed => {}
         Outcome::NotModified => {
             return Response::prepared(Arc::clone(&file.not_modified), Body::empty());
@@ -101,7 +108,7 @@ fn validators(file: &Representation) -> Validators<'_> {
     Validators { etag: Some(&file.etag), last_modified: file.modified, exists: true }
 }
 
-fn evaluate(file: &Representation, head: &Head<'_>) -> Outcome {
+fn evaluate(file: &Representation, head: &Head<'_>, story: &Story) -> Outcome {
     const PRECONDITIONS: [Known; 4] =
         [Known::IfMatch, Known::IfUnmodifiedSince, Known::IfNoneMatch, Known::IfModifiedSince];
     if !head.has_any(&PRECONDITIONS) {
@@ -115,7 +122,10 @@ fn evaluate(file: &Representation, head: &Head<'_>) -> Outcome {
         if_none_match: if_none_match.as_deref(),
         if_modified_since: head.get(Known::IfModifiedSince),
     };
-    conditional::evaluate(&preconditions, true, &validators(file), clock::unix_seconds())
+    let now = clock::unix_seconds();
+    let outcome = conditional::evaluate(&preconditions, true, &validators(file), now);
+    tell::outcome(story, &outcome, head);
+    outcome
 }
 
 /// An answer that depended on what was chosen says on what that depends.

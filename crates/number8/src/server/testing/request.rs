@@ -95,6 +95,29 @@ impl TestRequest<'_> {
         TestResponse::parse(&received?, is_head)
     }
 
+    /// Sends the request on a connection of its own, and waits for the head of the answer alone: its content may have no
+    /// end.
+    ///
+    /// # Errors
+    /// There is no whole head: the connection was cut.
+    pub async fn send_for_head(self) -> io::Result<TestResponse> {
+        let client = self.server.connect();
+        let wire = self.encode();
+        let head = async {
+            let (mut received, mut piece) = (Vec::new(), vec![0; 4096]);
+            loop {
+                match client.read(&mut piece).await? {
+                    0 => return Err(cut()),
+                    count => received.extend_from_slice(&piece[..count]),
+                }
+                if let Some((response, _)) = TestResponse::head(&received) {
+                    return Ok(response);
+                }
+            }
+        };
+        tokio::join!(client.write_all(&wire), head).1
+    }
+
     fn encode(self) -> Vec<u8> {
         let Self { method, target, mut fields, body, .. } = self;
         let mut lacks = |name: &str, value: &str| {
@@ -175,29 +198,36 @@ impl TestResponse {
             .unwrap_or_else(|error| panic!("the content is no such JSON: {error}: {}", self.text()))
     }
 
-    fn parse(mut wire: &[u8], is_head: bool) -> io::Result<Self> {
+    fn parse(wire: &[u8], is_head: bool) -> io::Result<Self> {
+        let (mut response, rest) = Self::head(wire).ok_or_else(cut)?;
+        if is_head {
+            return Ok(response);
+        }
+        if response.field("transfer-encoding").is_some() {
+            response.body = dechunk(rest)?;
+        } else if let Some(length) = response.field("content-length")
+            && response.status != 304
+            && length.parse().ok() != Some(rest.len())
+        {
+            return Err(cut());
+        } else {
+            response.body = rest.to_vec();
+        }
+        Ok(response)
+    }
+
+    /// The head of the answer, behind those that only say that one will come, and what follows it; `None` where it is not whole.
+    fn head(mut wire: &[u8]) -> Option<(Self, &[u8])> {
         loop {
-            let end = wire.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(cut)?;
+            let end = wire.windows(4).position(|window| window == b"\r\n\r\n")?;
             let (head, rest) = (&wire[..end], &wire[end + 4..]);
             let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.trim_ascii_end());
-            let status = lines.next().and_then(status).ok_or_else(cut)?;
-            if (100..200).contains(&status) && status != 101 {
-                wire = rest;
-                continue;
+            let status = lines.next().and_then(status)?;
+            if !(100..200).contains(&status) || status == 101 {
+                let fields = lines.filter_map(field).collect();
+                return Some((Self { status, fields, body: Vec::new() }, rest));
             }
-            let fields: Vec<_> = lines.filter_map(field).collect();
-            let mut response = Self { status, fields, body: rest.to_vec() };
-            if is_head {
-                response.body.clear();
-            } else if response.field("transfer-encoding").is_some() {
-                response.body = dechunk(rest)?;
-            } else if let Some(length) = response.field("content-length")
-                && status != 304
-                && length.parse().ok() != Some(rest.len())
-            {
-                return Err(cut());
-            }
-            return Ok(response);
+            wire = rest;
         }
     }
 }
