@@ -104,19 +104,23 @@ fn u29_a_stream_looks_like_one() {
     assert_eq!(old.rest().unwrap(), "retry: 700\n\nid: 8\ndata: y\n\n");
 }
 
+/// Requests that begin no stream, and their status.
+pub(crate) fn others() -> [(&'static str, String, u16); 7] {
+    [
+        ("HEAD", "/events".into(), 200),
+        ("OPTIONS", "/events".into(), 204),
+        ("PUT", "/events".into(), 405),
+        ("POST", "/events".into(), 403),
+        ("GET", "/events/a%00b".into(), 404),
+        ("GET", "/events/%ff".into(), 404),
+        ("GET", format!("/events/{}", "x".repeat(300)), 404),
+    ]
+}
+
 #[test]
 fn other_requests_get_an_answer() {
     let server = Running::start(Setup::Workers, App::new().mount("/events", Events::new()));
-    let long = format!("/events/{}", "x".repeat(300));
-    for (method, path, status) in [
-        ("HEAD", "/events", 200),
-        ("OPTIONS", "/events", 204),
-        ("PUT", "/events", 405),
-        ("POST", "/events", 403),
-        ("GET", "/events/a%00b", 404),
-        ("GET", "/events/%ff", 404),
-        ("GET", &long, 404),
-    ] {
+    for (method, path, status) in others() {
         let mut client = server.connect();
         client.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
         assert_eq!(client.head().status, status, "{method} {path}");

@@ -6,7 +6,7 @@ use number8::{App, ErrorPage, IntoResponse, Method, Response};
 use super::{Site, noise, prose, serve, serve_app};
 
 #[test]
-fn b8_f5_the_type_goes_by_the_extension() {
+pub(crate) fn b8_f5_the_type_goes_by_the_extension() {
     let site = Site::new(&[]);
     let types = [
         ("a.html", "text/html; charset=utf-8"),
@@ -35,7 +35,7 @@ fn b8_f5_the_type_goes_by_the_extension() {
 }
 
 #[test]
-fn h11_binary_files_arrive_as_they_are() {
+pub(crate) fn h11_binary_files_arrive_as_they_are() {
     let site = Site::new(&[]);
     let every_byte: Vec<u8> = (0..=255).collect();
     for (name, content) in [
@@ -54,7 +54,7 @@ fn h11_binary_files_arrive_as_they_are() {
 }
 
 #[test]
-fn h12_a_head_is_that_of_the_get() {
+pub(crate) fn h12_a_head_is_that_of_the_get() {
     let site = Site::new(&[("a.txt", "a"), ("docs/b.txt", "b"), ("empty.txt", "")]);
     site.write("large.txt", prose(200_000));
     let page = ErrorPage { content_type: "text/html".to_owned(), content: "lost".into() };
@@ -79,7 +79,7 @@ fn h12_a_head_is_that_of_the_get() {
 }
 
 #[test]
-fn g12_other_methods_are_told_what_may_be_asked() {
+pub(crate) fn g12_other_methods_are_told_what_may_be_asked() {
     let site = Site::new(&[("a.txt", "a")]);
     let app = App::new()
         .mount("/", site.files())
@@ -118,7 +118,7 @@ impl number8::Handler for Fixed {
 
 /// For CORS, isolation and the like, a field has to be on every answer; once.
 #[test]
-fn h15_custom_fields_are_on_every_answer() {
+pub(crate) fn h15_custom_fields_are_on_every_answer() {
     let site = Site::new(&[("a.txt", "0123456789"), ("docs/b.txt", "b")]);
     let files = site
         .files()
@@ -176,7 +176,7 @@ fn h15_fields_that_cannot_be_sent_are_refused_at_once() {
 }
 
 #[test]
-fn l11_fields_for_caches() {
+pub(crate) fn l11_fields_for_caches() {
     let site = Site::new(&[("a.txt", "a")]);
     let answer = site.serve().get("/a.txt");
     assert_eq!(answer.field("Last-Modified"), Some("Tue, 02 Jan 2024 03:04:05 GMT"));
@@ -187,7 +187,7 @@ fn l11_fields_for_caches() {
 }
 
 #[test]
-fn h10_error_pages_by_status() {
+pub(crate) fn h10_error_pages_by_status() {
     let page = |content: &'static str| ErrorPage {
         content_type: "text/html; charset=utf-8".to_owned(),
         content: Bytes::from_static(content.as_bytes()),
@@ -217,7 +217,7 @@ fn h10_error_pages_by_status() {
 
 /// An interim status ends no exchange: the client would wait for another.
 #[test]
-fn l4_every_answer_has_a_final_status() {
+pub(crate) fn l4_every_answer_has_a_final_status() {
     for status in [0, 100, 101, 199, 1000, u16::MAX] {
         assert_eq!(Response::new(status, "x").status(), 500, "{status}");
         assert_eq!((status, "x").into_response().status(), 500, "{status}");

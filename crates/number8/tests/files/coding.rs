@@ -25,7 +25,7 @@ fn decoded(answer: &Answer) -> String {
 }
 
 #[test]
-fn f6_siblings_are_served_to_those_who_take_them() {
+pub(crate) fn f6_siblings_are_served_to_those_who_take_them() {
     // Siblings are believed, not read: here they are not even compressed.
     let site = Site::new(&[
         ("a.js", "plain"),
@@ -77,7 +77,7 @@ fn f6_siblings_are_served_to_those_who_take_them() {
 }
 
 #[test]
-fn f6_siblings_come_change_grow_old_and_go() {
+pub(crate) fn f6_siblings_come_change_grow_old_and_go() {
     let site = Site::new(&[("a.bin", "plain")]);
     let served = site.serve();
     let get = || served.get_with("/a.bin", &["Accept-Encoding: gzip"]);
@@ -102,7 +102,7 @@ fn f6_siblings_come_change_grow_old_and_go() {
 }
 
 #[test]
-fn f6_text_is_compressed_once_and_the_first_answer_does_not_wait() {
+pub(crate) fn f6_text_is_compressed_once_and_the_first_answer_does_not_wait() {
     for bytes in [2_000, 100_000] {
         let site = Site::new(&[]);
         let text = prose(bytes);
@@ -138,7 +138,7 @@ fn f6_text_is_compressed_once_and_the_first_answer_does_not_wait() {
 }
 
 #[test]
-fn f6_the_first_answer_is_the_file_as_it_is() {
+pub(crate) fn f6_the_first_answer_is_the_file_as_it_is() {
     let site = Site::new(&[("a.txt", &prose(3_000_000))]);
     let served = site.serve();
     let first = served.get_with("/a.txt", &[ALL]);
@@ -156,7 +156,7 @@ fn f6_the_first_answer_is_the_file_as_it_is() {
 
 /// Each is asked for until another file, asked for later, has come compressed: the lane takes jobs in turn.
 #[test]
-fn f6_what_is_not_worth_it_is_not_compressed() {
+pub(crate) fn f6_what_is_not_worth_it_is_not_compressed() {
     let site = Site::new(&[("tiny.txt", &prose(500)), ("last.txt", &prose(5_000))]);
     site.write("photo.jpg", prose(5_000));
     site.write("noise.txt", noise(5_000));
@@ -188,7 +188,7 @@ fn f6_what_is_not_worth_it_is_not_compressed() {
 
 /// RFC 9110 §15.4.5 and §12.5.5: who was answered by choice is told by what, whatever the status.
 #[test]
-fn f6_every_answer_about_a_negotiated_file_says_vary() {
+pub(crate) fn f6_every_answer_about_a_negotiated_file_says_vary() {
     let site = Site::new(&[("a.js", "plain file"), ("a.js.br", "by br")]);
     let served = site.serve();
     let tag = format!("If-None-Match: {}", served.get_with("/a.js", &[ALL]).etag());
@@ -209,7 +209,7 @@ fn f6_every_answer_about_a_negotiated_file_says_vary() {
 
 /// A part of a file is a part of the file itself, unless the client refuses that.
 #[test]
-fn f6_a_range_is_of_the_file_itself() {
+pub(crate) fn f6_a_range_is_of_the_file_itself() {
     let site = Site::new(&[("a.js", "0123456789"), ("a.js.br", "abcdefghij")]);
     let served = site.serve();
     for (method, accept, expected, body) in [

@@ -5,7 +5,7 @@ use super::Site;
 const MODIFIED: &str = "Tue, 02 Jan 2024 03:04:05 GMT";
 
 #[test]
-fn f4_l11_preconditions_in_the_order_of_rfc_9110() {
+pub(crate) fn f4_l11_preconditions_in_the_order_of_rfc_9110() {
     let site = Site::new(&[("a.txt", "0123456789")]);
     let served = site.serve();
     let tag = served.get("/a.txt").etag().to_owned();
@@ -53,7 +53,7 @@ fn f4_l11_preconditions_in_the_order_of_rfc_9110() {
 
 /// RFC 9110 §15.4.5: the fields that a cache needs, and none of the content.
 #[test]
-fn l11_a_304_has_the_fields_that_caches_need() {
+pub(crate) fn l11_a_304_has_the_fields_that_caches_need() {
     let site = Site::new(&[("a.txt", &super::prose(1000))]);
     let files = site.files().header("Cache-Control", "max-age=60").unwrap();
     let files = files.header("Expires", "Wed, 03 Jan 2024 03:04:05 GMT").unwrap();
@@ -73,7 +73,7 @@ fn l11_a_304_has_the_fields_that_caches_need() {
 }
 
 #[test]
-fn f4_a_412_and_a_416_tell_about_themselves() {
+pub(crate) fn f4_a_412_and_a_416_tell_about_themselves() {
     let site = Site::new(&[("a.txt", "0123456789")]);
     let served = site.serve();
     let failed = served.get_with("/a.txt", &["If-Match: \"x\""]);

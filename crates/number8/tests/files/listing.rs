@@ -22,7 +22,7 @@ fn names(document: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn u17_f7_a_document_for_programs() {
+pub(crate) fn u17_f7_a_document_for_programs() {
     let site = Site::new(&[("var/hello.txt", "42"), ("var/my_folder/x", "x"), ("var/.h", "h")]);
     let served = site.serve();
     let document = json(&served.get("/var/?json"));
@@ -44,7 +44,7 @@ fn u17_f7_a_document_for_programs() {
 }
 
 #[test]
-fn u15_u17_u20_documents_are_what_uhttpd_sends() {
+pub(crate) fn u15_u17_u20_documents_are_what_uhttpd_sends() {
     let site = Site::new(&[("var/hello.txt", "42"), ("var/my_folder/x", "x"), ("index.html", "i")]);
     let served = serve(site.files().documents());
     let up = serde_json::json!({"path": "..", "type": "directory", "size": 0});
@@ -61,7 +61,7 @@ fn u15_u17_u20_documents_are_what_uhttpd_sends() {
 }
 
 #[test]
-fn f7_accept_or_the_query_chooses() {
+pub(crate) fn f7_accept_or_the_query_chooses() {
     let site = Site::new(&[("docs/a.txt", "a"), ("home/index.html", "home")]);
     let served = site.serve();
     for (target, fields, mime) in [
@@ -89,7 +89,7 @@ fn f7_accept_or_the_query_chooses() {
 }
 
 #[test]
-fn f7_without_listings_there_is_nothing_to_see() {
+pub(crate) fn f7_without_listings_there_is_nothing_to_see() {
     let site = Site::new(&[("docs/a.txt", "a"), ("home/index.html", "home")]);
     let served = serve(site.files().listing(false));
     assert_eq!(served.get("/docs/").status, 404);
@@ -99,7 +99,7 @@ fn f7_without_listings_there_is_nothing_to_see() {
 }
 
 #[test]
-fn f7_a_page_for_people() {
+pub(crate) fn f7_a_page_for_people() {
     let site = Site::new(&[("docs/a b.txt", "abc"), ("docs/<i>.txt", ""), ("docs/sub/x", "x")]);
     let served = site.serve();
     let answer = served.get_with("/docs/", &[BROWSER]);
@@ -121,7 +121,7 @@ fn f7_a_page_for_people() {
 }
 
 #[test]
-fn f8_pages_follow_one_another() {
+pub(crate) fn f8_pages_follow_one_another() {
     let site = Site::new(&[]);
     for number in 0..25 {
         site.write(&format!("{number}.txt"), "x".repeat(100 - number));

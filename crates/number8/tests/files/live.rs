@@ -11,7 +11,7 @@ use super::{LONG_AGO, Site, at, noise, open_below, prose, serve};
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn b4_files_come_change_and_go_while_served() {
+pub(crate) fn b4_files_come_change_and_go_while_served() {
     let site = Site::new(&[]);
     let served = serve(Files::new(site.path("")).unwrap());
     assert_eq!(served.get("/new.txt").status, 404);
@@ -25,7 +25,7 @@ fn b4_files_come_change_and_go_while_served() {
 
 /// Each change to a file that is kept, and what is served afterwards.
 #[test]
-fn b4_a_kept_file_that_changed_is_found_out() {
+pub(crate) fn b4_a_kept_file_that_changed_is_found_out() {
     type Change = fn(&Site);
     let changes: [(&str, Change, Option<&str>); 7] = [
         ("written again", |site| site.write("a.txt", "new"), Some("new")),
@@ -72,7 +72,7 @@ fn b4_a_kept_file_that_changed_is_found_out() {
 }
 
 #[test]
-fn b18_an_index_file_comes_and_goes() {
+pub(crate) fn b18_an_index_file_comes_and_goes() {
     let site = Site::new(&[("index.html", "home"), ("a.txt", "a")]);
     let served = site.serve();
     for _ in 0..2 {
@@ -85,7 +85,7 @@ fn b18_an_index_file_comes_and_goes() {
 }
 
 #[test]
-fn f2_a_kept_file_is_served_without_looking_as_long_as_it_is_fresh() {
+pub(crate) fn f2_a_kept_file_is_served_without_looking_as_long_as_it_is_fresh() {
     for (files, expected) in [
         (Files::freshness as fn(Files, Duration) -> Files, "old"),
         // Without a cache nothing is kept.
@@ -101,7 +101,7 @@ fn f2_a_kept_file_is_served_without_looking_as_long_as_it_is_fresh() {
 
 /// Within the last two seconds a file may have changed twice with one time.
 #[test]
-fn f4_a_young_file_is_not_kept_and_its_tag_is_weak() {
+pub(crate) fn f4_a_young_file_is_not_kept_and_its_tag_is_weak() {
     let now = SystemTime::now();
     for (time, is_young) in [
         (now, true),
@@ -125,7 +125,7 @@ fn f4_a_young_file_is_not_kept_and_its_tag_is_weak() {
 }
 
 #[test]
-fn f4_the_tag_changes_with_time_length_and_coding() {
+pub(crate) fn f4_the_tag_changes_with_time_length_and_coding() {
     let site = Site::new(&[("a.txt", "abc")]);
     let served = site.serve();
     let first = served.get("/a.txt").etag().to_owned();

@@ -4,14 +4,15 @@
 //! tag. Where a kept file has to be looked at again, the room is told to look each time.
 
 mod access;
-mod answers;
-mod coding;
-mod conditional;
-mod listing;
-mod live;
-mod paths;
+pub(crate) mod again;
+pub(crate) mod answers;
+pub(crate) mod coding;
+pub(crate) mod conditional;
+pub(crate) mod listing;
+pub(crate) mod live;
+pub(crate) mod paths;
 mod pressure;
-mod range;
+pub(crate) mod range;
 mod unread;
 
 use std::fs;
@@ -130,10 +131,34 @@ impl Served {
     }
 
     pub(super) fn ask(&self, method: &str, target: &str, fields: &[&str]) -> Answer {
+        if again::is_by_http2() {
+            return again::ask(self.addr, method, target, fields, None);
+        }
         let mut stream = self.send(method, target, fields);
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         Answer::parse(&bytes, method == "HEAD")
+    }
+
+    /// A request with content.
+    pub(super) fn ask_with(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[&str],
+        content: &[u8],
+    ) -> Answer {
+        let length = format!("Content-Length: {}", content.len());
+        let fields = [&[length.as_str()], fields].concat();
+        if again::is_by_http2() {
+            return again::ask(self.addr, method, target, &fields, Some(content));
+        }
+        let mut stream = self.send(method, target, &fields);
+        // A server that refuses may do so before it has read everything.
+        let _ = stream.write_all(content);
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        Answer::parse(&bytes, false)
     }
 
     /// Sends a request on a connection of its own, and leaves the answer to be read.
@@ -203,7 +228,7 @@ impl Answer {
     /// The fields that do not differ from one answer to the next.
     fn steady_fields(&self) -> Vec<(String, String)> {
         let mut fields = self.fields.clone();
-        fields.retain(|(name, _)| name != "Date");
+        fields.retain(|(name, _)| !name.eq_ignore_ascii_case("Date"));
         fields
     }
 }

@@ -5,7 +5,7 @@ use number8::{App, Files, Reach};
 use super::{Site, serve, serve_app};
 
 #[test]
-fn h7_h8_b5_b18_a_path_leads_to_its_file() {
+pub(crate) fn h7_h8_b5_b18_a_path_leads_to_its_file() {
     let site = Site::new(&[
         ("index.html", "home"),
         ("about.html", "about"),
@@ -48,7 +48,7 @@ fn h7_h8_b5_b18_a_path_leads_to_its_file() {
 }
 
 #[test]
-fn h9_b20_h12_other_paths_lead_nowhere() {
+pub(crate) fn h9_b20_h12_other_paths_lead_nowhere() {
     let site = Site::new(&[
         ("index.html", "home"),
         (".secret", "secret"),
@@ -88,7 +88,7 @@ fn h9_b20_h12_other_paths_lead_nowhere() {
 }
 
 #[test]
-fn f3_hidden_names_and_outward_links_are_served_on_request() {
+pub(crate) fn f3_hidden_names_and_outward_links_are_served_on_request() {
     let outside = Site::new(&[("shared.txt", "shared")]);
     let site = Site::new(&[(".secret", "secret")]);
     std::os::unix::fs::symlink(outside.path("shared.txt"), site.path("out.txt")).unwrap();
@@ -99,7 +99,7 @@ fn f3_hidden_names_and_outward_links_are_served_on_request() {
 }
 
 #[test]
-fn h12_a_folder_without_its_slash_is_redirected() {
+pub(crate) fn h12_a_folder_without_its_slash_is_redirected() {
     let site = Site::new(&[
         ("docs/index.html", "docs"),
         ("docs/sub dir/x.txt", "x"),
@@ -136,7 +136,7 @@ fn h12_a_folder_without_its_slash_is_redirected() {
 }
 
 #[test]
-fn f1_single_page_app() {
+pub(crate) fn f1_single_page_app() {
     let site = Site::new(&[
         ("index.html", "app"),
         ("real.html", "real"),
@@ -176,7 +176,7 @@ fn f1_single_page_app() {
 }
 
 #[test]
-fn f1_index_files_by_preference() {
+pub(crate) fn f1_index_files_by_preference() {
     let site = Site::new(&[
         ("both/index.html", "html"),
         ("both/index.htm", "htm"),
@@ -201,7 +201,7 @@ fn f1_index_files_by_preference() {
 }
 
 #[test]
-fn f1_one_file_alone() {
+pub(crate) fn f1_one_file_alone() {
     let site = Site::new(&[("only.txt", "only"), ("other.txt", "other")]);
     let file = || Files::new(site.path("only.txt")).unwrap();
     let served = serve_app(App::new().mount("/", file()).mount("/here", file()));
@@ -218,7 +218,7 @@ fn f1_one_file_alone() {
 }
 
 #[test]
-fn f17_the_longest_mount_decides() {
+pub(crate) fn f17_the_longest_mount_decides() {
     let site = |name| Site::new(&[("name.txt", name), ("music/name.txt", "shadowed")]);
     let (root, music, rock) = (site("root"), site("music"), site("rock"));
     let app = App::new()

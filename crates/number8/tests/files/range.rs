@@ -20,7 +20,7 @@ fn parts(answer: &Answer) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn f4_one_range() {
+pub(crate) fn f4_one_range() {
     let small = "0123456789".to_owned();
     // A large one is sent from its descriptor, not from memory.
     let large = prose(200_000);
@@ -66,7 +66,7 @@ fn f4_one_range() {
 }
 
 #[test]
-fn f4_several_ranges() {
+pub(crate) fn f4_several_ranges() {
     let large = prose(200_000);
     let site = Site::new(&[("small.txt", "0123456789"), ("large.txt", &large)]);
     let served = site.serve();
@@ -91,7 +91,7 @@ fn f4_several_ranges() {
 
 /// What costs more than the whole file gets the whole file.
 #[test]
-fn f4_too_many_ranges_are_ignored() {
+pub(crate) fn f4_too_many_ranges_are_ignored() {
     let site = Site::new(&[("a.txt", &prose(1000))]);
     let served = site.serve();
     let singles = |count: usize| {
@@ -110,7 +110,7 @@ fn f4_too_many_ranges_are_ignored() {
 }
 
 #[test]
-fn f4_if_range_continues_only_the_same_file() {
+pub(crate) fn f4_if_range_continues_only_the_same_file() {
     let site = Site::new(&[("a.txt", "0123456789")]);
     let served = site.serve();
     let tag = served.get("/a.txt").etag().to_owned();

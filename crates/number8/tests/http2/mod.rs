@@ -1,6 +1,10 @@
 //! HTTP/2: frames of our own making, and the client of the crate h2.
 
+#[cfg(all(feature = "files", feature = "uploads"))]
+mod again;
 mod counts;
+#[cfg(feature = "events")]
+mod events;
 mod limits;
 mod requests;
 #[cfg(all(feature = "files", feature = "uploads"))]

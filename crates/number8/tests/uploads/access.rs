@@ -10,7 +10,7 @@ use super::send;
 use crate::files::serve_app;
 
 #[test]
-fn wish_1_each_change_needs_its_own_right() {
+pub(crate) fn wish_1_each_change_needs_its_own_right() {
     let away = Rights::MOVE | Rights::DELETE;
     let requests: &[(&str, &str, &str, Rights)] = &[
         ("PUT", "/new", "", Rights::CREATE),
@@ -50,7 +50,7 @@ fn wish_1_each_change_needs_its_own_right() {
 }
 
 #[test]
-fn wish_2_who_could_log_in_is_asked_to() {
+pub(crate) fn wish_2_who_could_log_in_is_asked_to() {
     let temp = tempfile::tempdir().unwrap();
     let access = Access::new([
         Rule::everyone("/", Rights::RO).unwrap(),
@@ -65,7 +65,7 @@ fn wish_2_who_could_log_in_is_asked_to() {
 
 /// A rule below refuses the whole, and no spelling of a path gets around it.
 #[test]
-fn design_7_a_rule_below_refuses_the_whole() {
+pub(crate) fn design_7_a_rule_below_refuses_the_whole() {
     let temp = tempfile::tempdir().unwrap();
     fs::create_dir_all(temp.path().join("in/private")).unwrap();
     fs::write(temp.path().join("in/private/x"), "x").unwrap();
@@ -100,7 +100,7 @@ fn design_7_a_rule_below_refuses_the_whole() {
 
 #[cfg(feature = "multipart")]
 #[test]
-fn design_7_the_files_of_a_form_need_rights_by_their_own_names() {
+pub(crate) fn design_7_the_files_of_a_form_need_rights_by_their_own_names() {
     let temp = tempfile::tempdir().unwrap();
     let access = Access::new([
         Rule::everyone("/", Rights::UP).unwrap(),
@@ -121,7 +121,7 @@ fn design_7_the_files_of_a_form_need_rights_by_their_own_names() {
 
 /// Row U31 for functions that have to wait.
 #[test]
-fn u31_a_function_that_waits_is_asked_about_each_path() {
+pub(crate) fn u31_a_function_that_waits_is_asked_about_each_path() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("old.txt"), "old").unwrap();
     fs::write(temp.path().join("secret.key"), "key").unwrap();

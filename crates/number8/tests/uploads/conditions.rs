@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::{Shared, read, set};
 
 #[test]
-fn f9_preconditions_decide() {
+pub(crate) fn f9_preconditions_decide() {
     let shared = Shared::new();
     let tag = shared.put("/file", "one").etag().to_owned();
     let match_it = format!("If-Match: {tag}");
@@ -37,7 +37,7 @@ fn f9_preconditions_decide() {
 }
 
 #[test]
-fn f9_a_tag_that_was_read_is_one_to_write_with() {
+pub(crate) fn f9_a_tag_that_was_read_is_one_to_write_with() {
     let shared = Shared::new();
     shared.write("file", "old");
     let file = fs::File::options().write(true).open(shared.path("file")).unwrap();
@@ -78,7 +78,7 @@ fn design_11_a_precondition_is_asked_again_at_the_commit() {
 }
 
 #[test]
-fn f9_counters_do_not_lose_an_increment() {
+pub(crate) fn f9_counters_do_not_lose_an_increment() {
     let shared = Shared::new();
     shared.put("/counter", "0");
     std::thread::scope(|scope| {

@@ -8,7 +8,7 @@ use super::{send, writable};
 use crate::files::serve_app;
 
 #[test]
-fn u26_u27_the_name_comes_from_content_disposition() {
+pub(crate) fn u26_u27_the_name_comes_from_content_disposition() {
     let temp = tempfile::tempdir().unwrap();
     let uploads = Uploads::new(temp.path()).unwrap().endpoint("/files");
     let server = serve_app(writable().mount("/upload", uploads));
@@ -56,7 +56,7 @@ fn u26_u27_the_name_comes_from_content_disposition() {
 }
 
 #[test]
-fn u19_u28_files_go_to_the_external_storage_while_it_is_there() {
+pub(crate) fn u19_u28_files_go_to_the_external_storage_while_it_is_there() {
     for only in [false, true] {
         let temp = tempfile::tempdir().unwrap();
         let (internal, external) = (temp.path().join("flash"), temp.path().join("card"));
@@ -81,7 +81,7 @@ fn u19_u28_files_go_to_the_external_storage_while_it_is_there() {
 }
 
 #[test]
-fn u19_what_the_external_storage_lacks_comes_from_the_internal_one() {
+pub(crate) fn u19_what_the_external_storage_lacks_comes_from_the_internal_one() {
     let temp = tempfile::tempdir().unwrap();
     let (internal, external) = (temp.path().join("flash"), temp.path().join("card"));
     for (folder, names) in [(&internal, ["both", "low"]), (&external, ["both", "high"])] {

@@ -22,7 +22,7 @@ fn form(parts: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn f9_the_files_of_a_form_are_stored() {
+pub(crate) fn f9_the_files_of_a_form_are_stored() {
     let shared = Shared::new();
     let content = form(&[
         ("name=\"note\"", "a field, no file"),
@@ -53,7 +53,7 @@ fn f9_the_files_of_a_form_are_stored() {
 }
 
 #[test]
-fn f9_the_names_in_a_form_lead_nowhere_else() {
+pub(crate) fn f9_the_names_in_a_form_lead_nowhere_else() {
     let shared = Shared::new();
     for (name, status) in [
         ("../up.txt", 201),
@@ -71,7 +71,7 @@ fn f9_the_names_in_a_form_lead_nowhere_else() {
 }
 
 #[test]
-fn f9_a_form_is_taken_whole_or_not_at_all() {
+pub(crate) fn f9_a_form_is_taken_whole_or_not_at_all() {
     let shared = Shared::with(|uploads| uploads.on_clash(OnClash::Refuse).max_bytes(2000));
     shared.write("taken", "old");
     let file = |name: &str| format!("name=\"file\"; filename=\"{name}\"");
@@ -110,7 +110,7 @@ fn read_any(stream: &mut std::net::TcpStream) -> Vec<u8> {
 }
 
 #[test]
-fn f9_a_form_that_repeats_a_name_keeps_both_if_asked_to() {
+pub(crate) fn f9_a_form_that_repeats_a_name_keeps_both_if_asked_to() {
     let shared = Shared::with(|uploads| uploads.on_clash(OnClash::KeepBoth));
     let part = "name=\"file\"; filename=\"a.txt\"";
     let answer = shared.send("POST", "/", &[TYPE], &form(&[(part, "one"), (part, "two")]));

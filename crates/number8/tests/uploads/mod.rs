@@ -1,17 +1,17 @@
 //! A folder that takes files, over real sockets, as a client sees it.
 
-mod access;
-mod conditions;
+pub(crate) mod access;
+pub(crate) mod conditions;
 mod cut;
-mod endpoint;
-mod forms;
-mod moving;
-mod removing;
-mod storing;
+pub(crate) mod endpoint;
+pub(crate) mod forms;
+pub(crate) mod moving;
+pub(crate) mod removing;
+pub(crate) mod storing;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::path::PathBuf;
 
@@ -88,11 +88,7 @@ fn writable() -> App {
 }
 
 fn send(server: &Served, method: &str, target: &str, fields: &[&str], content: &[u8]) -> Answer {
-    let length = format!("Content-Length: {}", content.len());
-    let mut stream = server.send(method, target, &[&[length.as_str()], fields].concat());
-    // A server that refuses may do so before it has read everything.
-    let _ = stream.write_all(content);
-    read(&mut stream)
+    server.ask_with(method, target, fields, content)
 }
 
 fn read(stream: &mut TcpStream) -> Answer {

@@ -7,7 +7,7 @@ use super::{Shared, send, set, writable};
 use crate::files::serve_app;
 
 #[test]
-fn f10_files_and_folders_are_moved() {
+pub(crate) fn f10_files_and_folders_are_moved() {
     let shared = Shared::new();
     shared.write("a", "a");
     shared.write("b", "b");
@@ -43,7 +43,7 @@ fn f10_files_and_folders_are_moved() {
 }
 
 #[test]
-fn f10_a_taken_name_goes_by_the_policy() {
+pub(crate) fn f10_a_taken_name_goes_by_the_policy() {
     for (on_clash, status, names) in [
         (OnClash::Refuse, 409, &["a", "b"][..]),
         (OnClash::Replace, 204, &["b"]),
@@ -58,7 +58,7 @@ fn f10_a_taken_name_goes_by_the_policy() {
 }
 
 #[test]
-fn f10_a_move_stays_below_its_mount() {
+pub(crate) fn f10_a_move_stays_below_its_mount() {
     let temp = tempfile::tempdir().unwrap();
     std::fs::write(temp.path().join("a"), "").unwrap();
     let uploads = Uploads::new(temp.path()).unwrap();

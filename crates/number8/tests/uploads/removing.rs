@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use super::{Shared, set};
 
 #[test]
-fn u24_u25_files_and_folders_are_removed() {
+pub(crate) fn u24_u25_files_and_folders_are_removed() {
     let shared = Shared::new();
     shared.write("file", "");
     shared.write("full/deep/x", "");
@@ -45,7 +45,7 @@ fn u24_u25_files_and_folders_are_removed() {
 
 /// Without scripts a browser has no DELETE.
 #[test]
-fn u24_a_form_removes_a_file_and_shows_the_listing() {
+pub(crate) fn u24_a_form_removes_a_file_and_shows_the_listing() {
     let shared = Shared::new();
     for name in ["index.html", "a b", "sub/x"] {
         shared.write(name, "");

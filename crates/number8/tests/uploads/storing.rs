@@ -11,7 +11,7 @@ use super::{Shared, read, set};
 use crate::files::noise;
 
 #[test]
-fn f9_u22_content_is_stored_as_it_is() {
+pub(crate) fn f9_u22_content_is_stored_as_it_is() {
     let shared = Shared::new();
     for method in ["PUT", "POST"] {
         let target = format!("/a/b/{method}%20%C3%A9.txt");
@@ -30,7 +30,7 @@ fn f9_u22_content_is_stored_as_it_is() {
 }
 
 #[test]
-fn u22_content_can_be_stored_as_it_is_whatever_it_is() {
+pub(crate) fn u22_content_can_be_stored_as_it_is_whatever_it_is() {
     let shared = Shared::with(Uploads::verbatim);
     shared.write("old.txt", "old");
     for (target, kind) in [
@@ -48,7 +48,7 @@ fn u22_content_can_be_stored_as_it_is_whatever_it_is() {
 }
 
 #[test]
-fn f9_content_of_any_length_arrives_whole() {
+pub(crate) fn f9_content_of_any_length_arrives_whole() {
     let shared = Shared::new();
     for length in [0, 1, 65_535, 262_144, 262_145, 5_000_000] {
         let content = noise(length);
@@ -68,7 +68,7 @@ fn f9_content_of_any_length_arrives_whole() {
 }
 
 #[test]
-fn u23_a_path_with_a_slash_at_its_end_makes_a_folder() {
+pub(crate) fn u23_a_path_with_a_slash_at_its_end_makes_a_folder() {
     let shared = Shared::new();
     let answer = shared.send("POST", "/new/folder/", &[], b"");
     assert_eq!((answer.status, answer.field("Location")), (201, Some("/new/folder/")));
@@ -83,7 +83,7 @@ fn u23_a_path_with_a_slash_at_its_end_makes_a_folder() {
 }
 
 #[test]
-fn f9_what_cannot_be_stored_is_refused() {
+pub(crate) fn f9_what_cannot_be_stored_is_refused() {
     let shared = Shared::with(|uploads| uploads.max_bytes(10));
     let outside = tempfile::tempdir().unwrap();
     shared.write("file", "content");
@@ -159,7 +159,7 @@ fn f9_what_is_refused_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn f9_a_taken_name_goes_by_the_policy() {
+pub(crate) fn f9_a_taken_name_goes_by_the_policy() {
     for (on_clash, status, names) in [
         (OnClash::Refuse, 409, &["a.txt"][..]),
         (OnClash::Replace, 204, &["a.txt"]),
@@ -180,7 +180,7 @@ fn f9_a_taken_name_goes_by_the_policy() {
 }
 
 #[test]
-fn f9_what_we_write_shows_at_once() {
+pub(crate) fn f9_what_we_write_shows_at_once() {
     let shared = Shared::new();
     shared.write("page.txt", "old");
     let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
@@ -201,7 +201,7 @@ fn f9_what_we_write_shows_at_once() {
 }
 
 #[test]
-fn u11_other_methods_are_told_what_would_do() {
+pub(crate) fn u11_other_methods_are_told_what_would_do() {
     let shared = Shared::new();
     let all = "GET, HEAD, OPTIONS, PUT, POST, DELETE, MOVE";
     for (method, status) in [("PATCH", 405), ("FOO", 405), ("OPTIONS", 204)] {
@@ -211,7 +211,7 @@ fn u11_other_methods_are_told_what_would_do() {
 }
 
 #[test]
-fn f18_a_disk_that_is_full_is_507() {
+pub(crate) fn f18_a_disk_that_is_full_is_507() {
     let shared = Shared::with(|uploads| uploads.keep_free(u64::MAX));
     let mut stream =
         shared.server.send("PUT", "/x", &["Content-Length: 5", "Expect: 100-continue"]);
