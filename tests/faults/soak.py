@@ -188,6 +188,10 @@ def faults(load, dice):
     return 2
 
 
+def _terminals(server):
+    return [name for name in server.open_files() if name.startswith(("/dev/pts/", "/dev/ptmx"))]
+
+
 KINDS = [files, files, uploads, cut_uploads, events, events, websockets, slow_readers, slow_readers, slow_writers, faults]
 
 
@@ -199,7 +203,10 @@ def soak(minutes, write):
     with temporary, Server(root, *options) as server:
         load = Load(server, root, content)
         (root / "in").mkdir()
-        websockets(load, random.Random(0))  # starts what the terminal runs
+        # What stays open for itself: large files, and the terminal once its program has started.
+        files(load, random.Random(0))
+        websockets(load, random.Random(0))
+        harness.until("a terminal", lambda: _terminals(server) == ["/dev/ptmx"])
         before, _ = server.at_rest()
         threads = [threading.Thread(target=load.keep, args=(kind,)) for kind in KINDS]
         for thread in threads:
