@@ -5,7 +5,7 @@ SITE ?= examples/site
 MINUTES ?= 1
 ROUNDS ?= 100
 
-.PHONY: run web wheel deb static test check bench fuzz faults soak clean
+.PHONY: run web wheel deb static test check bench fuzz sanitize faults soak clean
 
 run: web
 	cargo run --release -p number8-cli -- board $(SITE)
@@ -46,6 +46,10 @@ bench:
 # Every fuzz target for MINUTES each. Needs a nightly toolchain and cargo-fuzz.
 fuzz:
 	fuzz/run $$((60 * $(MINUTES)))
+
+# The unsafe code of the Python package, under AddressSanitizer. Needs a nightly toolchain and gcc's libasan.
+sanitize:
+	tests/sanitize/run
 
 # What goes wrong around a server, ROUNDS times each, and half an hour of mixed load.
 faults:

@@ -1,0 +1,66 @@
+"""Calls the unsafe code of the Python package with all that may come; run it by `run`. With an argument it is wrong on purpose."""
+
+import array
+import os
+import sys
+import threading
+
+import sanitized
+
+if len(sys.argv) > 1:
+    sanitized.wrong()
+    sys.exit("nobody has seen it")
+
+for size in (0, 1, 7, 4096, 100_000):
+    buffer = bytearray(size)
+    for start in (0, 1, size // 2, size, size + 1, 2**63):
+        for count in (0, 1, size, max(0, size - start), size + 1):
+            assert sanitized.put(buffer, start, b"8" * count) == (start + count <= size), (size, start, count)
+view = memoryview(bytearray(10))
+assert sanitized.put(view[2:8], 0, b"123456") and not sanitized.put(view[2:8], 1, b"123456")
+assert not sanitized.put(view[::2], 0, b"12"), "what is not in one piece"
+assert not sanitized.put(b"abc", 0, b"x"), "what cannot be written to"
+assert sanitized.put(array.array("B", bytes(8)), 0, b"12345678")
+
+for number in (-1, 10**6):
+    try:
+        sanitized.duplicate(number)
+    except OSError:
+        continue
+    raise AssertionError(f"{number} is no descriptor")
+sanitized.duplicate(0)
+
+ended = threading.Event()
+
+
+def spin():
+    while not ended.is_set():
+        [object() for _ in range(100)]
+
+
+others = [threading.Thread(target=spin) for _ in range(3)]
+for other in others:
+    other.start()
+for _ in range(300):
+    sanitized.park()
+
+local, seen = threading.local(), []
+
+
+def count():
+    local.calls = getattr(local, "calls", 0) + 1
+    seen.append(local.calls)
+
+
+for _ in range(20):
+    seen.clear()
+    sanitized.settled(count, 50)
+    assert seen == list(range(1, 51)), seen
+
+readable, written = os.pipe()
+os.write(written, b"x")
+sanitized.watch(readable)
+
+ended.set()
+for other in others:
+    other.join()

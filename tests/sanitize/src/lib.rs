@@ -1,0 +1,75 @@
+//! What crates/number8-py/src/sys.rs has, as functions of Python's, so that check.py can call it with all that may come.
+
+#[path = "../../../crates/number8-py/src/sys.rs"]
+mod sys;
+
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::thread;
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::runtime;
+
+#[pyfunction]
+fn put(py: Python<'_>, buffer: PyBuffer<u8>, start: usize, bytes: &[u8]) -> bool {
+    sys::put(py, &buffer, start, bytes)
+}
+
+#[pyfunction]
+fn duplicate(number: i32) -> PyResult<i32> {
+    Ok(sys::duplicate(number)?.as_raw_fd())
+}
+
+/// Gives the interpreter away and takes it back; both twice, as a second one does nothing.
+#[pyfunction]
+fn park(_py: Python<'_>) {
+    sys::let_go();
+    sys::let_go();
+    sys::take_back();
+    sys::take_back();
+}
+
+/// Calls a function so often in a thread that the interpreter knows until it ends.
+#[pyfunction]
+fn settled(py: Python<'_>, function: Py<PyAny>, times: usize) -> PyResult<()> {
+    let calls = move || {
+        (0..times).try_for_each(|_| {
+            sys::settle();
+            Python::attach(|py| function.call0(py).map(drop))
+        })
+    };
+    let ended = py.detach(|| thread::spawn(calls).join());
+    ended.map_err(|_| PyRuntimeError::new_err("the thread panicked"))?
+}
+
+/// Waits until a descriptor can be read.
+#[pyfunction]
+fn watch(py: Python<'_>, number: i32) -> PyResult<()> {
+    let descriptor = sys::duplicate(number)?;
+    py.detach(|| {
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        runtime.block_on(async {
+            sys::watch(descriptor)?.readable().await?.clear_ready();
+            Ok(())
+        })
+    })
+}
+
+/// Reads memory that was freed: a sanitizer that does not see that sees nothing.
+#[pyfunction]
+fn wrong() -> u8 {
+    let freed = vec![8_u8; 100].as_ptr();
+    unsafe { ptr::read_volatile(freed.add(7)) }
+}
+
+#[pymodule]
+fn sanitized(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(put, module)?)?;
+    module.add_function(wrap_pyfunction!(duplicate, module)?)?;
+    module.add_function(wrap_pyfunction!(park, module)?)?;
+    module.add_function(wrap_pyfunction!(settled, module)?)?;
+    module.add_function(wrap_pyfunction!(watch, module)?)?;
+    module.add_function(wrap_pyfunction!(wrong, module)?)
+}
