@@ -192,7 +192,7 @@ fn serve(
     max_body: u64,
     body_memory: usize,
     grace: f64,
-    tls: Option<Certificate>,
+    tls: Option<&Bound<'_, PyAny>>,
     max_message: u64,
     websocket_ping: f64,
 ) -> PyResult<()> {
@@ -279,36 +279,25 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
         .map_err(|error| PyValueError::new_err(format!("{name}={value}: {error}")))
 }
 
-/// What `tls` is in Python: the files of a certificate and of its key, or that there is one to be made.
-#[derive(FromPyObject)]
-pub(crate) enum Certificate {
-    Files(PathBuf, PathBuf),
-    Word(String),
-}
-
 /// Where devices get the authority of a certificate that was made here.
 pub(crate) const CA_PATH: &str = "/.number8/ca.crt";
 
-/// Reads a certificate and its key from files, or has them made.
+/// Reads a certificate and its key from the two files that Python names, or has them made where it says "self-signed".
 pub(crate) fn certificate(
-    given: Option<Certificate>,
+    given: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Option<Tls>, Option<Authority>)> {
     let wrong = |why: String| PyValueError::new_err(format!("tls: {why}"));
-    match given {
-        None => Ok((None, None)),
-        Some(Certificate::Files(certificate, key)) => {
-            let tls =
-                Tls::from_files(certificate, key).map_err(|error| wrong(error.to_string()))?;
-            Ok((Some(telling(tls)), None))
+    let Some(given) = given else { return Ok((None, None)) };
+    if let Ok(word) = given.extract::<String>() {
+        if word != "self-signed" {
+            return Err(wrong(format!("{word:?}: this is two files, or \"self-signed\"")));
         }
-        Some(Certificate::Word(word)) if word == "self-signed" => {
-            let (tls, authority) = number8_cli::tls::self_signed().map_err(wrong)?;
-            Ok((Some(tls), Some(authority)))
-        }
-        Some(Certificate::Word(word)) => {
-            Err(wrong(format!("{word:?}: this is two files, or \"self-signed\"")))
-        }
+        let (tls, authority) = number8_cli::tls::self_signed().map_err(wrong)?;
+        return Ok((Some(tls), Some(authority)));
     }
+    let (certificate, key) = given.extract::<(PathBuf, PathBuf)>()?;
+    let tls = Tls::from_files(certificate, key).map_err(|error| wrong(error.to_string()))?;
+    Ok((Some(telling(tls)), None))
 }
 
 fn telling(tls: Tls) -> Tls {

@@ -150,7 +150,7 @@ impl Core {
         port: u16,
         body_bytes_max: u64,
         start_thread: &Bound<'_, PyAny>,
-        tls: Option<hosting::Certificate>,
+        tls: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let this = slf.get();
         let (tls, authority) = hosting::certificate(tls)?;
