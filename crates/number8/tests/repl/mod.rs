@@ -99,7 +99,7 @@ impl Client {
                     (127, _) => panic!("a frame that clients do not take"),
                     (length, _) => (usize::from(*length), 2),
                 };
-                if length <= self.buffer.len() - head {
+                if length.saturating_add(head) <= self.buffer.len() {
                     let opcode = first & 0x0f;
                     let payload = self.buffer[head..head + length].to_vec();
                     self.buffer.drain(..head + length);
