@@ -176,7 +176,7 @@ class WebSocket(Hosted):
             with connection:
                 sent = int(ask(server, "/flood").content)
                 self.assertLess(sent, 800, "what the system takes, and a window")
-                self.assertEqual(len(rest(connection)), 800 * 10_004 + 4)
+                self.assertEqual(len(rest(connection)), 800 * 10_004 + 4, server.log)
 
     def test_d4_mistakes_are_errors_of_the_application(self):
         cases = {
