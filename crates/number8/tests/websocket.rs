@@ -416,13 +416,44 @@ async fn who_receives_learns_how_it_was_closed() {
     }
 }
 
+/// The connection fills what there is room for, too, while another thread is about to.
+#[tokio::test]
+async fn who_polls_in_another_thread_has_room_or_waits() {
+    const MESSAGES: usize = 20_000;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (_server, client) = serve(WebSocket::new(move |socket: number8::Socket| {
+        let (sender, mut receiver) = socket.split();
+        let told = told.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let result = runtime.block_on(async {
+                let message = Message::from(vec![8; 1000]);
+                for _ in 0..MESSAGES {
+                    std::future::poll_fn(|cx| sender.poll_send(cx, &message)).await?;
+                }
+                Ok::<(), SocketError>(())
+            });
+            sender.close(CloseCode::NORMAL, "");
+            told.send(result).unwrap();
+        });
+        async move { receiver.receive().await.map(drop) }
+    }))
+    .await;
+    let mut left = MESSAGES * 1004 + 4;
+    let mut piece = vec![0; 8192];
+    while left > 4 && heard.is_empty() {
+        left -= timeout(PATIENCE, client.read(&mut piece)).await.unwrap().unwrap();
+    }
+    assert_eq!(timeout(PATIENCE, heard.recv()).await.unwrap(), Some(Ok(())));
+}
+
 #[tokio::test]
 async fn who_polls_waits_for_room_before_it_sends() {
     let (_server, client) = serve(WebSocket::new(async |socket: number8::Socket| {
         let (sender, _receiver) = socket.split();
+        let message = Message::from(vec![8; 1000]);
         for _ in 0..1000 {
-            std::future::poll_fn(|cx| sender.poll_ready(cx)).await?;
-            sender.try_send(vec![8; 1000])?;
+            std::future::poll_fn(|cx| sender.poll_send(cx, &message)).await?;
         }
         Ok::<(), SocketError>(())
     }))

@@ -196,25 +196,19 @@ impl WebSocketExchange {
     pub(super) fn has_room(&self, py: Python<'_>) -> PyResult<bool> {
         let mut state = self.lock();
         let State { phase, unsent } = &mut *state;
-        while !unsent.is_empty() {
+        while let Some(message) = unsent.front() {
             let Phase::Open { sender, over, .. } = phase else {
                 unsent.clear();
                 return Err(self.of.disconnected(py));
             };
-            let ready = sender.poll_ready(&mut Context::from_waker(&self.waker));
-            let sent = match (ready, unsent.pop_front()) {
-                (Poll::Pending, message) => {
-                    unsent.extend(message);
-                    unsent.rotate_right(1);
-                    return Ok(false);
+            match sender.poll_send(&mut Context::from_waker(&self.waker), message) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(())) => drop(unsent.pop_front()),
+                Poll::Ready(Err(_)) => {
+                    unsent.clear();
+                    over.tell();
+                    return Err(self.of.disconnected(py));
                 }
-                (Poll::Ready(Ok(())), Some(message)) => sender.try_send(message),
-                (Poll::Ready(result), _) => result,
-            };
-            if sent.is_err() {
-                unsent.clear();
-                over.tell();
-                return Err(self.of.disconnected(py));
             }
         }
         Ok(true)

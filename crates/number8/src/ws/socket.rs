@@ -154,17 +154,29 @@ impl SocketSender {
     /// As for [`Socket::send`].
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SocketError> {
         let message = message.into();
-        poll_fn(|cx| {
-            let mut state = lock(&self.pipe.state);
-            match state.put(&message) {
-                Err(SocketError::Full) => {
+        poll_fn(|cx| self.poll_send(cx, &message)).await
+    }
+
+    /// As [`SocketSender::send`], for those who poll: `Pending` where the message has to wait, and is to be given again.
+    ///
+    /// # Errors
+    /// As for [`Socket::send`].
+    pub fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        message: &Message,
+    ) -> Poll<Result<(), SocketError>> {
+        // In one step: the connection, in another thread, may fill what there is room for at any time.
+        let mut state = lock(&self.pipe.state);
+        match state.put(message) {
+            Err(SocketError::Full) => {
+                if !state.senders.iter().any(|waker| waker.will_wake(cx.waker())) {
                     state.senders.push(cx.waker().clone());
-                    Poll::Pending
                 }
-                result => Poll::Ready(result),
+                Poll::Pending
             }
-        })
-        .await
+            result => Poll::Ready(result),
+        }
     }
 
     /// Sends a message if that can be done at once.
@@ -174,23 +186,6 @@ impl SocketSender {
     /// becomes of it.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SocketError> {
         lock(&self.pipe.state).put(&message.into())
-    }
-
-    /// Whether [`SocketSender::try_send`] has room, for those who poll.
-    ///
-    /// # Errors
-    /// As for [`Socket::send`].
-    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        let mut state = lock(&self.pipe.state);
-        match state.room() {
-            Err(SocketError::Full) => {
-                if !state.senders.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    state.senders.push(cx.waker().clone());
-                }
-                Poll::Pending
-            }
-            result => Poll::Ready(result),
-        }
     }
 
     /// As [`Socket::close`].
@@ -204,7 +199,7 @@ impl SocketSender {
 }
 
 impl State {
-    fn room(&self) -> Result<(), SocketError> {
+    fn put(&mut self, message: &Message) -> Result<(), SocketError> {
         match self.ended {
             Some(SocketError::Closed) | None if self.is_closed => return Err(SocketError::Closed),
             Some(error) => return Err(error),
@@ -213,11 +208,6 @@ impl State {
         if self.out.len() >= QUEUED_BYTES_MAX {
             return Err(SocketError::Full);
         }
-        Ok(())
-    }
-
-    fn put(&mut self, message: &Message) -> Result<(), SocketError> {
-        self.room()?;
         message.frame().put(&mut self.out);
         if !self.is_at_work {
             self.wake_connection();
