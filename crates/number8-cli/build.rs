@@ -37,11 +37,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The places whose addresses are known only at the start take a quarter of a megabyte, or 3 KB packed (DT_RELR), which glibc reads
-/// since 2.36. A command that is built for another machine, or with an older glibc, has them as they always were.
+/// since 2.36. A command that is built for another machine, statically, with an older glibc, or by a linker that somebody has
+/// chosen and that may not know it, has them as they always were.
 fn pack_relocations() {
     let of = |name| env::var(name).unwrap_or_default();
     let is_for_here = of("TARGET") == of("HOST") && of("CARGO_CFG_TARGET_ENV") == "gnu";
-    if is_for_here && glibc().is_some_and(|version| version >= (2, 36)) {
+    let is_usual = of("RUSTC_LINKER").is_empty()
+        && of("CARGO_CFG_TARGET_FEATURE").split(',').all(|feature| feature != "crt-static");
+    if is_for_here && is_usual && glibc().is_some_and(|version| version >= (2, 36)) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
 }
