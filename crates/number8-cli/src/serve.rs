@@ -263,6 +263,7 @@ pub(crate) fn options(config: &Config) -> Options {
         workers: config.workers.io_threads,
         grace: config.workers.grace,
         metrics: config.answers.metrics.is_some(),
+        release_start: true,
         lane: LaneOptions {
             threads_max: config.workers.lane_threads,
             queue_max: config.workers.lane_queue,
@@ -438,7 +439,6 @@ impl Steering {
         // Nobody there to read it is no reason not to serve.
         let _ = io::stderr().write_all(greeting.as_bytes());
         notify::ready(&self.status);
-        server::release_start();
         self.start_program();
         let handle = self.handle.clone();
         let watched = notify::watched(&handle);

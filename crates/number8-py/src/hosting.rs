@@ -123,7 +123,6 @@ impl Telling {
             Self::Owner(_) => {}
             Self::Command { ready, .. } => ready(),
         }
-        server::release_start();
     }
 }
 
@@ -201,7 +200,7 @@ fn serve(
     let ping_every = Some(ping).filter(|silence| !silence.is_zero());
     let sockets = Sockets { message_bytes_max: max_message, ping_every };
     server::raise_nofile_limit();
-    let mut options = Options { workers: 1, grace, ..Options::default() };
+    let mut options = Options { workers: 1, grace, release_start: true, ..Options::default() };
     options.limits.body_bytes_max = max_body;
     let (tls, authority) = certificate(tls)?;
     let app = match authority.clone() {
@@ -234,7 +233,7 @@ fn serve_at(
     let handle = Arc::<OnceLock<Handle>>::default();
     let left = Arc::new(AtomicU64::new(requests_max.unwrap_or(u64::MAX)));
     let enough = Enough { left: Arc::clone(&left), handle: Arc::clone(&handle) };
-    let mut options = Options { workers: 1, ..Options::default() };
+    let mut options = Options { workers: 1, release_start: true, ..Options::default() };
     options.limits.body_bytes_max = MAX_BODY;
     let base = Base {
         app: App::new().layer(enough),

@@ -63,12 +63,12 @@ pub(crate) fn take_inherited_listener(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Drops the pages of these addresses, which are those of a private mapping of a file that cannot be written, and in which
-/// nothing differs from the file. Says whether the system has done so.
+/// Drops the pages of these addresses, which are those of a private mapping of a program or library that cannot be written, and in
+/// which nothing differs from the file. Says whether the system has done so.
 pub(crate) fn drop_pages_of_file(addresses: Range<usize>) -> bool {
     let start = std::ptr::without_provenance_mut::<c_void>(addresses.start);
     // SAFETY: the pages are as they are in the file, and the next access brings them back from there. The mapping is still the same
-    // one, since only dlclose(3) takes a library out of memory, which the caller excludes.
+    // one: it is of a program or a library, and only dlclose(3) takes one out of memory, which the caller excludes.
     unsafe { madvise(start, addresses.len(), Advice::LinuxDontNeed) }.is_ok()
 }
 

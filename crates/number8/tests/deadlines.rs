@@ -59,6 +59,7 @@ fn the_defaults_are_those_of_the_documentation() {
         workers: 0,
         grace: seconds(10),
         metrics: false,
+        release_start: false,
         lane: LaneOptions::default(),
         timeouts: Timeouts {
             first_byte: seconds(10),

@@ -1,5 +1,6 @@
 //! Memory that the start of a program has used and serving does not.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::sys;
@@ -7,7 +8,7 @@ use crate::sys;
 /// Lets go of the pages of code and constants, of the program and its libraries, that its start has brought into memory:
 /// reading the command line touches more of them than serving does, and the system counts it all as memory of this
 /// process. What is needed again comes back from the page cache, or from the file. Call it once, when the server listens,
-/// and while no other thread takes a library out of memory (dlclose(3)).
+/// and while no other thread takes a library out of memory (dlclose(3)); [`Options::release_start`](super::Options::release_start) has a server do it then.
 ///
 /// Returns how many bytes of such files are mapped; 0 where `/proc` does not say.
 ///
@@ -20,37 +21,56 @@ pub fn release_start() -> usize {
     unchanged.filter(|range| sys::drop_pages_of_file(range.clone())).map(|range| range.len()).sum()
 }
 
-/// The addresses of what is as it is in its file and cannot be written, from `/proc/PID/smaps` (proc_pid_smaps(5)).
+/// The addresses of what is as it is in its file and cannot be written, from `/proc/PID/smaps` (proc_pid_smaps(5)), of files that
+/// are code: others come and go while the program runs.
 ///
 /// What the loader or a debugger has changed is nowhere else: those pages count as `Anonymous` while they are in memory, and as
 /// `Swap` when they are not. Where the system does not tell of both, nothing is let go.
 fn unchanged(maps: &str) -> Vec<Range<usize>> {
+    let code: HashSet<_> = maps
+        .lines()
+        .filter_map(mapping)
+        .filter(|mapping| mapping.rights == "r-xp")
+        .map(|mapping| mapping.path)
+        .collect();
     let mut found = Vec::new();
-    let mut mapping = None;
+    let mut addresses = None;
     let mut zeros = 0;
     for line in maps.lines() {
         let mut words = line.split_ascii_whitespace();
         match words.next() {
             Some("Anonymous:" | "Swap:") if words.by_ref().eq(["0", "kB"]) => zeros += 1,
             Some(name) if name.ends_with(':') => {}
-            _ => (mapping, zeros) = (constant(line), 0),
+            _ => {
+                let constant = mapping(line).filter(|mapping| {
+                    matches!(mapping.rights, "r-xp" | "r--p") && code.contains(mapping.path)
+                });
+                (addresses, zeros) = (constant.map(|mapping| mapping.addresses), 0);
+            }
         }
         if zeros == 2 {
-            found.extend(mapping.take());
+            found.extend(addresses.take());
         }
     }
     found
 }
 
-/// The addresses in the first line about a mapping, if it is one of a file, private and not writable.
-fn constant(line: &str) -> Option<Range<usize>> {
+/// The first line about a mapping.
+struct Mapping<'a> {
+    addresses: Range<usize>,
+    rights: &'a str,
+    /// With what stands behind it.
+    path: &'a str,
+}
+
+/// What the line says, if it is the first about a mapping of a file.
+fn mapping(line: &str) -> Option<Mapping<'_>> {
     let mut words = line.split_ascii_whitespace();
     let (addresses, rights) = (words.next()?, words.next()?);
-    let path = words.nth(3)?;
     let (start, end) = addresses.split_once('-')?;
     let address = |text| usize::from_str_radix(text, 16).ok();
-    (matches!(rights, "r-xp" | "r--p") && path.starts_with('/'))
-        .then_some(address(start)?..address(end)?)
+    let addresses = address(start)?..address(end)?;
+    Some(Mapping { addresses, rights, path: &line[line.find('/')?..] })
 }
 
 #[cfg(test)]
@@ -66,7 +86,7 @@ mod tests {
             (FILE, CLEAN, true),
             ("55d0a000-55d0c000 r-xp 00001000 fe:00 7 /usr/bin/number8 (deleted)", CLEAN, true),
             ("55d0a000-55d0c000 r--p 00001000 fe:00 7 /usr/bin/number8", CLEAN, true),
-            ("55d0a000-55d0c000 r--p 00001000 fe:00 7 /a file: with words", CLEAN, true),
+            ("55d0a000-55d0c000 r-xp 00001000 fe:00 7 /a file: with words", CLEAN, true),
             (FILE, "Anonymous:             4 kB\nSwap: 0 kB", false),
             (FILE, "Anonymous: 0 kB\nSwap:                  4 kB", false),
             (FILE, "Anonymous: 0 kB", false),
@@ -78,6 +98,12 @@ mod tests {
             ("55d0a000-55d0c000 r-xp 00000000 00:00 0 [vdso]", CLEAN, false),
             ("55d0a000-55d0c000 r-xp 00000000 00:00 0 ", CLEAN, false),
             ("x-y r-xp 00000000 00:00 0 /x", CLEAN, false),
+            // It is no code, and whoever has mapped it may let it go at any time.
+            (
+                "55d0a000-55d0c000 r--p 00000000 fe:00 9 /usr/lib/locale/C.utf8/LC_CTYPE",
+                CLEAN,
+                false,
+            ),
             ("", CLEAN, false),
         ] {
             let maps = format!(

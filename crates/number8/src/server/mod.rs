@@ -286,6 +286,11 @@ impl Server {
             acceptors.spawn(accept_from(incoming, workers, shared, on_warning));
         }
         shared.is_serving.store(true, Ordering::Release);
+        if shared.options.release_start {
+            // What has been spawned begins first.
+            tokio::task::yield_now().await;
+            release_start();
+        }
         if acceptors.is_empty() {
             shared.stopped(Stop::Gracefully).await;
         }

@@ -22,6 +22,9 @@ pub struct Options {
     pub grace: Duration,
     /// Whether to count requests and connections, for [`Handle::measure`](super::Handle::measure). Default no.
     pub metrics: bool,
+    /// Whether to [let go of what only the start has used](super::release_start), once all that serves is set up. Default no:
+    /// it is for programs that do nothing else.
+    pub release_start: bool,
 }
 
 impl Default for Options {
@@ -34,6 +37,7 @@ impl Default for Options {
             lane: LaneOptions::default(),
             grace: Duration::from_secs(10),
             metrics: false,
+            release_start: false,
         }
     }
 }
