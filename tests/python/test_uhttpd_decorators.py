@@ -1,6 +1,7 @@
 """Decorators: functions that answer methods and paths, with what they return (rows N2 and L10 of the behaviours)."""
 
 import asyncio
+import contextlib
 import http.client
 import pathlib
 import queue
@@ -312,6 +313,27 @@ class Decorated(Case):
                 client.recv(DEADLINE)
             self.assertEqual(closed.exception.rcvd.code, 1001)
         self.assertEqual(ended.get(timeout=DEADLINE), "number8-websocket")
+
+    def test_n2_coroutines_that_wait_for_clients_hold_up_no_others(self):
+        server = self.serve()
+
+        @server.websocket("/echo")
+        async def echo(request, ws):
+            async for message in ws:
+                await ws.send(message)
+
+        with contextlib.ExitStack() as stack:
+            url = f"ws://127.0.0.1:{server.port()}/echo"
+            # More than asyncio has threads for, whatever the machine.
+            clients = [
+                stack.enter_context(websockets.sync.client.connect(url, open_timeout=DEADLINE, legacy=True)) for _ in range(40)
+            ]
+            for client in clients:
+                client.send("one")
+                self.assertEqual(client.recv(DEADLINE), "one")
+            for client in reversed(clients):
+                client.send("two")
+                self.assertEqual(client.recv(DEADLINE), "two")
 
     def test_n2_after_looks_at_answers(self):
         server = self.serve()

@@ -1,5 +1,6 @@
 """How long uhttpd's servers live: scripts that end, signals, forks (row U2 of the behaviours)."""
 
+import contextlib
 import http.client
 import json
 import pathlib
@@ -75,6 +76,36 @@ class Scripts(Started):
                 process.send_signal(number)
                 self.assertEqual(self.ended(process), (0, "", ""))
                 self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", port), 1)
+
+    def test_n2_coroutines_go_on_when_the_script_has_ended(self):
+        script = """
+import asyncio
+@httpd.get('/count')
+async def count(request):
+    for number in range(3):
+        await asyncio.sleep(0)
+        yield f'{number} '
+@httpd.post('/read')
+async def read(request):
+    return await asyncio.to_thread(request.read)
+@httpd.websocket('/echo')
+async def echo(request, ws):
+    async for message in ws:
+        await ws.send(message)
+"""
+        process = self.start(BEGIN + script + READY)
+        port = self.port(process)
+        self.waits(process)
+        self.assertEqual(self.get(port, "/count"), b"0 1 2 ")
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)) as connection:
+            connection.request("POST", "/read", b"content")
+            self.assertEqual(connection.getresponse().read(), b"content")
+        with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/echo", open_timeout=DEADLINE) as client:
+            client.send("one")
+            self.assertEqual(client.recv(DEADLINE), "one")
+            # What waits for a client is no reason to stay.
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(self.ended(process), (0, "", ""))
 
     def test_u2_a_server_that_is_closed_or_dropped_holds_nobody(self):
         for end in ("httpd.close()", "del httpd", "httpd = None"):

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from number8 import _native
+
+#: Threads that wait for clients in place of the loop, at most; asyncio alone would have six where there are two cores, and six slow
+#: clients would hold up all others.
+_WAITING_MAX = 1024
 
 _loop: asyncio.AbstractEventLoop | None = None
 _starting = threading.Lock()
@@ -19,6 +24,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     with _starting:
         if _loop is None:
             _loop = asyncio.new_event_loop()
+            _loop.set_default_executor(ThreadPoolExecutor(_WAITING_MAX, "number8-waiting"))
             threading.Thread(target=_loop.run_forever, name="number8-async", daemon=True).start()
         return _loop
 

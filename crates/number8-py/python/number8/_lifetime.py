@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import concurrent.futures.thread  # It registers; see the end.
 import os
 import signal
 import sys
@@ -105,5 +106,7 @@ def _after_fork() -> None:
             os.close(descriptor)
 
 
+# Who registers first is told last, and where the script has ended nobody can register any more. Executors have, by the import above: so
+# coroutines have their threads as long as there are servers, and those end after these.
 (_register or atexit.register)(_at_end)
 os.register_at_fork(after_in_child=_after_fork)
