@@ -207,6 +207,26 @@ os.waitpid(child, 0)
         out, err = process.communicate("\n", timeout=DEADLINE)
         self.assertEqual((process.returncode, out, err), (0, "", ""))
 
+    def test_a_forked_child_keeps_what_has_the_descriptors_of_a_closed_server(self):
+        script = """
+import os, warnings
+warnings.simplefilter('ignore')
+httpd.close()
+opened = [os.open('/dev/null', os.O_RDONLY) for _ in range(64)]
+child = os.fork()
+if child == 0:
+    try:
+        for descriptor in opened:
+            os.fstat(descriptor)
+        os._exit(0)
+    finally:
+        os._exit(1)
+print(os.waitpid(child, 0)[1], flush=True)
+"""
+        process = self.start(BEGIN + READY + script)
+        self.port(process)
+        self.assertEqual(self.ended(process), (0, "0\n", ""))
+
     def test_a_child_that_ends_on_its_own_leaves_the_parent_alone(self):
         script = """
 import os, warnings

@@ -226,10 +226,13 @@ impl Core {
         self.running().is_ok()
     }
 
-    /// The listening descriptors: a child process closes them.
+    /// The listening descriptors: a child process closes them. None of a server that has stopped, as the numbers may be others' by then.
     fn _descriptors(&self) -> Vec<RawFd> {
         let state = lock(&self.state);
-        state.running.iter().flat_map(|running| &running.ports).map(|(_, fd)| *fd).collect()
+        let serves =
+            |running: &&Running| running.thread.as_ref().is_some_and(|it| !it.is_finished());
+        let ports = state.running.iter().filter(serves).flat_map(|running| &running.ports);
+        ports.map(|(_, fd)| *fd).collect()
     }
 
     /// Stops, and waits until it has; does nothing where it has.
