@@ -99,6 +99,13 @@ class Detected(unittest.TestCase):
             def __iter__(self):
                 return iter([])
 
+        class Awaited:
+            def __init__(self, scope, receive, send):
+                pass
+
+            def __await__(self):
+                yield
+
         @functools.wraps(asgi)
         def wrapped(*arguments):
             return asgi(*arguments)
@@ -109,6 +116,7 @@ class Detected(unittest.TestCase):
             (Asynchronous(), "asgi"),
             (Asynchronous().__call__, "asgi"),
             (wrapped, "asgi"),
+            (Awaited, "asgi"),
             (wsgi, "wsgi"),
             (Plain(), "wsgi"),
             (Iterable, "wsgi"),
@@ -127,6 +135,10 @@ class Detected(unittest.TestCase):
         for arguments, error in [
             ({"interface": "cgi"}, 'interface=\'cgi\': it is "auto", "asgi" or "wsgi"'),
             ({"loop": "fast"}, 'loop="fast": it is "auto", "asyncio" or "uvloop"'),
+            ({"threads": -1}, "threads=-1: it is 0 or more"),
+            ({"max_body": -1}, "max_body=-1: it is 0 or more"),
+            ({"body_memory": -1}, "body_memory=-1: it is 0 or more"),
+            ({"max_message": -1}, "max_message=-1: it is 0 or more"),
         ]:
             with self.subTest(arguments), self.assertRaises(ValueError) as raised:
                 number8.serve(app, bind="127.0.0.1:0", **arguments)

@@ -88,6 +88,24 @@ class Decorated(Case):
                 if body is not None:
                     self.assertEqual(answer.body, body)
 
+    def test_n2_annotations_for_type_checkers_alone_are_no_matter(self):
+        # As with `from __future__ import annotations`, and names that are imported for a type checker.
+        def song(request: "Request", id: "int", page: "float" = 1.0) -> "Response":
+            return {"id": id}
+
+        class Songs:
+            def song(self, request: "Request", id: int):
+                return {"id": id}
+
+        def odd(request, id: "no type at all"):
+            return {"id": id}
+
+        for function, want in [(song, b'{"id": 8}'), (Songs().song, b'{"id": 8}'), (odd, b'{"id": "8"}')]:
+            with self.subTest(function):
+                server = self.serve()
+                server.get("/songs/{id}")(function)
+                self.assertEqual(self.ask(server, "GET", "/songs/8").body, want)
+
     def test_l10_returned_values_answer(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "page.css"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -112,9 +113,8 @@ def called_by_name(path: str, function: Callable[..., Any]) -> Callable[[_native
     names = re.findall(r"\{\*?(\w+)\}", path.replace("{{", ""))
     if not names:
         return function
-    annotations = inspect.get_annotations(function, eval_str=True) if inspect.isfunction(function) else {}
-    converters = [(name, annotations.get(name)) for name in names]
-    wanted = [(name, kind if kind in (int, float) else str) for name, kind in converters]
+    annotations = _annotations(function)
+    wanted = [(name, _kind(function, annotations.get(name))) for name in names]
 
     @functools.wraps(function)
     def call(request: _native.Request, *more: Any) -> Any:
@@ -128,3 +128,25 @@ def called_by_name(path: str, function: Callable[..., Any]) -> Callable[[_native
         return function(request, *more, **values)
 
     return call
+
+
+def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """What stands behind the names of a function's arguments, as values or as text."""
+    function = getattr(function, "__func__", function)
+    if not inspect.isfunction(function):
+        return {}
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF)
+    return inspect.get_annotations(function)
+
+
+def _kind(function: Callable[..., Any], annotation: Any) -> type:
+    """``int``, ``float`` or ``str``: the type of an argument. Others may have annotations that mean something to type checkers alone."""
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
+        except Exception:
+            return str
+    return annotation if annotation in (int, float) else str

@@ -52,6 +52,10 @@ def serve(
     """
     if interface not in ("auto", "asgi", "wsgi"):
         raise ValueError(f'interface={interface!r}: it is "auto", "asgi" or "wsgi"')
+    counts = {"threads": threads, "max_body": max_body, "body_memory": body_memory, "max_message": max_message}
+    for name, count in counts.items():
+        if count < 0:
+            raise ValueError(f"{name}={count}: it is 0 or more")
     if interface != "wsgi":
         speaks = interface_of(app)
         interface = speaks if interface == "auto" else interface
@@ -82,6 +86,9 @@ def interface_of(app: Callable[..., Any]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     if isinstance(function, type):
+        if hasattr(function, "__await__"):
+            # Its objects are awaited: they are what a call of a coroutine function gives, too.
+            return "asgi"
         if _is_asynchronous(getattr(function, "__call__", None)):
             raise TypeError(
                 f"{app!r} speaks ASGI 2, which asks for the scope alone first; asgiref.compatibility makes ASGI 3 of it: "
