@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -66,6 +67,21 @@ class Processes(unittest.TestCase):
             os.kill(first, signal.SIGKILL)
             # The connection waits in the kernel for the next one.
             self.assertNotEqual(process_of(server.port), first)
+
+    def test_d7_a_process_that_cannot_be_started_now_is_started_later(self):
+        for arguments in [], ["--metrics", "0"]:
+            with self.subTest(arguments), served("--workers", "2", *arguments) as (server, _):
+                until("two processes", lambda: len(children(server.process.pid)) == 2)
+                killed, kept = children(server.process.pid)
+                usual = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+                # Not one descriptor more, as where the system is short of them, or of memory.
+                resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (3, usual[1]))
+                os.kill(killed, signal.SIGKILL)
+                server.wait_for("cannot be started, and is in a moment")
+                self.assertEqual(process_of(server.port), kept)
+                resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, usual)
+                until("two again", lambda: len(children(server.process.pid)) == 2)
+                self.assertEqual(server.stop(), 0)
 
     def test_d7_without_respawn_there_is_one_process_and_it_ends(self):
         with served("--no-respawn") as (server, _):

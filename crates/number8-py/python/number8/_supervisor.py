@@ -31,6 +31,8 @@ PAUSE = 0.1
 ENDING, ENDING_NOW = 10.0, 1.0
 # Seconds before a process that has served enough is replaced again, where that has failed.
 RETRY = 5.0
+# Seconds before another try to start a process, where the system would not have one more.
+AGAIN = 1.0
 # Seconds between two looks at the code, and at the memory of the processes.
 LOOK, LOOK_AT_MEMORY = 0.3, 1.0
 
@@ -137,15 +139,56 @@ class Supervisor:
             return
         places = self._places()
         for _ in range(self._wanted - len(places)):
-            self._start()
+            if not self._start():
+                break
         for one in reversed(places[self._wanted :]):
             self._end(one)
 
-    def _start(self, replaces: Process | None = None) -> None:
-        status, told = os.pipe()
-        # What it is asked by, and answers in.
-        (asked, ask), (answers, answered) = (os.pipe(), os.pipe()) if self._plan.has_metrics else ((-1, -1), (-1, -1))
-        own = [told, asked, answered] if self._plan.has_metrics else [told]
+    def _start(self, replaces: Process | None = None) -> bool:
+        """Starts a process, later where the system is short of something now; says whether it has."""
+        try:
+            self._spawn(replaces)
+            return True
+        except OSError as error:
+            if self._has_served:
+                say(f"a process of the app cannot be started, and is in a moment: {error}")
+                self._later(AGAIN, self._fill if replaces is None else lambda: self._replace(replaces))
+            else:
+                say(f"no process of the app can be started: {error}")
+                self._give_up()
+            return False
+
+    def _spawn(self, replaces: Process | None) -> None:
+        ends: list[int] = []
+        try:
+            # What it tells us by; and what it is asked by, and answers in.
+            for _ in range(3 if self._plan.has_metrics else 1):
+                ends += os.pipe()
+            status, told, *metrics = ends
+            popen = self._popen([told, *metrics[:1], *metrics[3:]])
+            if metrics:
+                self._gather(popen, *metrics[1:3])
+        except BaseException:
+            for end in ends[:1]:
+                os.close(end)
+            raise
+        finally:
+            for end in ends[1:]:
+                os.close(end)
+        process = Process(popen, status, replaces)
+        self._processes[popen.pid] = process
+        self._selector.register(status, selectors.EVENT_READ, process)
+
+    def _gather(self, popen: subprocess.Popen[bytes], ask: int, answers: int) -> None:
+        try:
+            self._plan.count(popen.pid, ask, answers)
+        except OSError:
+            # One that could not be asked is not to stay.
+            popen.kill()
+            popen.wait()
+            raise
+
+    def _popen(self, own: list[int]) -> subprocess.Popen[bytes]:
         descriptors = self._plan.descriptors
         command = [
             sys.executable,
@@ -154,19 +197,8 @@ class Supervisor:
             *self._plan.arguments,
         ]
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
-        try:
-            # A session of its own: Ctrl-C is for the supervisor to pass on, once.
-            popen = subprocess.Popen(
-                command, pass_fds=[*descriptors, *own], start_new_session=True, env=environment
-            )
-            if self._plan.has_metrics:
-                self._plan.count(popen.pid, ask, answers)
-        finally:
-            for descriptor in {*own, ask, answers} - {-1}:
-                os.close(descriptor)
-        process = Process(popen, status, replaces)
-        self._processes[popen.pid] = process
-        self._selector.register(status, selectors.EVENT_READ, process)
+        # A session of its own: Ctrl-C is for the supervisor to pass on, once.
+        return subprocess.Popen(command, pass_fds=[*descriptors, *own], start_new_session=True, env=environment)
 
     def _end(self, process: Process) -> None:
         """Has it finish its requests, and kills it if it does not end after that."""
