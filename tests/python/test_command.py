@@ -3,6 +3,7 @@
 import pathlib
 import subprocess
 import sys
+import sysconfig
 import unittest
 
 import number8
@@ -22,6 +23,11 @@ class Command(unittest.TestCase):
                 version = run(command, "--version")
                 self.assertEqual(version.stdout.split(), ["number8", number8.__version__])
                 self.assertEqual(version.returncode, 0)
+
+    @unittest.skipUnless(sysconfig.get_config_var("Py_GIL_DISABLED"), "this Python has its lock always")
+    def test_a_free_threaded_build_takes_its_lock_back(self):
+        ended = run([sys.executable, "-W", "ignore", "-c", "import sys, number8; print(sys._is_gil_enabled())"])
+        self.assertEqual((ended.returncode, ended.stdout), (0, "True\n"), ended.stderr)
 
     def test_its_exit_codes_are_those_of_the_command(self):
         for arguments, code in [(["--port", "no"], 2), (["--config", "/no/such/file"], 78), (["/no/such/folder"], 2)]:

@@ -11,8 +11,9 @@ mod wsgi;
 
 use pyo3::prelude::*;
 
-/// What `import number8._native` finds.
-#[pymodule]
+/// What `import number8._native` finds. It has not been tried without the interpreter's lock, which Python keeps where a module says
+/// that it needs it.
+#[pymodule(gil_used = true)]
 #[pyo3(name = "_native")]
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
