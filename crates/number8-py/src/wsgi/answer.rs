@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use number8::{Body, Response};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -31,7 +32,7 @@ pub(super) fn answer(
     let start = start.get();
     match start.written() {
         Written::Nothing => {}
-        Written::Kept(written) => return parts_of(py, application, start, returned, written),
+        Written::Kept(written) => return parts_of(application, environ, start, returned, written),
         Written::Sent(sent) => {
             let parts = Parts::new(returned, application.lane.clone());
             let source = Source { parts, given: sent.bytes(), length: sent.length() };
@@ -43,8 +44,10 @@ pub(super) fn answer(
     if let Some(item) = only_item(&returned)? {
         // What nearly all applications give: nothing to close, nothing to wait for.
         let content = parts::bytes(&item)?;
-        let head = start.send()?;
-        check(py, head.length(), content.len() as u64, true);
+        let (head, given) = (start.send()?, content.len() as u64);
+        if head.length().is_some_and(|length| length != given) && !is_head(environ) {
+            check(py, head.length(), given, true);
+        }
         return Ok(head.answer(content));
     }
     if let Some(wrapper) = file::wrapper(&returned) {
@@ -56,9 +59,15 @@ pub(super) fn answer(
             return Ok(head.answer(body));
         }
         drop(wrapper);
-        return first_part(py, application, start, parts);
+        return first_part(application, environ, start, parts);
     }
-    parts_of(py, application, start, returned, Vec::new())
+    parts_of(application, environ, start, returned, Vec::new())
+}
+
+/// Whether the client wants no content: then there may be less than is announced.
+fn is_head(environ: &Bound<'_, PyDict>) -> bool {
+    let method = environ.get_item(intern!(environ.py(), "REQUEST_METHOD"));
+    method.is_ok_and(|method| method.is_some_and(|it| it.eq("HEAD").unwrap_or(false)))
 }
 
 /// The item of a list or tuple of one.
@@ -73,31 +82,32 @@ fn only_item<'py>(returned: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Py
 }
 
 fn parts_of(
-    py: Python<'_>,
     application: &Application,
+    environ: &Bound<'_, PyDict>,
     start: &StartResponse,
     returned: Bound<'_, PyAny>,
     written: Vec<Bytes>,
 ) -> PyResult<Response> {
     let mut parts = Parts::new(returned, application.lane.clone());
     parts.after(written);
-    first_part(py, application, start, parts)
+    first_part(application, environ, start, parts)
 }
 
 /// An answer that is made part by part. Its head is sent with the first part, so until then it can be an error.
 fn first_part(
-    py: Python<'_>,
     application: &Application,
+    environ: &Bound<'_, PyDict>,
     start: &StartResponse,
     mut parts: Parts,
 ) -> PyResult<Response> {
+    let py = environ.py();
     let Some(first) = parts.next(py)? else {
         let head = start.send()?;
         parts.close(py);
         return Ok(head.answer(Body::empty()));
     };
     let head = start.send()?;
-    let (given, length) = (first.len() as u64, head.length());
+    let (given, length) = (first.len() as u64, head.length().filter(|_| !is_head(environ)));
     let source = Source { parts, given, length };
     if length.is_some_and(|length| given >= length) {
         check(py, length, given, false);
