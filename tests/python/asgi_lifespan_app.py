@@ -61,6 +61,16 @@ async def raises_at_the_end(scope, receive, send):
     raise OSError("too late")
 
 
+async def never_ends(scope, receive, send):
+    if scope["type"] != "lifespan":
+        return await answer(send, b"here")
+    await receive()
+    await send(COMPLETE)
+    await receive()
+    print("ending", file=sys.stderr, flush=True)
+    await asyncio.Event().wait()
+
+
 async def takes_long(scope, receive, send):
     await receive()
     print("starting", flush=True)

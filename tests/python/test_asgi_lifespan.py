@@ -1,11 +1,12 @@
 """The start and the end of an ASGI application: https://asgi.readthedocs.io/en/latest/specs/lifespan.html."""
 
 import contextlib
+import signal
 import subprocess
 import sys
 import unittest
 
-from hosting import DEADLINE, HERE
+from hosting import DEADLINE, HERE, running
 from test_asgi import LOOPS, Hosted, ask
 
 
@@ -53,6 +54,23 @@ class Lifespan(Hosted):
                     self.assertEqual(ask(server, "/").content, b"here")
                     self.assertEqual(server.stop(), 0)
                     self.assertIn(says, server.log)
+
+    def test_d4_a_second_signal_ends_an_end_that_takes_long(self):
+        self.app = "asgi_lifespan_app:never_ends"
+        for server in self.servers():
+            self.assertEqual(ask(server, "/").content, b"here")
+            server.send(signal.SIGTERM)
+            server.wait_for("ending")
+            self.assertEqual(server.stop(), 0)
+            self.assertNotIn("Traceback", server.log)
+
+    def test_d4_handlers_of_signals_are_afterwards_what_they_were(self):
+        for loop in LOOPS:
+            script = "import signal; handle = lambda *_: None; signal.signal(signal.SIGTERM, handle); " + program("asgi_lifespan_app.app", loop)
+            with running(["-c", script + "; print(signal.getsignal(signal.SIGTERM) is handle)"], stdout=subprocess.PIPE) as server:
+                with self.subTest(loop), server.process.stdout as stdout:
+                    self.assertEqual(server.stop(), 0, server.log)
+                    self.assertEqual(stdout.read(), b"True\n")
 
     def test_d4_a_signal_ends_a_start_that_takes_long(self):
         for loop in LOOPS:

@@ -23,6 +23,8 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 # How long tasks have, once they are cancelled at the end, in seconds.
 CANCEL_SECONDS = 5.0
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 # Both are awaited in places that take nothing but coroutines.
 Coroutine.register(_native.Awaitable)
 Coroutine.register(_native.Done)
@@ -153,6 +155,8 @@ class Serving:
         self._stops = 0
         self._stopped_at: float | None = None
         self._is_started = False
+        # Nothing but the end of the application is waited for.
+        self._is_ending = False
         self._main: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str | None] | None = None
 
@@ -161,7 +165,7 @@ class Serving:
         self._main = asyncio.current_task()
         self._ended = loop.create_future()
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPPING:
                 loop.add_signal_handler(number, self.stop)
         lifespan = Lifespan(self._application)
         await lifespan.startup()
@@ -170,6 +174,7 @@ class Serving:
         if complaint is not None:
             logger.warning("%s", complaint)
         await self._finish()
+        self._is_ending = True
         await lifespan.shutdown()
 
     @property
@@ -186,7 +191,7 @@ class Serving:
         if self._stops > 1:
             for task in self._host.tasks():
                 task.cancel()
-        if self._stops > 2 or not self._is_started:
+        if self._stops > 2 or (self._stops > 1 and self._is_ending) or not self._is_started:
             assert self._main is not None
             self._main.cancel()
 
@@ -254,6 +259,7 @@ def serve(host: _native.AsgiHost, application: Application, root_path: str, grac
     """Serves until stopped; blocks."""
     loop = new_loop(host)
     asyncio.set_event_loop(loop)
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
     serving = Serving(host, application, root_path, grace)
     try:
         loop.run_until_complete(serving.serve())
@@ -269,6 +275,10 @@ def serve(host: _native.AsgiHost, application: Application, root_path: str, grac
             asyncio.set_event_loop(None)
             loop.close()
             host.close()
+            # The loop takes those away that were there before it, too.
+            for number, handler in handlers.items():
+                if handler is not None and signal.getsignal(number) != handler:
+                    signal.signal(number, handler)
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
