@@ -1,5 +1,6 @@
 """The command that comes with the Python package is the command."""
 
+import importlib.metadata
 import pathlib
 import subprocess
 import sys
@@ -28,6 +29,10 @@ class Command(unittest.TestCase):
     def test_a_free_threaded_build_takes_its_lock_back(self):
         ended = run([sys.executable, "-W", "ignore", "-c", "import sys, number8; print(sys._is_gil_enabled())"])
         self.assertEqual((ended.returncode, ended.stdout), (0, "True\n"), ended.stderr)
+
+    def test_the_package_has_its_licences(self):
+        names = {path.name for path in importlib.metadata.files("number8")}
+        self.assertLessEqual({"LICENSE-APACHE", "LICENSE-MIT"}, names)
 
     def test_its_exit_codes_are_those_of_the_command(self):
         for arguments, code in [(["--port", "no"], 2), (["--config", "/no/such/file"], 78), (["/no/such/folder"], 2)]:
