@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import unittest
 
 from commanded import ask, command, folder
@@ -68,6 +69,12 @@ class Soak(unittest.TestCase):
                     resident, objects = counts()
                     flood(server.port, REQUESTS)
                     resident_then, objects_then = counts()
+                    if "NUMBER8_SOAK" in os.environ:
+                        print(
+                            f"{' '.join(arguments)}: {REQUESTS} requests: {resident >> 10} KiB and {objects} objects before, "
+                            f"{resident_then >> 10} KiB and {objects_then} after",
+                            file=sys.stderr,
+                        )
                     self.assertLess(resident_then - resident, GROWTH_MAX)
                     self.assertLess(objects_then - objects, OBJECTS_MAX)
 
