@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -44,6 +45,12 @@ def fifo():
             yield path
         finally:
             os.close(held)
+
+
+def peak(server):
+    """The most memory that the server has had, in bytes."""
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) << 10
 
 
 def tell(path, text):
@@ -158,6 +165,16 @@ class Flow(unittest.TestCase):
             # Too much is refused before it comes.
             wire = talk(server, request("/kind", "POST", f"Content-Length: {(8 << 20) + 1}\r\n"))
             self.assertTrue(wire.startswith(b"HTTP/1.1 413 "), wire)
+
+    def test_content_in_small_pieces_takes_no_more_memory(self):
+        for server in self.each():
+            # Whoever is asked first needs some for the first time.
+            self.assertEqual(Answer(server, "/kind", method="POST", content=b"8" * (256 << 10)).status, 200)
+            before = peak(server)
+            # Each byte is a chunk of its own.
+            wire = talk(server, request("/kind", "POST", "Transfer-Encoding: chunked\r\n") + b"1\r\n8\r\n" * (256 << 10) + b"0\r\n\r\n")
+            self.assertTrue(wire.endswith(f"BufferedReader {256 << 10} {zlib.crc32(b'8' * (256 << 10))}".encode()), wire)
+            self.assertLess(peak(server) - before, 8 << 20)
 
     def test_files_are_sent_by_the_system_where_they_are_files(self):
         with tempfile.TemporaryDirectory() as folder:

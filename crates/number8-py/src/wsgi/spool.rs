@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use number8::server::lane::Lane;
 use number8::{Body, BodyError, Response};
 
@@ -78,7 +78,7 @@ pub(super) async fn spool(
     let mut chunks = Vec::new();
     while let Some(chunk) = body.chunk().await.map_err(|error| refused(&error))? {
         let fits = held.grow(chunk.len());
-        chunks.push(chunk);
+        push(&mut chunks, chunk);
         if !fits {
             return to_file(body, chunks, held, lane).await.map_err(|error| refused(&error));
         }
@@ -87,6 +87,23 @@ pub(super) async fn spool(
         keep_freed();
     }
     Ok(Spooled::Memory { chunks, held })
+}
+
+/// Pieces up to this size, in bytes, are put together.
+const SMALL_BYTES: usize = 4 * 1024;
+
+/// Adds a piece to others.
+///
+/// SECURITY: a client chooses how small its pieces are, and what there is beside each is more than one byte.
+fn push(pieces: &mut Vec<Bytes>, piece: Bytes) {
+    match pieces.last_mut().filter(|last| last.len() + piece.len() <= SMALL_BYTES) {
+        Some(last) => {
+            let mut joined = BytesMut::from(std::mem::take(last));
+            joined.extend_from_slice(&piece);
+            *last = joined.freeze();
+        }
+        None => pieces.push(piece),
+    }
 }
 
 /// Has the allocator keep the memory of large content for the next one, of which the system would zero each page anew.
@@ -115,7 +132,7 @@ async fn to_file(
             match body.chunk().await? {
                 Some(chunk) => {
                     waiting += chunk.len();
-                    chunks.push(chunk);
+                    push(&mut chunks, chunk);
                 }
                 None => is_end = true,
             }

@@ -9,13 +9,16 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use number8_proto::headers::Fields;
 
 use super::BodyError;
 
 /// Bytes that may lie unread before the connection stops reading.
 const WINDOW_BYTES: usize = 256 * 1024;
+
+/// Pieces of a client up to this size, in bytes, are put together where they wait.
+const SMALL_BYTES: usize = 4 * 1024;
 
 /// Bytes that may wait for a client before who sends them has to wait: as many as one write takes.
 const ANSWER_WINDOW_BYTES: usize = 64 * 1024;
@@ -40,6 +43,23 @@ struct State {
     reader_is_gone: bool,
     reader: Option<Waker>,
     feeder: Option<Waker>,
+}
+
+impl State {
+    /// Puts a piece behind the others.
+    ///
+    /// SECURITY: a client chooses how small its pieces are, and what there is beside each is more than one byte.
+    fn enqueue(&mut self, piece: Bytes) {
+        let last = self.queue.back_mut().filter(|last| last.len() + piece.len() <= SMALL_BYTES);
+        match last {
+            Some(last) if !self.is_to_client => {
+                let mut joined = BytesMut::from(std::mem::take(last));
+                joined.extend_from_slice(&piece);
+                *last = joined.freeze();
+            }
+            _ => self.queue.push_back(piece),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -171,7 +191,7 @@ impl Feeder {
         let mut state = self.0.lock();
         if !state.reader_is_gone {
             state.queued_bytes += chunk.len();
-            state.queue.push_back(chunk);
+            state.enqueue(chunk);
             wake(&state.reader);
         }
     }
@@ -218,5 +238,38 @@ impl Drop for Feeder {
 fn wake(waker: &Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake_by_ref();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pieces_of_a_client_are_put_together_where_they_wait() {
+        for (name, sizes, least) in [
+            ("bytes", &[1][..], 2_000),
+            ("some large ones between", &[1, 1, 5_000, 1], 1_000),
+            ("large ones", &[5_000], 5_000),
+        ] {
+            let (feeder, mut incoming) = channel(Waker::noop().clone(), None, u64::MAX);
+            let mut sent = Vec::new();
+            for (number, size) in sizes.iter().cycle().take(3_000).enumerate() {
+                let piece = vec![number as u8; *size];
+                sent.extend_from_slice(&piece);
+                feeder.push(piece.into());
+            }
+            assert_eq!(feeder.queued(), sent.len(), "{name}");
+            feeder.end(Ok(()));
+            let mut cx = Context::from_waker(Waker::noop());
+            let (mut received, mut pieces) = (Vec::new(), 0);
+            while let Poll::Ready(Ok(Some(piece))) = incoming.poll_chunk(&mut cx) {
+                received.extend_from_slice(&piece);
+                pieces += 1;
+            }
+            assert!(received == sent, "{name}");
+            assert!(sent.len() / pieces >= least, "{name}: {pieces} pieces");
+            assert_eq!(feeder.queued(), 0, "{name}");
+        }
     }
 }
