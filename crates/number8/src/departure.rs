@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// Tells when the client of a request leaves before its answer is complete, to whatever works for it: a task, a thread.
 ///

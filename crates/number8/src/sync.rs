@@ -1,7 +1,12 @@
 //! What the model-checked parts block on and tell time by: std's here, loom's in `tests/loom.rs`.
 
-pub(crate) use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg_attr(
+    not(feature = "http2"),
+    allow(unused_imports, reason = "the streams of HTTP/2 need it")
+)]
+pub(crate) use std::sync::atomic::AtomicBool;
+pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, RwLock};
 pub(crate) use std::time::Instant;
 pub(crate) use std::{thread, thread_local};
 

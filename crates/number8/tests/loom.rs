@@ -1,4 +1,5 @@
-//! The lane, and the listeners of a broadcast, under loom: every case below runs once for each order in which its threads can reach a lock.
+//! What threads share, under loom: the lane, departures, contents on their way, the streams of HTTP/2, the listeners of a
+//! broadcast. Every case below runs once for each order in which its threads can reach a lock or an atomic.
 //!
 //! Time passes only while a thread waits for it to, and then at once, so that a short patience or idle time may be over
 //! at any point where others could run. A long one is never over.
@@ -7,8 +8,8 @@
 
 /// What `src/sync.rs` is in the library.
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use loom::{thread, thread_local};
 
     use std::cell::Cell;
@@ -63,23 +64,54 @@ mod sync {
 #[path = "../src/server/lane/mod.rs"]
 mod lane;
 
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the library's own source, of which this uses a part"
+)]
+#[path = "../src/broadcast/mod.rs"]
+mod broadcast;
+
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "the library's own source, of which this uses a part"
+)]
+#[path = "../src/departure.rs"]
+mod departure;
+
 #[allow(dead_code, unreachable_pub, reason = "the library's own source, of which this uses a part")]
-#[path = "../src/broadcast/group.rs"]
-mod group;
+#[path = "../src/body/incoming.rs"]
+mod incoming;
+
+#[allow(dead_code, unreachable_pub, reason = "the library's own source, of which this uses a part")]
+#[path = "../src/server/http2/wakes.rs"]
+mod wakes;
+
+#[path = "../src/server/served.rs"]
+mod served;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use group::{Group, Seat};
+use broadcast::{Channel, Frame, Framing, Look, Start, Subscription};
+use bytes::Bytes;
+use departure::Departure;
+use incoming::channel_in;
 use lane::{Lane, LaneOptions, batch_wakes};
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::mpsc::channel;
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
+use number8::BodyError;
+use served::Served;
 use sync::lock;
+use wakes::{StreamWake, Wakes};
 
 const SHORT: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -246,6 +278,171 @@ fn a_mailbox_loses_no_call_and_no_wake() {
     }
 }
 
+/// Of two apps that take a third one's place at once one is served, and its id is told.
+#[test]
+fn what_is_served_is_what_its_id_says() {
+    model(|| {
+        let served = Arc::new(Served::new(1, 1));
+        let others = [2, 3].map(|app| {
+            let served = served.clone();
+            thread::spawn(move || served.replace(app, app))
+        });
+        // What is told is there.
+        let (id, app) = (served.id(), served.get());
+        assert!(id == 1 || *app != 1);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(*served.get(), served.id());
+    });
+}
+
+/// A departure that is told reaches everybody who waits for it, also who begins to wait just then.
+#[test]
+fn a_departure_reaches_everybody() {
+    model(|| {
+        let departure = Departure::default();
+        let [one, two] = [departure.clone(), departure.clone()];
+        let one = thread::spawn(move || block_on(one.wait()));
+        let telling = thread::spawn(move || two.tell());
+        block_on(departure.wait());
+        assert!(departure.is_known());
+        one.join().unwrap();
+        telling.join().unwrap();
+    });
+}
+
+/// The content of a request: the connection brings as much as is wanted, the reader hears of all of it and of its end, and
+/// each of the two only goes on when it is woken.
+#[test]
+fn content_arrives_as_it_is_wanted() {
+    // How many pieces there are, and how many the reader takes before it leaves.
+    for (pieces, wanted) in [(1, 2), (2, 3), (2, 1)] {
+        model(move || {
+            let woken = Arc::new(Notify::new());
+            let task = Task { is_due: Mutex::new(false), woken: woken.clone() };
+            let waker = Waker::from(std::sync::Arc::new(task));
+            let (feeder, mut incoming) = channel_in(waker, None, u64::MAX, 1);
+            let reader = thread::spawn(move || {
+                let mut heard = 0;
+                while heard < wanted && block_on(poll_fn(|cx| incoming.poll_chunk(cx))) != Ok(None)
+                {
+                    heard += 1;
+                }
+                heard
+            });
+            // As a connection: nobody has to take anything, and who has left is noticed elsewhere.
+            let mut brought = 0;
+            while brought < pieces.min(wanted) {
+                match feeder.wants_more() {
+                    true => {
+                        feeder.push(Bytes::from_static(b"x"));
+                        brought += 1;
+                    }
+                    false => woken.wait(),
+                }
+            }
+            feeder.end(Ok(()));
+            assert_eq!(reader.join().unwrap(), pieces.min(wanted));
+        });
+    }
+}
+
+/// The content of an answer: who makes it waits for room, and hears that nobody takes it any more.
+#[test]
+fn content_waits_for_room() {
+    for (pieces, wanted) in [(2, 3), (3, 1)] {
+        model(move || {
+            let (feeder, mut incoming) = channel_in(Waker::noop().clone(), None, u64::MAX, 1);
+            let sender = thread::spawn(move || {
+                for _ in 0..pieces {
+                    if block_on(poll_fn(|cx| feeder.poll_room(cx))).is_err() {
+                        return false;
+                    }
+                    feeder.push(Bytes::from_static(b"x"));
+                }
+                feeder.end(Ok(()));
+                true
+            });
+            let mut heard = 0;
+            while heard < wanted && block_on(poll_fn(|cx| incoming.poll_chunk(cx))) != Ok(None) {
+                heard += 1;
+            }
+            drop(incoming);
+            assert_eq!(heard, pieces.min(wanted));
+            assert!(sender.join().unwrap() || pieces > wanted);
+        });
+    }
+}
+
+/// Streams of one connection of HTTP/2: each is polled after it was woken, and sees what was there before.
+#[test]
+fn a_stream_that_is_woken_goes_on() {
+    // What each stream waits for, and what each sender adds to which stream; whether the first turn ends in the middle.
+    for (wanted, senders, pauses) in [
+        (&[2][..], &[(0, 2)][..], false),
+        (&[1, 1], &[(0, 1), (1, 1)], false),
+        (&[2], &[(0, 1), (0, 1)], false),
+        (&[1], &[(0, 1)], true),
+    ] {
+        model(move || {
+            let woken = Arc::new(Notify::new());
+            let task = Task { is_due: Mutex::new(true), woken: woken.clone() };
+            let wakes = Wakes::new(Waker::from(std::sync::Arc::new(task)));
+            let streams: Vec<_> = (0..wanted.len())
+                .map(|place| (Arc::new(AtomicUsize::new(0)), StreamWake::new(place, &wakes)))
+                .collect();
+            let senders: Vec<_> = senders
+                .iter()
+                .map(|&(place, count)| {
+                    let (sent, wake) = streams[place].clone();
+                    let waker = Waker::from(wake);
+                    thread::spawn(move || {
+                        for _ in 0..count {
+                            sent.fetch_add(1, Ordering::Release);
+                            waker.wake_by_ref();
+                        }
+                    })
+                })
+                .collect();
+            multiplex(&wakes, &streams, wanted, &woken, pauses);
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
+        });
+    }
+}
+
+/// Runs streams as a connection of HTTP/2 does, until each has got what it waits for.
+fn multiplex(
+    wakes: &Wakes,
+    streams: &[(Arc<AtomicUsize>, std::sync::Arc<StreamWake>)],
+    wanted: &[usize],
+    woken: &Notify,
+    mut pauses: bool,
+) {
+    let is_done = |place: usize| streams[place].0.load(Ordering::Acquire) >= wanted[place];
+    let mut done: Vec<_> = (0..streams.len()).map(is_done).collect();
+    let mut due = Vec::new();
+    while done.contains(&false) {
+        wakes.begin();
+        loop {
+            let _ = wakes.take_connection();
+            wakes.take_streams(&mut due);
+            for &place in &due {
+                streams[place].1.begin();
+                done[place] = is_done(place);
+            }
+            if std::mem::take(&mut pauses) {
+                wakes.pause();
+                break;
+            }
+            if wakes.may_wait() {
+                break;
+            }
+        }
+        if done.contains(&false) {
+            woken.wait();
+        }
+    }
+}
+
 /// Whoever is sent something hears of it, whoever else is woken first, and whoever leaves.
 #[test]
 fn every_listener_hears_of_everything() {
@@ -260,58 +457,81 @@ fn every_listener_hears_of_everything() {
         (&[1, 2], &[1], 1),
     ] {
         model(move || {
-            let channel = Arc::new(Channel::default());
-            let send = |count: &usize| {
-                let (channel, count) = (channel.clone(), *count);
-                thread::spawn(move || (0..count).for_each(|_| channel.send(false)))
-            };
-            let senders: Vec<_> = senders.iter().map(send).collect();
-            listen(&channel, wanted, from_here);
+            let channel = Channel::new(usize::MAX, None);
+            let listeners = subscribe(&channel, wanted);
+            let senders: Vec<_> = senders
+                .iter()
+                .map(|&count| {
+                    let channel = channel.clone();
+                    thread::spawn(move || (0..count).for_each(|_| send(&channel)))
+                })
+                .collect();
+            listen(listeners, from_here, &channel);
             senders.into_iter().for_each(|sender| sender.join().unwrap());
-            assert!(lock(&channel.group).is_empty());
+            assert_eq!(channel.listeners(), 0);
         });
     }
 }
 
-/// What `Shared` of the library is, with one thread that listens.
-#[derive(Default)]
-struct Channel {
-    sent: Mutex<usize>,
-    /// Whoever calls a group or joins it has the lock of the list in which it stands.
-    group: Mutex<std::sync::Arc<Group>>,
+/// Also those of another thread, and when the last who could send something is gone.
+#[test]
+fn listeners_of_every_thread_hear_of_the_end() {
+    model(|| {
+        let channel = Channel::new(usize::MAX, None);
+        let [here, there] = [&[1][..], &[1]].map(|wanted| subscribe(&channel, wanted));
+        let other = thread::spawn(move || run(there, &mut || {}));
+        let sender = thread::spawn(move || drop(channel));
+        run(here, &mut || {});
+        other.join().unwrap();
+        sender.join().unwrap();
+    });
 }
 
-impl Channel {
-    fn send(&self, is_here: bool) {
-        *lock(&self.sent) += 1;
-        lock(&self.group).call(is_here);
-    }
+fn send(channel: &Channel) {
+    channel.send(|_| ("".into(), Frame::new(b"x")));
 }
 
-/// Runs listeners as one thread of a server does, until each has left.
-fn listen(channel: &Channel, wanted: &[usize], mut from_here: usize) {
+/// Listeners, each with how much it waits for.
+fn subscribe(channel: &Channel, wanted: &[usize]) -> Vec<(usize, Subscription)> {
+    wanted.iter().map(|&wanted| (wanted, channel.subscribe(Start::Now))).collect()
+}
+
+/// Runs listeners of which the first to run send something, too.
+fn listen(listeners: Vec<(usize, Subscription)>, mut from_here: usize, channel: &Channel) {
+    run(listeners, &mut || {
+        if from_here > 0 {
+            from_here -= 1;
+            send(channel);
+        }
+    });
+}
+
+/// Runs listeners as one thread of a server does, until each has left: when it has heard enough, or that nothing more comes.
+fn run(listeners: Vec<(usize, Subscription)>, say: &mut dyn FnMut()) {
     let woken = Arc::new(Notify::new());
-    let listener = |&wanted: &usize| {
+    let task = |(wanted, subscription)| {
         let task = Task { is_due: Mutex::new(true), woken: woken.clone() };
-        (wanted, std::sync::Arc::new(task), None::<Seat>)
+        (wanted, subscription, std::sync::Arc::new(task))
     };
-    let mut listeners: Vec<_> = wanted.iter().map(listener).collect();
+    let mut listeners: Vec<(usize, Subscription, _)> = listeners.into_iter().map(task).collect();
     while !listeners.is_empty() {
         let mut has_run = false;
-        listeners.retain_mut(|(wanted, task, seat)| {
+        listeners.retain_mut(|(wanted, subscription, task)| {
             if !std::mem::replace(&mut *lock(&task.is_due), false) {
                 return true;
             }
             has_run = true;
-            match seat {
-                Some(seat) => seat.pass_on(),
-                None => *seat = Some(lock(&channel.group).join(&Waker::from(task.clone()))),
+            subscription.woken(&Waker::from(task.clone()));
+            say();
+            while *wanted > 0 {
+                match subscription.look(Framing::UntilClose) {
+                    Look::Frame(..) => subscription.advance(),
+                    Look::Nothing => return true,
+                    Look::End | Look::Lost => return false,
+                }
+                *wanted -= 1;
             }
-            if from_here > 0 {
-                from_here -= 1;
-                channel.send(true);
-            }
-            *lock(&channel.sent) < *wanted
+            false
         });
         if !has_run && !listeners.is_empty() {
             woken.wait();

@@ -6,13 +6,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use number8_proto::headers::Fields;
 
 use super::BodyError;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Bytes that may lie unread before the connection stops reading.
 const WINDOW_BYTES: usize = 256 * 1024;
@@ -67,8 +68,7 @@ struct Shared(Arc<Mutex<State>>);
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nobody panics while holding the lock; if they did, the queue would still be whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

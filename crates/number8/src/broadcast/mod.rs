@@ -8,14 +8,13 @@
 mod group;
 mod ring;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Waker;
-use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
 
-use crate::sync::lock;
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 use group::{Group, Seat};
 use ring::Ring;
 pub(crate) use ring::{Frame, Framing, Look};

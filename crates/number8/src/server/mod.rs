@@ -25,6 +25,7 @@ pub mod listener;
 pub mod memory;
 mod options;
 mod port_holder;
+mod served;
 pub(crate) mod shared;
 pub mod testing;
 #[cfg(feature = "tls")]

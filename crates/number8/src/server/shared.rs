@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Notify;
 
@@ -13,6 +13,7 @@ use super::connection::Closed;
 use super::counts::{Counts, Refused, measure_lane};
 use super::lane::Lane;
 use super::options::Options;
+use super::served::Served;
 use super::worker::Table;
 use crate::app::App;
 use crate::metrics::Sheet;
@@ -23,9 +24,7 @@ use crate::sync::lock;
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) lane: Lane,
-    app: RwLock<Arc<App>>,
-    /// The id of `app`, to see a change without the lock.
-    app_id: AtomicU64,
+    app: Served<App>,
     stop: AtomicU8,
     /// Told when `stop` changes.
     stop_changed: Notify,
@@ -75,11 +74,11 @@ pub(crate) enum Stop {
 
 impl Shared {
     pub(crate) fn new(app: App, options: Options) -> Self {
+        let id = app.id();
         Self {
             lane: Lane::new(options.lane.clone()),
             options,
-            app_id: AtomicU64::new(app.id()),
-            app: RwLock::new(Arc::new(app)),
+            app: Served::new(app, id),
             stop: AtomicU8::new(Stop::No as u8),
             stop_changed: Notify::new(),
             connection_ended: Notify::new(),
@@ -97,17 +96,16 @@ impl Shared {
     }
 
     pub(crate) fn app(&self) -> Arc<App> {
-        Arc::clone(&self.app.read().unwrap_or_else(PoisonError::into_inner))
+        self.app.get()
     }
 
     pub(crate) fn app_id(&self) -> u64 {
-        self.app_id.load(Ordering::Acquire)
+        self.app.id()
     }
 
     pub(crate) fn replace_app(&self, app: App) {
         let id = app.id();
-        *self.app.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
-        self.app_id.store(id, Ordering::Release);
+        self.app.replace(app, id);
     }
 
     pub(crate) fn stop(&self) -> Stop {

@@ -1,11 +1,10 @@
 //! Who of one connection has something to do: so that an event for one stream costs nothing of the others, and what the
 //! connection's own task causes does not wake it once more.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::sync::lock;
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// What was woken since it was last looked at.
 pub(super) struct Wakes {
@@ -90,7 +89,8 @@ impl StreamWake {
 
     /// The stream is about to run: what comes from now on wakes it again.
     pub(super) fn begin(&self) {
-        self.is_woken.store(false, Ordering::Release);
+        // Not a mere store: what was there before a wake that this takes back has to be seen by the stream.
+        self.is_woken.swap(false, Ordering::AcqRel);
     }
 }
 
