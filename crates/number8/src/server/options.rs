@@ -128,7 +128,8 @@ pub struct Http2 {
     /// Bytes of content that a client may send on all streams of a connection before handlers take some.
     pub connection_window_bytes: u32,
     /// Streams that the client ends, or brings the server to end, in one second, before it is told to calm down: work is
-    /// begun for each that nobody waits for. A page that is left takes back what it has asked at once, 100 at most.
+    /// begun for each that nobody waits for. A page that is left takes back what it has asked at once, 100 at most. Of the
+    /// streams that end by the client's own fault there may be five times as many in the life of a connection.
     pub resets_max: u32,
     /// Frames that ask for nothing (SETTINGS, PING, PRIORITY, RST_STREAM, small WINDOW_UPDATE, empty DATA) in one second,
     /// before the client is told to calm down.

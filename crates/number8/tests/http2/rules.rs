@@ -284,6 +284,9 @@ async fn g7_each_kind_of_frame_keeps_the_rules_of_rfc_9113_section_6() {
             Ends(&[FRAME_SIZE_ERROR]),
         ),
         ("a setting that nobody knows", frame(SETTINGS, 0, 0, &setting(0xff, 1)), GoesOn),
+        // RFC 9218: priorities are none of ours, and no fault.
+        ("SETTINGS_NO_RFC7540_PRIORITIES", frame(SETTINGS, 0, 0, &setting(9, 1)), GoesOn),
+        ("PRIORITY_UPDATE", frame(0x10, 0, 0, b"\0\0\0\x01u=1"), GoesOn),
         ("ENABLE_PUSH of 2", frame(SETTINGS, 0, 0, &setting(2, 2)), Ends(&[PROTOCOL_ERROR])),
         (
             "a window beyond the largest",
@@ -431,6 +434,7 @@ async fn g7_malformed_requests_are_refused_as_rfc_9113_section_8_says() {
         ("upgrade", of(&[M, S, P, A, ("upgrade", "websocket")]), MALFORMED),
         ("te with more than trailers", of(&[M, S, P, A, ("te", "trailers, deflate")]), MALFORMED),
         ("te with trailers", of(&[M, S, P, A, ("te", "trailers")]), Answers(1, 200)),
+        ("a priority", of(&[M, S, P, A, ("priority", "u=1, i")]), Answers(1, 200)),
         ("an empty path", of(&[M, S, (":path", ""), A]), MALFORMED),
         ("a path that does not begin with a slash", of(&[M, S, (":path", "hello"), A]), MALFORMED),
         ("a whole address as the path", of(&[M, S, (":path", "http://localhost/"), A]), MALFORMED),
@@ -450,6 +454,9 @@ async fn g7_malformed_requests_are_refused_as_rfc_9113_section_8_says() {
         ),
         ("a method that is no token", of(&[(":method", "G T"), S, P, A]), MALFORMED),
         ("CONNECT", of(&[(":method", "CONNECT"), A]), Answers(1, 501)),
+        ("CONNECT without a host", of(&[(":method", "CONNECT")]), MALFORMED),
+        ("an empty authority", of(&[M, S, P, (":authority", "")]), MALFORMED),
+        ("a host that is none", of(&[M, S, P, ("host", "a/b")]), Answers(1, 400)),
         (
             "extended CONNECT",
             of(&[(":method", "CONNECT"), (":protocol", "websocket"), S, P, A]),
@@ -542,6 +549,8 @@ async fn g7_a_connection_begins_with_the_preface_and_settings() {
     }
     let first = client.frame().await.unwrap();
     assert_eq!((first.kind, first.flags), (SETTINGS, 0));
+    // Neither push (2) nor extended CONNECT (RFC 8441, 8) is offered.
+    assert!(first.payload.chunks(6).all(|setting| !matches!(setting[..2], [0, 2 | 8])));
     assert_eq!(client.status(1).await, 200);
 
     for (name, bytes) in [

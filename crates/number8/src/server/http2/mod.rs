@@ -119,6 +119,10 @@ pub(crate) enum TurnEnd {
 /// The window of a stream is given back in steps of that part of it.
 const WINDOW_STEPS: u32 = 2;
 
+/// The protocol counts the streams that it ends itself over the life of a connection, not by the second: they may be so many
+/// times as many as a client may have ended in one.
+const FAULTS_PER_RESET: usize = 5;
+
 /// Bytes that the protocol holds of one answer.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -150,7 +154,9 @@ impl Http2 {
             .initial_connection_window_size(limits.connection_window_bytes.min(WINDOW_MAX))
             .max_send_buffer_size(SEND_BUFFER_BYTES)
             .max_concurrent_reset_streams(limits.streams_max as usize)
-            .max_local_error_reset_streams(Some(limits.resets_max as usize))
+            .max_local_error_reset_streams(Some(FAULTS_PER_RESET * limits.resets_max as usize))
+            // Content may still be on its way to a stream that has ended: no fault of the client's.
+            .reset_stream_duration(options.timeouts.body)
             .max_pending_accept_reset_streams(limits.resets_max as usize);
         let handshake = builder.handshake(Socket(Arc::clone(&pipe)));
         Self {
