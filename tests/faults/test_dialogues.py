@@ -3,6 +3,7 @@ has let go of all of them; what was half sent is stored nowhere."""
 
 import contextlib
 import socket
+import ssl
 import struct
 import unittest
 
@@ -21,6 +22,15 @@ FORM = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="form.tx
 def frame(opcode, payload):
     """A frame of a client, with a mask that changes nothing."""
     return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+def framed(kind, flags, stream, payload):
+    """A frame of HTTP/2."""
+    return struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", stream) + payload
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + framed(4, 0, 0, b"")
+AUTHORITY = b"\x41\x09localhost"
 
 
 # What a client sends, and what it waits for before it goes on.
@@ -59,6 +69,18 @@ DIALOGUES = {
         (frame(1, b'{"resize":[80,24]}') + frame(2, b"hello") + frame(9, b"ping"), b"\x8a\x04ping"),
         (frame(8, struct.pack("!H", 1000)), b"\x88\x02\x03\xe8"),
     ],
+    "http2": [
+        (PREFACE + framed(1, 5, 1, b"\x82\x86\x44\x0a/hello.txt" + AUTHORITY), b"hello, world\n"),
+        (framed(1, 1, 3, b"\x82\x86\x44\x07/events") + framed(9, 4, 3, AUTHORITY), framed(0, 0, 3, b"")[3:]),
+        (framed(3, 0, 3, struct.pack("!I", 8)) + framed(6, 0, 0, b"the end."), framed(6, 1, 0, b"the end.")),
+    ],
+    "http2 upload": [
+        (
+            PREFACE + framed(1, 4, 1, b"\x42\x03PUT\x86\x44\x0b/cut/framed" + AUTHORITY)
+            + framed(0, 0, 1, b"01234") + framed(0, 8, 1, b"\x0256\0\0") + framed(0, 1, 1, b"789"),
+            framed(1, 5, 1, b"")[3:],
+        )
+    ],
     "webrepl": [
         (UPGRADE % b"/", b"Password: "),
         (frame(1, PASSWORD.encode() + b"\r"), b"WebREPL connected"),
@@ -78,6 +100,26 @@ def half_close(client):
         client.shutdown(socket.SHUT_WR)
     rest(client)
     client.close()
+
+
+def trusting():
+    """What a client that asks nobody who the server is does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Secured(Server):
+    """The command behind TLS, asked for its health by it."""
+
+    scheme = "https"
+
+    def healthy(self):
+        self.lives()
+        with connect(self.port) as client, trusting().wrap_socket(client) as secured:
+            secured.sendall(harness.HEALTH)
+            assert rest(secured).startswith(b"HTTP/1.1 200 "), self.words()
 
 
 class Dialogues(unittest.TestCase):
@@ -132,6 +174,46 @@ class Dialogues(unittest.TestCase):
                 self.server.settled(before)
                 self.assertEqual(self.stored(), set())
         print(f"{count} clients have left", flush=True)
+
+    def test_g5_clients_leave_at_every_byte_of_tls(self):
+        """The greeting, and what a client sends when it has heard the server's: the end of the handshake, with a request."""
+        pair = harness.number8.REPOSITORY / "crates/number8/tests/tls"
+        server = self.enterContext(
+            Secured(self.root, "--tls-cert", pair / "cert.pem", "--tls-key", pair / "key.pem", "--log", "off", *WAITS)
+        )
+        dice = harness.chance(self)
+        greeting, rest_of_it = self.leave_tls(server, 1 << 20, 1 << 20, reset)
+        before = server.at_rest()
+        lengths = [(length, 0) for length in range(greeting)] + [(greeting, length) for length in range(rest_of_it)]
+        if harness.ROUNDS < len(lengths):
+            lengths = sorted(dice.sample(lengths, harness.ROUNDS))
+        for leave in (reset, close, half_close):
+            for first, second in lengths:
+                with self.subTest(first=first, second=second, leave=leave.__name__):
+                    self.leave_tls(server, first, second, leave)
+        server.settled(before)
+
+    def leave_tls(self, server, first, second, leave):
+        """Sends so many bytes of the greeting, then of the rest; returns how many there are of each."""
+        with connect(server.port) as client:
+            received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = trusting().wrap_bio(received, sent, server_hostname="localhost")
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            greeting, rest_of_it = sent.read(), b""
+            client.sendall(greeting[:first])
+            if first >= len(greeting):
+                while True:
+                    try:
+                        tls.do_handshake()
+                        break
+                    except ssl.SSLWantReadError:
+                        received.write(client.recv(1 << 16))
+                tls.write(DIALOGUES["get"][0][0])
+                rest_of_it = sent.read()
+                client.sendall(rest_of_it[:second])
+            leave(client)
+            return len(greeting), len(rest_of_it)
 
     def test_g1_clients_leave_at_any_byte_of_an_answer(self):
         dice = harness.chance(self)
