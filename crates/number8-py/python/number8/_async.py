@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Awaitable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from number8 import _native
@@ -15,18 +15,27 @@ from number8 import _native
 _WAITING_MAX = 1024
 
 _loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
 _starting = threading.Lock()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
     """The loop; its thread begins with the first coroutine."""
-    global _loop
+    global _loop, _thread
     with _starting:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            _loop.set_default_executor(ThreadPoolExecutor(_WAITING_MAX, "number8-waiting"))
-            threading.Thread(target=_loop.run_forever, name="number8-async", daemon=True).start()
+            _loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_WAITING_MAX, "number8-waiting"))
+            _thread = threading.Thread(target=_run, args=(_loop,), name="number8-async", daemon=True)
+            _thread.start()
         return _loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 def answer(request: _native.Request, value: Awaitable[Any] | AsyncIterator[Any]) -> None:
@@ -86,6 +95,9 @@ def stop() -> None:
     if loop is not None and loop.is_running():
         try:
             asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=1)
-        except TimeoutError:
+        except concurrent.futures.TimeoutError:
             pass
         loop.call_soon_threadsafe(loop.stop)
+        if _thread is not None:
+            # Unless something on it blocks: it is closed by the thread, not by the end of the interpreter, which would complain.
+            _thread.join(timeout=1)
