@@ -30,12 +30,6 @@ fuzz_target!(|input: &[u8]| {
         assert!(read(input).is_err());
         return;
     };
-    // Whether such a hash is whole is found out by making one, with as many rounds.
-    let rounds = text.split("rounds=").skip(1);
-    if rounds.map(|rest| rest.bytes().take_while(u8::is_ascii_digit).count()).any(|count| count > 4)
-    {
-        return;
-    }
     let problem = match read(input) {
         Ok(found) => {
             assert_eq!(found, names(text));
@@ -50,7 +44,9 @@ fuzz_target!(|input: &[u8]| {
     let before: Vec<&str> = text.lines().take(at).collect();
     let users = read(before.join("\n").as_bytes()).expect("what stands before is right");
     let is_twice = users.contains(&wrong.split(':').next().unwrap_or_default().to_owned());
-    assert!(is_twice || read(wrong.as_bytes()).is_err());
+    // So may a hash be that is too much work beside those before it.
+    let is_too_much = problem.contains("s of work");
+    assert!(is_twice || is_too_much || read(wrong.as_bytes()).is_err());
     let hash = wrong.rsplit('$').next().unwrap_or_default();
     assert!(hash.len() < 20 || !problem.contains(hash), "{problem}");
 });

@@ -1,12 +1,14 @@
 //! Who may do what, and who there is: what `--allow`, `--auth`, `--auth-file` and `--token` say together.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use number8::access::{Access as Rules, Grant, Rights, Rule};
 use number8::accounts::Accounts;
 use number8::layers::auth::AuthLimits;
 use number8::layers::sessions::SessionLimits;
 
+use crate::config::required;
 use crate::problem::Problem;
 use crate::settings::{Origin, Settings};
 use crate::syntax;
@@ -21,6 +23,8 @@ pub struct Access {
     pub accounts: Option<Accounts>,
     /// How much checking is done for whom.
     pub limits: AuthLimits,
+    /// How much work checking a password may be.
+    pub work_max: Duration,
     /// How long logins by the page last; `None` where there is no such page.
     pub sessions: Option<SessionLimits>,
     /// The password of the one account, where it was made for this run.
@@ -50,7 +54,9 @@ impl Access {
     /// Checks the settings about access.
     pub(crate) fn check(settings: &Settings) -> Result<Self, Problem> {
         let mut rules = everyone(settings)?;
-        let mut accounts = Accounts::new().map_err(|error| Problem::failure(error.to_string()))?;
+        let work_max = required(settings, "login-work", parse_duration)?;
+        let accounts = Accounts::new().map_err(|error| Problem::failure(error.to_string()))?;
+        let mut accounts = accounts.work_max(work_max);
         let mut has_accounts = false;
 
         let mut nameless = Vec::new();
@@ -89,6 +95,7 @@ impl Access {
             rules: Rules::new(rules),
             accounts: has_accounts.then_some(accounts),
             limits: limits(settings)?,
+            work_max,
             sessions: sessions(settings)?,
             made_password: None,
             insecure: settings.switch("insecure")?,

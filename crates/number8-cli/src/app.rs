@@ -305,6 +305,7 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
         hashes_max: login.hashes_max,
         failures_free: login.failures_free,
         ..config.repl.webrepl_limits
+        work_max: config.access.work_max,
     };
     let board = ports.first().filter(|_| config.board);
     let board = board.map(|port| (*port, format!("{}/", config.listen.path_prefix)));

@@ -136,6 +136,75 @@ fn a2_what_cannot_be_an_account_is_refused() {
     }
 }
 
+/// Hashes that nobody has to check: `rounds` of `$6$`, and the costs of the others.
+fn dear(rounds: &str, cost: &str, memory_and_passes: &str) -> [String; 3] {
+    [
+        SHA512.replace("$6$", &format!("$6$rounds={rounds}$")),
+        BCRYPT.replace("$06$", &format!("${cost}$")),
+        ARGON2.replace("m=256,t=2", memory_and_passes),
+    ]
+}
+
+#[test]
+fn a2_a_hash_that_is_too_much_work_is_refused_and_not_tried() {
+    let says = |error: String, user: &str, secret: &str| {
+        let want = format!("with the hash of {user} each login takes about ");
+        assert!(error.contains(&want) && error.contains("number8 passwd"), "{error}");
+        assert!(!error.contains(&secret[secret.len() - 20..]), "{error}");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    for secret in dear("999999999", "31", "m=4294967295,t=4294967295").iter().chain(&dear(
+        "10001000",
+        "17",
+        "m=2097152,t=3",
+    )) {
+        says(accounts().password("joe", secret).unwrap_err().to_string(), "joe", secret);
+        fs::write(&path, format!("# x\nann:{BCRYPT}\njoe:{secret}\n")).unwrap();
+        let error = accounts().file(&path).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}:3: ", path.display())), "{error}");
+        says(error, "joe", secret);
+    }
+    // What people have; the most that may be; and more, where somebody says so.
+    for secret in
+        dear("656000", "12", "m=19456,t=2").iter().chain(&dear("10000000", "16", "m=2097152,t=2"))
+    {
+        assert!(accounts().password("joe", secret).is_ok(), "{secret}");
+    }
+    for secret in dear("10001000", "17", "m=2097152,t=3") {
+        let patient = accounts().work_max(Duration::from_secs(9));
+        assert!(patient.password("joe", &secret).is_ok(), "{secret}");
+    }
+    // A login takes one hash of each kind.
+    let [one, other, _] = dear("5000000", "15", "");
+    let both = accounts().password("joe", &one).unwrap().password("ann", &other);
+    assert!(both.is_ok());
+    let [more, _, _] = dear("4000000", "15", "");
+    says(both.unwrap().password("bob", &more).unwrap_err().to_string(), "bob", &more);
+    // And no cost that there is not.
+    for secret in dear("999", "03", "m=7,t=1") {
+        let error = accounts().password("joe", &secret).unwrap_err().to_string();
+        assert!(error.contains("not whole"), "{secret}: {error}");
+    }
+}
+
+#[test]
+fn a2_a_password_has_an_end() {
+    let longest = "x".repeat(511);
+    let accounts = accounts()
+        .password("joe", &longest)
+        .and_then(|all| all.password("ann", &hash_password(&longest).unwrap()))
+        .unwrap();
+    assert!(accounts.verify("joe", &longest) && accounts.verify("ann", &longest));
+    let longer = "x".repeat(512);
+    assert!(!accounts.verify("ann", &longer));
+    for error in
+        [hash_password(&longer).unwrap_err(), accounts.password("bob", &longer).unwrap_err()]
+    {
+        assert_eq!(error.to_string(), "a password is at most 511 bytes");
+    }
+}
+
 #[tokio::test]
 async fn a1_without_a_credential_a_request_goes_on_and_with_a_wrong_one_it_does_not() {
     let limits = AuthLimits { failures_free: 1000, ..AuthLimits::default() };

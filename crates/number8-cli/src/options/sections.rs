@@ -99,6 +99,13 @@ pub const SECTIONS: &[Section] = &[
             Opt::new("login-remember", Text, "TIME", "How long a right password is remembered").of(Use::Files)
                 .default("5m"),
             Opt::new("login-hashes", Number, "COUNT", "Password hashes at once").of(Use::Files).default("2"),
+            Opt::new(
+                "login-work",
+                Text,
+                "TIME",
+                "What checking a password may take on a usual machine; a hash that takes longer is refused",
+            ).of(Use::Files)
+            .default("5s"),
             Opt::new("login-waiting", Number, "COUNT", "Requests that may wait for a hash").of(Use::Files)
                 .default("64"),
             Opt::switch("no-login-page", "Have browsers ask for the password by themselves").of(Use::Files),

@@ -72,9 +72,17 @@ fn a2_a3_accounts_may_do_what_their_rules_say() {
     }
 }
 
+const SHA512_DEAR: &str = "$6$rounds=999999999$saltsalt$aHjH/5eU8.TNwCG1ESLJioJx2NxeAKhCdu6P9tpoHt1q16bptbHBvBwuba9D1yxJMB/kM0omXsD8aPFA4hlZC0";
+
 #[test]
 fn a_wrong_rule_is_one_line_that_shows_no_secret() {
     let folder = sandbox();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("dear", &format!("# who may\nann:{SHA512_DEAR}\n"));
+    write(
+        "usual",
+        "ann:$argon2id$v=19$m=256,t=200,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4\n",
+    );
     for (arguments, want) in [
         (&["-a", "joe:hunter2"][..], "--auth joe:***: write name:password@/path:rights"),
         (&["-a", "joe:hunter2@/:rx"], "--auth joe:***@/:rx: there is no right 'rx'"),
@@ -86,6 +94,30 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
         (&["--token", "ci:hunter2 x@/:ro"], "a token is letters, digits"),
         (&["--auth-file", "none"], "the file of passwords cannot be read"),
         (&["--auth-file", "site/index.html"], "index.html:1: a line is name:hash"),
+        (
+            &["-a", &format!("joe:{SHA512_DEAR}@/:ro")],
+            "with the hash of joe each login takes about 500 s of work, and 5s are allowed",
+        ),
+        (
+            &["--auth-file", "dear"],
+            "--auth-file dear: dear:2: with the hash of ann each login takes about 500 s of work",
+        ),
+        (&["--login-work", "5"], "--login-work 5: a duration is a number and ms, s, m, h or d"),
+        (
+            &["--auth-file", "usual", "--login-work", "10ms"],
+            "usual:1: with the hash of ann each login takes about 1 s of work, and 10ms are allowed",
+        ),
+        (
+            &[
+                "--webrepl=127.0.0.1:0",
+                "--webrepl-password",
+                &format!("me:{SHA512_DEAR}"),
+                "--repl",
+                "-a",
+                "me:hunter2@/:all",
+            ],
+            "webrepl-password: with the hash of me each login takes about 500 s of work",
+        ),
         (&["--proxy-protocol"], "say with trusted-proxy from whom to take it"),
         (&["--trusted-proxy", "me"], "a proxy is an IP address, a network"),
         (&["--cors=app.example"], "an origin is a scheme, a host"),
@@ -98,7 +130,7 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
         assert_ne!(output.status.code(), Some(0), "{arguments:?}");
         let line = crate::complaint(&output);
         assert!(line.contains(want), "{arguments:?}: {line}");
-        assert!(!line.contains("hunter2"), "{arguments:?}: {line}");
+        assert!(!line.contains("hunter2") && !line.contains("aHjH"), "{arguments:?}: {line}");
     }
     let output = run(folder.path(), &["site", "-a", "joe:hunter2@/:ro", "--print-config"], "");
     let text = crate::stdout(&output);

@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::AccountError;
-use super::rule_name;
+use super::costs::Costs;
 use super::secret::Secret;
+use super::{AccountError, rule_name};
 
 /// What a look at a file without reading it tells: another file in its place shows, and so does a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
     })
 }
 
-/// Reads a file; the stamp is from before, so that a change meanwhile is found next time.
-pub(super) fn read(path: &Path) -> Result<(Stamp, Users), FileError> {
+/// Reads a file, whose hashes add to the costs; the stamp is from before, so that a change meanwhile is found next time.
+pub(super) fn read(path: &Path, costs: &mut Costs) -> Result<(Stamp, Users), FileError> {
     let problem = |line, error| FileError { path: path.to_owned(), line, error };
     let unreadable = |error: io::Error| problem(None, AccountError::Unreadable(error.to_string()));
     let stamp = stamp(path).map_err(unreadable)?;
@@ -40,11 +40,11 @@ pub(super) fn read(path: &Path) -> Result<(Stamp, Users), FileError> {
         return Err(problem(None, AccountError::TooLong));
     }
     let text = fs::read_to_string(path).map_err(unreadable)?;
-    Ok((stamp, users(&text).map_err(|(line, error)| problem(Some(line), error))?))
+    Ok((stamp, users(&text, costs).map_err(|(line, error)| problem(Some(line), error))?))
 }
 
 /// The users of a text; else the line that is wrong, counted from 1.
-fn users(text: &str) -> Result<Users, (usize, AccountError)> {
+fn users(text: &str, costs: &mut Costs) -> Result<Users, (usize, AccountError)> {
     let mut users = Users::new();
     for (line, number) in text.lines().zip(1..) {
         let line = line.trim_end();
@@ -58,6 +58,7 @@ fn users(text: &str) -> Result<Users, (usize, AccountError)> {
         if users.iter().any(|(other, _)| other == name) {
             return Err((number, AccountError::Twice(name.to_owned())));
         }
+        costs.add(name, &user).map_err(|error| (number, error))?;
         users.push((name.to_owned(), user));
     }
     Ok(users)

@@ -3,6 +3,7 @@
 //! Passwords stand here as they were given or, better, as argon2id, bcrypt or `$6$` hashes; a file of hashes as
 //! htpasswd writes it is read again when it has changed. What a user may do is no matter of this module.
 
+mod costs;
 mod file;
 mod key;
 mod secret;
@@ -10,6 +11,7 @@ mod secret;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::access::Rights;
 use crate::access::Rule;
@@ -18,8 +20,10 @@ pub use self::file::FileError;
 pub(crate) use self::key::{Key, Mac};
 pub use self::secret::hash_password;
 
+use self::costs::Costs;
+pub(crate) use self::costs::WORK_MAX;
 use self::file::Stamp;
-use self::secret::Secret;
+use self::secret::{PASSWORD_BYTES_MAX, Secret};
 
 /// The users of an app.
 ///
@@ -40,8 +44,7 @@ pub struct Accounts {
     given: Vec<(Arc<str>, Secret)>,
     tokens: Vec<(Arc<str>, Mac)>,
     file: Option<File>,
-    /// One secret for each time that verifying may take.
-    dummies: Vec<Secret>,
+    costs: Costs,
 }
 
 #[derive(Clone, Debug)]
@@ -57,22 +60,45 @@ impl Accounts {
     /// # Errors
     /// The system gives no random bytes.
     pub fn new() -> Result<Self, AccountError> {
-        let (given, tokens, dummies) = Default::default();
-        Ok(Self { key: Key::of_process()?, given, tokens, file: None, dummies })
+        let (given, tokens) = Default::default();
+        let costs = Costs::new(WORK_MAX);
+        Ok(Self { key: Key::of_process()?, given, tokens, file: None, costs })
+    }
+
+    /// How much work checking a password may be, as the time that it takes on a usual machine. It is one hash of each kind and cost
+    /// that there is, whoever logs in, and a hash that would make it more is refused. Say it before they are added. Default 5
+    /// seconds: 10,000,000 rounds of `$6$`, bcrypt with a cost of 16, or argon2id with 2 GiB in two passes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use number8::accounts::Accounts;
+    ///
+    /// let hash = "$2y$17$abcdefghijklmnopqrstuuA4XfWzJzZ1N5ZtY5wDg3mPw0mYJ1oG2";
+    /// assert!(Accounts::new()?.password("joe", hash).is_err());
+    /// assert!(Accounts::new()?.work_max(Duration::from_secs(10)).password("joe", hash).is_ok());
+    /// # Ok::<(), number8::accounts::AccountError>(())
+    /// ```
+    #[must_use]
+    pub fn work_max(mut self, time: Duration) -> Self {
+        self.costs.work_max = time;
+        self
     }
 
     /// Adds a user with a password, or with its hash: argon2id, bcrypt or `$6$`.
     ///
     /// # Errors
-    /// The name cannot log in or is there already, the password is empty, or the hash is not whole.
+    /// The name cannot log in or is there already, the password is empty or longer than 511 bytes, or the hash is not whole or
+    /// [too much work](Self::work_max).
     pub fn password(mut self, name: &str, secret: &str) -> Result<Self, AccountError> {
         rule_name(name)?;
         if self.given.iter().any(|(other, _)| **other == *name) {
             return Err(AccountError::Twice(name.to_owned()));
         }
         let secret = Secret::of_text(secret, &self.key)?;
+        self.costs.add(name, &secret)?;
         self.given.push((name.into(), secret));
-        Ok(self.with_dummies())
+        Ok(self)
     }
 
     /// Lets whoever sends this token (RFC 6750) be that user. It has to be hard to guess: no hash slows guesses down.
@@ -95,10 +121,9 @@ impl Accounts {
     /// goes before one of that name in the file.
     ///
     /// # Errors
-    /// The file cannot be read, or a line of it is wrong.
-    pub fn file(mut self, path: impl AsRef<Path>) -> Result<Self, FileError> {
-        self.file = Some(File::read(path.as_ref())?);
-        Ok(self.with_dummies())
+    /// The file cannot be read, or a line of it is wrong, or its hash [too much work](Self::work_max).
+    pub fn file(self, path: impl AsRef<Path>) -> Result<Self, FileError> {
+        self.with_file(path.as_ref())
     }
 
     /// The names of all users with a password.
@@ -115,10 +140,13 @@ impl Accounts {
 
     /// The user of this name, if it is their password.
     pub(crate) fn user(&self, name: &str, password: &[u8]) -> Option<Arc<str>> {
+        if password.len() > PASSWORD_BYTES_MAX {
+            return None;
+        }
         let user = self.users().find(|(other, _)| **other == *name);
         let mut is_right = false;
         // SECURITY: one hash of each cost, whoever is asked for; else the time would tell which names there are.
-        for dummy in &self.dummies {
+        for dummy in self.costs.kinds() {
             match user {
                 Some((_, secret)) if secret.cost() == dummy.cost() => {
                     is_right = secret.verify(password, &self.key);
@@ -161,29 +189,29 @@ impl Accounts {
         if file::stamp(&file.path).is_ok_and(|stamp| stamp == file.stamp) {
             return Ok(None);
         }
-        let file = Some(File::read(&file.path)?);
-        Ok(Some(Self { file, ..self.clone() }.with_dummies()))
+        self.clone().with_file(&file.path).map(Some)
     }
 
     fn users(&self) -> impl Iterator<Item = &(Arc<str>, Secret)> {
         self.given.iter().chain(self.file.iter().flat_map(|file| &file.users))
     }
 
-    fn with_dummies(mut self) -> Self {
-        let mut dummies: Vec<Secret> = Vec::new();
-        for (_, secret) in self.users() {
-            if !dummies.iter().any(|other| other.cost() == secret.cost()) {
-                dummies.push(secret.clone());
-            }
+    /// These accounts with that file in place of the one that was there.
+    fn with_file(mut self, path: &Path) -> Result<Self, FileError> {
+        let mut costs = Costs::new(self.costs.work_max);
+        for (name, secret) in &self.given {
+            // They were taken in before.
+            let _ = costs.add(name, secret);
         }
-        self.dummies = dummies;
-        self
+        self.file = Some(File::read(path, &mut costs)?);
+        self.costs = costs;
+        Ok(self)
     }
 }
 
 impl File {
-    fn read(path: &Path) -> Result<Self, FileError> {
-        let (stamp, users) = file::read(path)?;
+    fn read(path: &Path, costs: &mut Costs) -> Result<Self, FileError> {
+        let (stamp, users) = file::read(path, costs)?;
         let users = users.into_iter().map(|(name, secret)| (name.into(), secret)).collect();
         Ok(Self { path: path.to_owned(), stamp, users })
     }
@@ -228,10 +256,21 @@ pub enum AccountError {
     Twice(String),
     /// The password is empty.
     Empty,
+    /// The password is longer than 511 bytes.
+    LongPassword,
     /// It begins like a hash, and is none of those that are known.
     UnknownHash,
     /// It begins like a hash that is known, and is not a whole one.
     BrokenHash,
+    /// With the hash of this user, checking a password is more work than may be.
+    TooMuchWork {
+        /// Whose hash it is.
+        user: String,
+        /// What a check would take on a usual machine.
+        work: Duration,
+        /// What it may take.
+        work_max: Duration,
+    },
     /// There is no colon in the line.
     NoHash,
     /// A token is empty, or has a byte that cannot be sent (RFC 6750 §2.1).
@@ -252,10 +291,19 @@ impl fmt::Display for AccountError {
             }
             Self::Twice(name) => return write!(f, "there are two users called {}", name.escape_debug()),
             Self::Empty => "the password is empty",
+            Self::LongPassword => "a password is at most 511 bytes",
             Self::UnknownHash => {
                 "this is no argon2id, bcrypt or $6$ hash: make one with number8 passwd or htpasswd -B"
             }
             Self::BrokenHash => "this hash is not whole: make a new one with number8 passwd",
+            Self::TooMuchWork { user, work, work_max } => {
+                let (user, work) = (user.escape_debug(), work.as_millis().div_ceil(1000));
+                return write!(
+                    f,
+                    "with the hash of {user} each login takes about {work} s of work, and {work_max:?} are allowed: make a new \
+                     hash with number8 passwd, or allow more (--login-work)"
+                );
+            }
             Self::NoHash => "a line is name:hash",
             Self::Token => "a token is letters, digits and -._~+/= and not empty",
             Self::Unreadable(why) => return write!(f, "the file of passwords cannot be read: {why}"),

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use argon2::password_hash::Error;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use bcrypt::HashParts;
 use sha_crypt::ShaCrypt;
 
 use super::AccountError;
@@ -26,28 +26,20 @@ impl Secret {
         if looks_like_hash(text) {
             return Self::of_hash(text);
         }
-        if text.is_empty() {
-            Err(AccountError::Empty)
-        } else {
-            Ok(Self::Plain(key.mac(text.as_bytes())))
-        }
+        can_be_password(text)?;
+        Ok(Self::Plain(key.mac(text.as_bytes())))
     }
 
-    /// A hash as files of passwords have it.
+    /// A hash as files of passwords have it. Nothing is hashed for it: that may take as long as somebody has written there.
     pub(super) fn of_hash(text: &str) -> Result<Self, AccountError> {
         let kind = text.split('$').nth(1).unwrap_or_default();
-        match kind {
-            "argon2id" if is_whole_argon2(text) => Ok(Self::Argon2(text.to_owned())),
-            "2a" | "2b" | "2y" if text.parse::<bcrypt::HashParts>().is_ok() => {
-                Ok(Self::Bcrypt(text.to_owned()))
-            }
-            "6" => match text.parse::<sha_crypt::PasswordHash>() {
-                Ok(hash) if is_whole_sha_crypt(&hash) => Ok(Self::ShaCrypt(hash)),
-                _ => Err(AccountError::BrokenHash),
-            },
-            "argon2id" | "2a" | "2b" | "2y" => Err(AccountError::BrokenHash),
-            _ => Err(AccountError::UnknownHash),
-        }
+        let secret = match kind {
+            "argon2id" => argon2_params(text).map(|_| Self::Argon2(text.to_owned())),
+            "2a" | "2b" | "2y" => bcrypt_cost(text).map(|_| Self::Bcrypt(text.to_owned())),
+            "6" => sha_crypt_rounds(text).and_then(|_| text.parse().ok()).map(Self::ShaCrypt),
+            _ => return Err(AccountError::UnknownHash),
+        };
+        secret.ok_or(AccountError::BrokenHash)
     }
 
     /// Whether this password is meant. Takes as long as the hash was made to take.
@@ -59,6 +51,24 @@ impl Secret {
             }
             Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
             Self::ShaCrypt(hash) => ShaCrypt::SHA512.verify_password(password, hash).is_ok(),
+        }
+    }
+
+    /// What checking a password against it costs, in milliseconds of one core of a usual machine: an estimate, the same on
+    /// every machine.
+    pub(super) fn work_ms(&self) -> u64 {
+        match self {
+            Self::Plain(_) => 0,
+            // A MiB is filled in about a millisecond, in each pass.
+            Self::Argon2(hash) => argon2_params(hash).map_or(0, |params| {
+                (u64::from(params.m_cost()) * u64::from(params.t_cost())).div_ceil(1 << 10)
+            }),
+            // Each step takes twice as long; 12 are a quarter of a second.
+            Self::Bcrypt(hash) => bcrypt_cost(hash).map_or(0, |cost| (1_u64 << cost).div_ceil(16)),
+            // Of a password that fits into one block.
+            Self::ShaCrypt(hash) => {
+                sha_crypt_rounds(hash.as_str()).map_or(0, |rounds| u64::from(rounds).div_ceil(2000))
+            }
         }
     }
 
@@ -101,19 +111,54 @@ fn fields(hash: &str, count: usize) -> &str {
     hash.match_indices('$').nth(count).map_or(hash, |(end, _)| &hash[..end])
 }
 
-fn is_whole_argon2(text: &str) -> bool {
-    PasswordHash::new(text).is_ok_and(|hash| hash.salt.is_some() && hash.hash.is_some())
+/// The parameters of a hash that is there in full.
+fn argon2_params(text: &str) -> Option<Params> {
+    let hash =
+        PasswordHash::new(text).ok().filter(|hash| hash.salt.is_some() && hash.hash.is_some())?;
+    Params::try_from(&hash).ok()
 }
 
-/// Whether the hash is there in full; verifying then tells a wrong password from whatever else may be wrong.
-fn is_whole_sha_crypt(hash: &sha_crypt::PasswordHash) -> bool {
-    let digest = hash.as_str().rsplit('$').next().unwrap_or_default();
-    let verified = ShaCrypt::SHA512.verify_password(b"", hash);
-    digest.len() == SHA512_CRYPT_CHARS && matches!(verified, Ok(()) | Err(Error::PasswordInvalid))
+/// The cost of a hash that is there in full.
+fn bcrypt_cost(text: &str) -> Option<u32> {
+    let cost = text.parse::<HashParts>().ok()?.get_cost();
+    (4..=31).contains(&cost).then_some(cost)
+}
+
+/// The rounds of a hash that is there in full: `$6$rounds=N$SALT$DIGEST`, without `rounds=` so many as is usual.
+fn sha_crypt_rounds(text: &str) -> Option<u32> {
+    let is_digit = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'/';
+    let (rest, digest) = text.strip_prefix("$6$")?.rsplit_once('$')?;
+    // The last digit has two bits of them, the least.
+    let is_whole = digest.len() == SHA512_CRYPT_CHARS
+        && digest.bytes().all(is_digit)
+        && digest.ends_with(['.', '/', '0', '1']);
+    let is_possible = |rounds: &u32| {
+        (sha_crypt::Params::ROUNDS_MIN..=sha_crypt::Params::ROUNDS_MAX).contains(rounds)
+    };
+    let named = |field: &str| field.strip_prefix("rounds=")?.parse().ok().filter(is_possible);
+    let rounds = match rest.split_once('$') {
+        Some((field, salt)) => named(field).filter(|_| !salt.contains('$'))?,
+        // Whatever names no rounds is salt.
+        None if named(rest).is_none() => sha_crypt::Params::RECOMMENDED_ROUNDS,
+        None => return None,
+    };
+    is_whole.then_some(rounds)
 }
 
 /// 512 bits in digits of 6.
 const SHA512_CRYPT_CHARS: usize = 86;
+
+fn can_be_password(text: &str) -> Result<(), AccountError> {
+    match text.len() {
+        0 => Err(AccountError::Empty),
+        length if length > PASSWORD_BYTES_MAX => Err(AccountError::LongPassword),
+        _ => Ok(()),
+    }
+}
+
+/// SECURITY: `$6$` goes over the password in every round, and as often as it has bytes, so a client could make checking as
+/// dear as it likes. The system's own crypt(3) takes no more either.
+pub(super) const PASSWORD_BYTES_MAX: usize = 511;
 
 /// SECURITY: neither a password nor a hash, which can be guessed at, belongs in a log.
 impl fmt::Debug for Secret {
@@ -126,7 +171,7 @@ impl fmt::Debug for Secret {
 /// passes) and a salt of its own.
 ///
 /// # Errors
-/// The password is empty, or the system gives no random bytes.
+/// The password is empty or longer than 511 bytes, or the system gives no random bytes.
 ///
 /// ```
 /// use number8::accounts::hash_password;
@@ -135,9 +180,43 @@ impl fmt::Debug for Secret {
 /// # Ok::<(), number8::accounts::AccountError>(())
 /// ```
 pub fn hash_password(password: &str) -> Result<String, AccountError> {
-    if password.is_empty() {
-        return Err(AccountError::Empty);
-    }
+    can_be_password(password)?;
     let hash = Argon2::default().hash_password(password.as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|_| AccountError::NoRandomness)
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::password_hash::Error;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// 42, by `openssl passwd -6`.
+    const DIGEST: &str =
+        "aHjH/5eU8.TNwCG1ESLJioJx2NxeAKhCdu6P9tpoHt1q16bptbHBvBwuba9D1yxJMB/kM0omXsD8aPFA4hlZC0";
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+        /// Invariant: what is taken for whole without trying can be checked, and what is not cannot.
+        #[test]
+        fn a2_what_is_taken_for_whole_can_be_checked(
+            rounds in prop_oneof![
+                Just(String::new()), "rounds=1?[0-9]{3}\\$", "rounds=[+a-c0-9]{0,5}\\$", "[a-z=]{1,4}\\$",
+            ],
+            salt in "[a-zA-Z0-9./+=,_$-]{0,18}",
+            end in "[./0-3A-Za-z]",
+            cut in 0usize..4,
+        ) {
+            let digest = format!("{}{end}", &DIGEST[cut.saturating_sub(2)..85]);
+            let text = format!("$6${rounds}{salt}${digest}");
+            let checked = text.parse::<sha_crypt::PasswordHash>().is_ok_and(|hash| {
+                let verified = ShaCrypt::SHA512.verify_password(b"", &hash);
+                matches!(verified, Ok(()) | Err(Error::PasswordInvalid))
+            });
+            let is_whole = checked && digest.len() == SHA512_CRYPT_CHARS;
+            prop_assert_eq!(Secret::of_hash(&text).is_ok(), is_whole, "{}", text);
+        }
+    }
 }

@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use super::Repl;
 use super::transfer::Files;
 use crate::access::Rights;
-use crate::accounts::{AccountError, Accounts};
+use crate::accounts::{AccountError, Accounts, WORK_MAX};
 use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
 use crate::layers::auth::failures::Failures;
@@ -116,6 +116,9 @@ pub struct WebReplLimits {
     /// Wrong passwords of one client before it has to wait: a second, then twice as long each time up to a minute,
     /// with 429. Default 3.
     pub failures_free: u32,
+    /// How much work checking the password may be, as
+    /// [`Accounts::work_max`]. Default 5 seconds.
+    pub work_max: Duration,
 }
 
 impl Default for WebReplLimits {
@@ -126,6 +129,7 @@ impl Default for WebReplLimits {
             asked_per_client_max: 4,
             hashes_max: 2,
             failures_free: 3,
+            work_max: WORK_MAX,
         }
     }
 }
@@ -170,9 +174,11 @@ impl WebRepl {
     /// Who guesses has to wait: [`WebReplLimits::failures_free`].
     ///
     /// # Errors
-    /// The password is empty, or the hash is not whole; or the system gives no random bytes.
+    /// The password is empty, or the hash is not whole or more work than the [limits](Self::limits) that were given before
+    /// allow; or the system gives no random bytes.
     pub fn password(mut self, account: &str, secret: &str) -> Result<Self, AccountError> {
-        let accounts = Accounts::new()?.password(account, secret)?;
+        let work_max = self.inner.shared.limits.work_max;
+        let accounts = Accounts::new()?.work_max(work_max).password(account, secret)?;
         Arc::make_mut(&mut self.inner).login = Some(Login { user: account.into(), accounts });
         Ok(self)
     }
