@@ -1,5 +1,6 @@
 //! The route that answers is the most specific of those that fit by a plain reading: text before `{name}`, a longer suffix
-//! before a shorter one, `{*rest}` last; then the first pattern that fits. The values are what the placeholders stand for.
+//! before a shorter one, `{*rest}` last; then the first pattern that fits. The values are what the placeholders stand for. What is
+//! compared is what a path means: an escaped slash is a character of its segment, and no part of an escape is text.
 #![no_main]
 
 use std::cmp::Ordering;
@@ -7,67 +8,85 @@ use std::cmp::Ordering;
 use libfuzzer_sys::fuzz_target;
 use number8::{App, Method, Request, decode_path};
 
+/// A character that a path means, or a slash between two segments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Char(char),
+    Slash,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Token {
-    Char(char),
+    Part(Part),
     Value,
     Rest,
 }
 
-/// A path without escapes but those of `/` and `%`, which stay what they are.
-fn undone(path: &str) -> Option<String> {
-    let part = |part: &str| {
-        let decoded = decode_path(part.as_bytes()).ok()?.into_owned();
-        Some(String::from_utf8(decoded).ok()?.replace('%', "%25").replace('/', "%2F"))
+/// What a path means. One character is kept for other things.
+fn meant(path: &str) -> Option<Vec<Part>> {
+    let segment = |segment: &str| {
+        let decoded = decode_path(segment.as_bytes()).ok()?.into_owned();
+        let text = String::from_utf8(decoded).ok().filter(|text| !text.contains('\u{ffff}'))?;
+        Some(text.chars().map(Part::Char).collect::<Vec<_>>())
     };
-    path.split('/').map(part).collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
+    Some(path.split('/').map(segment).collect::<Option<Vec<_>>>()?.join(&Part::Slash))
+}
+
+/// What a placeholder stands for.
+fn text(parts: &[Part]) -> String {
+    let char = |part: &Part| match part {
+        Part::Char(c) => *c,
+        Part::Slash => '/',
+    };
+    parts.iter().map(char).collect()
 }
 
 /// What a route is made of. A brace that is escaped opens no placeholder.
 fn tokens(route: &str) -> Option<Vec<Token>> {
     let escapes = [("%7B", "{{"), ("%7b", "{{"), ("%7D", "}}"), ("%7d", "}}")];
     let route = escapes.iter().fold(route.to_owned(), |route, (from, to)| route.replace(from, to));
-    let route = undone(&route)?;
-    let mut chars = route.chars().peekable();
+    let mut parts = meant(&route)?.into_iter().peekable();
     let mut tokens = Vec::new();
-    while let Some(c) = chars.next() {
-        let is_doubled = matches!(c, '{' | '}') && chars.next_if_eq(&c).is_some();
-        if c != '{' || is_doubled {
-            tokens.push(Token::Char(c));
+    let (open, close) = (Part::Char('{'), Part::Char('}'));
+    while let Some(part) = parts.next() {
+        let is_doubled = (part == open || part == close) && parts.next_if_eq(&part).is_some();
+        if part != open || is_doubled {
+            tokens.push(Token::Part(part));
             continue;
         }
-        tokens.push(if chars.peek() == Some(&'*') { Token::Rest } else { Token::Value });
+        tokens.push(if parts.peek() == Some(&Part::Char('*')) { Token::Rest } else { Token::Value });
         // A doubled brace is part of the name.
-        while chars.next().is_some_and(|c| c != '}' || chars.next_if_eq(&'}').is_some()) {}
+        while parts.next().is_some_and(|part| part != close || parts.next_if_eq(&close).is_some()) {}
     }
     Some(tokens)
 }
 
 /// The values, if the path fits.
-fn fit(tokens: &[Token], path: &str) -> Option<Vec<String>> {
+fn fit(tokens: &[Token], path: &[Part]) -> Option<Vec<String>> {
     let Some((first, tokens)) = tokens.split_first() else {
         return path.is_empty().then(Vec::new);
     };
     match first {
-        Token::Char(c) => fit(tokens, path.strip_prefix(*c)?),
-        Token::Rest => (!path.is_empty()).then(|| vec![path.to_owned()]),
+        Token::Part(part) => fit(tokens, path.strip_prefix(std::slice::from_ref(part))?),
+        Token::Rest => (!path.is_empty()).then(|| vec![text(path)]),
         Token::Value => {
-            let end = path.find('/').unwrap_or(path.len());
-            let ends = path.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|&at| at <= end);
-            let mut fits = ends.filter_map(|at| Some((at, fit(tokens, &path[at..])?)));
+            let end = path.iter().position(|part| *part == Part::Slash).unwrap_or(path.len());
+            let mut fits = (1..=end).filter_map(|at| Some((at, fit(tokens, &path[at..])?)));
             let (at, rest) = fits.next()?;
-            Some([vec![path[..at].to_owned()], rest].concat())
+            Some([vec![text(&path[..at])], rest].concat())
         }
     }
 }
 
+const SLASH: Token = Token::Part(Part::Slash);
+
 /// The more specific first.
 fn compare(one: &[Token], other: &[Token]) -> Ordering {
     let rank = |tokens: &[Token]| match tokens.first() {
-        Some(Token::Char(_)) => (0, 0),
+        Some(Token::Part(_)) => (0, 0),
         // The longer the text behind it in its segment, the better.
         Some(Token::Value) => {
-            let suffix = tokens[1..].iter().take_while(|token| **token != Token::Char('/'));
+            let suffix = tokens[1..].iter().take_while(|token| **token != SLASH);
             (1, usize::MAX - suffix.count())
         }
         Some(Token::Rest) => (2, 0),
@@ -77,22 +96,21 @@ fn compare(one: &[Token], other: &[Token]) -> Ordering {
     let before = |tokens: &[Token]| tokens[..same].iter().rposition(|token| *token == Token::Value);
     // Two that differ in the text behind a placeholder differ there.
     let start =
-        before(one).filter(|&at| !one[at..same].contains(&Token::Char('/'))).unwrap_or(same);
+        before(one).filter(|&at| !one[at..same].contains(&SLASH)).unwrap_or(same);
     rank(&one[start..])
         .cmp(&rank(&other[start..]))
         .then(rank(&one[same..]).cmp(&rank(&other[same..])))
 }
 
 /// What the stars of a pattern stand for, each as little as it can.
-fn stars(pattern: &str, path: &str) -> Option<Vec<String>> {
+fn stars(pattern: &str, path: &[Part]) -> Option<Vec<String>> {
     let Some((before, after)) = pattern.split_once('*') else {
-        return (pattern == path).then(Vec::new);
+        return (meant(pattern)? == path).then(Vec::new);
     };
-    let path = path.strip_prefix(before)?;
-    let ends = path.char_indices().map(|(at, _)| at).chain([path.len()]);
-    let mut fits = ends.filter_map(|at| Some((at, stars(after, &path[at..])?)));
+    let path = path.strip_prefix(&*meant(before)?)?;
+    let mut fits = (0..=path.len()).filter_map(|at| Some((at, stars(after, &path[at..])?)));
     let (at, rest) = fits.next()?;
-    Some([vec![path[..at].to_owned()], rest].concat())
+    Some([vec![text(&path[..at])], rest].concat())
 }
 
 /// The app with these routes, of which each tells its number and the values.
@@ -110,7 +128,7 @@ fn app(routes: &[&str]) -> App {
 }
 
 fn plain(routes: &[&str], path: &str) -> Option<String> {
-    let path = undone(path)?;
+    let path = meant(path)?;
     let is_pattern = |route: &str| route.contains('*') && !route.contains('{');
     let numbered = || routes.iter().copied().enumerate();
     let fitting =
@@ -124,11 +142,6 @@ fn plain(routes: &[&str], path: &str) -> Option<String> {
         let mut patterns = numbered().filter(|(_, route)| is_pattern(route));
         patterns.find_map(|(number, route)| Some((number, stars(route, &path)?)))
     })?;
-    let decoded = |value: String| match decode_path(value.as_bytes()) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => value,
-    };
-    let values: Vec<String> = values.into_iter().map(decoded).collect();
     Some(format!("{number} {values:?}"))
 }
 

@@ -12,7 +12,7 @@ use number8_proto::http1::Method;
 use number8_proto::uri::decode_path;
 
 use crate::handler::Handler;
-use crate::handler::values::Values;
+use crate::handler::values::{INNER_SLASH, Values};
 
 /// Handlers by path and method.
 #[derive(Default)]
@@ -47,7 +47,8 @@ pub(crate) struct Found<'a> {
 pub enum RouteError {
     /// The path does not begin with a slash.
     NoSlash(String),
-    /// The path has a `{` or `}` that is no placeholder, two placeholders in one segment, or something after `{*rest}`.
+    /// The path has a `{` or `}` that is no placeholder, two placeholders in one segment, something after `{*rest}`, or a `%`
+    /// that escapes nothing.
     Syntax(String),
     /// No request could tell these two apart.
     Conflict {
@@ -82,7 +83,8 @@ impl fmt::Display for RouteError {
             Self::NoSlash(path) => write!(f, "the path {path:?} has to begin with a slash"),
             Self::Syntax(path) => write!(
                 f,
-                "the path {path:?} is not understood: a placeholder is {{name}}, one to a segment, or {{*rest}} at the end"
+                "the path {path:?} is not understood: a placeholder is {{name}}, one to a segment, or {{*rest}} at the end, and a % \
+                 is written %25"
             ),
             Self::Conflict { route, with } => {
                 write!(
@@ -137,6 +139,7 @@ impl Router {
                     .into_owned();
                 self.tree.insert(plain.clone(), place).map_err(|error| match error {
                     matchit::InsertError::Conflict { with } => {
+                        let with = with.replace('%', "%25").replace(INNER_SLASH, "%2F");
                         RouteError::Conflict { route: path.to_owned(), with }
                     }
                     _ => RouteError::Syntax(path.to_owned()),
@@ -164,13 +167,14 @@ impl Router {
         if !pattern.starts_with(['/', '*']) {
             return Err(RouteError::NoSlash(pattern.to_owned()));
         }
+        let fitted = Pattern::new(pattern).ok_or_else(|| RouteError::Syntax(pattern.to_owned()))?;
         let shared: std::sync::Arc<dyn Handler> = handler.into();
         let mut entry = Methods { path: pattern.to_owned(), ..Methods::default() };
         for &method in methods {
             // The first of two handlers for the same method is the one that is found; here both are the same.
             let _ = entry.add(Some(method), Box::new(std::sync::Arc::clone(&shared)));
         }
-        self.patterns.push((Pattern::new(pattern), entry));
+        self.patterns.push((fitted, entry));
         Ok(())
     }
 
@@ -211,7 +215,7 @@ struct Literals(Vec<(String, usize)>);
 impl Literals {
     /// Remembers a path, unless it has something to be understood in it.
     fn note(&mut self, path: String, place: usize) {
-        if !path.contains(['{', '}', '%'])
+        if !path.contains(['{', '}', '%', INNER_SLASH])
             && let Err(at) = self.search(path.as_bytes())
         {
             self.0.insert(at, (path, place));
@@ -281,8 +285,10 @@ impl Methods {
 struct Pattern(Vec<String>);
 
 impl Pattern {
-    fn new(pattern: &str) -> Self {
-        Self(pattern.split('*').map(str::to_owned).collect())
+    /// `None` where no path could have the text between its stars.
+    fn new(pattern: &str) -> Option<Self> {
+        let texts = pattern.split('*').map(|text| plain_path(text.as_bytes()).map(Cow::into_owned));
+        texts.collect::<Option<_>>().map(Self)
     }
 
     /// What the stars stand for in a path that fits; each takes as little as it can, the last one the rest.
@@ -303,28 +309,25 @@ impl Pattern {
     }
 }
 
-/// A path with every escape undone but those of `/` and `%`, which would read as something else; `None` where an
-/// escape is none or the text is no UTF-8.
+/// A path with every escape undone, where [`INNER_SLASH`] stands for a slash that was one; `None` where an escape is none, the
+/// text is no UTF-8, or it has that character itself.
+///
+/// Each character of it is one that is meant, so that whatever begins or ends in it does so between two of them.
 fn plain_path(path: &[u8]) -> Option<Cow<'_, str>> {
     if !path.contains(&b'%') {
-        return std::str::from_utf8(path).ok().map(Cow::Borrowed);
+        let text = std::str::from_utf8(path).ok()?;
+        return (!text.contains(INNER_SLASH)).then_some(Cow::Borrowed(text));
     }
-    let mut kept = Vec::with_capacity(path.len());
+    let mut plain = String::with_capacity(path.len());
     let mut rest = path;
-    while let Some((&first, after)) = rest.split_first() {
-        let escape = after.first_chunk::<2>().filter(|_| first == b'%');
-        match escape {
-            Some(b"2F" | b"2f") => kept.extend_from_slice(b"%252F"),
-            Some(b"25") => kept.extend_from_slice(b"%2525"),
-            _ => kept.push(first),
-        }
-        rest = match escape {
-            Some(b"2F" | b"2f" | b"25") => &after[2..],
-            _ => after,
-        };
+    loop {
+        let slash = rest.windows(3).position(|escape| escape.eq_ignore_ascii_case(b"%2F"));
+        let part = decode_path(&rest[..slash.unwrap_or(rest.len())]).ok()?;
+        plain.push_str(std::str::from_utf8(&part).ok().filter(|part| !part.contains(INNER_SLASH))?);
+        let Some(slash) = slash else { return Some(Cow::Owned(plain)) };
+        plain.push(INNER_SLASH);
+        rest = &rest[slash + 3..];
     }
-    let decoded = decode_path(&kept).ok()?.into_owned();
-    String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
 /// The name of a method as it stands in `Allow`.
@@ -360,9 +363,16 @@ mod tests {
             ("/plain", "/plain", Some(&[])),
             ("/plain", "/plainer", None),
             ("/a*a", "/a", None),
+            // A slash that is escaped is in no text but one that has it so.
+            ("*F", "/a%2F", None),
+            ("/*5", "/a%25", None),
+            ("/*/b", "/a%2Fb", None),
+            ("/*%2fb", "/a%2Fb", Some(&["a"])),
+            ("/a%20*", "/a%20b", Some(&["b"])),
         ];
         for (pattern, path, expected) in cases {
-            let values = Pattern::new(pattern).values(path);
+            let values =
+                Pattern::new(pattern).unwrap().values(&plain_path(path.as_bytes()).unwrap());
             let seen: Option<Vec<String>> =
                 values.map(|values| values.iter().map(|(_, value)| value.to_owned()).collect());
             let expected: Option<Vec<String>> =
@@ -425,11 +435,18 @@ mod tests {
         for (path, plain) in [
             (&b"/a%20b"[..], Some("/a b")),
             (b"/caf%C3%A9", Some("/caf\u{e9}")),
-            (b"/a%2Fb", Some("/a%2Fb")),
-            (b"/a%2fb", Some("/a%2Fb")),
-            (b"/a%252Fb", Some("/a%252Fb")),
+            (b"/a%2Fb", Some("/a\u{ffff}b")),
+            (b"/a%2fb", Some("/a\u{ffff}b")),
+            (b"/a%252Fb", Some("/a%2Fb")),
+            (b"/%2F%2f", Some("/\u{ffff}\u{ffff}")),
+            (b"/%25%2F", Some("/%\u{ffff}")),
             (b"/%E9", None),
+            (b"/%C3%2F%A9", None),
             (b"/100%", None),
+            (b"/%%2F", None),
+            (b"/%2%2F", None),
+            (b"/%EF%BF%BF", None),
+            (b"/\xef\xbf\xbf", None),
         ] {
             assert_eq!(plain_path(path).as_deref(), plain, "{}", path.escape_ascii());
         }

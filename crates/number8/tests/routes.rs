@@ -57,6 +57,50 @@ async fn n2_the_most_specific_route_wins() {
     }
 }
 
+/// A part of an escape is no text: what is compared is what the path means.
+#[tokio::test]
+async fn n2_text_beside_a_placeholder_is_compared_with_what_the_path_means() {
+    let cases: &[(&str, &str, Option<&str>)] = &[
+        ("/{x}F", "/aF", Some("a")),
+        ("/{x}F", "/a%46", Some("a")),
+        ("/{x}F", "/a%2F", None),
+        ("/{x}F", "/a%2FF", Some("a/")),
+        ("/{x}2F", "/a%2F", None),
+        ("/{x}2F", "/a%252F", Some("a%")),
+        ("/{x}5", "/a%25", None),
+        ("/{x}%25", "/a%25", Some("a")),
+        ("/{x}%2F", "/a%2f", Some("a")),
+        ("/{x}%2F", "/a%252F", None),
+        ("/{x}/b", "/a%2Fb", None),
+        ("/%2F{x}", "/%2fa", Some("a")),
+        ("/%25{x}", "/%2F", None),
+        ("/{x}", "/%25%2F%2B", Some("%/+")),
+        ("/{*x}", "/a%2Fb/c", Some("a/b/c")),
+        // A character that means nothing in any text.
+        ("/{x}", "/a%EF%BF%BFb", None),
+        ("/{x}", "/a%EF%BF%BEb", Some("a\u{fffe}b")),
+    ];
+    for &(route, target, value) in cases {
+        let answer = get(App::new().get(route, async |x: String| x), target).await;
+        let seen = (answer.status() == 200).then(|| answer.text().to_owned());
+        assert_eq!(seen.as_deref(), value, "{route} {target}: {}", answer.status());
+    }
+    let stars: &[(&str, &str, Option<&str>)] = &[
+        ("/*F", "/a%2F", None),
+        ("/*F", "/a%2FF", Some("a/")),
+        ("/*5", "/a%25", None),
+        ("/*%25", "/100%25", Some("100")),
+        ("/a%2F*", "/a%2fb", Some("b")),
+        ("/a%2F*", "/a/b", None),
+    ];
+    for &(pattern, target, value) in stars {
+        let app = App::new().pattern(&[Method::Get], pattern, async |x: String| x);
+        let answer = get(app, target).await;
+        let seen = (answer.status() == 200).then(|| answer.text().to_owned());
+        assert_eq!(seen.as_deref(), value, "{pattern} {target}: {}", answer.status());
+    }
+}
+
 #[test]
 fn d3_mistakes_in_routes_are_found_before_they_are_served() {
     async fn user(id: u32) -> String {

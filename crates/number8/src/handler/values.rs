@@ -1,8 +1,8 @@
 //! The values that a path has where its route has placeholders.
 
-use std::borrow::Cow;
-
-use number8_proto::uri::decode_path;
+/// Stands for a slash that is part of a segment, escaped as `%2F`: a character that Unicode leaves to programs, and that no text
+/// has.
+pub(crate) const INNER_SLASH: char = '\u{ffff}';
 
 /// Names and values in the order of the path; the values are decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,12 +14,9 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// Of a path in which only the escapes of `/` and `%` are left.
+    /// Of a path in which slashes that were escaped are [`INNER_SLASH`].
     pub(crate) fn of<'v>(entries: impl Iterator<Item = (&'v str, &'v str)>) -> Self {
-        let decoded = |value: &str| {
-            let bytes = decode_path(value.as_bytes()).unwrap_or(Cow::Borrowed(value.as_bytes()));
-            String::from_utf8_lossy(&bytes).into()
-        };
+        let decoded = |value: &str| value.replace(INNER_SLASH, "/").into();
         let entries = entries.map(|(name, value)| (name.into(), decoded(value))).collect();
         Self { entries, taken: 0 }
     }
