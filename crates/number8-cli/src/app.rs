@@ -150,12 +150,14 @@ pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Probl
 /// The app, and where devices get the authority that they are to trust.
 pub(crate) fn with_authority(app: App, config: &Config, kept: &Kept) -> App {
     match &kept.authority {
-        Some(authority) => {
-            let path = format!("{}/.number8/ca.crt", config.listen.path_prefix);
-            app.mount(&path, authority.clone())
-        }
+        Some(authority) => app.mount(&authority_path(config), authority.clone()),
         None => app,
     }
+}
+
+/// Where that is.
+pub(crate) fn authority_path(config: &Config) -> String {
+    format!("{}/.number8/ca.crt", config.listen.path_prefix)
 }
 
 /// The line of a request whose answer begins late.
@@ -303,9 +305,9 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
     let login = &config.access.limits;
     let limits = WebReplLimits {
         hashes_max: login.hashes_max,
+        work_max: config.access.work_max,
         failures_free: login.failures_free,
         ..config.repl.webrepl_limits
-        work_max: config.access.work_max,
     };
     let board = ports.first().filter(|_| config.board);
     let board = board.map(|port| (*port, format!("{}/", config.listen.path_prefix)));

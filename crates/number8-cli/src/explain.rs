@@ -12,6 +12,7 @@ use crate::app::{self, Kept};
 use crate::config::Config;
 use crate::problem::{Problem, one_line};
 use crate::serve::{self, Logs};
+use crate::tls::Certificate;
 
 /// What is asked about.
 #[derive(Clone, Debug)]
@@ -85,16 +86,8 @@ impl Question {
         };
         let steps = story.steps();
         for (about, step) in &steps {
-            text.push_str(&format!("  {about}: {step}\n"));
-            if *about == "mount"
-                && let Some(mount) = config.files.mounts.iter().find(|mount| {
-                    let url = format!("{}{}", config.listen.path_prefix, mount.url);
-                    url.trim_end_matches('/') == step.trim_end_matches('/')
-                })
-            {
-                text.truncate(text.trim_end().len());
-                text.push_str(&format!(", where {} is served\n", mount.path.display()));
-            }
+            let more = if *about == "mount" { mounted(config, step) } else { String::new() };
+            text.push_str(&format!("  {about}: {step}{more}\n"));
         }
         if steps.is_empty() {
             text.push_str("  the server itself, before anything that is mounted is asked\n");
@@ -142,7 +135,8 @@ impl Question {
         if let Some(run) = &mut config.run {
             run.programs = None;
         }
-        let kept = Kept::new(&config, &Logs::none(), None)?;
+        let authority = config.tls.as_ref().map(Certificate::preview).transpose()?.flatten();
+        let kept = Kept::new(&config, &Logs::none(), authority)?;
         let (story, user) = (story.clone(), self.user.as_deref().map(Arc::from));
         let asked = App::new().before(move |call| {
             call.caller.story = story.clone();
@@ -150,6 +144,21 @@ impl Question {
             None
         });
         app::build(asked, &config, &kept)
+    }
+}
+
+/// What is mounted there, as far as the configuration says it.
+fn mounted(config: &Config, place: &str) -> String {
+    let is_there = |url: &str| url.trim_end_matches('/') == place.trim_end_matches('/');
+    let prefix = &config.listen.path_prefix;
+    if let Some(mount) =
+        config.files.mounts.iter().find(|mount| is_there(&format!("{prefix}{}", mount.url)))
+    {
+        return format!(", where {} is served", mount.path.display());
+    }
+    match is_there(&app::authority_path(config)) {
+        true => ", where devices get the authority that they are to trust".to_owned(),
+        false => String::new(),
     }
 }
 

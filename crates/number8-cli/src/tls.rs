@@ -26,6 +26,16 @@ pub enum Certificate {
 }
 
 impl Certificate {
+    /// The authority that [`Certificate::open`] would give; nothing is made that stays.
+    ///
+    /// # Errors
+    /// None can be made here.
+    pub fn preview(&self) -> Result<Option<Authority>, Problem> {
+        let Self::Made { folder, .. } = self else { return Ok(None) };
+        let authority = Authority::preview(folder);
+        authority.map(Some).map_err(|error| Problem::failure(format!("tls-self-signed: {error}")))
+    }
+
     /// What is shown to clients, and the authority that has made it; makes it where it is missing.
     ///
     /// # Errors

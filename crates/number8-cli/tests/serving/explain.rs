@@ -131,6 +131,27 @@ fn l16_explain_tells_what_answers_and_why() {
             &["GET", "/.number8/health", "site"],
             &["answered 200 by", "  the server itself, before anything that is mounted is asked"],
         ),
+        // What devices are to trust, and nothing is made for it.
+        (
+            &["GET", "/.number8/ca.crt", "site", "--tls-self-signed=keys"],
+            &[
+                "answered 200 by",
+                "  mount: /.number8/ca.crt/, where devices get the authority that they are to trust",
+                "  Content-Type: application/x-x509-ca-cert",
+            ],
+        ),
+        (
+            &[
+                "GET",
+                "/farm/.number8/ca.crt",
+                "site",
+                "--tls-self-signed=keys",
+                "--path-prefix",
+                "/farm",
+            ],
+            &["answered 200 by"],
+        ),
+        (&["GET", "/.number8/ca.crt", "site"], &["answered 404 by"]),
         // A stream without end is only begun.
         (&["GET", "/live", "site", "--events", "/live"], &["answered 200 by", "  mount: /live/"]),
         // Who asks has logged in.
@@ -149,7 +170,7 @@ fn l16_explain_tells_what_answers_and_why() {
             );
         }
     }
-    assert!(!site.join("new.txt").exists());
+    assert!(!site.join("new.txt").exists() && !folder.path().join("keys").exists());
 
     let lines = explain(folder.path(), &["GET", "/style.css", "site"]);
     let tag = lines.iter().find_map(|line| line.strip_prefix("  ETag: ")).unwrap();
@@ -170,4 +191,27 @@ fn l16_explain_tells_what_answers_and_why() {
     let wrong = run(folder.path(), &["explain", "GET", "/", "-H", "no colon"], "");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(crate::complaint(&wrong).contains("write 'Name: value' with a colon"));
+}
+
+#[test]
+fn l16_g5_explain_tells_of_the_authority_that_there_is_and_changes_nothing() {
+    let folder = sandbox();
+    let keys = folder.path().join("keys");
+    let (_, authority) = number8::Tls::self_signed(&keys, ["farm.local"]).unwrap();
+    let kept = || {
+        let files = fs::read_dir(&keys).unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+        files.sort();
+        files
+    };
+    let before = kept();
+    let words = ["GET", "/.number8/ca.crt", "site", "--tls-self-signed=keys"];
+    let lines = explain(folder.path(), &words);
+    let length = format!("  Content-Length: {}", authority.certificate().len());
+    assert!(lines.contains(&length), "{length}: {lines:#?}");
+    assert_eq!(kept(), before);
+    assert_eq!(number8::Authority::preview(&keys).unwrap().fingerprint(), authority.fingerprint());
+    // One that cannot be read is no reason to tell nothing.
+    fs::write(keys.join("authority.pem"), "not one").unwrap();
+    assert!(explain(folder.path(), &words).contains(&"answered 200 by".to_owned()));
 }

@@ -25,6 +25,9 @@ pub use authority::Authority;
 use folder::Folder;
 use note::Note;
 
+/// The file that has the authority with its key.
+const AUTHORITY: &str = "authority.pem";
+
 const DAY: i64 = 24 * 60 * 60;
 
 /// Clocks of devices may be behind.
@@ -102,7 +105,11 @@ impl SelfSigned {
         let now = clock::unix_seconds();
         let (note, key, certificate) = match kept_authority(&held)? {
             Some(kept) if kept.0.until - now > CERTIFICATE_LIFE => kept,
-            _ => made_authority(&held, &asked, now)?,
+            _ => {
+                let (made, text) = made_authority(&held.path(AUTHORITY), &asked, now)?;
+                held.write_key(AUTHORITY, &text)?;
+                made
+            }
         };
         let authority = Authority::new(&note, &certificate, held.path("ca.crt"), {
             let names = asked.iter().filter(|name| !note.allows(name));
@@ -200,11 +207,31 @@ impl Source for SelfSigned {
     }
 }
 
+impl Authority {
+    /// The one that [`Tls::self_signed`] would give with this folder, for who wants to know what would be answered and leave nothing
+    /// behind: that which the folder keeps; where none can be read there, one that is made for the moment and kept nowhere.
+    ///
+    /// # Errors
+    /// None can be made here.
+    pub fn preview(folder: impl AsRef<Path>) -> Result<Self, TlsError> {
+        let (folder, now) = (folder.as_ref(), clock::unix_seconds());
+        // A folder that is not there would be made.
+        let held = folder.is_dir().then(|| Folder::open(folder).ok()).flatten();
+        let kept = held.and_then(|held| kept_authority(&held).ok().flatten());
+        let (note, _, certificate) = match kept.filter(|kept| kept.0.until - now > CERTIFICATE_LIFE)
+        {
+            Some(kept) => kept,
+            None => made_authority(&folder.join(AUTHORITY), &[], now)?.0,
+        };
+        Ok(Self::new(&note, &certificate, folder.join("ca.crt"), Vec::new()))
+    }
+}
+
 type KeptAuthority = (Note, KeyPair, CertificateDer<'static>);
 
 /// The authority that the folder has; `None` where it has none.
 fn kept_authority(held: &Folder) -> Result<Option<KeptAuthority>, TlsError> {
-    let Some(text) = held.read_key("authority.pem")? else { return Ok(None) };
+    let Some(text) = held.read_key(AUTHORITY)? else { return Ok(None) };
     let parsed = || {
         let note = Note::read(&text)?;
         let key = PrivatePkcs8KeyDer::from_pem_slice(&text).ok()?;
@@ -219,14 +246,17 @@ fn kept_authority(held: &Folder) -> Result<Option<KeptAuthority>, TlsError> {
     parsed().map(Some).ok_or_else(|| {
         let why = "this is not as number8 has written it: put it back as it was, or remove the folder, and have devices \
                    trust the authority that is made then";
-        TlsError::at(&held.path("authority.pem"), true, why)
+        TlsError::at(&held.path(AUTHORITY), true, why)
     })
 }
 
-/// A new authority, which the folder keeps.
-fn made_authority(held: &Folder, asked: &[String], now: i64) -> Result<KeptAuthority, TlsError> {
-    let file = held.path("authority.pem");
-    let failed = |_| TlsError::at(&file, true, "no authority can be made");
+/// A new authority, and the text of the file that is to keep it.
+fn made_authority(
+    file: &Path,
+    asked: &[String],
+    now: i64,
+) -> Result<(KeptAuthority, String), TlsError> {
+    let failed = |_| TlsError::at(file, true, "no authority can be made");
     let key = KeyPair::generate().map_err(failed)?;
     // Those who have trusted an earlier one can tell the two apart, and so can their devices.
     let digest = authority::fingerprint(key.public_key_raw());
@@ -259,8 +289,7 @@ fn made_authority(held: &Folder, asked: &[String], now: i64) -> Result<KeptAutho
         "An authority that number8 has made, and its key. Give nobody this file: ca.crt is what others need.",
         &[("PRIVATE KEY", key.serialized_der()), ("CERTIFICATE", &certificate)],
     );
-    held.write_key("authority.pem", &text)?;
-    Ok((note, key, certificate))
+    Ok(((note, key, certificate), text))
 }
 
 /// What says of a certificate whose it is.
