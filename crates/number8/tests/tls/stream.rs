@@ -14,7 +14,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// Invariant: what one end writes the other one reads, whatever is written and read at once, however little the
-    /// network takes, and whichever version is spoken.
+    /// network takes, whichever version is spoken, and whether it is read into a buffer or behind what is in one.
     #[test]
     fn g5_what_is_written_is_read(
         capacity in 1usize..50_000,
@@ -22,6 +22,7 @@ proptest! {
         back in prop::collection::vec((0usize..90_000, 0usize..3_000), 0..8),
         room in 1usize..70_000,
         is_new in any::<bool>(),
+        is_onto in any::<bool>(),
     ) {
         let version =
             if is_new { &rustls::version::TLS13 } else { &rustls::version::TLS12 };
@@ -52,7 +53,10 @@ proptest! {
             let server = Secured::new(server_end, super::tls().config(true));
             poll_fn(|cx| server.poll_secure(&[], cx)).await.unwrap();
             assert_eq!(server.security(), Security::Tls);
-            let received = read_to_end(&server, room).await;
+            let received = match is_onto {
+                true => read_onto_to_end(&server, room).await,
+                false => read_to_end(&server, room).await,
+            };
             let mut rest = &answer[..];
             for (one, other) in back {
                 write_all(&server, &rest[..one], &rest[one..one + other]).await;
@@ -85,6 +89,22 @@ async fn read_to_end(server: &impl Transport, room: usize) -> Vec<u8> {
             Ok(0) => return all,
             Ok(count) => all.extend_from_slice(&buf[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                poll_fn(|cx| server.poll_read_ready(cx)).await.unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+async fn read_onto_to_end(server: &impl Transport, room: usize) -> Vec<u8> {
+    let mut all = b"before".to_vec();
+    loop {
+        let length = all.len();
+        match server.try_read_onto(&mut all, room) {
+            Ok(0) => return all.split_off("before".len()),
+            Ok(count) => assert!(count <= room && all.len() == length + count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                assert_eq!(all.len(), length);
                 poll_fn(|cx| server.poll_read_ready(cx)).await.unwrap();
             }
             Err(error) => panic!("{error}"),
@@ -131,7 +151,13 @@ fn g5_what_is_no_tls_is_passed_on() {
         client.write_all(b"GET / HTTP/1.1").await.unwrap();
         poll_fn(|cx| server.poll_secure(&[], cx)).await.unwrap();
         assert_eq!(server.security(), Security::Missed);
-        assert_eq!(read_now(&server), b"GET / HTTP/1.1");
+        let mut read = Vec::new();
+        assert_eq!(server.try_read_onto(&mut read, 4).unwrap(), 4);
+        assert_eq!(read, b"GET ");
+        assert_eq!(read_now(&server), b"/ HTTP/1.1");
+        client.write_all(b", the rest").await.unwrap();
+        assert_eq!(server.try_read_onto(&mut read, 100).unwrap(), 10);
+        assert_eq!(read, b"GET , the rest");
         assert_eq!(server.try_write(b"308").unwrap(), 3);
         server.shutdown_write().unwrap();
         assert_eq!(client.read_to_end().await.unwrap(), b"308");

@@ -10,8 +10,10 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
+};
 use rustls::{Error, ServerConfig};
 
 use super::super::transport::{Security, Transport};
@@ -114,29 +116,19 @@ impl<T: fmt::Debug> fmt::Debug for Secured<T> {
 impl<T: Transport> Transport for Secured<T> {
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let mut state = self.lock();
-        let mut filled = state.take(buf);
-        if !matches!(state.mode, Mode::Tls(_)) {
-            return if filled > 0 { Ok(filled) } else { self.io.try_read(buf) };
+        match state.reads_plainly() {
+            true => self.io.try_read(buf),
+            false => state.read(&self.io, &mut Room::of(buf)),
         }
-        while filled < buf.len() {
-            if let Some(fault) = &state.fault {
-                return if filled > 0 { Ok(filled) } else { Err(broken(fault)) };
-            }
-            if state.has_ended {
-                return Ok(filled);
-            }
-            match state.receive(&self.io, &mut buf[filled..]) {
-                Ok((count, is_drained)) => {
-                    filled += count;
-                    if is_drained && filled > 0 {
-                        break;
-                    }
-                }
-                Err(_) if filled > 0 => break,
-                Err(error) => return Err(error),
-            }
+    }
+
+    fn try_read_onto(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        let mut state = self.lock();
+        if state.reads_plainly() {
+            return self.io.try_read_onto(buf, most);
         }
-        Ok(filled)
+        buf.reserve_exact(most);
+        state.read(&self.io, &mut Room::behind(buf, most))
     }
 
     fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
@@ -181,7 +173,7 @@ impl<T: Transport> Transport for Secured<T> {
         state.incoming.extend_from_slice(received);
         if !received.is_empty() {
             state.begin()?;
-            state.receive_more(&mut []);
+            state.receive_more(&mut Room::none());
         }
         loop {
             // What is wrong is told to the other end, if that takes it at once.
@@ -199,7 +191,7 @@ impl<T: Transport> Transport for Secured<T> {
             if state.has_ended {
                 return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
             }
-            match state.receive(&self.io, &mut []) {
+            match state.receive(&self.io, &mut Room::none()) {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     ready!(self.io.poll_read_ready(cx))?;
@@ -251,18 +243,81 @@ impl<T: Transport> Transport for Secured<T> {
     }
 }
 
+/// Where content goes that is read.
+struct Room<'a> {
+    place: Place<'a>,
+    /// Bytes that have come.
+    filled: usize,
+    /// Bytes that may still come.
+    left: usize,
+}
+
+enum Place<'a> {
+    Slice(&'a mut [u8]),
+    /// Behind what is there: memory that is not used yet need not be zeroed.
+    Behind(&'a mut Vec<u8>),
+}
+
+impl<'a> Room<'a> {
+    fn of(buf: &'a mut [u8]) -> Self {
+        Self { left: buf.len(), place: Place::Slice(buf), filled: 0 }
+    }
+
+    fn behind(buf: &'a mut Vec<u8>, most: usize) -> Self {
+        Self { left: most, place: Place::Behind(buf), filled: 0 }
+    }
+
+    /// For content that nobody waits for yet.
+    fn none() -> Self {
+        Self::of(&mut [])
+    }
+
+    /// Takes the first of these bytes, as many as there is room for, and returns the others.
+    fn put<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (now, later) = bytes.split_at(bytes.len().min(self.left));
+        match &mut self.place {
+            Place::Slice(buf) => buf[self.filled..][..now.len()].copy_from_slice(now),
+            Place::Behind(buf) => buf.extend_from_slice(now),
+        }
+        self.filled += now.len();
+        self.left -= now.len();
+        later
+    }
+}
+
 impl State {
+    /// Whether there is no TLS, and nothing is left of what was read to find that out.
+    fn reads_plainly(&self) -> bool {
+        !matches!(self.mode, Mode::Tls(_)) && !self.has_decrypted()
+    }
+
+    /// Reads what is there, until the room is full.
+    fn read<T: Transport>(&mut self, io: &T, room: &mut Room<'_>) -> io::Result<usize> {
+        self.take(room);
+        while room.left > 0 && matches!(self.mode, Mode::Tls(_)) {
+            let received = match &self.fault {
+                Some(fault) => Err(broken(fault)),
+                None if self.has_ended => break,
+                None => self.receive(io, room),
+            };
+            match received {
+                Ok(is_drained) if is_drained && room.filled > 0 => break,
+                Ok(_) => {}
+                Err(_) if room.filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(room.filled)
+    }
+
     /// Copies what is decrypted already.
-    fn take(&mut self, buf: &mut [u8]) -> usize {
-        let left = &self.decrypted[self.taken..];
-        let count = left.len().min(buf.len());
-        buf[..count].copy_from_slice(&left[..count]);
-        self.taken += count;
-        if self.taken == self.decrypted.len() {
+    fn take(&mut self, room: &mut Room<'_>) {
+        let later = room.put(&self.decrypted[self.taken..]).len();
+        self.taken = self.decrypted.len() - later;
+        if later == 0 {
             self.decrypted = Vec::new();
             self.taken = 0;
         }
-        count
     }
 
     fn has_decrypted(&self) -> bool {
@@ -286,8 +341,8 @@ impl State {
         Ok(())
     }
 
-    /// Reads once. Returns how many bytes of content came into `buf`; more are kept. True: that was all there is.
-    fn receive<T: Transport>(&mut self, io: &T, buf: &mut [u8]) -> io::Result<(usize, bool)> {
+    /// Reads once; content that there is no room for is kept. Returns whether that was all there is.
+    fn receive<T: Transport>(&mut self, io: &T, room: &mut Room<'_>) -> io::Result<bool> {
         READ.with_borrow_mut(|memory| {
             let start = self.incoming.len();
             let end = start + READ_BYTES;
@@ -296,35 +351,35 @@ impl State {
             if count == 0 {
                 // Requests, chunks and frames say themselves where they end: what is cut is found out without TLS.
                 self.has_ended = true;
-                return Ok((0, true));
+                return Ok(true);
             }
             let is_drained = start + count < end;
             if let Mode::Before(_) = self.mode {
                 self.incoming.extend_from_slice(&memory[start..start + count]);
                 self.begin()?;
-                return Ok((self.receive_more(buf), is_drained));
+                self.receive_more(room);
+                return Ok(is_drained);
             }
-            let filled = self.decrypt(&mut memory[..start + count], buf);
+            self.decrypt(&mut memory[..start + count], room);
             match self.send_outgoing(io) {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
-                _ => Ok((filled, is_drained)),
+                _ => Ok(is_drained),
             }
         })
     }
 
     /// Goes on with what was received before.
-    fn receive_more(&mut self, buf: &mut [u8]) -> usize {
-        if !matches!(self.mode, Mode::Tls(_)) {
-            return 0;
+    fn receive_more(&mut self, room: &mut Room<'_>) {
+        if matches!(self.mode, Mode::Tls(_)) {
+            let mut incoming = std::mem::take(&mut self.incoming);
+            self.decrypt(&mut incoming, room);
         }
-        let mut incoming = std::mem::take(&mut self.incoming);
-        self.decrypt(&mut incoming, buf)
     }
 
-    /// Decrypts every complete record; keeps what follows. Returns how many bytes of content came into `buf`.
-    fn decrypt(&mut self, received: &mut [u8], buf: &mut [u8]) -> usize {
-        let Mode::Tls(tls) = &mut self.mode else { return 0 };
-        let (mut used, mut filled) = (0, 0);
+    /// Decrypts every complete record; keeps what follows, and content that there is no room for.
+    fn decrypt(&mut self, received: &mut [u8], room: &mut Room<'_>) {
+        let Mode::Tls(tls) = &mut self.mode else { return };
+        let mut used = 0;
         loop {
             let UnbufferedStatus { mut discard, state } =
                 tls.process_tls_records(&mut received[used..]);
@@ -334,36 +389,14 @@ impl State {
                         match record {
                             Ok(record) => {
                                 discard += record.discard;
-                                let room = &mut buf[filled..];
-                                let (now, later) =
-                                    record.payload.split_at(record.payload.len().min(room.len()));
-                                room[..now.len()].copy_from_slice(now);
-                                filled += now.len();
-                                self.decrypted.extend_from_slice(later);
+                                self.decrypted.extend_from_slice(room.put(record.payload));
                             }
                             Err(error) => self.fault = Some(error),
                         }
                     }
                     self.fault.is_none()
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    encode(&mut self.outgoing, |room| data.encode(room));
-                    true
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => {
-                    data.done();
-                    true
-                }
-                Ok(ConnectionState::PeerClosed) => {
-                    self.has_ended = true;
-                    true
-                }
-                // Data before the handshake is done (RFC 8446 §2.3) is off, as it may be sent twice.
-                Ok(_) => false,
-                Err(error) => {
-                    self.fault = Some(error);
-                    false
-                }
+                other => go_on(other, &mut self.outgoing, &mut self.has_ended, &mut self.fault),
             };
             used += discard;
             if !goes_on {
@@ -372,13 +405,12 @@ impl State {
         }
         if self.fault.is_some() {
             self.say_fault();
-            return filled;
+            return;
         }
         self.incoming = received[used..].to_vec();
         if self.incoming.len() > UNFINISHED_BYTES_MAX {
             self.fault.get_or_insert(Error::General("a message is too long".to_owned()));
         }
-        filled
     }
 
     /// Has what is wrong told to the other end. rustls is not to look at anything received after that.
@@ -443,9 +475,7 @@ impl State {
     /// Lets something be encrypted, after all that has to go before it.
     fn when_writable(
         &mut self,
-        write: impl FnOnce(
-            &mut rustls::unbuffered::WriteTraffic<'_, rustls::server::ServerConnectionData>,
-        ) -> Result<(), EncryptError>,
+        write: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>) -> Result<(), EncryptError>,
     ) -> io::Result<()> {
         let Mode::Tls(tls) = &mut self.mode else { return Err(ErrorKind::NotConnected.into()) };
         if self.fault.is_some() {
@@ -458,23 +488,7 @@ impl State {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     return write(&mut traffic).map_err(io::Error::other);
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    encode(&mut self.outgoing, |room| data.encode(room));
-                    true
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => {
-                    data.done();
-                    true
-                }
-                Ok(ConnectionState::PeerClosed) => {
-                    self.has_ended = true;
-                    true
-                }
-                Ok(_) => false,
-                Err(error) => {
-                    self.fault.get_or_insert(error);
-                    false
-                }
+                other => go_on(other, &mut self.outgoing, &mut self.has_ended, &mut self.fault),
             };
             self.incoming.drain(..discard);
             if !goes_on {
@@ -519,6 +533,36 @@ impl State {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Does what TLS itself needs while somebody reads or writes content: notes what it has to say, that the other end has said its
+/// last, and what is wrong. Returns whether that leads anywhere.
+fn go_on(
+    state: Result<ConnectionState<'_, '_, ServerConnectionData>, Error>,
+    outgoing: &mut Vec<u8>,
+    has_ended: &mut bool,
+    fault: &mut Option<Error>,
+) -> bool {
+    match state {
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            encode(outgoing, |room| data.encode(room));
+            true
+        }
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            true
+        }
+        Ok(ConnectionState::PeerClosed) => {
+            *has_ended = true;
+            true
+        }
+        // Data before the handshake is done (RFC 8446 §2.3) is off, as it may be sent twice.
+        Ok(_) => false,
+        Err(error) => {
+            fault.get_or_insert(error);
+            false
+        }
     }
 }
 
