@@ -314,7 +314,9 @@ fn serviced(matches: &ArgMatches) -> Result<Action, Stop> {
                 matches.get_many("arguments").unwrap_or_default().cloned().collect();
             let typed = std::iter::once("number8").chain(words.iter().map(String::as_str));
             match parse(typed.map(OsString::from))? {
-                Action::Serve(invocation) => Task::Install(words, invocation),
+                Action::Serve(invocation) | Action::App(invocation) => {
+                    Task::Install(words, invocation)
+                }
                 _ => {
                     let message = "service install: only what serves can be a service";
                     return Err(Stop::Problem(Problem::usage(message)));

@@ -40,14 +40,15 @@ use config::Config;
 use explain::Question;
 use options::Use;
 use problem::Problem;
-use service::Service;
+use service::{Program, Service};
 use settings::Origin;
 
-/// Does what the command line asks for; `serve` is called with the checked configuration if it asks to serve, and
+/// Does what the command line asks for, as `program`, which is how this command is started again; `serve` is called with the checked configuration if it asks to serve, and
 /// with the [`Invocation`] that can load it again; `host` likewise, if it asks to run an app of Python's.
 ///
 /// Standard output carries only what was asked for; every problem is one line on standard error.
 pub fn run(
+    program: &Program,
     arguments: impl IntoIterator<Item = OsString>,
     serve: impl FnOnce(Invocation, &Config) -> ExitCode,
     host: impl FnOnce(Invocation, &Config) -> ExitCode,
@@ -67,7 +68,7 @@ pub fn run(
             Ok(text) => exit_of(print(text.as_bytes())),
             Err(problem) => problem.report(),
         },
-        Action::Service(service, task) => match manage(&service, task) {
+        Action::Service(service, task) => match manage(program, &service, task) {
             Ok(code) => code,
             Err(problem) => problem.report(),
         },
@@ -123,7 +124,7 @@ pub fn run_app(
     }
 }
 
-fn manage(service: &Service, task: Task) -> Result<ExitCode, Problem> {
+fn manage(program: &Program, service: &Service, task: Task) -> Result<ExitCode, Problem> {
     match task {
         Task::Install(arguments, invocation) => {
             // SECURITY: everybody may read a unit.
@@ -134,14 +135,19 @@ fn manage(service: &Service, task: Task) -> Result<ExitCode, Problem> {
                 )));
             }
             let (settings, config) = invocation.load()?;
+            let (what, advice) = match invocation.of() {
+                Use::App => {
+                    ("app", "which app to run: number8 service install app MODULE:ATTRIBUTE")
+                }
+                _ => ("path", "which folder to serve: number8 service install PATH"),
+            };
             // A service has no terminal and none of these variables.
-            let path = settings.get("path").map(|path| &path.origin);
-            if !matches!(path, Some(Origin::Flag | Origin::File { .. })) {
-                return Err(Problem::usage(
-                    "service install: say which folder to serve: number8 service install PATH",
-                ));
+            let origin = settings.get(what).map(|setting| &setting.origin);
+            if !matches!(origin, Some(Origin::Flag | Origin::File { .. })) {
+                return Err(Problem::usage(format!("service install: say {advice}")));
             }
-            service.install(&arguments, &config).map(|()| ExitCode::SUCCESS)
+            let command = program.command(&arguments, &config)?;
+            service.install(command, &config).map(|()| ExitCode::SUCCESS)
         }
         Task::Remove => service.remove().map(|()| ExitCode::SUCCESS),
         Task::Status => service.status(),

@@ -1,7 +1,10 @@
 //! How the command that was built from Rust runs an app of Python's: by the Python package, which is the same command.
 
 use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::args::Invocation;
@@ -12,25 +15,34 @@ const PYTHON: &str = "python3";
 
 /// Becomes `python3 -m number8` with the arguments of this process, and so returns only if that fails.
 pub fn become_python(_: Invocation, _: &Config) -> ExitCode {
-    let is_there = Command::new(PYTHON)
-        .args(["-c", "import number8._native"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match is_there {
-        Ok(status) if status.success() => {}
-        Ok(_) => {
-            let why = "number8 app needs the Python package: pip install number8, into the environment of the app";
-            return Problem::failure(why).report();
-        }
-        Err(error) => {
-            return Problem::failure(format!(
-                "number8 app needs {PYTHON}, which cannot be run: {error}"
-            ))
-            .report();
-        }
+    if let Err(problem) = interpreter() {
+        return problem.report();
     }
     let error = Command::new(PYTHON).args(["-m", "number8"]).args(env::args_os().skip(1)).exec();
     Problem::failure(format!("{PYTHON} cannot be run: {error}")).report()
+}
+
+/// The interpreter that [`become_python`] becomes, for who starts it elsewhere: the first on the path, as it is named there. In a
+/// virtual environment that is a link, which says where its packages are.
+///
+/// # Errors
+/// There is none, or it does not have the Python package.
+pub(crate) fn interpreter() -> Result<PathBuf, Problem> {
+    let asked = Command::new(PYTHON)
+        .args(["-c", "import sys, number8._native; print(sys.executable)"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    match asked {
+        Ok(answer) if answer.status.success() => {
+            let name = answer.stdout.strip_suffix(b"\n").unwrap_or(&answer.stdout);
+            Ok(OsString::from_vec(name.to_vec()).into())
+        }
+        Ok(_) => Err(Problem::failure(
+            "number8 app needs the Python package: pip install number8, into the environment of the app",
+        )),
+        Err(error) => Err(Problem::failure(format!(
+            "number8 app needs {PYTHON}, which cannot be run: {error}"
+        ))),
+    }
 }

@@ -320,12 +320,17 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
         binds.push(parsed.map_err(|error| Problem::usage(format!("bind {bind}: {error}")))?);
     }
     if binds.is_empty() {
-        binds.push(match needs_loopback(config) || config.app.is_some() {
-            true => Bind::Loopback { port: None },
-            false => Bind::Every { port: config.listen.port },
-        });
+        binds.push(usual_bind(config));
     }
     guarded(config, server::bind(&binds, config.listen.port).map_err(failure)?)
+}
+
+/// Where to listen if nobody says.
+pub(crate) fn usual_bind(config: &Config) -> Bind {
+    match needs_loopback(config) || config.app.is_some() {
+        true => Bind::Loopback { port: Some(config.listen.port) },
+        false => Bind::Every { port: config.listen.port },
+    }
 }
 
 /// SECURITY: whoever can reach a server that lets everyone write can fill its disk, or replace its pages.

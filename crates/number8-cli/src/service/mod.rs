@@ -8,13 +8,17 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use number8::accounts::hash_password;
+
+use number8::server::Bind;
 
 use crate::config::Config;
 use crate::problem::{Problem, one_line};
 use crate::tls::Certificate;
-use unit::{MARK, Unit};
+use crate::{python, serve};
+use unit::{Listens, MARK, Unit};
 
 /// What is asked of `number8 service`.
 #[derive(Clone, Debug)]
@@ -27,6 +31,44 @@ pub struct Service {
     pub root: Option<PathBuf>,
     /// Whether to show what would be done, and no more.
     pub is_rehearsal: bool,
+}
+
+/// What a server may take to end once its requests have, before systemd ends it.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// The same of an app, whose processes are killed after ten seconds of it by the one that keeps them.
+const ENDING_OF_APP: Duration = Duration::from_secs(15);
+
+/// How the command that runs is started again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// By the program of this process.
+    Own,
+    /// As `-m number8`, by this interpreter of Python's.
+    Python(PathBuf),
+}
+
+impl Program {
+    /// The program and its arguments where it is to be started with these, which mean `config`.
+    ///
+    /// # Errors
+    /// An app needs Python, and there is none for it.
+    pub fn command(&self, arguments: &[String], config: &Config) -> Result<Vec<String>, Problem> {
+        let here = || {
+            std::env::current_exe()
+                .map_err(|error| Problem::failure(format!("the path of this program: {error}")))
+        };
+        let interpreter = match self {
+            Self::Python(interpreter) => Some(interpreter.clone()),
+            Self::Own => config.app.is_some().then(python::interpreter).transpose()?,
+        };
+        let mut command = match interpreter {
+            Some(interpreter) => vec![text(&interpreter)?, "-m".to_owned(), "number8".to_owned()],
+            None => vec![text(&here()?)?],
+        };
+        command.extend(arguments.iter().cloned());
+        Ok(command)
+    }
 }
 
 /// One thing to do.
@@ -55,12 +97,12 @@ impl Service {
         Ok(())
     }
 
-    /// Writes the units that serve with these arguments, of which `config` is what they mean, and starts them.
+    /// Writes the units that serve by this command, of which `config` is what it means, and starts them.
     ///
     /// # Errors
     /// They cannot be a service, or a step fails.
-    pub fn install(&self, arguments: &[String], config: &Config) -> Result<(), Problem> {
-        let unit = self.unit(arguments, config)?;
+    pub fn install(&self, command: Vec<String>, config: &Config) -> Result<(), Problem> {
+        let unit = self.unit(command, config)?;
         let mut steps = Vec::new();
         let mut units = Vec::new();
         if let Some(text) = unit.socket() {
@@ -71,8 +113,16 @@ impl Service {
         let file = format!("{}.service", self.name);
         steps.push(Step::Write(self.folder()?.join(&file), unit.service()?));
         units.push(file);
-        if runs_programs(config) {
-            steps.push(Step::Write(self.board_file()?, unit.board()));
+        for (file, text, is_needed) in [
+            (self.more_file("board")?, unit.board(), runs_programs(config)),
+            (self.more_file("app")?, unit.app(), config.app.is_some()),
+        ] {
+            if is_needed {
+                steps.push(Step::Write(file, text));
+            } else if is_ours(&file) == Some(true) {
+                // Of what was installed under this name before.
+                steps.push(Step::Remove(file));
+            }
         }
         let password = config.access.made_password.as_deref();
         let users = self.users_file()?;
@@ -170,18 +220,23 @@ impl Service {
     }
 
     /// What is to be run, and what that needs.
-    fn unit(&self, arguments: &[String], config: &Config) -> Result<Unit, Problem> {
+    fn unit(&self, command: Vec<String>, config: &Config) -> Result<Unit, Problem> {
         let here = |error: io::Error| Problem::failure(format!("the current folder: {error}"));
         let folder = std::env::current_dir().map_err(here)?;
-        let program = std::env::current_exe()
-            .map_err(|error| Problem::failure(format!("the path of this program: {error}")))?;
+        let program = command.first().map(PathBuf::from).unwrap_or_default();
         let absolute = |path: &Path| text(&folder.join(path));
 
-        let mut command = vec![text(&program)?];
-        command.extend(arguments.iter().cloned());
-        let served: Vec<&Path> =
-            config.files.mounts.iter().map(|mount| mount.path.as_path()).collect();
+        let of_app = config.app.as_ref().map(|app| app.folder.as_path());
+        let mounts = config.files.mounts.iter().map(|mount| mount.path.as_path());
+        let served: Vec<&Path> = of_app.into_iter().chain(mounts).collect();
+        let user = owner(&served)?;
         let mut writes = Vec::new();
+        if let Some(folder) = of_app
+            && user.is_some()
+        {
+            // Databases are there by custom.
+            writes.push(absolute(folder)?);
+        }
         if config.access.anybody_writes() || runs_programs(config) {
             for path in &served {
                 writes.push(absolute(path)?);
@@ -213,15 +268,12 @@ impl Service {
             users: config.access.made_password.is_some().then(|| self.users_seen()).transpose()?,
             folder: text(&folder)?,
             is_personal: self.is_personal,
-            user: owner(&served)?,
+            user,
             writes,
             keeps_state: matches!(made, Some((_, false))),
-            port: config
-                .listen
-                .binds
-                .is_empty()
-                .then_some(config.listen.port)
-                .filter(|port| *port != 0),
+            stops_within: config.workers.grace
+                + if config.app.is_some() { ENDING_OF_APP } else { ENDING },
+            listens: listens(config),
         })
     }
 
@@ -248,13 +300,13 @@ impl Service {
         let folder = self.folder()?;
         let mut files: Vec<_> =
             ["socket", "service"].map(|kind| folder.join(format!("{}.{kind}", self.name))).into();
-        files.extend([self.board_file()?, self.users_file()?]);
+        files.extend([self.more_file("board")?, self.more_file("app")?, self.users_file()?]);
         Ok(files)
     }
 
-    /// What a service is allowed in which people run programs.
-    fn board_file(&self) -> Result<PathBuf, Problem> {
-        Ok(self.folder()?.join(format!("{}.service.d/board.conf", self.name)))
+    /// What a service is allowed beyond others, in which people run programs (`board`) or an app runs (`app`).
+    fn more_file(&self, kind: &str) -> Result<PathBuf, Problem> {
+        Ok(self.folder()?.join(format!("{}.service.d/{kind}.conf", self.name)))
     }
 
     /// The passwords of a service that was given none.
@@ -397,6 +449,15 @@ fn is_ours(path: &Path) -> Option<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         content => Some(content.is_ok_and(|content| content.starts_with(MARK.as_bytes()))),
     }
+}
+
+/// Where systemd binds for the service, if nobody has said where it is to listen.
+fn listens(config: &Config) -> Option<Listens> {
+    if !config.listen.binds.is_empty() || config.listen.port == 0 {
+        return None;
+    }
+    let is_loopback = matches!(serve::usual_bind(config), Bind::Loopback { .. });
+    Some(Listens { port: config.listen.port, is_loopback })
 }
 
 /// Whose the first thing served is, unless it is root's: then the service gets a user of its own.

@@ -1,5 +1,7 @@
 //! The texts of the units, made from those in `systemd/`, which are units themselves.
 
+use std::time::Duration;
+
 use crate::problem::Problem;
 
 /// The first line of what we write, so that nothing else is overwritten or removed.
@@ -8,6 +10,7 @@ pub(super) const MARK: &str =
 
 const SERVICE: &str = include_str!("../../systemd/number8.service");
 const BOARD: &str = include_str!("../../systemd/board.conf");
+const APP: &str = include_str!("../../systemd/app.conf");
 const SOCKET: &str = include_str!("../../systemd/number8.socket");
 
 /// What the manager of one person cannot do, or does for a person anyway.
@@ -54,8 +57,18 @@ pub(super) struct Unit {
     pub(super) keeps_state: bool,
     /// Whether what it needs is in a folder for temporary files.
     pub(super) sees_tmp: bool,
-    /// The port that systemd binds for it.
-    pub(super) port: Option<u16>,
+    /// How long it may take to end, before systemd ends it.
+    pub(super) stops_within: Duration,
+    /// Where systemd binds for it.
+    pub(super) listens: Option<Listens>,
+}
+
+/// A port that systemd binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listens {
+    pub(super) port: u16,
+    /// Whether other machines cannot reach it.
+    pub(super) is_loopback: bool,
 }
 
 impl Unit {
@@ -94,6 +107,10 @@ impl Unit {
                 "LimitNOFILE" if self.keeps_state => {
                     text.push_str(&format!("{line}\nStateDirectory=%p\nStateDirectoryMode=0700\n"));
                 }
+                "TimeoutStopSec" => {
+                    let seconds = self.stops_within.as_millis().div_ceil(1000);
+                    text.push_str(&format!("TimeoutStopSec={seconds}\n"));
+                }
                 "PrivateTmp" if self.sees_tmp => text.push_str("PrivateTmp=no\n"),
                 "WantedBy" if self.is_personal => text.push_str("WantedBy=default.target\n"),
                 _ => text.push_str(&format!("{line}\n")),
@@ -118,7 +135,16 @@ impl Unit {
 
     /// What is allowed beyond that where people run programs: the text of a file beside the `.service` unit.
     pub(super) fn board(&self) -> String {
-        let lines = BOARD.lines().filter(|line| !line.starts_with('#') && !self.leaves_out(line));
+        self.more(BOARD)
+    }
+
+    /// What is different where an app of Python's runs: the same.
+    pub(super) fn app(&self) -> String {
+        self.more(APP)
+    }
+
+    fn more(&self, text: &str) -> String {
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !self.leaves_out(line));
         [MARK].into_iter().chain(lines).fold(String::new(), |text, line| text + line + "\n")
     }
 
@@ -130,10 +156,15 @@ impl Unit {
 
     /// The text of the `.socket` unit, if systemd is to bind a port.
     pub(super) fn socket(&self) -> Option<String> {
-        let port = self.port?;
+        let Listens { port, is_loopback } = self.listens?;
         let mut text = format!("{MARK}\n[Unit]\n");
         for line in body(SOCKET) {
             match line.split_once('=') {
+                Some(("ListenStream", _)) if is_loopback => {
+                    text.push_str(&format!(
+                        "ListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\n"
+                    ));
+                }
                 Some(("ListenStream", _)) => text.push_str(&format!("ListenStream={port}\n")),
                 Some(("Description", _)) => {
                     text.push_str(&format!("Description=number8 web server, port {port}\n"));
@@ -187,7 +218,8 @@ mod tests {
             writes: Vec::new(),
             keeps_state: false,
             sees_tmp: false,
-            port: Some(80),
+            stops_within: Duration::from_secs(15),
+            listens: Some(Listens { port: 80, is_loopback: false }),
         }
     }
 
@@ -229,6 +261,11 @@ mod tests {
                 "ReadWritePaths=/srv",
             ),
             (Unit { keeps_state: true, ..unit() }, "\nStateDirectory=%p\n", "PrivateTmp=no"),
+            (
+                Unit { stops_within: Duration::from_millis(60_001), ..unit() },
+                "\nTimeoutStopSec=61\n",
+                "TimeoutStopSec=15",
+            ),
             (Unit { is_personal: true, ..unit() }, "WantedBy=default.target", "ProtectSystem"),
         ] {
             let text = unit.service().unwrap();
@@ -259,8 +296,12 @@ mod tests {
 
     #[test]
     fn the_socket_has_the_port() {
-        let text = Unit { port: Some(8080), ..unit() }.socket().unwrap();
+        let of = |listens| Unit { listens, ..unit() }.socket();
+        let text = of(Some(Listens { port: 8080, is_loopback: false })).unwrap();
         assert!(text.contains("\nListenStream=8080\n") && !text.contains("=80\n"), "{text}");
-        assert_eq!(Unit { port: None, ..unit() }.socket(), None);
+        let text = of(Some(Listens { port: 8080, is_loopback: true })).unwrap();
+        let loopback = "\nListenStream=127.0.0.1:8080\nListenStream=[::1]:8080\n";
+        assert!(text.contains(loopback) && !text.contains("=8080\n"), "{text}");
+        assert_eq!(of(None), None);
     }
 }

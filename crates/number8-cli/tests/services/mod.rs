@@ -1,8 +1,8 @@
 //! `number8 service` on the root of a system of its own, with the real systemctl and systemd-analyze.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::{complaint, number8, sandbox, stdout};
@@ -12,8 +12,26 @@ fn service(folder: &Path, words: &[&str]) -> Output {
     let root = folder.join("root");
     fs::create_dir_all(&root).unwrap();
     let mut command = number8(folder);
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").arg("service").arg(words[0]);
+    // A Python may be first on the path, as in a virtual environment.
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.join("bin").display());
+    command.env("PATH", path).arg("service").arg(words[0]);
     command.arg("--root").arg(root).args(&words[1..]).output().unwrap()
+}
+
+/// A `python3` for apps that has the Python package, or has not.
+fn python(folder: &Path, has_package: bool) -> PathBuf {
+    let path = folder.join("bin/python3");
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    fs::write(&path, format!("#!/bin/sh\necho \"$0\"\nexec /bin/{has_package}\n")).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// That systemd finds nothing wrong with a unit.
+fn is_sound(unit: &Path) {
+    let verified =
+        Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit).output().unwrap();
+    assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
 }
 
 /// Those that only systemd can answer need it: elsewhere they say so and pass.
@@ -90,7 +108,14 @@ fn a_rehearsal_shows_the_units_and_changes_nothing() {
     let output = service(folder.path(), &["install", "--dry-run", "--name", "music", "site", "-A"]);
     assert!(output.status.success(), "{output:?}");
     let said = stdout(&output);
-    assert!(said.contains("    ListenStream=8080\n"), "{said}");
+    // Where everyone may write, only this machine reaches it: by the socket, too, or the service would not start.
+    let loopback = "    ListenStream=127.0.0.1:8080\n    ListenStream=[::1]:8080\n";
+    assert!(said.contains(loopback), "{said}");
+    let open = ["install", "--dry-run", "site", "-A", "--insecure", "--grace", "1m"];
+    let open = service(folder.path(), &open);
+    let text = stdout(&open);
+    assert!(text.contains("    ListenStream=8080\n"), "{text}");
+    assert!(text.contains("    TimeoutStopSec=65\n"), "{text}");
     let site = fs::canonicalize(folder.path()).unwrap().join("site");
     assert!(said.contains(&format!("    ReadWritePaths={}\n", site.display())), "{said}");
     assert!(said.contains("music.service\n    # Written by"), "{said}");
@@ -125,6 +150,12 @@ fn what_cannot_be_a_service_is_said() {
             "--name a b: use letters, digits, - and _",
         ),
         (&["service", "install", "passwd"], 2, "only what serves can be a service"),
+        (&["service", "install", "app"], 2, "Provide a WSGI application object"),
+        (
+            &["service", "install", "app", "shop:app", "--auth", "joe:x@/:ro"],
+            2,
+            "unexpected argument '--auth'",
+        ),
         (
             &["service", "install", "site", "--token", "me:secret@/:rw"],
             2,
@@ -155,12 +186,7 @@ fn o5_the_unit_is_sound_and_says_little_yes() {
         let installed = service(folder.path(), &[&["install"], arguments].concat());
         assert!(installed.status.success(), "{installed:?}");
         let unit = folder.path().join("root/etc/systemd/system/number8.service");
-        let verified = Command::new("systemd-analyze")
-            .args(["verify", "--man=no"])
-            .arg(&unit)
-            .output()
-            .unwrap();
-        assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+        is_sound(&unit);
         rated_below("20", &unit);
     }
 }
@@ -232,9 +258,7 @@ fn o5_a_board_may_more_and_has_a_password_of_its_own() {
     let password = password.split(' ').next().unwrap();
 
     let unit = etc.join("systemd/system/number8.service");
-    let verified =
-        Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
-    assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+    is_sound(&unit);
     rated_below("50", &unit);
     let text = fs::read_to_string(&unit).unwrap();
     assert!(text.contains("LoadCredential=users:/etc/number8/number8.users\n"), "{text}");
@@ -256,4 +280,73 @@ fn o5_a_board_may_more_and_has_a_password_of_its_own() {
     let removed = service(folder.path(), &["remove"]);
     assert!(removed.status.success(), "{removed:?}");
     assert!(!users.exists() && !etc.join("systemd/system/number8.service.d").exists());
+}
+
+#[test]
+fn o5_d10_an_app_is_a_service_too() {
+    let folder = sandbox();
+    let here = fs::canonicalize(folder.path()).unwrap();
+    fs::create_dir_all(here.join("shop/static")).unwrap();
+    let words = [
+        "install",
+        "app",
+        "shop.main:app",
+        "--app-dir",
+        "shop",
+        "--workers",
+        "2",
+        "--mount",
+        "/s=shop/static",
+    ];
+
+    let nowhere = number8(&here)
+        .env("PATH", here.join("none"))
+        .args(["service", "install", "app", "shop:app"])
+        .output()
+        .unwrap();
+    assert!(complaint_of(&nowhere).contains("number8 app needs python3, which cannot be run"));
+    python(&here, false);
+    let refused = service(&here, &words);
+    assert!(
+        complaint_of(&refused).contains("pip install number8, into the environment of the app")
+    );
+    let python = python(&here, true);
+    let shown = service(&here, &[&words[..1], &["--dry-run"], &words[1..]].concat());
+    assert!(shown.status.success(), "{shown:?}");
+    let said = stdout(&shown);
+    let started = format!(
+        "    ExecStart={} -m number8 app shop.main:app --app-dir shop --workers 2 --mount /s=shop/static\n",
+        python.display()
+    );
+    // Its processes are killed ten seconds after the grace by the one that keeps them.
+    for line in [
+        &started,
+        "    TimeoutStopSec=25\n",
+        "    ListenStream=127.0.0.1:8080\n",
+        "    KillMode=mixed\n",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    // What it writes beside its code is written as its owner.
+    let writes = format!("    ReadWritePaths={}\n", here.join("shop").display());
+    let is_roots = fs::metadata(here.join("shop")).unwrap().uid() == 0;
+    assert_eq!(said.contains(&writes), !is_roots, "{said}");
+
+    if !has_systemd() {
+        return;
+    }
+    let units = here.join("root/etc/systemd/system");
+    let more = units.join("number8.service.d/app.conf");
+    let installed = service(&here, &words);
+    assert!(installed.status.success(), "{installed:?}");
+    is_sound(&units.join("number8.service"));
+    rated_below("25", &units.join("number8.service"));
+    assert!(fs::read_to_string(&more).unwrap().contains("\nMemoryDenyWriteExecute=no\n"));
+
+    // A folder in its place is allowed no more than a folder is.
+    let installed = service(&here, &["install", "site"]);
+    assert!(installed.status.success() && !more.exists(), "{installed:?}");
+    let removed = service(&here, &["remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(!units.join("number8.service.d").exists());
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use number8_cli::config::{Config, Hosted};
 use number8_cli::problem::Problem;
+use number8_cli::service::Program;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
@@ -23,13 +24,15 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Does what the command line asks for, as the `number8` command does, and returns its exit code. The first argument is the
 /// name of the program.
 #[pyfunction]
-fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+fn run(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
     let words = arguments.iter().skip(1).cloned().collect();
+    // In a virtual environment it is a link, which says where its packages are.
+    let program = Program::Python(py.import("sys")?.getattr("executable")?.extract()?);
     // What the command waits for is nothing of Python's.
-    py.detach(|| {
+    Ok(py.detach(|| {
         let serve = number8_cli::serve::serve;
-        number(number8_cli::run(arguments, serve, |_, config| host(config, words)))
-    })
+        number(number8_cli::run(&program, arguments, serve, |_, config| host(config, words)))
+    }))
 }
 
 /// Runs the app of the configuration, in processes that are watched or, where there is one and nobody would replace it,
