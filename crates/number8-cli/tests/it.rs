@@ -3,6 +3,8 @@
 
 // An app of Python's.
 mod app;
+// The configuration file beside the flags.
+mod configuration;
 // Services of systemd.
 mod services;
 // The command as it serves: signals, where it listens, what it answers, how much it takes.
