@@ -15,8 +15,17 @@ fn main() -> std::io::Result<()> {
     let root = std::env::args().nth(1).expect("usage: seed FOLDER");
     let cases =
         cases::all(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/number8-proto/tests/wire"));
-    let targets =
-        ["head", "body", "connection", "range_conditional", "path", "disposition", "sse", "cookie"];
+    let targets = [
+        "head",
+        "body",
+        "connection",
+        "session",
+        "range_conditional",
+        "path",
+        "disposition",
+        "sse",
+        "cookie",
+    ];
     for target in targets {
         let folder = Path::new(&root).join(target);
         std::fs::create_dir_all(&folder)?;
@@ -62,6 +71,11 @@ const OTHERS: &[(&str, &[&[u8]])] = &[
     ("log_format", LOG_FORMAT),
     ("router", ROUTES),
     ("safe_path", PATHS),
+    ("websocket", WEBSOCKETS),
+    ("versions", REQUESTS),
+    ("announced", ANNOUNCED),
+    ("date", DATES),
+    ("uploads", UPLOADS),
 ];
 
 /// Frames of HTTP/2 behind the first: kind, flags, stream and payload.
@@ -102,6 +116,49 @@ const FRAMES: &[&[u8]] = &[
     b"\x82\x7f\0\0\0\0\0\x01\0\0",
     b"\x8a\x80\0\0\0\0\x88\x85\0\0\0\0\x03\xe8bye",
     b"\x88\x02\x03\xee",
+];
+
+/// Where a session is cut, and its frames.
+const WEBSOCKETS: &[&[u8]] = &[
+    b"\x05\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x88\x82\0\0\0\0\x03\xe8",
+    b"\x03\x01\x83\0\0\0\0a\xe2\x82\x89\x81\0\0\0\0?\x80\x82\0\0\0\0\xac.",
+    b"\0\x8a\x80\0\0\0\0\x88\x85\0\0\0\0\x03\xe8bye\x82\xfe\0\x7e\0\0\0\0",
+];
+
+/// Method, target, fields and content of requests, as the target takes them apart.
+const REQUESTS: &[&[u8]] = &[
+    b"GET\xff/\xff",
+    b"POST\xff/a%20b?c=d&e\xffaccept\xff*/*\xffcookie\xffa=b\xffcookie\xffc=d\xffhello, world",
+    b"HEAD\xff//a/../b\xffx\xff\xe4 b\xffX-Y\xff\xff",
+    b"OPTIONS\xff/*\xfforigin\xffhttp://a\xffrange\xffbytes=0-\xff",
+];
+
+/// What a balancer says of its client; then an address of 16 bytes with a network.
+const ANNOUNCED: &[&[u8]] = &[
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n",
+    b"PROXY TCP6 2001:db8::1 ::2 4711 80\r\n",
+    b"PROXY UNKNOWN\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x12\x67\0\x50",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    b"\x0a\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\010.0.0.0/8",
+    b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x012001:db8::/32",
+];
+
+/// Dates in each of their forms.
+const DATES: &[&[u8]] = &[
+    b"Sun, 06 Nov 1994 08:49:37 GMT",
+    b"Sunday, 06-Nov-94 08:49:37 GMT",
+    b"Sun Nov  6 08:49:37 1994",
+    b"Thu, 29 Feb 2024 23:59:60 GMT",
+];
+
+/// Forms that add files.
+const UPLOADS: &[&[u8]] = &[
+    b"--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.txt\"\r\n\r\none\r\n--XX\r\n\
+      Content-Disposition: form-data; name=\"f\"; filename=\"../kept\"\r\n\r\ntwo\r\n--XX--\r\n",
+    b"--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"link\"\r\n\r\n\r\n--XX\r\n\
+      Content-Disposition: form-data; name=\"f\"; filename*=UTF-8''%2e%2e%2fb\r\n\r\nb\r\n--XX--",
+    b"--XX\r\nContent-Disposition: form-data; name=\"f\"; filename=\"C:\\\\a\\\\.number8-b\"\r\n\r\nc\r\n--XX--",
 ];
 
 /// What proxies say, in front of a connection and in fields.
