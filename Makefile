@@ -47,7 +47,7 @@ bench:
 fuzz:
 	fuzz/run $$((60 * $(MINUTES)))
 
-# The unsafe code of the Python package, under AddressSanitizer. Needs a nightly toolchain and gcc's libasan.
+# The unsafe code of the library and of the Python package, under AddressSanitizer. Needs a nightly toolchain and gcc's libasan.
 sanitize:
 	tests/sanitize/run
 

@@ -124,6 +124,28 @@ mod tests {
         assert_refused(as_if_inherited(File::open("/dev/null").unwrap()), "no stream socket");
     }
 
+    #[tokio::test]
+    async fn a_listener_that_is_watched_tells_of_a_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let watched = watch(Listener::try_from(OwnedFd::from(listener)).unwrap()).unwrap();
+        for _ in 0..3 {
+            let connected = TcpStream::connect(address).unwrap();
+            watched.readable().await.unwrap().clear_ready();
+            drop(connected);
+        }
+    }
+
+    #[test]
+    #[ignore = "reads memory that was freed: tests/sanitize/run looks whether its sanitizer sees that"]
+    fn wrong() {
+        let memory = vec![8_u8; 100];
+        let freed = memory.as_ptr();
+        drop(memory);
+        // SAFETY: none; it is what must not be done.
+        unsafe { std::ptr::read_volatile(freed.add(7)) };
+    }
+
     #[test]
     fn code_runs_after_its_pages_were_dropped() {
         for _ in 0..3 {

@@ -60,7 +60,9 @@ fn watch(py: Python<'_>, number: i32) -> PyResult<()> {
 /// Reads memory that was freed: a sanitizer that does not see that sees nothing.
 #[pyfunction]
 fn wrong() -> u8 {
-    let freed = vec![8_u8; 100].as_ptr();
+    let memory = vec![8_u8; 100];
+    let freed = memory.as_ptr();
+    drop(memory);
     unsafe { ptr::read_volatile(freed.add(7)) }
 }
 
