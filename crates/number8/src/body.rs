@@ -5,6 +5,8 @@ mod incoming;
 mod limited;
 mod read;
 mod sender;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
