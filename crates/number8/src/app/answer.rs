@@ -21,7 +21,7 @@ use crate::response::Response;
 use crate::router::Methods;
 
 /// How the answer to a request begins.
-pub(crate) enum Begun {
+pub(super) enum Begun {
     Answer(Answer),
     /// A layer has to wait.
     Wait(Waiting),
@@ -41,7 +41,7 @@ const REQUEST_ID: &str = "X-Request-Id";
 impl App {
     /// Answers one request, from that layer on: host, health, layers, routes, mounts, in this order.
     #[inline]
-    pub(crate) fn begin(&self, call: Call<'_>, next: Next) -> Begun {
+    pub(super) fn begin(&self, call: Call<'_>, next: Next) -> Begun {
         match spans::are_wanted() {
             true => self.begin_in_span(call, next),
             false => self.begin_at(call, next.layer),

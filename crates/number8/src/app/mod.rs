@@ -1,6 +1,7 @@
 //! What is served: routes, layers, mounts, error pages and the log, as one immutable value.
 
 mod answer;
+mod asked;
 mod nested;
 mod pages;
 mod spans;
@@ -16,7 +17,8 @@ use bytes::Bytes;
 use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{Head, Method, Stamp};
 
-pub(crate) use answer::{Begun, Waiting, log_fields};
+pub(crate) use answer::log_fields;
+pub(crate) use asked::{Asked, Said};
 use nested::Nested;
 #[cfg_attr(not(feature = "accounts"), allow(unused_imports, reason = "a page for logging in"))]
 pub(crate) use pages::Escaped;

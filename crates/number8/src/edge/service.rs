@@ -5,7 +5,6 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,13 +17,12 @@ use tower_service::Service;
 
 use super::http::Frames;
 use super::pieces::Pieces;
-use crate::app::{App, Begun, Next, Waiting};
+use crate::app::{App, Next, Said};
 use crate::body::{Body, Kind};
 use crate::caller::Caller;
+use crate::handler::Call;
 use crate::handler::values::Values;
-use crate::handler::{Answer, Call};
-use crate::layer::Waited;
-use crate::response::{Head, Response, failed};
+use crate::response::{Head, Response};
 use crate::router::RouteError;
 use crate::server::lane::Lane;
 use crate::server::{Limits, Options};
@@ -196,35 +194,28 @@ impl Inner {
         }
         let (mut body, mut next) = (std::mem::take(body), Next::default());
         loop {
-            let begun = catch_unwind(AssertUnwindSafe(|| {
+            let asked = poll_fn(|cx| {
                 let head = parser.head(head);
                 let call = Call {
                     head: &head,
                     path: head.path(),
-                    caller,
+                    caller: &mut *caller,
                     body: std::mem::take(&mut body),
                     lane: &self.lane,
                     values: Values::default(),
                     states: self.app.states(),
                     access: self.app.rules(),
                 };
-                self.app.begin(call, std::mem::take(&mut next))
-            }));
-            let waiting = match begun {
-                Ok(Begun::Answer(Answer::Ready(response))) => return response,
-                Ok(Begun::Answer(Answer::Later(answer))) => {
-                    return caught(answer).await.unwrap_or_else(failed);
-                }
-                Ok(Begun::Wait(waiting)) => waiting,
-                Err(_) => return failed(),
+                Poll::Ready(self.app.ask(call, std::mem::take(&mut next), cx))
+            });
+            let mut asked = match asked.await {
+                Ok(response) => return response,
+                Err(asked) => asked,
             };
-            let Waiting { waited, next: after, body: content } = waiting;
-            match caught(waited).await {
-                Some(Waited::Go { user }) => caller.user = user,
-                Some(Waited::Answer(response)) => return response,
-                None => return failed(),
+            match poll_fn(|cx| asked.poll(caller, cx)).await {
+                Said::Answer(response) => return response,
+                Said::GoOn(content, after) => (body, next) = (content, after),
             }
-            (body, next) = (content, after);
         }
     }
 
@@ -259,13 +250,4 @@ impl Inner {
         }
         converted
     }
-}
-
-/// What a future gives; `None` where it panics.
-async fn caught<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Some),
-        Err(_) => Poll::Ready(None),
-    })
-    .await
 }

@@ -1,9 +1,7 @@
 //! One request and its answer: from the head to the last byte that is encoded.
 
-use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -19,13 +17,12 @@ use super::super::worker::Told;
 use super::feed::Feed;
 use super::output::COPY_MAX;
 use super::{BATCH_BYTES, CONTENT_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
-use crate::app::{App, Begun, Next, Waiting, readiness};
+use crate::app::{App, Asked, Next, Said, readiness};
 use crate::body::{Body, BodyError, Kind, Part, channel};
+use crate::handler::Call;
 use crate::handler::values::Values;
-use crate::handler::{Answer, Call};
-use crate::layer::Waited;
 use crate::layers::access_log::Sink;
-use crate::response::{Response, busy, failed};
+use crate::response::{Response, busy};
 
 /// A request whose answer is not complete.
 pub(super) struct Exchange {
@@ -50,10 +47,8 @@ impl Exchange {
 
 /// What is being made.
 enum Making {
-    /// The decision of a layer whether there is to be one.
-    Decision(Waiting),
     /// The answer.
-    Answer(Pin<Box<dyn Future<Output = Response> + Send>>),
+    Answer(Asked),
     /// Its content.
     Content {
         body: Body,
@@ -66,13 +61,11 @@ enum Making {
 
 /// Where an exchange has got to.
 enum Step {
-    /// A layer lets the request go on, from there.
-    GoOn(Body, Next),
-    /// The answer is here.
-    Answer(Response),
+    /// Something has come of what was asked.
+    Said(Said),
     /// All content has been encoded.
     End,
-    /// Neither of the two.
+    /// Neither of the two, yet.
     Not(Flow),
 }
 
@@ -139,23 +132,13 @@ impl Connection {
             states: app.states(),
             access: app.rules(),
         };
-        // An answer that needs no waiting after all is common enough to be spared the trouble.
-        let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, next) {
-            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
-                Poll::Ready(response) => Begun::Answer(response.into()),
-                Poll::Pending => Begun::Answer(Answer::Later(future)),
-            },
-            begun => begun,
-        }));
-        let making = match begun {
-            Ok(Begun::Answer(Answer::Ready(response))) => {
-                return self.answer(turn, app, work, since, response, feed);
+        match app.ask(call, next, cx) {
+            Ok(response) => self.answer(turn, app, work, since, response, feed),
+            Err(asked) => {
+                let (app, making) = (Arc::clone(app), Making::Answer(asked));
+                self.begin(Exchange { app, since, making, feed, input_ended: false })
             }
-            Err(_) => return self.answer(turn, app, work, since, failed(), feed),
-            Ok(Begun::Answer(Answer::Later(future))) => Making::Answer(future),
-            Ok(Begun::Wait(waiting)) => Making::Decision(waiting),
-        };
-        self.begin(Exchange { app: Arc::clone(app), since, making, feed, input_ended: false })
+        }
     }
 
     fn begin(&mut self, exchange: Exchange) -> Flow {
@@ -174,11 +157,11 @@ impl Connection {
             return Ok(Flow::Again);
         };
         match self.step(turn, work, &mut exchange, cx) {
-            Ok(Step::GoOn(body, next)) => {
+            Ok(Step::Said(Said::GoOn(body, next))) => {
                 let Exchange { app, since, feed, .. } = *exchange;
                 Ok(self.ask(turn, &app, work, Asking { since, feed, body, next }, cx))
             }
-            Ok(Step::Answer(response)) => {
+            Ok(Step::Said(Said::Answer(response))) => {
                 self.wait_for_nothing();
                 let Exchange { app, since, making, feed, .. } = *exchange;
                 drop(making);
@@ -211,23 +194,9 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> io::Result<Step> {
         match &mut exchange.making {
-            Making::Decision(waiting) => {
-                match catch_unwind(AssertUnwindSafe(|| waiting.waited.as_mut().poll(cx))) {
-                    Ok(Poll::Ready(Waited::Go { user })) => {
-                        self.caller.user = user;
-                        let body = std::mem::take(&mut waiting.body);
-                        return Ok(Step::GoOn(body, std::mem::take(&mut waiting.next)));
-                    }
-                    Ok(Poll::Ready(Waited::Answer(response))) => return Ok(Step::Answer(response)),
-                    Ok(Poll::Pending) => {}
-                    Err(_) => return Ok(Step::Answer(failed())),
-                }
-            }
-            Making::Answer(future) => {
-                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                    Ok(Poll::Ready(response)) => return Ok(Step::Answer(response)),
-                    Ok(Poll::Pending) => {}
-                    Err(_) => return Ok(Step::Answer(failed())),
+            Making::Answer(asked) => {
+                if let Poll::Ready(said) = asked.poll(&mut self.caller, cx) {
+                    return Ok(Step::Said(said));
                 }
             }
             Making::Content { body, bytes, .. } => {
@@ -352,7 +321,7 @@ impl Connection {
         let Phase::Exchange(exchange) = &self.phase else { return 0 };
         let of_answer = match &exchange.making {
             Making::Content { body, .. } => body.queued_for_client(),
-            Making::Decision(_) | Making::Answer(_) => 0,
+            Making::Answer(_) => 0,
         };
         exchange.feed.as_ref().map_or(0, Feed::queued) + of_answer
     }

@@ -1,8 +1,5 @@
 //! One request and its answer, on a stream of their own.
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -20,13 +17,12 @@ use super::super::worker::{Told, Worker};
 use super::content::{Cut, Sending, Source};
 use super::message::{self, Data, Stamped};
 use super::upload::{News, Upload};
-use crate::app::{App, Begun, Next, Waiting};
+use crate::app::{App, Asked, Next, Said};
 use crate::body::{Body, BodyError, Kind};
 use crate::caller::Caller;
+use crate::handler::Call;
 use crate::handler::values::Values;
-use crate::handler::{Answer, Call};
-use crate::layer::Waited;
-use crate::response::{Response, failed};
+use crate::response::Response;
 
 /// What the streams of a connection have in common during a turn.
 pub(super) struct Desk<'a> {
@@ -56,9 +52,7 @@ pub(super) struct Exchange {
 
 /// What is being made.
 enum Making {
-    /// The decision of a layer whether there is to be an answer.
-    Decision(Waiting),
-    Answer(Pin<Box<dyn Future<Output = Response> + Send>>),
+    Answer(Asked),
     Content(Box<Sending>, u16),
 }
 
@@ -181,18 +175,9 @@ impl Exchange {
             states: app.states(),
             access: app.rules(),
         };
-        let begun = catch_unwind(AssertUnwindSafe(|| match app.begin(call, next) {
-            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
-                Poll::Ready(response) => Begun::Answer(response.into()),
-                Poll::Pending => Begun::Answer(Answer::Later(future)),
-            },
-            begun => begun,
-        }));
-        match begun {
-            Ok(Begun::Answer(Answer::Ready(response))) => self.answer(desk, Some(head), response),
-            Err(_) => self.answer(desk, Some(head), failed()),
-            Ok(Begun::Answer(Answer::Later(future))) => Some(Making::Answer(future)),
-            Ok(Begun::Wait(waiting)) => Some(Making::Decision(waiting)),
+        match app.ask(call, next, cx) {
+            Ok(response) => self.answer(desk, Some(head), response),
+            Err(asked) => Some(Making::Answer(asked)),
         }
     }
 
@@ -338,7 +323,7 @@ impl Stream {
     pub(super) fn held(&self) -> usize {
         let of_answer = match &self.making {
             Making::Content(sending, _) => sending.held(),
-            Making::Decision(_) | Making::Answer(_) => 0,
+            Making::Answer(_) => 0,
         };
         of_answer + self.exchange.upload.as_ref().map_or(0, Upload::queued)
     }
@@ -397,28 +382,15 @@ impl Stream {
         let head = self.head.head();
         let next = match &mut self.making {
             Making::Content(..) => return None,
-            Making::Decision(waiting) => {
-                match catch_unwind(AssertUnwindSafe(|| waiting.waited.as_mut().poll(cx))) {
-                    Ok(Poll::Pending) => return None,
-                    Ok(Poll::Ready(Waited::Go { user })) => {
-                        self.exchange.caller.user = user;
-                        let body = std::mem::take(&mut waiting.body);
-                        let next = std::mem::take(&mut waiting.next);
-                        self.exchange.ask(desk, &head, body, next, cx)
-                    }
-                    Ok(Poll::Ready(Waited::Answer(response))) => {
-                        self.exchange.answer(desk, Some(&head), response)
-                    }
-                    Err(_) => self.exchange.answer(desk, Some(&head), failed()),
+            Making::Answer(asked) => match asked.poll(&mut self.exchange.caller, cx) {
+                Poll::Pending => return None,
+                Poll::Ready(Said::GoOn(body, next)) => {
+                    self.exchange.ask(desk, &head, body, next, cx)
                 }
-            }
-            Making::Answer(future) => {
-                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                    Ok(Poll::Pending) => return None,
-                    Ok(Poll::Ready(response)) => self.exchange.answer(desk, Some(&head), response),
-                    Err(_) => self.exchange.answer(desk, Some(&head), failed()),
+                Poll::Ready(Said::Answer(response)) => {
+                    self.exchange.answer(desk, Some(&head), response)
                 }
-            }
+            },
         };
         let goes_on = next.is_some();
         if let Some(next) = next {
@@ -433,9 +405,7 @@ impl Stream {
     fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.making {
             Making::Content(sending, _) => sending.stream.poll_reset(cx).is_ready(),
-            Making::Decision(_) | Making::Answer(_) => {
-                self.exchange.respond.poll_reset(cx).is_ready()
-            }
+            Making::Answer(_) => self.exchange.respond.poll_reset(cx).is_ready(),
         }
     }
 

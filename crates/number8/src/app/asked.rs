@@ -1,0 +1,74 @@
+//! What an app has been asked and has not answered yet: how a connection of either version of HTTP waits for it.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::App;
+use super::answer::{Begun, Waiting};
+use super::spans::Next;
+use crate::body::Body;
+use crate::caller::Caller;
+use crate::handler::{Answer, Call};
+use crate::layer::Waited;
+use crate::response::{Response, failed};
+
+/// What is waited for. Whatever panics is answered 500.
+pub(crate) enum Asked {
+    /// The decision of a layer whether there is to be an answer.
+    Decision(Waiting),
+    /// The answer.
+    Answer(Pin<Box<dyn Future<Output = Response> + Send>>),
+}
+
+/// What has come of it.
+pub(crate) enum Said {
+    /// This is the answer.
+    Answer(Response),
+    /// A layer lets the request go on, from there.
+    GoOn(Body, Next),
+}
+
+impl App {
+    /// Asks for an answer, from that layer on; gives back what has to be waited for. An answer that needs no waiting after
+    /// all is common enough to be spared the trouble.
+    #[inline]
+    pub(crate) fn ask(
+        &self,
+        call: Call<'_>,
+        next: Next,
+        cx: &mut Context<'_>,
+    ) -> Result<Response, Asked> {
+        let asked = catch_unwind(AssertUnwindSafe(|| match self.begin(call, next) {
+            Begun::Answer(Answer::Ready(response)) => Ok(response),
+            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
+                Poll::Ready(response) => Ok(response),
+                Poll::Pending => Err(Asked::Answer(future)),
+            },
+            Begun::Wait(waiting) => Err(Asked::Decision(waiting)),
+        }));
+        asked.unwrap_or_else(|_| Ok(failed()))
+    }
+}
+
+impl Asked {
+    /// Looks whether it is there. `caller` becomes whom a layer has found out to ask.
+    pub(crate) fn poll(&mut self, caller: &mut Caller, cx: &mut Context<'_>) -> Poll<Said> {
+        catch_unwind(AssertUnwindSafe(|| self.look(caller, cx)))
+            .unwrap_or_else(|_| Poll::Ready(Said::Answer(failed())))
+    }
+
+    fn look(&mut self, caller: &mut Caller, cx: &mut Context<'_>) -> Poll<Said> {
+        Poll::Ready(match self {
+            Self::Answer(future) => Said::Answer(ready!(future.as_mut().poll(cx))),
+            Self::Decision(waiting) => match ready!(waiting.waited.as_mut().poll(cx)) {
+                Waited::Answer(response) => Said::Answer(response),
+                Waited::Go { user } => {
+                    caller.user = user;
+                    Said::GoOn(std::mem::take(&mut waiting.body), std::mem::take(&mut waiting.next))
+                }
+            },
+        })
+    }
+}
