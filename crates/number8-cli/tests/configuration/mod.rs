@@ -150,7 +150,12 @@ fn say(option: &'static Opt, folder: &Path, texts: &[String], number: i64, choic
 fn outcome(arguments: &[String]) -> Result<String, Problem> {
     let typed = ["number8".to_owned()].into_iter().chain(arguments.iter().cloned());
     match args::parse(typed.map(OsString::from)) {
-        Ok(Action::Serve(invocation)) => invocation.load().map(|(_, config)| format!("{config:?}")),
+        Ok(Action::Serve(invocation)) => invocation.load().map(|(_, mut config)| {
+            // A file that has secrets in it is one to be kept from programs, and a flag is none.
+            config.repl.secrets.clear();
+            config.warnings.clear();
+            format!("{config:?}")
+        }),
         Ok(action) => panic!("{arguments:?} is to be served, not {action:?}"),
         Err(args::Stop::Problem(problem)) => Err(problem),
         Err(args::Stop::Shown(_)) => panic!("{arguments:?} is to be served"),
