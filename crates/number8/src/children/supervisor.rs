@@ -108,15 +108,19 @@ impl Run<'_> {
         let supervisor = &mut *self.supervisor;
         let found = supervisor.tree.look();
         let is_too_many = supervisor.processes_max.is_some_and(|most| found.len() > most);
+        // Until the program is loaded, what there is in its process is the server's.
+        let program = self.program;
+        let has_memory = |process: &&tree::Process| !(process.pid == program && process.is_copy);
         let is_too_much = supervisor.memory_max.is_some_and(|most| {
-            let resident: u64 = found.iter().map(|process| process.resident_pages).sum();
+            let found = found.iter().filter(has_memory);
+            let resident: u64 = found.clone().map(|process| process.resident_pages).sum();
             // What processes share is in the sum several times: only what exceeds the limit is worth the exact figure.
             resident.saturating_mul(supervisor.page_bytes) > most && {
                 let share = |process: &tree::Process| {
                     tree::share_of_memory(process.pid)
                         .unwrap_or(process.resident_pages.saturating_mul(supervisor.page_bytes))
                 };
-                found.iter().map(share).sum::<u64>() > most
+                found.map(share).sum::<u64>() > most
             }
         });
         let limit = match (is_too_many, is_too_much) {

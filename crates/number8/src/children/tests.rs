@@ -265,6 +265,19 @@ time.sleep(60)
     );
 }
 
+/// A process is a copy of this one until the program is loaded.
+#[tokio::test]
+async fn x2_what_the_server_has_in_memory_is_not_counted_as_the_programs() {
+    let held = vec![1_u8; 384 << 20];
+    for _ in 0..10 {
+        let mut program = python("pass");
+        program.limits.memory_bytes = Some(24 << 20);
+        let (_, errors, outcome) = run(program).await;
+        assert_eq!((outcome.limit, outcome.exit), (None, Some(Exit::Code(0))), "{errors}");
+    }
+    std::hint::black_box(held);
+}
+
 #[tokio::test]
 async fn x2_files_and_descriptors_are_bounded() {
     let code = "

@@ -18,6 +18,8 @@ pub(crate) struct Process {
     /// When it was started, so that another process of the same number is told apart.
     pub(crate) started: u64,
     pub(crate) resident_pages: u64,
+    /// It is a copy of the process that started it, and has become no other program since.
+    pub(crate) is_copy: bool,
 }
 
 /// The processes that were started by this one, by those, and so on.
@@ -152,9 +154,10 @@ fn parse_stat(pid: i32, text: &[u8]) -> Option<Process> {
     let mut fields = text.get(behind_name..)?.split(|byte| *byte == b' ');
     let state = *fields.next()?.first()?;
     let parent = i32::try_from(number(fields.next()?)?).ok()?;
-    let started = number(fields.nth(17)?)?;
+    let is_copy = number(fields.nth(4)?)? & FORKED_WITHOUT_EXEC != 0;
+    let started = number(fields.nth(12)?)?;
     let resident_pages = number(fields.nth(1)?)?;
-    Some(Process { pid, parent, state, started, resident_pages })
+    Some(Process { pid, parent, state, started, resident_pages, is_copy })
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -238,6 +241,9 @@ impl fmt::Write for Path {
     }
 }
 
+/// `PF_FORKNOEXEC`, one of the flags of a process in `stat` (proc_pid_stat(5)).
+const FORKED_WITHOUT_EXEC: u64 = 0x40;
+
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
 /// Processes of one program that are seen at once; more than its limits allow.
@@ -270,11 +276,19 @@ mod tests {
 
     #[test]
     fn names_of_processes_confuse_nobody() {
-        let fields = "S 7 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 12345 999 42 0";
+        let fields = "S 7 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 12345 999 42 0";
+        let copy = parse_stat(8, format!("8 (sh) {}", fields.replace("304", "368")).as_bytes());
+        assert!(copy.unwrap().is_copy);
         for name in ["sleep", "a) S 1 (b", ") ", "", "a\nb"] {
             let process = parse_stat(8, format!("8 ({name}) {fields}\n").as_bytes()).unwrap();
-            let wanted =
-                Process { pid: 8, parent: 7, state: b'S', started: 12345, resident_pages: 42 };
+            let wanted = Process {
+                pid: 8,
+                parent: 7,
+                state: b'S',
+                started: 12345,
+                resident_pages: 42,
+                is_copy: false,
+            };
             assert_eq!(process, wanted, "{name:?}");
         }
         for text in ["", "8 (sleep", "8 (sleep)", "8 (sleep) S x", "8 (sleep) S 1 2 3"] {
