@@ -98,12 +98,15 @@ class Served(Folders):
             (("/fs",), "/fs/hello.txt", 200, b"hello"),
             ((b"/fs", b"/www"), "/fs/data/subdir/hello.txt", 200, b"based"),
             (("", "/sp ace"), "/%C3%A9.txt", 200, b"odd"),
-            (("/a%b", "/"), "/a%25b/hello.txt", (200, 404), None),
+            (("/a%25b", "/"), "/a%25b/hello.txt", 200, b"hello"),
+            (("/a%20b", "/"), "/a%20b/hello.txt", 200, b"hello"),
         ]
         for arguments, target, status, body in cases:
             server = self.folder()
             server.serve(*arguments)
             self.table(server, [("GET", target, status, body)])
+        with self.assertRaisesRegex(ValueError, "a % is written %25"):
+            self.folder().serve("/a%b")
 
     def test_u17_u20_a_folder_is_a_document(self):
         server = self.folder()

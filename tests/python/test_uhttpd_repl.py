@@ -88,7 +88,7 @@ class Typed(Case):
         client.socket.close()
         self.server.close()
         for thread in threading.enumerate():
-            if thread.name.startswith("number8-"):
+            if thread.name == "number8-repl":
                 thread.join(DEADLINE)
         self.assertIsNot(sys.stdout, None)
         self.assertEqual(type(sys.stdout), type(getattr(usual, "_usual", usual)))
