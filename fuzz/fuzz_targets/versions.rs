@@ -2,6 +2,7 @@
 //! handler sees the same method, target, fields and content; what one of them does not take is not answered by the other.
 #![no_main]
 
+#[path = "../../crates/number8/tests/http2/h2_client.rs"]
 mod h2_client;
 
 use h2_client::Io;

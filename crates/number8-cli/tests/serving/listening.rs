@@ -88,3 +88,19 @@ fn a_descriptor_that_is_no_listener_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     assert!(crate::complaint(&output).contains("fd:3"));
 }
+
+#[test]
+fn what_only_the_start_needs_is_let_go_of() {
+    let folder = sandbox();
+    let served = Served::start(folder.path(), &[]);
+    let status = format!("/proc/{}/status", served.child.id());
+    until("its code is given back", || {
+        let text = fs::read_to_string(&status).unwrap();
+        let kib = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap()
+        };
+        kib("VmHWM:").saturating_sub(kib("VmRSS:")) > 1024
+    });
+    assert!(served.get("/").ends_with("hello"));
+}

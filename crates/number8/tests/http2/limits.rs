@@ -5,6 +5,7 @@ use std::time::Duration;
 use number8::server::testing::TestServer;
 use number8::server::{Http2Options, Options};
 use number8::{App, Body};
+use tokio::sync::watch;
 
 use super::wire::*;
 
@@ -310,9 +311,9 @@ async fn g7_who_asks_for_nothing_and_takes_nothing_is_not_waited_for() {
     assert_eq!(client.status(1).await, 408);
 }
 
-#[tokio::test]
-async fn g7_a_server_that_stops_finishes_what_it_has_begun() {
-    let (go, _) = tokio::sync::watch::channel(false);
+/// A server that answers when it is told to.
+fn waiting() -> (watch::Sender<bool>, TestServer) {
+    let (go, _) = watch::channel(false);
     let waits = go.clone();
     let handler = move || {
         let mut waits = waits.subscribe();
@@ -321,7 +322,12 @@ async fn g7_a_server_that_stops_finishes_what_it_has_begun() {
             "done"
         }
     };
-    let server = App::new().get("/", handler).test();
+    (go, App::new().get("/", handler).test())
+}
+
+#[tokio::test]
+async fn g7_a_server_that_stops_finishes_what_it_has_begun() {
+    let (go, server) = waiting();
     let mut client = Client::connect(&server).await;
     client.send(&request(1, "/")).await;
     client.send(&frame(PING, 0, 0, b"12345678")).await;
@@ -340,16 +346,7 @@ async fn g7_a_server_that_stops_finishes_what_it_has_begun() {
 
 #[tokio::test]
 async fn g7_a_client_that_asks_no_more_gets_what_it_has_asked() {
-    let (go, _) = tokio::sync::watch::channel(false);
-    let waits = go.clone();
-    let handler = move || {
-        let mut waits = waits.subscribe();
-        async move {
-            waits.wait_for(|&go| go).await.unwrap();
-            "done"
-        }
-    };
-    let server = App::new().get("/", handler).test();
+    let (go, server) = waiting();
     let mut client = Client::connect(&server).await;
     client.send(&[request(1, "/"), frame(GOAWAY, 0, 0, &[0; 8])].concat()).await;
     client.send(&frame(PING, 0, 0, b"12345678")).await;

@@ -5,6 +5,7 @@ mod again;
 mod counts;
 #[cfg(feature = "events")]
 mod events;
+mod h2_client;
 mod limits;
 mod requests;
 #[cfg(all(feature = "files", feature = "uploads"))]

@@ -1,4 +1,4 @@
-//! A connection in memory as h2's client wants it.
+//! A connection in memory as h2's client wants it. The fuzz targets take it from here.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use number8::server::memory::End;
 use number8::server::transport::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub struct Io(pub End);
+pub(super) struct Io(pub(super) End);
 
 impl AsyncRead for Io {
     fn poll_read(
