@@ -32,8 +32,6 @@ mod caller;
     allow(dead_code, unused_imports, reason = "each of the rooms that start programs uses a part")
 )]
 mod children;
-#[cfg(any(feature = "files", feature = "compression"))]
-mod codings;
 mod consulted;
 mod content;
 mod cookies;

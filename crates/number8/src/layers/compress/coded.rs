@@ -8,10 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use number8_codings::{Effort, Encoder};
 use number8_proto::negotiate::Coding;
 
 use super::INLINE_BYTES_MAX;
-use super::encoder::Encoder;
 use crate::body::Body;
 use crate::server::lane::{Job, Lane};
 
@@ -98,7 +98,7 @@ impl Work {
         // Whoever panicked with the lock has lost the answer; nobody goes on with it.
         let mut stage = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*stage, Stage::Unused) {
-            *stage = Stage::Begun(Encoder::new(self.coding)?);
+            *stage = Stage::Begun(Encoder::new(self.coding, Effort::Streamed)?);
         }
         match &mut *stage {
             Stage::Begun(encoder) => encoder.write(piece, flush),
@@ -110,7 +110,7 @@ impl Work {
     fn finish(&self) -> io::Result<Option<Bytes>> {
         let mut stage = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *stage, Stage::Ended) {
-            Stage::Unused => Encoder::new(self.coding)?.finish().map(Some),
+            Stage::Unused => Encoder::new(self.coding, Effort::Streamed)?.finish().map(Some),
             Stage::Begun(encoder) => encoder.finish().map(Some),
             Stage::Ended => Ok(None),
         }

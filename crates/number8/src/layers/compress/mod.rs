@@ -4,11 +4,11 @@
 //! at once, and what is longer, or a stream, while it is sent.
 
 mod coded;
-mod encoder;
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use number8_codings::{Effort, Encoder, MADE};
 use number8_proto::headers::{Fields, Known};
 use number8_proto::http1;
 use number8_proto::negotiate::{Coding, accepted_encodings};
@@ -16,14 +16,12 @@ use number8_proto::syntax;
 
 use crate::body::{Body, Kind};
 use crate::caller::Caller;
-use crate::codings;
 use crate::handler::Call;
 use crate::layer::{Before, Layer};
 use crate::media;
 use crate::response::{Head, Response};
 use crate::server::lane::Lane;
 use coded::Coded;
-use encoder::Encoder;
 
 /// Shorter content gains less than the fields cost.
 const BYTES_MIN: u64 = 512;
@@ -102,7 +100,7 @@ impl Layer for Compress {
             return response;
         }
         let accepted = head.joined(Known::AcceptEncoding).unwrap_or_default();
-        let coding = accepted_encodings(&accepted).best(codings::MADE);
+        let coding = accepted_encodings(&accepted).best(MADE);
         let coding = coding.filter(|&coding| coding != Coding::Identity);
         let Some(coding) = coding else { return varying(response) };
         let coded = match std::mem::take(&mut response.body.kind) {
@@ -130,7 +128,7 @@ fn is_text(response: &Response) -> bool {
 
 /// The content in that coding, where it is shorter.
 fn at_once(content: &[u8], coding: Coding) -> Option<Bytes> {
-    let mut encoder = Encoder::new(coding).ok()?;
+    let mut encoder = Encoder::new(coding, Effort::Streamed).ok()?;
     let begin = encoder.write(content, false).ok()?;
     let end = encoder.finish().ok()?;
     let coded = if begin.is_empty() { end } else { [begin, end].concat().into() };

@@ -9,7 +9,6 @@ use number8_proto::negotiate::Coding;
 use super::entry::Entry;
 use super::representation::Content;
 use super::{Inner, encode, respond};
-use crate::codings;
 use crate::server::lane::Lane;
 
 impl Inner {
@@ -26,7 +25,7 @@ impl Inner {
         if !entry.is_compressible() || !self.cache.may_hold_twice(entry.meta.size) {
             return None;
         }
-        let mut lacking = codings::MADE.to_vec();
+        let mut lacking = encode::MADE.to_vec();
         lacking.retain(|&coding| entry.lacks(coding));
         let coding = respond::accepted(head).best(&lacking)?;
         if coding == Coding::Identity || !entry.begin_compressing(coding) {

@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use number8_proto::negotiate::Coding;
 
+/// The codings that there is a coder for: none.
+pub(super) const MADE: &[Coding] = &[];
+
 /// Sizes of texts that are compressed: none.
 pub(super) const SIZES: Range<u64> = 0..0;
 
