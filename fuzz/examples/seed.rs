@@ -59,6 +59,8 @@ fn main() -> std::io::Result<()> {
 
 /// Targets whose input is no message.
 const OTHERS: &[(&str, &[&[u8]])] = &[
+    ("head", HANDSHAKES),
+    ("disposition", DISPOSITIONS),
     ("ws", FRAMES),
     ("proxied", PROXIED),
     ("webrepl", WEBREPL),
@@ -78,6 +80,26 @@ const OTHERS: &[(&str, &[&[u8]])] = &[
     ("uploads", UPLOADS),
 ];
 
+/// What asks for a WebSocket, rightly and not.
+const HANDSHAKES: &[&[u8]] = &[
+    b"GET /w HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    b"GET /w HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 8\r\n\r\n",
+    b"GET /w HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+      Sec-WebSocket-Key: abc\r\nSec-WebSocket-Version: 13\r\n\r\n",
+];
+
+/// Values of Content-Disposition.
+const DISPOSITIONS: &[&[u8]] = &[
+    b"attachment; filename=song.mp3",
+    b"attachement;filename=\"a \\\"b\\\\c\";",
+    b"inline ; x=y ; filename = a; filename*=UTF-8''%e2%82%ac%20rates",
+    b"attachment; filename*=iso-8859-1'en'%A3%20rates; filename=rates",
+    b"attachment; filename=a; FILENAME=b",
+    b"form-data; name=\"f\"; filename*=utf-8''%zz",
+];
+
 /// Frames of HTTP/2 behind the first: kind, flags, stream and payload.
 const SESSIONS: &[&[(u8, u8, u8, &[u8])]] = &[
     &[(1, 5, 1, GET)],
@@ -89,6 +111,20 @@ const SESSIONS: &[&[(u8, u8, u8, &[u8])]] = &[
     &[(4, 0, 0, b"\0\x04\0\0\0\x0a\0\x05\0\0\x40\0"), (1, 5, 1, LARGE), (3, 0, 1, b"\0\0\0\x08")],
     &[(6, 0, 0, b"12345678"), (4, 1, 0, b""), (7, 0, 0, b"\0\0\0\0\0\0\0\0"), (1, 5, 1, GET)],
     &[(5, 4, 1, b"\0\0\0\x02\x82"), (1, 5, 2, GET), (0x16, 0, 1, b"?")],
+    &[
+        (1, 5, 1, b"\x82\x86\x84\x41\x01a\0\x04host\x01b"),
+        (1, 5, 3, b"\x82\x86\x84\0\x04host\x01b"),
+    ],
+    &[(1, 5, 1, b"\x82\x86\x84\x41\x01a\0\x01x\x02y "), (1, 5, 3, b"\x82\x86\x44\x01a\x41\x01a")],
+    &[(1, 5, 1, b"\x42\x07CONNECT\x41\x04a:80"), (1, 5, 3, b"\x42\x03G T\x86\x84\x41\x01a")],
+    &[
+        (1, 5, 1, b"\x83\x86\x84\x41\x01a\0\x06expect\x01x"),
+        (1, 5, 3, b"\x83\x86\x84\x41\x01a\x5c\x01-"),
+    ],
+    &[
+        (1, 5, 1, b"\x83\x86\x84\x41\x01a\x5c\x010\x5c\x010"),
+        (1, 5, 3, b"\x83\x86\x84\x41\x01a\0\x02te\x07deflate"),
+    ],
 ];
 
 /// Heads by the static table, with `a` for the host and other paths as literals.
@@ -140,6 +176,7 @@ const ANNOUNCED: &[&[u8]] = &[
     b"PROXY UNKNOWN\r\n",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x12\x67\0\x50",
     b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\x12\x67\0\x50",
     b"\x0a\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\010.0.0.0/8",
     b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x012001:db8::/32",
 ];
@@ -168,6 +205,9 @@ const PROXIED: &[&[u8]] = &[
     b"PROXY UNKNOWN\r\n",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x12\x67\0\x50GET",
     b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\x12\x67\0\x50",
+    b"PROXY TCP5 ",
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80 81\r\n",
     b"for=192.0.2.60;proto=https, for=\"[2001:db8::1]:4711\";host=\"a\\\"b\"",
     b"192.0.2.60, unknown, [2001:db8::1]:80",
 ];

@@ -7,7 +7,11 @@ use number8_proto::forwarded::{parse_forwarded, parse_x_forwarded_for};
 use number8_proto::proxy::parse;
 
 fuzz_target!(|input: &[u8]| {
-    if let Ok(Some(proxied)) = parse(input) {
+    let read = parse(input);
+    if let Err(error) = &read {
+        assert!(error.to_string().contains("PROXY"));
+    }
+    if let Ok(Some(proxied)) = read {
         assert!(proxied.length <= input.len());
         assert_eq!(parse(&input[..proxied.length]), Ok(Some(proxied)));
         for cut in 0..proxied.length {

@@ -17,12 +17,16 @@ const FILE: Validators<'_> =
 fuzz_target!(|head: &[u8]| head.split(|&b| b == b'\n').for_each(|line| {
     let value = line.splitn(2, |&b| b == b':').last().unwrap_or_default().trim_ascii();
     if let range::RangeOutcome::Satisfiable(spans) = range::resolve(value, 13, 8) {
-        let (spans, mut frame) = (spans.as_slice(), Vec::new());
+        let (spans, mut frame, mut kind) = (spans.as_slice(), Vec::new(), Vec::new());
         let multipart = range::Multipart { boundary: b"B", content_type: Some(b"a/b"), length: 13 };
         spans.iter().for_each(|&span| multipart.part_head(span, &mut frame));
         multipart.end(&mut frame);
+        multipart.content_type(&mut kind);
+        assert!(kind.ends_with(b"=B") && frame.ends_with(b"\r\n--B--\r\n"));
         let size: u64 = spans.iter().map(|span| span.size()).sum();
-        assert!(size <= 13 && spans.iter().all(|span| span.last() < 13));
+        assert!(
+            size <= 13 && spans.iter().all(|span| span.first() <= span.last() && span.last() < 13)
+        );
         assert_eq!(multipart.content_length(spans), frame.len() as u64 + size);
     }
     let (tag, date) = (Some(value), date::parse(value, NOW));

@@ -54,9 +54,14 @@ fn tokens(route: &str) -> Option<Vec<Token>> {
             tokens.push(Token::Part(part));
             continue;
         }
-        tokens.push(if parts.peek() == Some(&Part::Char('*')) { Token::Rest } else { Token::Value });
+        tokens.push(if parts.peek() == Some(&Part::Char('*')) {
+            Token::Rest
+        } else {
+            Token::Value
+        });
         // A doubled brace is part of the name.
-        while parts.next().is_some_and(|part| part != close || parts.next_if_eq(&close).is_some()) {}
+        while parts.next().is_some_and(|part| part != close || parts.next_if_eq(&close).is_some()) {
+        }
     }
     Some(tokens)
 }
@@ -95,8 +100,7 @@ fn compare(one: &[Token], other: &[Token]) -> Ordering {
     let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
     let before = |tokens: &[Token]| tokens[..same].iter().rposition(|token| *token == Token::Value);
     // Two that differ in the text behind a placeholder differ there.
-    let start =
-        before(one).filter(|&at| !one[at..same].contains(&SLASH)).unwrap_or(same);
+    let start = before(one).filter(|&at| !one[at..same].contains(&SLASH)).unwrap_or(same);
     rank(&one[start..])
         .cmp(&rank(&other[start..]))
         .then(rank(&one[same..]).cmp(&rank(&other[same..])))

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use number8_proto::limits::WebSocketLimits;
-use number8_proto::ws::{Decoder, Event, Frame, Kind};
+use number8_proto::ws::{CloseCode, Decoder, Event, Frame, Kind};
 
 const LIMITS: WebSocketLimits = WebSocketLimits { message_bytes_max: 1000, lenient: true };
 
@@ -14,7 +14,7 @@ fn read(limits: WebSocketLimits, input: &[u8], step: usize) -> Vec<String> {
     for piece in input.chunks(step) {
         buffer.extend_from_slice(piece);
         while let Ok((used, event)) = decoder.decode(&mut buffer).inspect_err(|fault| {
-            said.push(format!("{fault:?}"));
+            said.push(format!("{fault:?} {fault} {}", fault.code()));
         }) {
             match event {
                 Event::NeedMore => {
@@ -30,12 +30,8 @@ fn read(limits: WebSocketLimits, input: &[u8], step: usize) -> Vec<String> {
                     }
                 }
                 Event::Ping(bytes) => {
-                    let mut pong = Vec::new();
-                    Frame::Pong(bytes).put(&mut pong);
-                    let answer = Decoder::new(LIMITS)
-                        .decode(&mut pong)
-                        .map(|(_, event)| event == Event::Pong(bytes));
-                    assert_eq!(answer, Ok(true));
+                    assert!(is_read(Frame::Ping(bytes), |event| event == Event::Ping(bytes)));
+                    assert!(is_read(Frame::Pong(bytes), |event| event == Event::Pong(bytes)));
                     said.push(format!("ping {bytes:?}"));
                 }
                 event => said.push(format!("{event:?}")),
@@ -46,7 +42,26 @@ fn read(limits: WebSocketLimits, input: &[u8], step: usize) -> Vec<String> {
     said
 }
 
+/// Whether a frame that we write is this event.
+fn is_read(frame: Frame<'_>, expected: impl Fn(Event<'_>) -> bool) -> bool {
+    let mut wire = Vec::new();
+    frame.put(&mut wire);
+    let length = wire.len();
+    Decoder::new(LIMITS)
+        .decode(&mut wire)
+        .is_ok_and(|(used, event)| used == length && expected(event))
+}
+
+/// The start of a text that is no more than so many bytes.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
 fuzz_target!(|input: &[u8]| {
+    if let Ok(text) = str::from_utf8(input) {
+        let closed = Event::Close(Some((CloseCode::NORMAL, cut(text, 123))));
+        assert!(is_read(Frame::Close(CloseCode::NORMAL, text), |event| event == closed));
+    }
     for lenient in [false, true] {
         let limits = WebSocketLimits { lenient, ..LIMITS };
         let whole = read(limits, input, input.len().max(1));

@@ -70,7 +70,7 @@ impl Pseudo<'_> {
         if let Some(host) = self.authority {
             put_line(b"host", host, out)?;
         }
-        let mut cookies = Vec::new();
+        let mut cookies: Option<Vec<u8>> = None;
         for (name, value) in fields {
             match Known::of(name) {
                 Known::Host if self.authority.is_some() => {
@@ -84,15 +84,16 @@ impl Pseudo<'_> {
                 }
                 _ if is_of_connection(name, value) => return Err(Error::ConnectionField),
                 _ if name == b"cookie" => {
-                    if !cookies.is_empty() {
-                        cookies.extend_from_slice(b"; ");
+                    let all = cookies.get_or_insert_default();
+                    if !all.is_empty() && !value.is_empty() {
+                        all.extend_from_slice(b"; ");
                     }
-                    cookies.extend_from_slice(value);
+                    all.extend_from_slice(value);
                 }
                 _ => put_line(name, value, out)?,
             }
         }
-        if !cookies.is_empty() {
+        if let Some(cookies) = cookies {
             put_line(b"cookie", &cookies, out)?;
         }
         out.extend_from_slice(b"\r\n");

@@ -71,10 +71,20 @@ fn g7_requests_that_are_malformed_have_no_head() {
 #[test]
 fn g7_cookies_that_come_in_pieces_are_one() {
     let pseudo = Pseudo { method: b"GET", authority: None, path: b"/" };
-    let fields: [(&[u8], &[u8]); 4] =
-        [(b"cookie", b"a=b"), (b"host", b"localhost"), (b"cookie", b"c=d"), (b"x", b"y")];
-    let mut head = Vec::new();
-    pseudo.put(fields.into_iter(), &mut head).unwrap();
-    let expected = "GET / HTTP/1.1\r\nhost: localhost\r\nx: y\r\ncookie: a=b; c=d\r\n\r\n";
-    assert_eq!(String::from_utf8(head).unwrap(), expected);
+    let cases: [(&[&str], &str); 5] = [
+        (&[], ""),
+        (&["a=b", "c=d"], "cookie: a=b; c=d\r\n"),
+        // One without a value is as it would be over HTTP/1.1, and adds nothing to others.
+        (&[""], "cookie: \r\n"),
+        (&["", "a=b", ""], "cookie: a=b\r\n"),
+        (&["", "a=b", "", "c=d"], "cookie: a=b; c=d\r\n"),
+    ];
+    for (cookies, expected) in cases {
+        let others = [(&b"host"[..], &b"localhost"[..]), (b"x", b"y")];
+        let cookies = cookies.iter().map(|value| (&b"cookie"[..], value.as_bytes()));
+        let mut head = Vec::new();
+        pseudo.put(cookies.chain(others), &mut head).unwrap();
+        let expected = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: y\r\n{expected}\r\n");
+        assert_eq!(String::from_utf8(head).unwrap(), expected);
+    }
 }

@@ -2,8 +2,8 @@
 //! says, and notes what happens. Whoever reads a case sees the question and the answer in one place.
 //!
 //! Keys of the query: `status`, `content` (may be repeated), `unknown` (no length is announced),
-//! `length` (announced instead of the true one), `past` (the content is sent past the codec),
-//! `prepared` (the head was encoded before), `field`, `set` and `trailer` (`Name:value`), `stamp` (a Date
+//! `length` (announced instead of the true one), `past` (the content is sent past the codec), `apart` (only what
+//! frames it is written by the codec), `reason` (in place of the registered one), `prepared` (the head was encoded before), `field`, `set` and `trailer` (`Name:value`), `stamp` (a Date
 //! and this Server), `early` (answers before the body is read), `continue` (sends 100), `close` (the server
 //! wants to close).
 
@@ -21,6 +21,7 @@ struct Answer {
     status: u16,
     contents: Vec<Vec<u8>>,
     length: Option<u64>,
+    reason: Option<Vec<u8>>,
     fields: Fields,
     trailers: Fields,
     stamp: Stamp,
@@ -38,6 +39,7 @@ impl Answer {
                 b"status" => answer.status = text.parse().unwrap_or(0),
                 b"content" => answer.contents.push(value.into_owned()),
                 b"length" => answer.length = text.parse().ok(),
+                b"reason" => answer.reason = Some(value.into_owned()),
                 b"stamp" => answer.stamp = Stamp::new(784_111_777, Some(&text)),
                 b"field" | b"set" | b"trailer" => {
                     let value = rest.as_bytes();
@@ -153,7 +155,7 @@ impl Server {
                     self.respond(&answer);
                     self.advance();
                 } else {
-                    self.answer = Some(answer);
+                    self.answer = Some(*answer);
                 }
             }
             Step::End => {
@@ -179,7 +181,9 @@ impl Server {
         let prepared = Prepared::new(status, fields, size);
         let head = match answer.has("prepared") {
             true => (&prepared).into(),
-            false => ResponseHead::Fields { status, reason: None, fields, size },
+            false => {
+                ResponseHead::Fields { status, reason: answer.reason.as_deref(), fields, size }
+            }
         };
         let send = self.conn.respond(head, &answer.stamp, &self.limits, &mut self.out);
         for content in &answer.contents {
@@ -189,6 +193,10 @@ impl Server {
             {
                 self.out.extend_from_slice(content);
                 self.conn.sent(content.len() as u64);
+            } else if answer.has("apart") {
+                let (length, behind) = self.conn.send_apart(content.len(), &mut self.out);
+                self.out.extend_from_slice(&content[..length]);
+                self.out.extend_from_slice(behind);
             } else {
                 self.conn.send_body(content, &mut self.out);
             }
@@ -231,7 +239,7 @@ enum Step {
     NeedMore,
     GoOn,
     /// A head to be answered so, and its bytes.
-    Answer(Answer, Vec<u8>),
+    Answer(Box<Answer>, Vec<u8>),
     End,
 }
 
@@ -274,7 +282,7 @@ fn note(event: Event<'_>, show: &[String], log: &mut Vec<String>) -> Step {
                 let value = value.map_or("-".into(), |value| format!("[{}]", shown(value)));
                 log.push(format!("  {name} {value}"));
             }
-            return Step::Answer(Answer::asked_by(&head, log), head.bytes().to_vec());
+            return Step::Answer(Box::new(Answer::asked_by(&head, log)), head.bytes().to_vec());
         }
     }
     Step::GoOn
