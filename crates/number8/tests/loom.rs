@@ -3,7 +3,10 @@
 //!
 //! Time passes only while a thread waits for it to, and then at once, so that a short patience or idle time may be over
 //! at any point where others could run. A long one is never over.
+//!
+//! loom does not compile where addresses have 32 bits.
 
+#![cfg(target_pointer_width = "64")]
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails is the test's answer")]
 
 /// What `src/sync.rs` is in the library.

@@ -186,6 +186,11 @@ fn x12_frames_are_messages_or_faults() {
             vec![b"\x82\xff\x80\0\0\0\0\x01\0\0\0\0\0\0".to_vec()],
             "1002 Length",
         ),
+        (
+            "a length past 32 bits",
+            vec![b"\x82\xff\0\0\0\x01\0\0\0\x01\0\0\0\0x".to_vec()],
+            "1009 TooLarge",
+        ),
         ("text that is none", vec![frame(0x81, b"\xff")], "1007 Utf8"),
         ("text cut in a character", vec![frame(0x81, b"a\xe2\x82")], "1007 Utf8"),
         (

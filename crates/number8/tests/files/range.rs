@@ -1,5 +1,7 @@
 //! Parts of files.
 
+use std::os::unix::fs::FileExt;
+
 use super::{Answer, Site, prose};
 
 /// The parts of a `multipart/byteranges` content: head and bytes of each.
@@ -63,6 +65,41 @@ pub(crate) fn f4_one_range() {
     }
     let head = served.ask("HEAD", "/small.txt", &["Range: bytes=2-5"]);
     assert_eq!((head.status, head.field("Content-Length")), (200, Some("10")));
+}
+
+/// What 32 bits cannot count: on a processor that has no more, each number would come out 4 GiB less.
+#[test]
+pub(crate) fn f4_a_file_of_more_than_4_gib() {
+    const PLACE: u64 = (1 << 32) + 3;
+    const SIZE: u64 = PLACE + 10;
+    let site = Site::new(&[("large.bin", "start")]);
+    // Nearly all of it is a hole, which takes no space.
+    let file = std::fs::File::options().write(true).open(site.path("large.bin")).unwrap();
+    file.set_len(SIZE).unwrap();
+    file.write_all_at(b"0123456789", PLACE).unwrap();
+    let served = site.serve();
+    let head = served.ask("HEAD", "/large.bin", &[]);
+    assert_eq!(head.field("Content-Length"), Some(SIZE.to_string().as_str()));
+    for (range, first, last, text) in [
+        (format!("bytes={PLACE}-{}", PLACE + 4), PLACE, PLACE + 4, "01234"),
+        (format!("bytes={}-", PLACE + 7), PLACE + 7, SIZE - 1, "789"),
+        ("bytes=-4".to_owned(), SIZE - 4, SIZE - 1, "6789"),
+        (format!("bytes={PLACE}-{}", u64::MAX), PLACE, SIZE - 1, "0123456789"),
+    ] {
+        let answer = served.get_with("/large.bin", &[&format!("Range: {range}")]);
+        assert_eq!((answer.status, answer.text()), (206, text), "{range}");
+        let content_range = format!("bytes {first}-{last}/{SIZE}");
+        assert_eq!(answer.field("Content-Range"), Some(content_range.as_str()));
+    }
+    let beyond = served.get_with("/large.bin", &[&format!("Range: bytes={SIZE}-")]);
+    assert_eq!(
+        (beyond.status, beyond.field("Content-Range")),
+        (416, Some(format!("bytes */{SIZE}").as_str()))
+    );
+    let several = format!("Range: bytes=0-4,{PLACE}-{}", PLACE + 1);
+    let several = served.get_with("/large.bin", &[&several]);
+    let found: Vec<_> = parts(&several).into_iter().map(|(_, content)| content).collect();
+    assert_eq!(found, [b"start".to_vec(), b"01".to_vec()]);
 }
 
 #[test]

@@ -69,6 +69,7 @@ again! { files:
     }
     range {
         f4_one_range
+        f4_a_file_of_more_than_4_gib
         f4_several_ranges
         f4_too_many_ranges_are_ignored
         f4_if_range_continues_only_the_same_file
