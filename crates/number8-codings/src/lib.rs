@@ -64,13 +64,47 @@ impl Effort {
 }
 
 /// Codes content that comes in pieces.
-pub struct Encoder(Kind);
+// Boxed as a trait: what drops a coder is its code as well, and would be compiled wherever an encoder is dropped.
+pub struct Encoder(Box<dyn Coder>);
 
-enum Kind {
-    Gzip(flate2::write::GzEncoder<Vec<u8>>),
-    #[cfg(feature = "brotli")]
-    Br(Box<brotli::CompressorWriter<Vec<u8>>>),
-    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+/// Writes to a buffer of its own.
+trait Coder: Write + Send {
+    /// What has come out so far.
+    fn out(&mut self) -> &mut Vec<u8>;
+
+    /// What is left at the end.
+    fn end(self: Box<Self>) -> io::Result<Vec<u8>>;
+}
+
+impl Coder for flate2::write::GzEncoder<Vec<u8>> {
+    fn out(&mut self) -> &mut Vec<u8> {
+        self.get_mut()
+    }
+
+    fn end(self: Box<Self>) -> io::Result<Vec<u8>> {
+        self.finish()
+    }
+}
+
+#[cfg(feature = "brotli")]
+impl Coder for brotli::CompressorWriter<Vec<u8>> {
+    fn out(&mut self) -> &mut Vec<u8> {
+        self.get_mut()
+    }
+
+    fn end(self: Box<Self>) -> io::Result<Vec<u8>> {
+        Ok(self.into_inner())
+    }
+}
+
+impl Coder for zstd::stream::write::Encoder<'static, Vec<u8>> {
+    fn out(&mut self) -> &mut Vec<u8> {
+        self.get_mut()
+    }
+
+    fn end(self: Box<Self>) -> io::Result<Vec<u8>> {
+        self.finish()
+    }
 }
 
 impl Encoder {
@@ -79,24 +113,30 @@ impl Encoder {
     /// # Errors
     /// There is none for that coding ([`MADE`]), or no memory for one.
     pub fn new(coding: Coding, effort: Effort) -> io::Result<Self> {
+        Self::of(coding, effort, None)
+    }
+
+    /// As [`Encoder::new`], for content of that length, if it is known.
+    fn of(coding: Coding, effort: Effort, length: Option<u64>) -> io::Result<Self> {
         Ok(Self(match coding {
             Coding::Gzip => {
                 let level = flate2::Compression::new(effort.gzip_level());
-                Kind::Gzip(flate2::write::GzEncoder::new(Vec::new(), level))
+                Box::new(flate2::write::GzEncoder::new(Vec::new(), level))
             }
             #[cfg(feature = "brotli")]
             Coding::Br => {
                 let (quality, window_bits) = effort.brotli();
-                let out = Vec::new();
-                Kind::Br(Box::new(brotli::CompressorWriter::new(out, 4096, quality, window_bits)))
+                Box::new(brotli::CompressorWriter::new(Vec::new(), 4096, quality, window_bits))
             }
             Coding::Zstd => {
                 let mut encoder =
                     zstd::stream::write::Encoder::new(Vec::new(), effort.zstd_level())?;
+                // Its tables become no larger than the content needs, and it says how long that is.
+                encoder.set_pledged_src_size(length)?;
                 if effort == Effort::Streamed {
                     encoder.window_log(STREAM_WINDOW_BITS)?;
                 }
-                Kind::Zstd(encoder)
+                Box::new(encoder)
             }
             _ => return Err(io::ErrorKind::Unsupported.into()),
         }))
@@ -107,23 +147,11 @@ impl Encoder {
     /// # Errors
     /// Those of the coder, which has no more memory.
     pub fn write(&mut self, piece: &[u8], flush: bool) -> io::Result<Bytes> {
-        let writer: &mut dyn Write = match &mut self.0 {
-            Kind::Gzip(encoder) => encoder,
-            #[cfg(feature = "brotli")]
-            Kind::Br(encoder) => encoder,
-            Kind::Zstd(encoder) => encoder,
-        };
-        writer.write_all(piece)?;
+        self.0.write_all(piece)?;
         if flush {
-            writer.flush()?;
+            self.0.flush()?;
         }
-        let out = match &mut self.0 {
-            Kind::Gzip(encoder) => encoder.get_mut(),
-            #[cfg(feature = "brotli")]
-            Kind::Br(encoder) => encoder.get_mut(),
-            Kind::Zstd(encoder) => encoder.get_mut(),
-        };
-        Ok(std::mem::take(out).into())
+        Ok(std::mem::take(self.0.out()).into())
     }
 
     /// What is left at the end.
@@ -131,16 +159,7 @@ impl Encoder {
     /// # Errors
     /// Those of the coder, which has no more memory.
     pub fn finish(self) -> io::Result<Bytes> {
-        self.into_rest().map(Bytes::from)
-    }
-
-    fn into_rest(self) -> io::Result<Vec<u8>> {
-        match self.0 {
-            Kind::Gzip(encoder) => encoder.finish(),
-            #[cfg(feature = "brotli")]
-            Kind::Br(encoder) => Ok(encoder.into_inner()),
-            Kind::Zstd(encoder) => encoder.finish(),
-        }
+        self.0.end().map(Bytes::from)
     }
 }
 
@@ -149,15 +168,9 @@ impl Encoder {
 /// # Errors
 /// As for [`Encoder::new`] and [`Encoder::write`].
 pub fn encode(content: &[u8], coding: Coding, effort: Effort) -> io::Result<Vec<u8>> {
-    let mut encoder = Encoder::new(coding, effort)?;
-    if let Kind::Zstd(encoder) = &mut encoder.0 {
-        // Its tables become no larger than the content needs, and it says how long that is.
-        encoder.set_pledged_src_size(Some(content.len() as u64))?;
-        encoder.include_contentsize(true)?;
-    }
-    let begin = encoder.write(content, false)?;
-    let rest = encoder.into_rest()?;
-    Ok(if begin.is_empty() { rest } else { [&begin[..], &rest].concat() })
+    let mut encoder = Encoder::of(coding, effort, Some(content.len() as u64))?;
+    encoder.0.write_all(content)?;
+    encoder.0.end()
 }
 
 /// What was coded by gzip, as it was.

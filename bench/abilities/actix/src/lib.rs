@@ -7,16 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use actix_multipart::{Multipart, MultipartError};
 use actix_web::{
     App, Error, HttpRequest, HttpResponse, HttpServer, get, post, put,
     rt::spawn,
     web::{Bytes, Data, Form, Json, Path as PathValue, Payload, Query},
 };
 use actix_ws::Message;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::{fs::File, io::AsyncWriteExt, sync::broadcast};
+use tokio::sync::broadcast;
 
 type Events = broadcast::Sender<String>;
 
@@ -37,7 +36,6 @@ pub async fn serve(port: u16) -> io::Result<()> {
             .service(find_song)
             .service(form)
             .service(upload)
-            .service(upload_raw)
             .service(listen)
             .service(publish)
             .service(echo)
@@ -66,21 +64,8 @@ async fn form(song: Form<Song>) -> String {
     song.into_inner().title
 }
 
-#[post("/upload")]
-async fn upload(mut parts: Multipart) -> Result<HttpResponse, Error> {
-    while let Some(mut field) = parts.try_next().await? {
-        let name = field.content_disposition().and_then(|disposition| disposition.get_filename());
-        let name = name.and_then(file_name).ok_or(MultipartError::Incomplete)?;
-        let mut file = File::create_new(name).await?;
-        while let Some(chunk) = field.try_next().await? {
-            file.write_all(&chunk).await?;
-        }
-    }
-    Ok(HttpResponse::Created().finish())
-}
-
 #[put("/upload/{name}")]
-async fn upload_raw(name: PathValue<String>, body: Bytes) -> Result<HttpResponse, Error> {
+async fn upload(name: PathValue<String>, body: Bytes) -> Result<HttpResponse, Error> {
     let Some(name) = file_name(&name) else { return Ok(HttpResponse::BadRequest().finish()) };
     tokio::fs::write(name, body).await?;
     Ok(HttpResponse::Created().finish())

@@ -7,8 +7,7 @@ use axum::{
     body::Bytes,
     debug_handler,
     extract::{
-        Multipart, Path as PathValue, Query, State,
-        multipart::MultipartError,
+        Path as PathValue, Query, State,
         ws::{Message, WebSocket, WebSocketUpgrade},
     },
     http::StatusCode,
@@ -20,7 +19,7 @@ use axum::{
 };
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
-use tokio::{fs::File, io::AsyncWriteExt, net::TcpListener, sync::broadcast};
+use tokio::{net::TcpListener, sync::broadcast};
 use tower_http::services::ServeDir;
 
 type Events = broadcast::Sender<String>;
@@ -36,8 +35,7 @@ pub async fn serve(port: u16) -> io::Result<()> {
         .route("/songs/{id}", get(show))
         .route("/songs", post(add_song).get(find_song))
         .route("/form", post(form))
-        .route("/upload", post(upload))
-        .route("/upload/{name}", put(upload_raw))
+        .route("/upload/{name}", put(upload))
         .route("/events", get(events).post(publish))
         .route("/ws", get(upgrade))
         .fallback_service(ServeDir::new("."))
@@ -67,21 +65,7 @@ async fn form(Form(song): Form<Song>) -> String {
     song.title
 }
 
-async fn upload(mut form: Multipart) -> Result<(), StatusCode> {
-    let broken = |_: MultipartError| StatusCode::BAD_REQUEST;
-    let failed = |_: io::Error| StatusCode::INTERNAL_SERVER_ERROR;
-    while let Some(mut field) = form.next_field().await.map_err(broken)? {
-        let name = field.file_name().and_then(|name| Path::new(name).file_name());
-        let name = name.ok_or(StatusCode::BAD_REQUEST)?;
-        let mut file = File::create_new(name).await.map_err(failed)?;
-        while let Some(chunk) = field.chunk().await.map_err(broken)? {
-            file.write_all(&chunk).await.map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-async fn upload_raw(PathValue(name): PathValue<String>, body: Bytes) -> Result<(), StatusCode> {
+async fn upload(PathValue(name): PathValue<String>, body: Bytes) -> Result<(), StatusCode> {
     let name = Path::new(&name).file_name().ok_or(StatusCode::BAD_REQUEST)?;
     tokio::fs::write(name, body).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -28,6 +28,7 @@ use crate::sync::{Condvar, Instant, Mutex};
 pub use self::job::{Job, JobPanicked};
 #[cfg(feature = "uploads")]
 pub(crate) use self::kept::{LaneFailure, OnLane, on_lane};
+use self::job::Run;
 use self::mailbox::Mailbox;
 pub use self::mailbox::batch_wakes;
 use self::threads::{Entry, Shared, State};
@@ -154,8 +155,14 @@ impl Lane {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let shared = &self.0.0;
         let (job, task) = Job::new(function);
+        self.enqueue(task, queue_max)?;
+        Ok(job)
+    }
+
+    /// Puts a call behind the others, and has a thread come to it.
+    fn enqueue(&self, task: Arc<dyn Run>, queue_max: usize) -> Result<(), LaneFull> {
+        let shared = &self.0.0;
         let mut state = shared.lock();
         if state.closed || state.queue.len() >= queue_max {
             drop(state);
@@ -182,7 +189,7 @@ impl Lane {
                 None => thread.notify_one(),
             }
         }
-        Ok(job)
+        Ok(())
     }
 
     /// Whether it takes no more jobs now.
