@@ -25,10 +25,10 @@ use std::time::Duration;
 
 use crate::sync::{Condvar, Instant, Mutex};
 
+use self::job::Run;
 pub use self::job::{Job, JobPanicked};
 #[cfg(feature = "uploads")]
 pub(crate) use self::kept::{LaneFailure, OnLane, on_lane};
-use self::job::Run;
 use self::mailbox::Mailbox;
 pub use self::mailbox::batch_wakes;
 use self::threads::{Entry, Shared, State};
