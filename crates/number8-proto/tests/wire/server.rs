@@ -2,9 +2,9 @@
 //! says, and notes what happens. Whoever reads a case sees the question and the answer in one place.
 //!
 //! Keys of the query: `status`, `content` (may be repeated), `unknown` (no length is announced),
-//! `length` (announced instead of the true one), `past` (the content is sent past the codec), `apart` (only what
-//! frames it is written by the codec), `reason` (in place of the registered one), `prepared` (the head was encoded before), `field`, `set` and `trailer` (`Name:value`), `stamp` (a Date
-//! and this Server), `early` (answers before the body is read), `continue` (sends 100), `close` (the server
+//! `length` (announced instead of the true one), `past` (the content is sent past the codec),
+//! `apart` (only what frames it is written by the codec), `reason` (in place of the registered one), `prepared` (the
+//! head was encoded before), `field`, `set` and `trailer` (`Name:value`), `stamp` (a Date and this Server), `early` (answers before the body is read), `continue` (sends 100), `close` (the server
 //! wants to close).
 
 use number8_proto::headers::Fields;

@@ -7,8 +7,7 @@ mod coded;
 
 use std::sync::OnceLock;
 
-use bytes::Bytes;
-use number8_codings::{Effort, Encoder, MADE};
+use number8_codings::{Effort, MADE};
 use number8_proto::headers::{Fields, Known};
 use number8_proto::http1;
 use number8_proto::negotiate::{Coding, accepted_encodings};
@@ -127,11 +126,8 @@ fn is_text(response: &Response) -> bool {
 }
 
 /// The content in that coding, where it is shorter.
-fn at_once(content: &[u8], coding: Coding) -> Option<Bytes> {
-    let mut encoder = Encoder::new(coding, Effort::Streamed).ok()?;
-    let begin = encoder.write(content, false).ok()?;
-    let end = encoder.finish().ok()?;
-    let coded = if begin.is_empty() { end } else { [begin, end].concat().into() };
+fn at_once(content: &[u8], coding: Coding) -> Option<Vec<u8>> {
+    let coded = number8_codings::encode(content, coding, Effort::Streamed).ok()?;
     (coded.len() < content.len()).then_some(coded)
 }
 
