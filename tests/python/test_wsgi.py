@@ -162,10 +162,19 @@ class Wsgi(unittest.TestCase):
         ) + b"0\r\n\r\n"
         for test, server, _ in self.each():
             with test:
-                answer = Answer(server, "/compares", method="POST", content=content)
-                self.assertEqual(answer.content, b"%d bytes" % len(content))
+                # Once more with the memory that the one before has left.
+                for _ in range(3):
+                    answer = Answer(server, "/compares", method="POST", content=content)
+                    self.assertEqual(answer.content, b"%d bytes" % len(content))
                 answer = talk(server, request("/compares", "POST", "Transfer-Encoding: chunked\r\n") + chunked)
                 self.assertTrue(answer.endswith(b"\r\n%d bytes" % len(content)), answer)
+
+    def test_w4_large_content_is_received_where_the_application_finds_it(self):
+        for test, server, _ in self.each():
+            with test:
+                # The first one makes room for the next ones.
+                found = [Answer(server, "/rereads", method="POST", content=bytes(1 << 20)).content for _ in range(3)]
+                self.assertEqual(found[1:], [b"16 of 16 are the same"] * 2)
 
     def test_w4_input_stops_before_the_next_request(self):
         for test, server, path in self.each(["/echo", "/ignores"]):

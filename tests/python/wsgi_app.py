@@ -75,6 +75,8 @@ def compares(environ, start_response):
         ("seek", 0), ("read", 3), ("readline",), ("read", 70_000), ("tell",),
         ("seek", 100_000), ("readline", 7), ("readlines", 500_000), ("seek", -10, 2), ("read",), ("read",), ("tell",),
         ("seek", -5, 1), ("read", 2), ("seek", size + 9), ("read",), ("seek", 65_536), ("__next__",), ("readable",), ("seekable",), ("seek", 1), ("read", size),
+        ("seek", 0), *[("read", 65_536)] * 3, ("seek", 0), ("read", 65_536), ("read1", 65_536), ("readline", 65_536), ("read", 65_536),
+        ("seek", 65_536), ("read", 65_536), ("read", None), ("seek", -70_000, 2), ("readlines", 1), ("readlines", 0), ("readlines",), ("isatty",), ("flush",),
     ]
     for name, *arguments in steps:
         mine, other = (getattr(reader, name)(*arguments) for reader in (source, same))
@@ -83,9 +85,22 @@ def compares(environ, start_response):
         reader.seek(size - 100_000)
     into = bytearray(200_000)
     assert source.readinto(into) == 100_000 and bytes(into[:100_000]) == same.read()
+    assert isinstance(source, io.IOBase) and not source.writable() and not source.closed
     assert [*io.TextIOWrapper(source, "latin-1", newline="\n")] == []
     start_response("200 OK", TEXT)
     return [b"%d bytes" % size]
+
+
+def rereads(environ, start_response):
+    """Reads the content twice; says how many parts are the very object that they were before."""
+    source = environ["wsgi.input"]
+    first = [*iter(lambda: source.read(65_536), b"")]
+    source.seek(0)
+    second = [*iter(lambda: source.read(65_536), b"")]
+    assert first == second
+    same = sum(mine is other for mine, other in zip(first, second))
+    start_response("200 OK", TEXT)
+    return [b"%d of %d are the same" % (same, len(first))]
 
 
 def policy(environ, start_response):

@@ -22,6 +22,14 @@ assert not sanitized.put(view[::2], 0, b"12"), "what is not in one piece"
 assert not sanitized.put(b"abc", 0, b"x"), "what cannot be written to"
 assert sanitized.put(array.array("B", bytes(8)), 0, b"12345678")
 
+for length in (0, 1, 100, 65_536):
+    for size in (0, 1, length, length + 5):
+        for at_once in (1, 7, 65_536):
+            whole, part = sanitized.filled(length, bytes(range(256)) * (size // 256 + 1), at_once)
+            assert part == (bytes(range(256)) * (size // 256 + 1))[:length], (length, size)
+            assert whole == (part if len(part) == length else None) and (whole is None or hash(whole) == hash(part))
+sanitized.forgotten(1000)
+
 for number in (-1, 10**6):
     try:
         sanitized.duplicate(number)

@@ -4,11 +4,15 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::slice;
 
+use bytes::BufMut;
+use bytes::buf::UninitSlice;
 use pyo3::buffer::PyBuffer;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -90,6 +94,80 @@ pub(crate) fn put(_py: Python<'_>, buffer: &PyBuffer<u8>, start: usize, bytes: &
     // and `copy` allows for bytes that are Python's too.
     unsafe { ptr::copy(bytes.as_ptr(), to.cast::<u8>().as_ptr().add(start), bytes.len()) };
     true
+}
+
+/// A `bytes` object whose content is still to come: memory that content is received into, without the interpreter, to be given to
+/// Python as it is. Nobody in Python knows of it before it is full.
+pub(crate) struct Blank {
+    object: Py<PyBytes>,
+    start: NonNull<u8>,
+    length: usize,
+    filled: usize,
+}
+
+// SAFETY: the object may be let go in any thread (pyo3 waits with that until the interpreter is there), and the memory is
+// written to by the one owner alone.
+unsafe impl Send for Blank {}
+// SAFETY: through a shared reference it is only read.
+unsafe impl Sync for Blank {}
+
+impl Blank {
+    /// Room for so many bytes.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new(py: Python<'_>, length: usize) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(length)?;
+        // SAFETY: without bytes to copy it makes an object that is not filled yet, for whoever called to do that; what it returns
+        // is a new reference, or null with an exception.
+        let object = unsafe {
+            Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(ptr::null(), size))
+        }?;
+        // SAFETY: it is a bytes object, whose memory stays where it is as long as the object is there.
+        let start = NonNull::new(unsafe { ffi::PyBytes_AsString(object.as_ptr()) });
+        // SAFETY: it is a bytes object, as that function makes no other.
+        let object = unsafe { object.cast_into_unchecked::<PyBytes>() }.unbind();
+        match start {
+            Some(start) => Ok(Self { object, start: start.cast(), length, filled: 0 }),
+            None => Err(PyErr::fetch(py)),
+        }
+    }
+
+    /// The object, once it is full: nothing changes in it any more.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyBytes>> {
+        (self.filled == self.length).then(|| self.object.bind(py))
+    }
+}
+
+impl AsRef<[u8]> for Blank {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: so many bytes at the start have been written, and the object that they are in is there.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.filled) }
+    }
+}
+
+// SAFETY: what is given to be written to is the part of the object's memory that has not been written to, and `advance_mut` goes no
+// further than its end.
+unsafe impl BufMut for Blank {
+    fn remaining_mut(&self) -> usize {
+        self.length - self.filled
+    }
+
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        // SAFETY: it begins within the object's memory, or at its end, and ends with it. Nobody else has a reference to it, as the
+        // object is given to nobody before it is full, and then there is nothing left here.
+        unsafe {
+            UninitSlice::from_raw_parts_mut(
+                self.start.as_ptr().add(self.filled),
+                self.remaining_mut(),
+            )
+        }
+    }
+
+    unsafe fn advance_mut(&mut self, count: usize) {
+        assert!(count <= self.remaining_mut(), "more was written than there is room for");
+        self.filled += count;
+    }
 }
 
 /// A descriptor of ours for what another one, given as a number, stands for.

@@ -8,6 +8,7 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
@@ -16,7 +17,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use futures_core::Stream;
 use number8_proto::headers::Fields;
 use number8_proto::http1::BodySize;
@@ -26,7 +27,7 @@ use number8_proto::http1::BodySize;
     allow(unused_imports, reason = "HTTP/2 has windows of its own")
 )]
 pub(crate) use incoming::channel_in;
-pub(crate) use incoming::{Feeder, Incoming, channel};
+pub(crate) use incoming::{Feeder, Incoming, Memory, channel};
 use limited::{Limited, Sized};
 pub use read::BodyReader;
 pub use sender::Sender;
@@ -77,6 +78,17 @@ pub(crate) struct Broadcast {
     /// For this connection alone, before everything else.
     pub(crate) first: Option<Frame>,
     pub(crate) subscription: Subscription,
+}
+
+/// Where the next content of a message is ([`Body::chunk_into`]).
+#[derive(Debug)]
+pub enum Chunk {
+    /// In the memory that was given, the last so many bytes; at least one.
+    Received(usize),
+    /// By itself, as it had come before or comes another way; not empty, and the memory is as it was.
+    Apart(Bytes),
+    /// There is no more.
+    End,
 }
 
 /// A piece of content whose length is known.
@@ -175,6 +187,16 @@ impl Body {
         }
     }
 
+    /// The length in bytes that a client announces (`Content-Length`), before any of it is taken; `None` for content in chunks. That
+    /// of other content is [its length](Body::len).
+    #[must_use]
+    pub fn announced(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Incoming(incoming) => incoming.announced(),
+            _ => self.len(),
+        }
+    }
+
     /// True when there is surely no content.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -192,6 +214,51 @@ impl Body {
     /// Parts of files cannot be read this way.
     pub async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
         poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// Like [`Body::chunk`], where content that is still to come may be received right into memory of the caller's, behind what is
+    /// there: as much as fits into its next [chunk](BufMut::chunk_mut). So it need not be copied to where it is wanted.
+    ///
+    /// Where the future is dropped before its end nothing of the content is lost, but the memory is.
+    ///
+    /// ```
+    /// use number8::{Body, Chunk};
+    ///
+    /// async fn count_lines(mut body: Body) -> std::io::Result<String> {
+    ///     let (mut memory, mut lines) = (Vec::with_capacity(64 * 1024), 0);
+    ///     loop {
+    ///         memory.clear();
+    ///         let chunk;
+    ///         (chunk, memory) = body.chunk_into(memory).await?;
+    ///         let bytes = match &chunk {
+    ///             Chunk::Received(_) => &memory[..],
+    ///             Chunk::Apart(bytes) => bytes,
+    ///             Chunk::End => return Ok(lines.to_string()),
+    ///         };
+    ///         lines += bytes.iter().filter(|&&byte| byte == b'\n').count();
+    ///     }
+    /// }
+    ///
+    /// let app = number8::App::new().post("/lines", count_lines);
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Body::chunk`]; the memory is gone.
+    pub async fn chunk_into<M>(&mut self, memory: M) -> io::Result<(Chunk, M)>
+    where
+        M: BufMut + AsRef<[u8]> + Send + 'static,
+    {
+        let Kind::Incoming(incoming) = &mut self.kind else {
+            let chunk = self.chunk().await?;
+            return Ok((chunk.map_or(Chunk::End, Chunk::Apart), memory));
+        };
+        let mut memory = Some(Box::new(memory) as Box<dyn Memory>);
+        let next = poll_fn(|cx| incoming.poll_chunk_into(&mut memory, cx));
+        let chunk = next.await.map_err(io::Error::other)?;
+        let memory = memory.and_then(|memory| (memory as Box<dyn Any>).downcast().ok());
+        // It comes back as what it was.
+        let memory = memory.ok_or_else(|| io::Error::other("memory that was lent is gone"))?;
+        Ok((chunk, *memory))
     }
 
     /// Like [`Body::chunk`], for those who poll.

@@ -81,7 +81,7 @@ mod sys;
 mod ws;
 
 pub use app::{AccessLog, App, ErrorPage, SlowLog};
-pub use body::{Body, BodyError, BodyReader, ChunkStream, Sender};
+pub use body::{Body, BodyError, BodyReader, Chunk, ChunkStream, Sender};
 pub use by_method::ByMethod;
 pub use caller::Caller;
 #[cfg(feature = "children")]

@@ -1,5 +1,5 @@
-//! The one place with `unsafe`: taking over a descriptor of which only the number is known, letting go of pages of
-//! files that are mapped, and, in `children`, what becomes of a process between `fork` and `exec`.
+//! The one place with `unsafe`: taking over a descriptor of which only the number is known, receiving into memory that nobody
+//! has written to, letting go of pages of files that are mapped, and, in `children`, what becomes of a process between `fork` and `exec`.
 
 #![allow(
     unsafe_code,
@@ -15,13 +15,30 @@ use std::ops::Range;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::BufMut;
 use rustix::io::FdFlags;
 use rustix::mm::{Advice, madvise};
-use rustix::net::{SocketType, sockopt};
+use rustix::net::{RecvFlags, SocketType, sockopt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::server::listener::Listener;
+
+/// Receives into the next chunk of `buf`, behind what is there, which nobody need have written to before. Returns the count of
+/// bytes.
+///
+/// # Errors
+///
+/// What the system says.
+pub(crate) fn receive_onto(socket: BorrowedFd<'_>, buf: &mut dyn BufMut) -> io::Result<usize> {
+    // SAFETY: nothing but what was received is written to it.
+    let room = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
+    let ((received, _), _) = rustix::net::recv(socket, room, RecvFlags::empty())?;
+    let count = received.len();
+    // SAFETY: that many bytes of the chunk were just written.
+    unsafe { buf.advance_mut(count) };
+    Ok(count)
+}
 
 /// Takes ownership of the listening stream socket that this process was started with as descriptor `number`.
 ///

@@ -111,7 +111,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::mpsc::channel;
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
-use number8::BodyError;
+use number8::{BodyError, Chunk};
 use served::Served;
 use sync::lock;
 use wakes::{StreamWake, Wakes};
@@ -347,6 +347,41 @@ fn content_arrives_as_it_is_wanted() {
             assert_eq!(reader.join().unwrap(), pieces.min(wanted));
         });
     }
+}
+
+/// As before, where the reader lends memory for what comes.
+#[test]
+fn content_arrives_in_memory_that_is_lent() {
+    model(|| {
+        let woken = Arc::new(Notify::new());
+        let task = Task { is_due: Mutex::new(false), woken: woken.clone() };
+        let waker = Waker::from(std::sync::Arc::new(task));
+        let (feeder, mut incoming) = channel_in(waker, None, u64::MAX, 8);
+        let reader = thread::spawn(move || {
+            let (mut heard, mut memory) = (0, Some(Box::new(Vec::with_capacity(8)) as Box<_>));
+            loop {
+                match block_on(poll_fn(|cx| incoming.poll_chunk_into(&mut memory, cx))).unwrap() {
+                    Chunk::Received(count) => heard += count,
+                    Chunk::Apart(bytes) => heard += bytes.len(),
+                    Chunk::End => return heard,
+                }
+            }
+        });
+        while !feeder.wants_more() {
+            woken.wait();
+        }
+        for _ in 0..2 {
+            match feeder.memory() {
+                Some(mut memory) => {
+                    (&mut *memory).put_u8(8);
+                    feeder.received_into(memory, 1);
+                }
+                None => feeder.push(Bytes::from_static(b"x")),
+            }
+        }
+        feeder.end(Ok(()));
+        assert_eq!(reader.join().unwrap(), 2);
+    });
 }
 
 /// The content of an answer: who makes it waits for room, and hears that nobody takes it any more.

@@ -7,14 +7,48 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 use std::thread;
 
+use bytes::BufMut;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use tokio::runtime;
 
 #[pyfunction]
 fn put(py: Python<'_>, buffer: PyBuffer<u8>, start: usize, bytes: &[u8]) -> bool {
     sys::put(py, &buffer, start, bytes)
+}
+
+/// Fills an object with these bytes, a few at once in another thread; returns it, and what there is before it is full.
+#[pyfunction]
+fn filled<'py>(
+    py: Python<'py>,
+    length: usize,
+    bytes: Vec<u8>,
+    at_once: usize,
+) -> PyResult<(Option<Bound<'py, PyBytes>>, Vec<u8>)> {
+    let mut blank = sys::Blank::new(py, length)?;
+    let fill = move || {
+        for piece in bytes.chunks(at_once) {
+            let room = blank.chunk_mut();
+            let count = piece.len().min(room.len());
+            room[..count].copy_from_slice(&piece[..count]);
+            // SAFETY: so many were just written.
+            unsafe { blank.advance_mut(count) };
+        }
+        blank
+    };
+    let blank = py.detach(|| thread::spawn(fill).join());
+    let blank = blank.map_err(|_| PyRuntimeError::new_err("the thread panicked"))?;
+    Ok((blank.object(py).cloned(), blank.as_ref().to_vec()))
+}
+
+/// Makes objects and has them end where there is no interpreter.
+#[pyfunction]
+fn forgotten(py: Python<'_>, times: usize) -> PyResult<()> {
+    let blanks: PyResult<Vec<_>> = (0..times).map(|_| sys::Blank::new(py, 1000)).collect();
+    let blanks = blanks?;
+    py.detach(|| thread::spawn(move || drop(blanks)).join()).map_err(|_| PyRuntimeError::new_err("the thread panicked"))
 }
 
 #[pyfunction]
@@ -69,6 +103,8 @@ fn wrong() -> u8 {
 #[pymodule]
 fn sanitized(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(put, module)?)?;
+    module.add_function(wrap_pyfunction!(filled, module)?)?;
+    module.add_function(wrap_pyfunction!(forgotten, module)?)?;
     module.add_function(wrap_pyfunction!(duplicate, module)?)?;
     module.add_function(wrap_pyfunction!(park, module)?)?;
     module.add_function(wrap_pyfunction!(settled, module)?)?;

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::os::fd::IntoRawFd;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use number8::server::{Listener, LocalAddr};
 use number8::{Caller, Head, Method, decode_path};
@@ -17,8 +16,8 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::Options;
 use super::file;
-use super::input::{NoInput, Pieces};
-use super::spool::Spooled;
+use super::input::{Content, NoInput};
+use super::spool::{Piece, Spooled};
 
 /// What the dicts of all requests have in common.
 pub(super) struct Environ {
@@ -257,12 +256,12 @@ const JOINED_MAX: usize = 64 * 1024;
 pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: Spooled) -> PyResult<()> {
     let py = environ.py();
     let (input, length) = match content {
-        Spooled::Memory { chunks, held } => {
-            let length: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        Spooled::Memory { pieces, held } => {
+            let length: usize = pieces.iter().map(Piece::len).sum();
             if length > JOINED_MAX {
-                (Pieces::reader(py, chunks, length, held)?, length as u64)
+                (Content::reader(py, pieces, length, held)?, length as u64)
             } else {
-                (joined_content(py, &chunks, length)?, length as u64)
+                (joined_content(py, &pieces, length)?, length as u64)
             }
         }
         Spooled::File(file, length) => {
@@ -282,13 +281,13 @@ pub(super) fn set_content(environ: &Bound<'_, PyDict>, content: Spooled) -> PyRe
 /// Content as a reader of all of it in one piece.
 fn joined_content<'py>(
     py: Python<'py>,
-    chunks: &[Bytes],
+    pieces: &[Piece],
     length: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let bytes = PyBytes::new_with(py, length, |mut buffer| {
-        for chunk in chunks {
-            let (here, rest) = buffer.split_at_mut(chunk.len());
-            here.copy_from_slice(chunk);
+        for piece in pieces {
+            let (here, rest) = buffer.split_at_mut(piece.len());
+            here.copy_from_slice(piece.as_ref());
             buffer = rest;
         }
         Ok(())

@@ -1,13 +1,14 @@
 //! `wsgi.input`: of requests without content, and of large content in memory.
 
-use bytes::Bytes;
+use std::mem;
+
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use super::spool::Held;
+use super::spool::{Held, Piece};
 use crate::sys;
 
 /// A stream that is at its end. One serves all requests, as nothing can change it.
@@ -49,40 +50,54 @@ impl NoInput {
     fn close(&self) {}
 }
 
-/// Content in memory, in the pieces that it came in, as what Python's own readers read from (`io.RawIOBase`): so that they
-/// copy it once, from where the server has received it to where it is wanted.
+/// Content in memory, in the pieces that it came in, as a file that is read: with what an `io.BytesIO` has. What is asked for in the
+/// very pieces in which it was received is not copied any more.
 #[pyclass(module = "number8")]
-pub(super) struct Pieces {
-    pieces: Vec<Bytes>,
+pub(super) struct Content {
+    pieces: Vec<Piece>,
     /// What is next: which piece, and where in it.
     place: (usize, usize),
+    /// The same, in bytes behind the start.
+    position: usize,
     length: usize,
     is_closed: bool,
     /// Memory that is counted for as long as this is there.
-    _held: Held,
+    held: Held,
 }
 
-impl Pieces {
-    /// A reader of all that Python's have to offer.
+impl Content {
     pub(super) fn reader(
         py: Python<'_>,
-        pieces: Vec<Bytes>,
+        pieces: Vec<Piece>,
         length: usize,
         held: Held,
     ) -> PyResult<Bound<'_, PyAny>> {
-        let this = Self { pieces, place: (0, 0), length, is_closed: false, _held: held };
-        static READER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        READER.import(py, "io", "BufferedReader")?.call1((this,))
+        static REGISTERED: PyOnceLock<()> = PyOnceLock::new();
+        // For those who ask whether it is a file.
+        REGISTERED.get_or_try_init(py, || {
+            let base = py.import("io")?.getattr("BufferedIOBase")?;
+            base.call_method1("register", (py.get_type::<Self>(),)).map(drop)
+        })?;
+        let this = Self { pieces, place: (0, 0), position: 0, length, is_closed: false, held };
+        Ok(Bound::new(py, this)?.into_any())
+    }
+
+    fn open(&self) -> PyResult<()> {
+        match self.is_closed {
+            true => Err(PyValueError::new_err("I/O operation on closed file.")),
+            false => Ok(()),
+        }
     }
 
     /// What is left of the piece that is next.
     fn rest(&self) -> Option<&[u8]> {
         let (number, start) = self.place;
-        self.pieces.get(number)?.get(start..)
+        self.pieces.get(number)?.as_ref().get(start..)
     }
 
     fn advance(&mut self, count: usize) {
         self.place.1 += count;
+        self.position += count;
         while self.pieces.get(self.place.0).is_some_and(|piece| piece.len() <= self.place.1) {
             self.place = (self.place.0 + 1, 0);
         }
@@ -100,44 +115,81 @@ impl Pieces {
         taken
     }
 
-    fn position(&self) -> usize {
+    /// So many bytes, or all that are left.
+    fn bytes<'py>(&mut self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let count = most.min(self.left());
         let (number, start) = self.place;
-        self.pieces.iter().take(number).map(Bytes::len).sum::<usize>() + start
+        let piece = self.pieces.get(number).filter(|piece| start == 0 && piece.len() == count);
+        if let Some(object) = piece.and_then(|piece| piece.object(py).cloned()) {
+            self.advance(count);
+            return Ok(object);
+        }
+        PyBytes::new_with(py, count, |to| {
+            self.take(count, |start, from| to[start..start + from.len()].copy_from_slice(from));
+            Ok(())
+        })
+    }
+
+    /// Bytes up to the end of the line that is next.
+    fn line_length(&self) -> usize {
+        let mut length = 0;
+        let (number, mut start) = self.place;
+        for piece in self.pieces.iter().skip(number) {
+            let rest = &piece.as_ref()[start..];
+            match rest.iter().position(|&byte| byte == b'\n') {
+                Some(end) => return length + end + 1,
+                None => length += rest.len(),
+            }
+            start = 0;
+        }
+        length
+    }
+
+    fn left(&self) -> usize {
+        self.length.saturating_sub(self.position)
+    }
+
+    /// Lets the content go, and has as much room ready for the next one.
+    fn let_go(&mut self, py: Python<'_>) {
+        let pieces = mem::take(&mut self.pieces);
+        if !pieces.is_empty() {
+            drop(pieces);
+            self.held.restock(py, self.length);
+        }
     }
 }
 
+impl Drop for Content {
+    fn drop(&mut self) {
+        Python::attach(|py| self.let_go(py));
+    }
+}
+
+/// How much is asked for: all where it is `None` or less than 0.
+fn most(size: Option<isize>) -> usize {
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
+}
+
 #[pymethods]
-impl Pieces {
-    fn readable(&self) -> bool {
-        true
+impl Content {
+    #[pyo3(signature = (size=None, /))]
+    fn read<'py>(&mut self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        self.open()?;
+        self.bytes(py, most(size))
     }
 
-    fn seekable(&self) -> bool {
-        true
-    }
-
-    fn writable(&self) -> bool {
-        false
-    }
-
-    fn isatty(&self) -> bool {
-        false
-    }
-
-    fn flush(&self) {}
-
-    fn close(&mut self) {
-        self.is_closed = true;
-        self.pieces.clear();
-    }
-
-    #[getter]
-    fn closed(&self) -> bool {
-        self.is_closed
+    #[pyo3(signature = (size=None, /))]
+    fn read1<'py>(
+        &mut self,
+        py: Python<'py>,
+        size: Option<isize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.read(py, size)
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "an argument of Python's")]
     fn readinto(&mut self, py: Python<'_>, buffer: PyBuffer<u8>) -> PyResult<usize> {
+        self.open()?;
         let room = buffer.item_count();
         let mut fits = true;
         let count = self.take(room, |start, from| fits &= sys::put(py, &buffer, start, from));
@@ -147,24 +199,60 @@ impl Pieces {
         }
     }
 
-    fn readall<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let left = self.length.saturating_sub(self.position());
-        PyBytes::new_with(py, left, |to| {
-            self.take(left, |start, from| to[start..start + from.len()].copy_from_slice(from));
-            Ok(())
-        })
+    fn readinto1(&mut self, py: Python<'_>, buffer: PyBuffer<u8>) -> PyResult<usize> {
+        self.readinto(py, buffer)
     }
 
-    fn tell(&self) -> usize {
-        self.position()
+    #[pyo3(signature = (size=None, /))]
+    fn readline<'py>(
+        &mut self,
+        py: Python<'py>,
+        size: Option<isize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.open()?;
+        self.bytes(py, self.line_length().min(most(size)))
     }
 
-    /// Goes to so many bytes behind the start (0), the place that is next (1) or the end (2).
-    #[pyo3(signature = (offset, whence=0))]
+    /// All lines, or as many as have so many bytes.
+    #[pyo3(signature = (hint=None, /))]
+    fn readlines<'py>(
+        &mut self,
+        py: Python<'py>,
+        hint: Option<isize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let most = most(hint.filter(|&hint| hint > 0));
+        let (lines, mut taken) = (PyList::empty(py), 0);
+        self.open()?;
+        while taken < most && self.left() > 0 {
+            let line = self.readline(py, None)?;
+            taken += line.as_bytes().len();
+            lines.append(line)?;
+        }
+        Ok(lines)
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.borrow().open()?;
+        Ok(slf)
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let line = self.readline(py, None)?;
+        Ok(Some(line).filter(|line| !line.as_bytes().is_empty()))
+    }
+
+    fn tell(&self) -> PyResult<usize> {
+        self.open()?;
+        Ok(self.position)
+    }
+
+    /// Goes to so many bytes behind the start (0), the place that is next (1) or the end (2); no further than the end.
+    #[pyo3(signature = (offset, whence=0, /))]
     fn seek(&mut self, offset: i64, whence: u8) -> PyResult<usize> {
+        self.open()?;
         let from = match whence {
             0 => 0,
-            1 => self.position(),
+            1 => self.position,
             2 => self.length,
             other => return Err(PyValueError::new_err(format!("whence={other}: it is 0, 1 or 2"))),
         };
@@ -172,7 +260,7 @@ impl Pieces {
         let Some(to) = to.and_then(|to| usize::try_from(to).ok()) else {
             return Err(PyValueError::new_err("a place before the start"));
         };
-        self.place = (0, 0);
+        (self.place, self.position) = ((0, 0), 0);
         let mut left = to;
         while let Some(piece) = self.pieces.get(self.place.0) {
             let count = piece.len().min(left);
@@ -183,5 +271,50 @@ impl Pieces {
             }
         }
         Ok(to)
+    }
+
+    fn readable(&self) -> PyResult<bool> {
+        self.open().map(|()| true)
+    }
+
+    fn seekable(&self) -> PyResult<bool> {
+        self.open().map(|()| true)
+    }
+
+    fn writable(&self) -> PyResult<bool> {
+        self.open().map(|()| false)
+    }
+
+    fn isatty(&self) -> PyResult<bool> {
+        self.open().map(|()| false)
+    }
+
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        let unsupported = py.import("io")?.getattr("UnsupportedOperation")?;
+        Err(PyErr::from_value(unsupported.call1(("content in memory has no descriptor",))?))
+    }
+
+    fn flush(&self) -> PyResult<()> {
+        self.open()
+    }
+
+    fn close(&mut self, py: Python<'_>) {
+        self.is_closed = true;
+        self.let_go(py);
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.is_closed
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.borrow().open()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&mut self, py: Python<'_>, _raised: &Bound<'_, PyTuple>) {
+        self.close(py);
     }
 }

@@ -5,11 +5,15 @@ use std::hint::black_box;
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use number8::server::lane::Lane;
-use number8::{Body, BodyError, Response};
+use number8::{Body, BodyError, Chunk, Response};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::sys::Blank;
 
 /// Bytes written to a file at once.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -20,20 +24,61 @@ const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// Content that is whole.
 pub(super) enum Spooled {
     /// In memory, counted for as long as `held` is there.
-    Memory { chunks: Vec<Bytes>, held: Held },
+    Memory { pieces: Vec<Piece>, held: Held },
     /// In a file without a name, at its start; and how long it is.
     File(OwnedFd, u64),
 }
 
-/// How many bytes may wait in memory, over all requests.
+/// A part of content.
+pub(super) enum Piece {
+    /// As it came.
+    Bytes(Bytes),
+    /// In an object of Python's, which may not be full.
+    Object(Blank),
+}
+
+impl Piece {
+    pub(super) fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    /// All of it as an object, where there is one.
+    pub(super) fn object<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyBytes>> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::Object(blank) => blank.object(py),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Object(blank) => blank.as_ref(),
+        }
+    }
+}
+
+/// Bytes of one object: what those who read content part by part ask for at once (`shutil.copyfileobj`, Werkzeug, Django).
+pub(super) const OBJECT_BYTES: usize = 64 * 1024;
+
+/// The memory for content: how many bytes may wait in it, over all requests, and objects that are there for the next ones.
+///
+/// What serves has no interpreter to make objects with, so those who read content make as many as they have used.
 pub(super) struct Budget {
     max: usize,
     used: AtomicUsize,
+    blanks: Mutex<Vec<Blank>>,
 }
 
 impl Budget {
     pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicUsize::new(0) })
+        Arc::new(Self { max, used: AtomicUsize::new(0), blanks: Mutex::default() })
+    }
+
+    fn blanks(&self) -> MutexGuard<'_, Vec<Blank>> {
+        self.blanks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,9 +89,33 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// An object that is empty, where there is one left and the budget allows.
+    fn blank(&mut self) -> Option<Blank> {
+        let blank = self.budget.blanks().pop()?;
+        if self.grow(OBJECT_BYTES) {
+            return Some(blank);
+        }
+        self.budget.blanks().push(blank);
+        None
+    }
+
+    /// Content of that length was used, and the memory for it is free again: makes objects for the next one.
+    pub(super) fn restock(&self, py: Python<'_>, length: usize) {
+        let most = KEPT_BYTES / OBJECT_BYTES;
+        for _ in 0..length.div_ceil(OBJECT_BYTES) {
+            let mut blanks = self.budget.blanks();
+            if blanks.len() >= most {
+                return;
+            }
+            // Without memory for it, the next content comes as it does without objects.
+            let Ok(blank) = Blank::new(py, OBJECT_BYTES) else { return };
+            blanks.push(blank);
+        }
+    }
+
     /// Takes more of the budget; says whether there was so much.
     fn grow(&mut self, bytes: usize) -> bool {
-        let Budget { max, used } = &*self.budget;
+        let Budget { max, used, .. } = &*self.budget;
         let fits = used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|sum| sum <= max)
@@ -75,18 +144,59 @@ pub(super) async fn spool(
     lane: &Lane,
 ) -> Result<Spooled, Response> {
     let mut held = Held { budget: Arc::clone(budget), bytes: 0 };
-    let mut chunks = Vec::new();
-    while let Some(chunk) = body.chunk().await.map_err(|error| refused(&error))? {
+    let mut pieces = Vec::new();
+    let mut next = match body.announced().filter(|&length| length > OBJECT_BYTES as u64) {
+        Some(length) => into_objects(&mut body, length, &mut pieces, &mut held).await,
+        None => Ok(Bytes::new()),
+    };
+    loop {
+        let chunk = match next {
+            Ok(rest) if !rest.is_empty() => Ok(Some(rest)),
+            Ok(_) => body.chunk().await,
+            Err(error) => Err(error),
+        };
+        next = Ok(Bytes::new());
+        let Some(chunk) = chunk.map_err(|error| refused(&error))? else { break };
         let fits = held.grow(chunk.len());
-        push(&mut chunks, chunk);
+        push(&mut pieces, chunk);
         if !fits {
-            return to_file(body, chunks, held, lane).await.map_err(|error| refused(&error));
+            return to_file(body, pieces, held, lane).await.map_err(|error| refused(&error));
         }
     }
     if held.bytes > WRITE_BYTES {
         keep_freed();
     }
-    Ok(Spooled::Memory { chunks, held })
+    Ok(Spooled::Memory { pieces, held })
+}
+
+/// Takes content of that length into objects of Python's, as long as there are some. Returns what has come and did not fit.
+async fn into_objects(
+    body: &mut Body,
+    length: u64,
+    pieces: &mut Vec<Piece>,
+    held: &mut Held,
+) -> io::Result<Bytes> {
+    let (mut taken, mut rest) = (0, Bytes::new());
+    while taken < length {
+        let Some(mut blank) = held.blank() else { break };
+        while taken < length && blank.has_remaining_mut() {
+            if rest.is_empty() {
+                let chunk;
+                (chunk, blank) = body.chunk_into(blank).await?;
+                match chunk {
+                    Chunk::Received(count) => taken += count as u64,
+                    Chunk::Apart(bytes) => rest = bytes,
+                    // The body itself sees to its length.
+                    Chunk::End => taken = length,
+                }
+            }
+            let fits = rest.split_to(rest.len().min(blank.remaining_mut()));
+            blank.put_slice(&fits);
+            taken += fits.len() as u64;
+        }
+        pieces.push(Piece::Object(blank));
+    }
+    Ok(rest)
 }
 
 /// Pieces up to this size, in bytes, are put together.
@@ -95,14 +205,14 @@ const SMALL_BYTES: usize = 4 * 1024;
 /// Adds a piece to others.
 ///
 /// SECURITY: a client chooses how small its pieces are, and what there is beside each is more than one byte.
-fn push(pieces: &mut Vec<Bytes>, piece: Bytes) {
-    match pieces.last_mut().filter(|last| last.len() + piece.len() <= SMALL_BYTES) {
-        Some(last) => {
+fn push(pieces: &mut Vec<Piece>, piece: Bytes) {
+    match pieces.last_mut() {
+        Some(Piece::Bytes(last)) if last.len() + piece.len() <= SMALL_BYTES => {
             let mut joined = BytesMut::from(std::mem::take(last));
             joined.extend_from_slice(&piece);
             *last = joined.freeze();
         }
-        None => pieces.push(piece),
+        _ => pieces.push(Piece::Bytes(piece)),
     }
 }
 
@@ -118,7 +228,7 @@ fn keep_freed() {
 /// Moves on to a file with what has come so far.
 async fn to_file(
     mut body: Body,
-    mut chunks: Vec<Bytes>,
+    mut pieces: Vec<Piece>,
     held: Held,
     lane: &Lane,
 ) -> io::Result<Spooled> {
@@ -126,19 +236,19 @@ async fn to_file(
     let mut length = 0;
     let mut held = Some(held);
     loop {
-        let mut waiting: usize = chunks.iter().map(Bytes::len).sum();
+        let mut waiting: usize = pieces.iter().map(Piece::len).sum();
         let mut is_end = false;
         while waiting < WRITE_BYTES && !is_end {
             match body.chunk().await? {
                 Some(chunk) => {
                     waiting += chunk.len();
-                    push(&mut chunks, chunk);
+                    push(&mut pieces, chunk);
                 }
                 None => is_end = true,
             }
         }
         length += waiting as u64;
-        let (before, batch) = (file.take(), std::mem::take(&mut chunks));
+        let (before, batch) = (file.take(), std::mem::take(&mut pieces));
         let job = lane.submit(move || write(before, &batch, is_end)).map_err(io::Error::other)?;
         let written = job.await.map_err(io::Error::other)?.map_err(Unkept)?;
         // It is in the file now.
@@ -151,13 +261,13 @@ async fn to_file(
 }
 
 /// Adds content to a file, which is made first where there is none.
-fn write(file: Option<OwnedFd>, batch: &[Bytes], is_end: bool) -> io::Result<OwnedFd> {
+fn write(file: Option<OwnedFd>, batch: &[Piece], is_end: bool) -> io::Result<OwnedFd> {
     let mut file = match file {
         Some(file) => file.into(),
         None => tempfile::tempfile()?,
     };
-    for chunk in batch {
-        file.write_all(chunk)?;
+    for piece in batch {
+        file.write_all(piece.as_ref())?;
     }
     if is_end {
         file.rewind()?;

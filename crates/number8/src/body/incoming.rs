@@ -4,15 +4,18 @@
 //! `100 Continue` is sent, before somebody wants the body. The connection stops reading while a window's
 //! worth lies unread.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use number8_proto::headers::Fields;
 
-use super::BodyError;
+use super::{BodyError, Chunk};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Bytes that may lie unread before the connection stops reading.
@@ -24,8 +27,38 @@ const SMALL_BYTES: usize = 4 * 1024;
 /// Bytes that may wait for a client before who sends them has to wait: as many as one write takes.
 const ANSWER_WINDOW_BYTES: usize = 64 * 1024;
 
+/// Memory that a reader lends, to have content received right into it.
+pub(crate) trait Memory: BufMut + AsRef<[u8]> + Any + Send {}
+
+impl<M: BufMut + AsRef<[u8]> + Any + Send> Memory for M {}
+
+/// Where memory is that a reader lends.
+#[derive(Default)]
+enum Lent {
+    #[default]
+    No,
+    /// Here, for the connection to take.
+    Here(Box<dyn Memory>),
+    /// The connection has it.
+    Taken,
+    /// Here, with so many bytes received.
+    Received(Box<dyn Memory>, usize),
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::No => "No",
+            Self::Here(_) => "Here",
+            Self::Taken => "Taken",
+            Self::Received(..) => "Received",
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
+    lent: Lent,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
     /// Bytes that may lie unread.
@@ -54,11 +87,27 @@ impl State {
         let last = self.queue.back_mut().filter(|last| last.len() + piece.len() <= SMALL_BYTES);
         match last {
             Some(last) if !self.is_to_client => {
-                let mut joined = BytesMut::from(std::mem::take(last));
+                let mut joined = BytesMut::from(mem::take(last));
                 joined.extend_from_slice(&piece);
                 *last = joined.freeze();
             }
             _ => self.queue.push_back(piece),
+        }
+    }
+
+    /// The reader has taken that many bytes.
+    fn taken(&mut self, count: usize) {
+        let was_full = self.queued_bytes >= self.window_bytes;
+        self.queued_bytes -= count;
+        if was_full && self.queued_bytes < self.window_bytes {
+            wake(&self.feeder);
+        }
+    }
+
+    /// Ends what was lent by a reader who has not waited for it; what was received into it is not lost.
+    fn take_back(&mut self) {
+        if let Lent::Received(memory, received) = mem::take(&mut self.lent) {
+            self.queue.push_front(last_of(&*memory, received));
         }
     }
 }
@@ -114,16 +163,48 @@ impl Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, BodyError>> {
         let mut state = self.0.lock();
+        state.take_back();
+        Self::poll_queue(&mut state, cx)
+    }
+
+    /// As [`Incoming::poll_chunk`], where what comes from now on may be received into that memory, which is there again with
+    /// whatever is returned. In between it is lent.
+    pub(super) fn poll_chunk_into(
+        &mut self,
+        memory: &mut Option<Box<dyn Memory>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chunk, BodyError>> {
+        let mut state = self.0.lock();
+        if let Some(memory) = memory.take() {
+            state.take_back();
+            state.lent = Lent::Here(memory);
+        }
+        if let Lent::Received(..) = state.lent
+            && let Lent::Received(filled, count) = mem::take(&mut state.lent)
+        {
+            state.taken(count);
+            *memory = Some(filled);
+            return Poll::Ready(Ok(Chunk::Received(count)));
+        }
+        let polled = Self::poll_queue(&mut state, cx);
+        if polled.is_ready()
+            && let Lent::Here(unused) = mem::take(&mut state.lent)
+        {
+            *memory = Some(unused);
+        }
+        polled.map_ok(|chunk| chunk.map_or(Chunk::End, Chunk::Apart))
+    }
+
+    fn poll_queue(
+        state: &mut State,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
         if state.length.is_some_and(|length| length > state.limit) {
             // Whoever wants to read it learns so at once; whoever does not may have a better answer.
             return Poll::Ready(Err(BodyError::TooLarge));
         }
         if let Some(chunk) = state.queue.pop_front() {
-            let was_full = state.queued_bytes >= state.window_bytes;
-            state.queued_bytes -= chunk.len();
-            if was_full && state.queued_bytes < state.window_bytes {
-                wake(&state.feeder);
-            }
+            state.taken(chunk.len());
             return Poll::Ready(Ok(Some(chunk)));
         }
         if let Some(end) = state.end {
@@ -141,6 +222,10 @@ impl Incoming {
     pub(super) fn queued_for_client(&self) -> usize {
         let state = self.0.lock();
         if state.is_to_client { state.queued_bytes } else { 0 }
+    }
+
+    pub(super) fn announced(&self) -> Option<u64> {
+        self.0.lock().length
     }
 
     pub(super) fn limit(&self, bytes: u64) {
@@ -161,6 +246,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.reader_is_gone = true;
+        state.lent = Lent::No;
         state.queue.clear();
         state.queued_bytes = 0;
         wake(&state.feeder);
@@ -192,6 +278,37 @@ impl Feeder {
         if !state.reader_is_gone {
             state.queued_bytes += chunk.len();
             state.enqueue(chunk);
+            wake(&state.reader);
+        }
+    }
+
+    /// Memory of the reader's, for what comes next; it is given back by [`Feeder::received_into`].
+    pub(crate) fn memory(&self) -> Option<Box<dyn Memory>> {
+        let mut state = self.0.lock();
+        if !matches!(state.lent, Lent::Here(_)) || !state.queue.is_empty() {
+            return None;
+        }
+        match mem::replace(&mut state.lent, Lent::Taken) {
+            Lent::Here(memory) => Some(memory),
+            _ => None,
+        }
+    }
+
+    /// Gives memory back, with so many bytes received into it.
+    pub(crate) fn received_into(&self, memory: Box<dyn Memory>, received: usize) {
+        let mut state = self.0.lock();
+        if state.reader_is_gone {
+            return;
+        }
+        match (&state.lent, received) {
+            (Lent::Taken, 0) => state.lent = Lent::Here(memory),
+            (Lent::Taken, _) => state.lent = Lent::Received(memory, received),
+            (_, 0) => {}
+            // The reader has not waited for it.
+            _ => state.enqueue(last_of(&*memory, received)),
+        }
+        state.queued_bytes += received;
+        if received > 0 {
             wake(&state.reader);
         }
     }
@@ -233,6 +350,11 @@ impl Drop for Feeder {
         self.end(Err(BodyError::Disconnected));
         self.0.lock().feeder = None;
     }
+}
+
+fn last_of(memory: &dyn Memory, count: usize) -> Bytes {
+    let bytes = memory.as_ref();
+    Bytes::copy_from_slice(&bytes[bytes.len() - count..])
 }
 
 fn wake(waker: &Option<Waker>) {

@@ -1,8 +1,13 @@
 //! Content on its way. Not inside of `incoming`, which is a part of the models in `tests/loom.rs`.
 
+use std::future::Future;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+
 use super::incoming::channel;
+use super::{Body, Chunk, Feeder, Kind};
 
 #[test]
 fn small_pieces_of_a_client_are_put_together_where_they_wait() {
@@ -29,5 +34,97 @@ fn small_pieces_of_a_client_are_put_together_where_they_wait() {
         assert!(received == sent, "{name}");
         assert!(sent.len() / pieces >= least, "{name}: {pieces} pieces");
         assert_eq!(feeder.queued(), 0, "{name}");
+    }
+}
+
+/// A body, and the end that a connection has of it.
+fn body() -> (Feeder, Body) {
+    let (feeder, incoming) = channel(Waker::noop().clone(), None, u64::MAX);
+    (feeder, Body { kind: Kind::Incoming(incoming) })
+}
+
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// As a connection that receives these bytes; true where there was memory for them.
+fn receive(feeder: &Feeder, bytes: &'static [u8]) -> bool {
+    match feeder.memory() {
+        Some(mut memory) => {
+            (&mut *memory).put_slice(bytes);
+            feeder.received_into(memory, bytes.len());
+            true
+        }
+        None => {
+            feeder.push(Bytes::from_static(bytes));
+            false
+        }
+    }
+}
+
+#[test]
+fn content_is_received_into_memory_that_waits_for_it() {
+    let (feeder, mut body) = body();
+    assert!(!receive(&feeder, b"before"), "nobody waits");
+    let mut memory = Vec::with_capacity(64);
+    memory.push(b'>');
+    let (chunk, memory) = now(body.chunk_into(memory)).unwrap().unwrap();
+    assert!(matches!(chunk, Chunk::Apart(bytes) if bytes == "before"));
+    assert_eq!(memory, b">");
+
+    let mut waits = Box::pin(body.chunk_into(memory));
+    assert!(now(waits.as_mut()).is_none());
+    // Nothing came after all.
+    let memory = feeder.memory().unwrap();
+    feeder.received_into(memory, 0);
+    assert!(now(waits.as_mut()).is_none());
+    assert!(receive(&feeder, b"one"));
+    assert_eq!(feeder.queued(), 3);
+    assert!(!receive(&feeder, b"two"), "it is in use");
+    let (chunk, memory) = now(waits.as_mut()).unwrap().unwrap();
+    drop(waits);
+    assert!(matches!(chunk, Chunk::Received(3)));
+    assert_eq!(memory, b">one");
+    assert_eq!(feeder.queued(), 3);
+    let (chunk, memory) = now(body.chunk_into(memory)).unwrap().unwrap();
+    assert!(matches!(chunk, Chunk::Apart(bytes) if bytes == "two"));
+    feeder.end(Ok(()));
+    let (chunk, memory) = now(body.chunk_into(memory)).unwrap().unwrap();
+    assert!(matches!(chunk, Chunk::End));
+    assert_eq!((memory, feeder.queued()), (b">one".to_vec(), 0));
+}
+
+#[test]
+fn nothing_is_lost_where_nobody_waits_for_what_is_received_into_memory() {
+    let (feeder, mut body) = body();
+    for lends_again in [false, true] {
+        // Received, and then forgotten.
+        assert!(now(body.chunk_into(Vec::with_capacity(8))).is_none());
+        assert!(receive(&feeder, b"one"));
+        receive(&feeder, b"two");
+        // Forgotten while the connection has the memory.
+        let chunks = |body: &mut Body| {
+            let mut chunks = Vec::new();
+            while let Some(Ok((Chunk::Apart(bytes), _))) = match lends_again {
+                true => now(body.chunk_into(Vec::with_capacity(8))),
+                false => now(body.chunk()).map(|chunk| {
+                    chunk.map(|chunk| (chunk.map_or(Chunk::End, Chunk::Apart), Vec::new()))
+                }),
+            } {
+                chunks.push(bytes);
+            }
+            chunks.concat()
+        };
+        assert_eq!(chunks(&mut body), b"onetwo");
+        assert!(lends_again || now(body.chunk_into(Vec::with_capacity(8))).is_none());
+        let mut memory = feeder.memory().unwrap();
+        assert_eq!(chunks(&mut body), b"");
+        (&mut *memory).put_slice(b"late");
+        feeder.received_into(memory, 4);
+        assert_eq!(chunks(&mut body), b"late");
+        assert_eq!(feeder.queued(), 0);
     }
 }

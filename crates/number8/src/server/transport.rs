@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
+use bytes::BufMut;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -27,10 +27,13 @@ pub trait Transport: Send + Sync + 'static {
     /// A count smaller than `buf` means that there was no more: wait for readiness before the next try.
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
 
-    /// Like [`try_read`](Self::try_read), up to `most` bytes, behind what is in `buf`. Memory that is not used yet need not
-    /// be zeroed for it, where the transport knows a way.
-    fn try_read_onto(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
-        read_zeroed(self, buf, most)
+    /// Like [`try_read`](Self::try_read), behind what is in `buf`: as much as fits into its next
+    /// [chunk](BufMut::chunk_mut). Memory that is not used yet need not be zeroed for it, where the transport knows a way.
+    fn try_read_onto(&self, buf: &mut dyn BufMut) -> io::Result<usize> {
+        let mut read = vec![0; buf.chunk_mut().len()];
+        let count = self.try_read(&mut read)?;
+        buf.put_slice(&read[..count]);
+        Ok(count)
     }
 
     /// Writes the start of `buf` and returns how many bytes were taken.
@@ -111,14 +114,6 @@ pub enum Security {
     Tls,
 }
 
-fn read_zeroed<T: Transport + ?Sized>(io: &T, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
-    let before = buf.len();
-    buf.resize(before + most, 0);
-    let result = io.try_read(&mut buf[before..]);
-    buf.truncate(before + result.as_ref().map_or(0, |count| *count));
-    result
-}
-
 /// Both kinds of socket have the same methods in tokio, but no trait that names them.
 macro_rules! socket_transport {
     ($socket:ty) => {
@@ -132,16 +127,11 @@ macro_rules! socket_transport {
                 )
             }
 
-            fn try_read_onto(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
-                buf.reserve_exact(most);
-                if buf.capacity() - buf.len() != most {
-                    // SECURITY: an allocator may give more, and what stands behind may be another request.
-                    return read_zeroed(self, buf, most);
-                }
+            fn try_read_onto(&self, buf: &mut dyn BufMut) -> io::Result<usize> {
                 short_is_drained(
-                    most,
+                    buf.chunk_mut().len(),
                     |receive| self.try_io(Interest::READABLE, receive),
-                    || Ok(rustix::net::recv(self, spare_capacity(buf), RecvFlags::empty())?.0),
+                    || crate::sys::receive_onto(self.as_fd(), buf),
                 )
             }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::Context;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use number8_proto::http1::Event;
 
 use super::super::clock;
@@ -101,17 +101,15 @@ impl Connection {
             if work.output.queued() > 0 && self.poll_send(turn, work, cx)?.is_pending() {
                 return Ok(false);
             }
-            let (read, piece) = match self.conn.content_ahead() {
-                ahead if ahead >= APART_MIN && work.input.unread().is_empty() => {
-                    self.read_apart(ahead, cx)?
-                }
-                _ => (self.read(work, cx)?, Bytes::new()),
+            let is_apart = self.conn.content_ahead() >= APART_MIN && work.input.unread().is_empty();
+            let read = match is_apart {
+                true => self.read_apart(feed, cx)?,
+                false => self.read(work, cx)?,
             };
             match read {
                 Read::Bytes => {
                     feed.last_ms = turn.ms;
-                    if !piece.is_empty() {
-                        self.pass_on(feed, piece);
+                    if is_apart {
                         self.wait_for_nothing();
                         return Ok(true);
                     }
@@ -148,25 +146,45 @@ impl Connection {
     }
 
     /// Reads content to where it stays: it is long enough to be worth memory of its own, and nothing else can come.
-    fn read_apart(&mut self, ahead: u64, cx: &mut Context<'_>) -> io::Result<(Read, Bytes)> {
-        let room = usize::try_from(ahead).map_or(PIECE_BYTES, |ahead| ahead.min(PIECE_BYTES));
-        let mut piece = Vec::with_capacity(room);
-        let (read, count) = self.read_with(room, cx, |io| io.try_read_onto(&mut piece, room))?;
+    fn read_apart(&mut self, feed: &mut Feed, cx: &mut Context<'_>) -> io::Result<Read> {
+        let ahead = usize::try_from(self.conn.content_ahead()).unwrap_or(usize::MAX);
+        if let Some(mut memory) = feed.feeder.memory() {
+            let room = ahead.min(memory.chunk_mut().len());
+            let mut place = (&mut *memory).limit(room);
+            let (read, count) = self.read_with(room, cx, |io| io.try_read_onto(&mut place))?;
+            self.conn.received(count as u64);
+            if count == 0 || self.may_pass(feed, count) {
+                feed.feeder.received_into(memory, count);
+            }
+            return Ok(read);
+        }
+        let room = ahead.min(PIECE_BYTES);
+        let mut piece = Vec::with_capacity(room).limit(room);
+        let (read, count) = self.read_with(room, cx, |io| io.try_read_onto(&mut piece))?;
         self.conn.received(count as u64);
+        let mut piece = piece.into_inner();
         // A slow client's pieces are small and may be many.
         piece.shrink_to_fit();
-        Ok((read, piece.into()))
+        self.pass_on(feed, piece.into());
+        Ok(read)
     }
 
     /// Gives content to whoever reads it, unless it is too much.
     fn pass_on(&mut self, feed: &mut Feed, piece: Bytes) {
-        feed.received += piece.len() as u64;
-        self.received = feed.received;
-        if feed.received > feed.feeder.limit() {
-            feed.feeder.end(Err(BodyError::TooLarge));
-            self.conn.close_after();
-        } else {
+        if !piece.is_empty() && self.may_pass(feed, piece.len()) {
             feed.feeder.push(piece);
         }
+    }
+
+    /// Counts content that has come; says whether it may, and ends it otherwise.
+    fn may_pass(&mut self, feed: &mut Feed, count: usize) -> bool {
+        feed.received += count as u64;
+        self.received = feed.received;
+        let fits = feed.received <= feed.feeder.limit();
+        if !fits {
+            feed.feeder.end(Err(BodyError::TooLarge));
+            self.conn.close_after();
+        }
+        fits
     }
 }

@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
@@ -122,13 +123,12 @@ impl<T: Transport> Transport for Secured<T> {
         }
     }
 
-    fn try_read_onto(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    fn try_read_onto(&self, buf: &mut dyn BufMut) -> io::Result<usize> {
         let mut state = self.lock();
-        if state.reads_plainly() {
-            return self.io.try_read_onto(buf, most);
+        match state.reads_plainly() {
+            true => self.io.try_read_onto(buf),
+            false => state.read(&self.io, &mut Room::behind(buf)),
         }
-        buf.reserve_exact(most);
-        state.read(&self.io, &mut Room::behind(buf, most))
     }
 
     fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
@@ -255,7 +255,7 @@ struct Room<'a> {
 enum Place<'a> {
     Slice(&'a mut [u8]),
     /// Behind what is there: memory that is not used yet need not be zeroed.
-    Behind(&'a mut Vec<u8>),
+    Behind(&'a mut dyn BufMut),
 }
 
 impl<'a> Room<'a> {
@@ -263,8 +263,8 @@ impl<'a> Room<'a> {
         Self { left: buf.len(), place: Place::Slice(buf), filled: 0 }
     }
 
-    fn behind(buf: &'a mut Vec<u8>, most: usize) -> Self {
-        Self { left: most, place: Place::Behind(buf), filled: 0 }
+    fn behind(buf: &'a mut dyn BufMut) -> Self {
+        Self { left: buf.chunk_mut().len(), place: Place::Behind(buf), filled: 0 }
     }
 
     /// For content that nobody waits for yet.
@@ -277,7 +277,7 @@ impl<'a> Room<'a> {
         let (now, later) = bytes.split_at(bytes.len().min(self.left));
         match &mut self.place {
             Place::Slice(buf) => buf[self.filled..][..now.len()].copy_from_slice(now),
-            Place::Behind(buf) => buf.extend_from_slice(now),
+            Place::Behind(buf) => buf.put_slice(now),
         }
         self.filled += now.len();
         self.left -= now.len();
