@@ -2,10 +2,10 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -349,6 +349,38 @@ fn design_9_a_slow_job_holds_up_no_result_of_those_before_it() {
     go.send(()).unwrap();
     assert_eq!(wait(never_more_than_one), Ok(9));
     drop((blocked, slow));
+}
+
+#[test]
+fn design_9_results_wait_for_one_another_as_long_as_they_may() {
+    let around = Some(Around::new(|jobs| jobs()));
+    let options = LaneOptions { threads_max: 1, around, ..LaneOptions::default() };
+    let lane = Lane::new(LaneOptions { together: LONG, ..options });
+    let (all_there, wait_for_all) = channel::<()>();
+    let (begun, begins) = channel();
+    let (go, gone) = channel::<()>();
+    let mut quick = lane.submit(move || wait_for_all.recv()).unwrap();
+    let told = Arc::new(Told::default());
+    let waker = Waker::from(Arc::clone(&told));
+    assert!(pin!(&mut quick).poll(&mut Context::from_waker(&waker)).is_pending());
+    let slow = lane.submit(move || (begun.send(()), gone.recv())).unwrap();
+    let last = lane.submit(|| 9).unwrap();
+    all_there.send(()).unwrap();
+    begins.recv().unwrap();
+    assert!(!told.0.load(Ordering::SeqCst), "there are others in the queue");
+    go.send(()).unwrap();
+    assert_eq!(wait(last), Ok(9));
+    assert!(told.0.load(Ordering::SeqCst));
+    drop(slow);
+}
+
+#[derive(Default)]
+struct Told(AtomicBool);
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]

@@ -373,7 +373,7 @@ fn content_arrives_in_memory_that_is_lent() {
         for _ in 0..2 {
             match feeder.memory() {
                 Some(mut memory) => {
-                    (&mut *memory).put_u8(8);
+                    memory.put_u8(8);
                     feeder.received_into(memory, 1);
                 }
                 None => feeder.push(Bytes::from_static(b"x")),
@@ -594,10 +594,11 @@ impl Wake for Task {
     }
 }
 
-/// `patience` is the idle time as well.
+/// `patience` is the idle time as well, and how long results wait for one another.
 fn lane(threads_max: usize, patience: Duration) -> Lane {
     let default = LaneOptions::default();
-    Lane::new(LaneOptions { threads_max, queue_max: 2, idle: patience, patience, ..default })
+    let (idle, together) = (patience, patience);
+    Lane::new(LaneOptions { threads_max, queue_max: 2, idle, patience, together, ..default })
 }
 
 fn model(case: impl Fn() + Send + Sync + 'static) {

@@ -18,6 +18,10 @@ use super::start::Early;
 use crate::hosting::{self, Base, Signals};
 use crate::sys;
 
+/// How long answers of a busy application wait for one another, to be sent together: the longer, the more often the interpreter
+/// finds its caches as it left them.
+const TOGETHER: Duration = Duration::from_millis(4);
+
 /// How long calls may go on at the end that nobody waits for any more.
 const END: Duration = Duration::from_secs(1);
 
@@ -35,6 +39,7 @@ pub(super) fn serve(
         queue_max: options.lane.queue_max,
         // Applications keep things for each thread, such as connections to a database.
         idle: Duration::MAX,
+        together: TOGETHER,
         around: Some(Around::new(move |jobs| {
             sys::settle();
             Python::attach(|py| {

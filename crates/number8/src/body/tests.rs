@@ -54,7 +54,7 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 fn receive(feeder: &Feeder, bytes: &'static [u8]) -> bool {
     match feeder.memory() {
         Some(mut memory) => {
-            (&mut *memory).put_slice(bytes);
+            memory.put_slice(bytes);
             feeder.received_into(memory, bytes.len());
             true
         }
@@ -122,7 +122,7 @@ fn nothing_is_lost_where_nobody_waits_for_what_is_received_into_memory() {
         assert!(lends_again || now(body.chunk_into(Vec::with_capacity(8))).is_none());
         let mut memory = feeder.memory().unwrap();
         assert_eq!(chunks(&mut body), b"");
-        (&mut *memory).put_slice(b"late");
+        memory.put_slice(b"late");
         feeder.received_into(memory, 4);
         assert_eq!(chunks(&mut body), b"late");
         assert_eq!(feeder.queued(), 0);

@@ -6,7 +6,7 @@
 //! - While a thread is at work and jobs wait, one other thread *watches*: it sleeps until the oldest job has waited for
 //!   [`LaneOptions::patience`], and only then takes it. So quick jobs stay on one thread, and a slow one holds up
 //!   nobody for longer than that. When it starts to work it leaves the watch to the next one.
-//! - Finished jobs are reported together when the queue is empty, after some dozens, or after the same patience,
+//! - Finished jobs are reported together when the queue is empty, after some dozens, or after [`LaneOptions::together`],
 //!   which the watching thread sees to where the working one is inside a slow job.
 //!
 //! `tests/loom.rs` checks all interleavings of small cases: no job and no wake-up is lost, and `close` ends.
@@ -45,6 +45,9 @@ pub struct LaneOptions {
     pub idle: Duration,
     /// How long a job may wait before another thread is woken for it. Default 1 ms.
     pub patience: Duration,
+    /// How long the result of a job may wait for those of others that are in the queue, to be told of with them. Each time that
+    /// results are told of, who waits for them runs, and finds the caches taken, as do the next jobs. Default 1 ms.
+    pub together: Duration,
     /// How long a call may take that was promised not to wait ([`inline`](crate::inline)); a longer one is logged and
     /// counted. Default 10 ms.
     pub inline_max: Duration,
@@ -98,6 +101,7 @@ impl Default for LaneOptions {
             queue_max: 1024,
             idle: Duration::from_secs(10),
             patience: Duration::from_millis(1),
+            together: Duration::from_millis(1),
             inline_max: Duration::from_millis(10),
             around: None,
         }

@@ -99,8 +99,8 @@ impl State {
         self.queue.front().is_some_and(|oldest| oldest.since.elapsed() >= patience)
     }
 
-    fn report_is_due(&self, patience: Duration) -> bool {
-        self.finished_since.is_some_and(|since| since.elapsed() >= patience)
+    fn report_is_due(&self, options: &LaneOptions) -> bool {
+        self.finished_since.is_some_and(|since| since.elapsed() >= options.together)
     }
 
     /// When there is something to do for the watcher, at the latest.
@@ -108,9 +108,10 @@ impl State {
         let patience = options.patience;
         // What is due already is on its way to another thread, or has to wait for one that works.
         let comes = self.working < options.threads_max && !self.oldest_is_due(patience);
-        let oldest = self.queue.front().filter(|_| comes).map(|entry| entry.since);
-        let first = oldest.into_iter().chain(self.finished_since).min();
-        patience.saturating_sub(first.map_or(Duration::ZERO, |since| since.elapsed()))
+        let oldest = self.queue.front().filter(|_| comes).map(|entry| (entry.since, patience));
+        let finished = self.finished_since.map(|since| (since, options.together));
+        let left = |(since, most): (Instant, Duration)| most.saturating_sub(since.elapsed());
+        oldest.into_iter().chain(finished).map(left).min().unwrap_or(patience)
     }
 
     fn is_watched_by(&self, thread: &Arc<Condvar>) -> bool {
@@ -231,7 +232,7 @@ impl Shared {
                 || !observed
                 || state.finished.len() >= REPORT_JOBS_MAX
                 || (state.finished.len().is_multiple_of(CLOCK_JOBS)
-                    && state.report_is_due(self.options.patience)))
+                    && state.report_is_due(&self.options)))
     }
 
     /// Runs jobs until none waits, something is to be reported, or others may want what is had around them.
@@ -275,12 +276,11 @@ impl Shared {
         role: Role,
         me: &Arc<Condvar>,
     ) -> MutexGuard<'a, State> {
-        let patience = self.options.patience;
         let (mut seen, mut quiet) = (state.submitted, 0);
         state.watcher = Some(me.clone());
         state.watcher_works = role == Role::Works;
         loop {
-            if state.report_is_due(patience) {
+            if state.report_is_due(&self.options) {
                 state = self.report(state);
             } else if role == Role::Works && state.needs_another(&self.options) {
                 break;
