@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -172,7 +172,12 @@ impl Invocation {
 /// # Errors
 /// Help or version was asked for, or the arguments are wrong.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, Stop> {
-    let matches = command().try_get_matches_from(arguments).map_err(|error| stop(&error))?;
+    let words: Vec<OsString> = arguments.into_iter().collect();
+    let matched = command().try_get_matches_from(&words);
+    if let Some(problem) = words.get(1).and_then(|word| meant(word.to_str()?)) {
+        return Err(Stop::Problem(problem));
+    }
+    let matches = matched.map_err(|error| stop(&error))?;
     match matches.subcommand() {
         Some(("passwd", passwd)) => {
             return Ok(Action::Password(passwd.get_one::<String>("name").cloned()));
@@ -261,6 +266,7 @@ fn board() -> Command {
     let all = options::all_of(Use::Files).filter(|option| option.name != "board");
     Command::new("board")
         .about("Serve a folder with pages for people: files, programs, a terminal, events (a folder of this name is served as ./board)")
+        .after_help("It takes every option of serving, too, such as --port and --auth: see number8 --help.")
         .args_override_self(true)
         .args([config_file(), print_config()])
         .args(all.map(|option| arg(option).hide(!option.is_positional)))
@@ -496,6 +502,23 @@ fn flags(matches: &ArgMatches) -> Settings {
         settings.set(option, Setting { origin: Origin::Flag, values });
     }
     settings
+}
+
+/// What was meant by a first word that is no subcommand and neither a folder nor a file, but much like a subcommand.
+fn meant(word: &str) -> Option<Problem> {
+    let meant = if word == "help" || word == "version" {
+        format!("--{word}")
+    } else {
+        let command = command();
+        // One slip in a short name, two in a longer one.
+        let slips = |name: &str| 1..=name.len() / 3;
+        let is_near = |name: &&str| slips(name).contains(&strsim::damerau_levenshtein(word, name));
+        command.get_subcommands().map(Command::get_name).find(is_near)?.to_owned()
+    };
+    let message =
+        format!("PATH {word}: there is no such folder or file; did you mean number8 {meant}?");
+    let is_wrong = !word.starts_with('-') && !Path::new(word).exists();
+    is_wrong.then(|| Problem::usage(message))
 }
 
 /// Clap's message of several lines as one.

@@ -56,6 +56,16 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&[""], "PATH : it is empty"),
         (&["/dev/null"], "only folders and regular files are served"),
         (&["site", "more"], "one argument too many, more: PATH is one folder or file; use --mount"),
+        (
+            &["bord", "site"],
+            "PATH bord: there is no such folder or file; did you mean number8 board?",
+        ),
+        (
+            &["baord", "-p", "80"],
+            "PATH baord: there is no such folder or file; did you mean number8 board?",
+        ),
+        (&["paswd"], "did you mean number8 passwd?"),
+        (&["help"], "did you mean number8 --help?"),
         (&["a\nb\x1b[2J"], "PATH a\\nb\\u{1b}[2J: there is no such"),
         (
             &["site", "--prot", "1"],
@@ -121,6 +131,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["site", "--max-uri", "64K"], "--max-uri 64K: max-uri cannot be more than max-head"),
         (&["site", "--max-head", "1K"], "--max-head 1K: max-uri cannot be more than max-head"),
         (&["--print-completions", "tcsh"], "invalid value 'tcsh'"),
+        (&["board", "bord"], "PATH bord: there is no such folder or file: check the spelling"),
         (&["config"], "requires a subcommand"),
         (&["config", "check"], "<FILE>"),
         (&["config", "chek"], "'chek'"),
