@@ -46,10 +46,14 @@ pub(super) fn plain_page(status: u16, explanation: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{status} {reason}</title>\n\
-         <h1>{status} {reason}</h1>\n<p>{}.</p>\n</html>\n",
+         <style>{STYLE}</style>\n<h1>{status} {reason}</h1>\n<p>{}.</p>\n</html>\n",
         Escaped(explanation)
     )
 }
+
+/// An explanation is written as a part of a sentence, so it begins without a capital.
+const STYLE: &str = "body{max-width:40rem;margin:0 auto;padding:1rem;font:1rem/1.5 system-ui,sans-serif}\
+    p::first-letter{text-transform:uppercase}";
 
 /// Text as a page shows it, also in an attribute with double quotes.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);

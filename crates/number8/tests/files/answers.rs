@@ -187,7 +187,7 @@ pub(crate) fn l11_fields_for_caches() {
 }
 
 #[test]
-pub(crate) fn h10_error_pages_by_status() {
+pub(crate) fn h10_b24_error_pages_by_status() {
     let page = |content: &'static str| ErrorPage {
         content_type: "text/html; charset=utf-8".to_owned(),
         content: Bytes::from_static(content.as_bytes()),
@@ -213,6 +213,10 @@ pub(crate) fn h10_error_pages_by_status() {
     let own = served.get("/files/%00");
     assert!(own.text().contains("<h1>400 Bad Request</h1>"));
     assert!(!own.text().contains(site.temp.path().to_str().unwrap()));
+    assert!(own.text().contains("content=\"light dark\""));
+    for elsewhere in ["src", "href", "url(", "//", "@import", "<script"] {
+        assert!(!own.text().contains(elsewhere), "{elsewhere}");
+    }
 }
 
 /// An interim status ends no exchange: the client would wait for another.

@@ -24,7 +24,7 @@ again! { files:
         g12_other_methods_are_told_what_may_be_asked
         h15_custom_fields_are_on_every_answer
         l11_fields_for_caches
-        h10_error_pages_by_status
+        h10_b24_error_pages_by_status
         l4_every_answer_has_a_final_status
     }
     coding {
