@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use number8::layers::access_log::Sink;
 use number8::layers::proxies::Proxies;
@@ -112,6 +112,23 @@ async fn o3_a_line_tells_what_came_what_went_and_the_name_of_the_request() {
         let (bytes, id) = line.trim_end().rsplit_once(' ').unwrap();
         assert_eq!((bytes, id.len()), (want, 16), "{line}");
     }
+}
+
+#[tokio::test]
+async fn o3_a_line_has_its_time_in_milliseconds() {
+    const DAY_MS: u128 = 86_400_000;
+    // The kernel's coarse clock is behind by up to a tick.
+    const TICK_MS: u128 = 10;
+    let before = UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let app = |log| App::new().get("/", async || "get").access_log(log);
+    let line = logged(app, "$time_iso8601", &get("")).await;
+    let (_, time) = line.trim_end().strip_suffix('Z').unwrap().split_once('T').unwrap();
+    let digits: Vec<u128> = time.split([':', '.']).map(|part| part.parse().unwrap()).collect();
+    let &[hours, minutes, seconds, millis] = &*digits else { panic!("{line}") };
+    let told = ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis;
+    let passed = UNIX_EPOCH.elapsed().unwrap().as_millis() - before;
+    let later = (told + DAY_MS + TICK_MS - before % DAY_MS) % DAY_MS;
+    assert!(later <= passed + TICK_MS, "{line} is {later} ms after {before} - {TICK_MS}");
 }
 
 #[tokio::test]

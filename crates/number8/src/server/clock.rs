@@ -15,6 +15,13 @@ pub(crate) fn unix_seconds() -> i64 {
     clock_gettime(ClockId::RealtimeCoarse).tv_sec
 }
 
+/// The time since 1970, in ticks as above.
+pub(crate) fn unix_time() -> Duration {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    // No nanosecond is 10^9 or more, and no time here is before 1970.
+    Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
+}
+
 /// A duration in whole milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)

@@ -379,9 +379,9 @@ impl Worker {
         told: Told,
     ) {
         self.count(|counts| counts.answered(head.map(Head::method), told));
-        let Current { app, unix, .. } = current;
+        let app = &current.app;
         let Some(settings) = app.log() else { return };
-        let record = record(*unix, caller, head, told);
+        let record = record(caller, head, told);
         let mut formatter = lock(&self.formatter);
         let formatter = match &mut *formatter {
             Some((of, formatter)) if *of == app.id() => formatter,
@@ -405,7 +405,7 @@ impl Worker {
         let Some(slow) = current.app.slow() else { return };
         let mut line = Vec::new();
         let mut formatter = Formatter::new(slow.log.format.clone());
-        formatter.write(&record(current.unix, caller, head, told), &mut line);
+        formatter.write(&record(caller, head, told), &mut line);
         slow.log.sink.push(&line);
         slow.log.sink.flush();
     }
@@ -421,7 +421,7 @@ pub(crate) struct Told {
     pub(crate) duration: Duration,
 }
 
-fn record<'a>(unix: i64, caller: &'a Caller, head: Option<&Head<'a>>, told: Told) -> Record<'a> {
+fn record<'a>(caller: &'a Caller, head: Option<&Head<'a>>, told: Told) -> Record<'a> {
     let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
     Record {
         peer: caller.ip,
@@ -432,7 +432,7 @@ fn record<'a>(unix: i64, caller: &'a Caller, head: Option<&Head<'a>>, told: Told
         bytes: told.sent,
         received: told.received,
         duration: told.duration,
-        time: SystemTime::UNIX_EPOCH + Duration::from_secs(unix.try_into().unwrap_or(0)),
+        time: SystemTime::UNIX_EPOCH + clock::unix_time(),
         user: caller.user.as_deref(),
         host: head.and_then(Head::host),
         referer: head_fields.0,
