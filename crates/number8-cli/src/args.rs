@@ -1,4 +1,5 @@
-//! The command line as typed. Nothing is checked here but its shape: values stay text until all sources are known.
+//! The command line as typed. Nothing is checked here but its shape, and whether a subcommand was meant: values stay text
+//! until all sources are known.
 
 use std::ffi::OsString;
 use std::io;
