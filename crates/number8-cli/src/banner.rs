@@ -98,6 +98,14 @@ pub fn text(
     text
 }
 
+/// The addresses of what is served beside the rest, as others type them; where none is for others, those of this machine.
+pub fn beside(scheme: &str, places: &[Place], interfaces: &[Interface]) -> Vec<String> {
+    let urls = urls(places, interfaces, Site { scheme, prefix: "" });
+    let is_for_others = urls.iter().any(|url| url.is_for_others);
+    let told = urls.into_iter().filter(|url| url.is_for_others == is_for_others);
+    told.map(|url| url.text).collect()
+}
+
 /// How devices come to trust the certificate that was made here: from one of `places`, or of `plain` ones without TLS, where
 /// there are any.
 pub fn trust(
@@ -340,6 +348,27 @@ mod tests {
             by_name(&mut urls, "board", &places, site);
             let mut shown = urls.iter().map(|url| url.text.as_str()).enumerate();
             assert_eq!(shown.find(|(_, text)| text.contains(".local")), want, "{bound}");
+        }
+    }
+
+    #[test]
+    fn l7_what_is_beside_is_told_by_addresses_that_can_be_typed() {
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            (
+                "ws",
+                &["[::]:8266", "0.0.0.0:8266"],
+                &["ws://192.168.1.20:8266/", "ws://[2001:db8::20]:8266/", "ws://172.17.0.1:8266/"],
+            ),
+            (
+                "http",
+                &["127.0.0.1:9100", "[::1]:9100"],
+                &["http://127.0.0.1:9100/", "http://[::1]:9100/"],
+            ),
+            ("http", &["192.168.1.20:80"], &["http://192.168.1.20/"]),
+        ];
+        for (scheme, bound, want) in cases {
+            let places = bound.iter().map(|place| Place::Tcp(place.parse().unwrap()));
+            assert_eq!(beside(scheme, &places.collect::<Vec<_>>(), &machine()), *want, "{bound:?}");
         }
     }
 

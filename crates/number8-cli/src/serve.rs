@@ -179,7 +179,8 @@ impl Beside {
 
     /// Where metrics are, a line for each place.
     pub(crate) fn tell_metrics(&self) -> String {
-        self.places.iter().map(|place| format!("Metrics: http://{place}/metrics\n")).collect()
+        let urls = banner::beside("http", &self.places, &banner::interfaces());
+        urls.iter().map(|url| format!("Metrics: {url}metrics\n")).collect()
     }
 
     /// Ends it with the other one.
@@ -383,15 +384,17 @@ fn greeting(
     let (places, interfaces) = (places(server.local_addrs()), banner::interfaces());
     let mut text = banner::text(config, &places, &interfaces, io::stderr().is_terminal());
     let [webrepl, metrics, redirects] = beside.map(Option::as_ref);
-    for place in webrepl.iter().flat_map(|beside| &beside.places) {
-        text.push_str(&format!("WebREPL: ws://{place}/\n"));
+    if let Some(beside) = webrepl {
+        for url in banner::beside("ws", &beside.places, &interfaces) {
+            text.push_str(&format!("WebREPL: {url}\n"));
+        }
     }
     if let Some(metrics) = metrics {
         text.push_str(&metrics.tell_metrics());
     }
     let redirects = redirects.map_or(&[][..], |beside| &beside.places);
-    for place in redirects {
-        text.push_str(&format!("Leads to https: http://{place}/\n"));
+    for url in banner::beside("http", redirects, &interfaces) {
+        text.push_str(&format!("Leads to https: {url}\n"));
     }
     if let Some(authority) = &kept.authority {
         text.push_str(&banner::trust(config, authority, (&places, redirects), &interfaces));
