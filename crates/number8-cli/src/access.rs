@@ -39,6 +39,12 @@ impl Access {
         self.rules.everyone_may_any(Rights::ALL.without(Rights::RO))
     }
 
+    /// SECURITY: whoever can reach a server that lets everyone write can fill its disk, or replace its pages. So unless that was
+    /// asked for, it is reached from this machine only.
+    pub fn is_for_this_machine(&self) -> bool {
+        self.everyone_writes() && !self.insecure
+    }
+
     /// Whether anybody may do more than look.
     pub fn anybody_acts(&self) -> bool {
         let acting = Rights::ALL.without(Rights::RO);

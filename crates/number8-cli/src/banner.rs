@@ -84,6 +84,11 @@ pub fn text(
     for url in &urls {
         text.push_str(&format!("  {:width$}  {}\n", url.text, url.reach));
     }
+    if config.access.is_for_this_machine() {
+        text.push_str(
+            "  for this machine alone, since everyone may write: say who may (--auth), allow less, or add --insecure\n",
+        );
+    }
     if config.board {
         text.push_str(&board(config, &urls));
     }

@@ -328,20 +328,15 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
 
 /// Where to listen if nobody says.
 pub(crate) fn usual_bind(config: &Config) -> Bind {
-    match needs_loopback(config) || config.app.is_some() {
+    match config.access.is_for_this_machine() || config.app.is_some() {
         true => Bind::Loopback { port: Some(config.listen.port) },
         false => Bind::Every { port: config.listen.port },
     }
 }
 
-/// SECURITY: whoever can reach a server that lets everyone write can fill its disk, or replace its pages.
-fn needs_loopback(config: &Config) -> bool {
-    config.access.everyone_writes() && !config.access.insecure
-}
-
 /// Refuses to be reached from other machines where that is not safe.
 fn guarded(config: &Config, listeners: Vec<Listener>) -> Result<Vec<Listener>, Problem> {
-    match needs_loopback(config) {
+    match config.access.is_for_this_machine() {
         true => local_only(listeners, "everyone who reaches {} could write there"),
         false => Ok(listeners),
     }

@@ -81,6 +81,7 @@ fn design_7_a_server_that_everyone_may_write_to_is_reached_from_this_machine_onl
     let served = Served::run(run(&["-A"]));
     served.message("http://127.0.0.1:");
     assert!(!served.messages().iter().any(|line| line.contains("network")));
+    served.message("for this machine alone, since everyone may write: ");
 
     for bind in ["0.0.0.0", "[::]", ":0"] {
         let output = run(&["--allow", "up", "-b", bind]).output().unwrap();
