@@ -17,7 +17,6 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::BufMut;
 use rustix::io::FdFlags;
-use rustix::mm::{Advice, madvise};
 use rustix::net::{RecvFlags, SocketType, sockopt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -86,7 +85,7 @@ pub(crate) fn drop_pages_of_file(addresses: Range<usize>) -> bool {
     let start = std::ptr::without_provenance_mut::<c_void>(addresses.start);
     // SAFETY: the pages are as they are in the file, and the next access brings them back from there. The mapping is still the same
     // one: it is of a program or a library, and only dlclose(3) takes one out of memory, which the caller excludes.
-    unsafe { madvise(start, addresses.len(), Advice::LinuxDontNeed) }.is_ok()
+    unsafe { libc::madvise(start, addresses.len(), libc::MADV_DONTNEED) == 0 }
 }
 
 /// Has the current tokio runtime tell when a connection waits.

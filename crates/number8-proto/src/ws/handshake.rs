@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use data_encoding::BASE64;
 use sha1_smol::Sha1;
 
 use crate::headers::Known;
@@ -21,9 +20,7 @@ impl Accept {
         let mut hash = Sha1::new();
         hash.update(key);
         hash.update(GUID);
-        let mut accept = [0; 28];
-        BASE64.encode_mut(&hash.digest().bytes(), &mut accept);
-        Self(accept)
+        Self(base64(hash.digest().bytes()))
     }
 }
 
@@ -93,10 +90,38 @@ pub fn handshake(head: &Head<'_>, lenient: bool) -> Result<Accept, Refusal> {
     if (versions.next(), versions.next()) != (Some(b"13"), None) {
         return Err(Refusal::Version);
     }
-    let mut nonce = [0; 18];
-    match BASE64.decode_len(key.len()) {
-        Ok(18) if BASE64.decode_mut(key, &mut nonce) == Ok(16) => Ok(Accept::of(key)),
-        _ => Err(Refusal::Key),
+    match is_nonce(key) {
+        true => Ok(Accept::of(key)),
+        false => Err(Refusal::Key),
+    }
+}
+
+/// The digits of base64 (RFC 4648 §4).
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// 20 bytes in base64.
+fn base64(bytes: [u8; 20]) -> [u8; 28] {
+    let mut encoded = [b'='; 28];
+    // Three bytes are four digits of six bits each; the last two bytes are three.
+    for (bytes, digits) in bytes.chunks(3).zip(encoded.chunks_mut(4)) {
+        let at = |place| bytes.get(place).map_or(0, |&byte| u32::from(byte));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for (place, digit) in digits.iter_mut().take(bytes.len() + 1).enumerate() {
+            *digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
+        }
+    }
+    encoded
+}
+
+/// Whether this is 16 bytes in base64: 22 digits, the last of which stands for two bits, and no other spelling of the same.
+fn is_nonce(key: &[u8]) -> bool {
+    let value = |digit: &u8| DIGITS.iter().position(|other| other == digit);
+    match key.strip_suffix(b"==") {
+        Some(digits @ [.., last]) if digits.len() == 22 => {
+            digits.iter().all(|digit| value(digit).is_some())
+                && value(last).is_some_and(|value| value % 16 == 0)
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,8 @@
+use data_encoding::BASE64;
 use number8_proto::Limits;
 use number8_proto::http1::HeadParser;
 use number8_proto::ws::{Refusal, handshake, offered_protocols};
+use proptest::prelude::*;
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 /// The answer to that key (RFC 6455 §1.3).
@@ -93,5 +95,31 @@ fn offered_protocols_come_in_their_order() {
         with_head("GET", fields, |head| {
             assert_eq!(offered_protocols(head).collect::<Vec<_>>(), offered);
         });
+    }
+}
+
+/// What the server proves to a client with that key, by another base64.
+fn proof(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    BASE64.encode(&sha1_smol::Sha1::from(text).digest().bytes())
+}
+
+fn proven(key: &str) -> Result<String, Refusal> {
+    let key = format!("Sec-WebSocket-Key: {key}");
+    let accept = with_head("GET", &[UPGRADE, VERSION, &key], |head| handshake(head, false))?;
+    Ok(String::from_utf8(accept.as_ref().to_vec()).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn every_nonce_is_answered_with_its_proof(nonce: [u8; 16]) {
+        let key = BASE64.encode(&nonce);
+        prop_assert_eq!(proven(&key), Ok(proof(&key)));
+    }
+
+    #[test]
+    fn a_key_is_the_base64_of_16_bytes_and_no_other_spelling(key in "[A-Za-z0-9+/_=-]{18,26}|[A-Za-z0-9+/]{21}[AQgwBh=]==") {
+        let is_nonce = BASE64.decode(key.as_bytes()).is_ok_and(|nonce| nonce.len() == 16);
+        prop_assert_eq!(proven(&key).is_ok(), is_nonce);
     }
 }

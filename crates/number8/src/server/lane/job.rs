@@ -4,13 +4,14 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use super::mailbox::{Mailbox, Wake};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, lock};
 
 /// The result to come of a function on the [`Lane`](super::Lane).
 ///
@@ -29,37 +30,110 @@ pub struct JobPanicked {
 }
 
 /// A function and its result in one allocation, shared by the [`Job`] and the queue.
-pub(super) struct Task<F, T>(Mutex<Progress<F, T>>);
+///
+/// Nearly all of it is the same for every function, and so is compiled once: what has become of the call, which says who may
+/// touch the work.
+struct Task<F, T> {
+    progress: Mutex<Progress>,
+    work: Mutex<Work<F, T>>,
+}
 
-struct Progress<F, T> {
-    stage: Stage<F, T>,
+pub(super) struct Progress {
+    stage: Stage,
     wake: Option<Wake>,
 }
 
-enum Stage<F, T> {
-    Waiting(F),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Waiting,
     Running,
-    Done(Result<T, JobPanicked>),
+    Done,
     /// The result is taken, or nobody wants it any more.
     Over,
 }
 
+enum Work<F, T> {
+    None,
+    Function(F),
+    Result(Result<T, JobPanicked>),
+}
+
 /// What the queue sees of a [`Task`].
 pub(super) trait Run: Send + Sync {
-    /// Calls the function, unless it is abandoned, and returns whom to tell.
-    fn run(&self) -> Option<Wake>;
+    fn progress(&self) -> &Mutex<Progress>;
+    /// Calls the function, and keeps its result.
+    fn call(&self);
+    /// Drops the function or its result.
+    fn discard(&self);
 }
 
 /// What the [`Job`] sees of a [`Task`].
-trait Outcome<T>: Send + Sync {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, JobPanicked>>;
-    fn abandon(&self);
+trait Outcome<T>: Run {
+    /// The result of a function that is done.
+    fn take(&self) -> Result<T, JobPanicked>;
+}
+
+impl dyn Run {
+    /// Calls the function, unless it is abandoned, and returns whom to tell.
+    pub(super) fn run(&self) -> Option<Wake> {
+        {
+            let mut progress = lock(self.progress());
+            if progress.stage != Stage::Waiting {
+                return None;
+            }
+            progress.stage = Stage::Running;
+        }
+        self.call();
+        {
+            let mut progress = lock(self.progress());
+            if progress.stage == Stage::Running {
+                progress.stage = Stage::Done;
+                return progress.wake.take();
+            }
+        }
+        // Abandoned meanwhile. The value's destructor is user code too, and the thread has to survive it.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.discard()));
+        None
+    }
+
+    /// Whether the result is there; otherwise who polls is told when it is.
+    ///
+    /// # Panics
+    /// The result was taken.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut progress = lock(self.progress());
+        match progress.stage {
+            Stage::Waiting | Stage::Running => {
+                if !progress.wake.as_ref().is_some_and(|wake| wake.will_wake(cx.waker())) {
+                    progress.wake = Some(Wake::new(cx.waker().clone(), Mailbox::of_this_thread()));
+                }
+                Poll::Pending
+            }
+            Stage::Done => {
+                progress.stage = Stage::Over;
+                Poll::Ready(())
+            }
+            Stage::Over => panic!("a job is polled after its result was taken"),
+        }
+    }
+
+    fn abandon(&self) {
+        // What is dropped here is user code: outside the lock.
+        let (before, _wake) = {
+            let mut progress = lock(self.progress());
+            (mem::replace(&mut progress.stage, Stage::Over), progress.wake.take())
+        };
+        // While the function runs, its thread sees to the result.
+        if before != Stage::Running {
+            self.discard();
+        }
+    }
 }
 
 impl<T: Send + 'static> Job<T> {
     pub(super) fn new<F: FnOnce() -> T + Send + 'static>(function: F) -> (Self, Arc<dyn Run>) {
-        let progress = Progress { stage: Stage::Waiting(function), wake: None };
-        let task = Arc::new(Task(Mutex::new(progress)));
+        let progress = Mutex::new(Progress { stage: Stage::Waiting, wake: None });
+        let task = Arc::new(Task { progress, work: Mutex::new(Work::Function(function)) });
         (Self { task: task.clone(), is_over: false }, task)
     }
 
@@ -73,16 +147,18 @@ impl<T> Future for Job<T> {
     type Output = Result<T, JobPanicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = self.task.poll(cx);
-        self.is_over = result.is_ready();
-        result
+        let task: &dyn Run = &*self.task;
+        ready!(task.poll(cx));
+        self.is_over = true;
+        Poll::Ready(self.task.take())
     }
 }
 
 impl<T> Drop for Job<T> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.task.abandon();
+            let task: &dyn Run = &*self.task;
+            task.abandon();
         }
     }
 }
@@ -94,57 +170,35 @@ impl<T> fmt::Debug for Job<T> {
 }
 
 impl<F, T> Task<F, T> {
-    fn lock(&self) -> MutexGuard<'_, Progress<F, T>> {
+    fn replace(&self, work: Work<F, T>) -> Work<F, T> {
         // User code never runs under this lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn replace(&self, stage: Stage<F, T>) -> Stage<F, T> {
-        std::mem::replace(&mut self.lock().stage, stage)
+        mem::replace(&mut *lock(&self.work), work)
     }
 }
 
 impl<F: FnOnce() -> T + Send, T: Send> Run for Task<F, T> {
-    fn run(&self) -> Option<Wake> {
-        let Stage::Waiting(function) = self.replace(Stage::Running) else {
-            self.abandon();
-            return None;
-        };
-        let result = panic::catch_unwind(AssertUnwindSafe(function));
-        let result = result.map_err(|payload| JobPanicked::new(&*payload));
-        let mut progress = self.lock();
-        if matches!(progress.stage, Stage::Running) {
-            progress.stage = Stage::Done(result);
-            return progress.wake.take();
+    fn progress(&self) -> &Mutex<Progress> {
+        &self.progress
+    }
+
+    fn call(&self) {
+        if let Work::Function(function) = self.replace(Work::None) {
+            let result = panic::catch_unwind(AssertUnwindSafe(function));
+            self.replace(Work::Result(result.map_err(|payload| JobPanicked::new(&*payload))));
         }
-        drop(progress);
-        // Abandoned meanwhile. The value's destructor is user code too, and the thread has to survive it.
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(result)));
-        None
+    }
+
+    fn discard(&self) {
+        drop(self.replace(Work::None));
     }
 }
 
-impl<F: Send, T: Send> Outcome<T> for Task<F, T> {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, JobPanicked>> {
-        let mut progress = self.lock();
-        if matches!(progress.stage, Stage::Waiting(_) | Stage::Running) {
-            if !progress.wake.as_ref().is_some_and(|wake| wake.will_wake(cx.waker())) {
-                progress.wake = Some(Wake::new(cx.waker().clone(), Mailbox::of_this_thread()));
-            }
-            return Poll::Pending;
+impl<F: FnOnce() -> T + Send, T: Send> Outcome<T> for Task<F, T> {
+    fn take(&self) -> Result<T, JobPanicked> {
+        match self.replace(Work::None) {
+            Work::Result(result) => result,
+            Work::None | Work::Function(_) => unreachable!("what is done has left a result"),
         }
-        match std::mem::replace(&mut progress.stage, Stage::Over) {
-            Stage::Done(result) => Poll::Ready(result),
-            _ => panic!("a job is polled after its result was taken"),
-        }
-    }
-
-    fn abandon(&self) {
-        // What is dropped here is user code: outside the lock.
-        let (_stage, _wake) = {
-            let mut progress = self.lock();
-            (std::mem::replace(&mut progress.stage, Stage::Over), progress.wake.take())
-        };
     }
 }
 
