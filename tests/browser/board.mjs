@@ -11,9 +11,9 @@ import { openBrowser, openPage, serve } from "./number8.mjs";
 export function withBoard(files = {}, options = () => []) {
   const board = {
     /** Opens a page of it as somebody who has logged in. */
-    async open(path, look = DESK) {
+    async open(path, look = DESK, name = "admin") {
       const opened = await openPage(board.browser, look);
-      await logIn(opened.page, board.server.url, path);
+      await logIn(opened.page, board.server.url, path, "pw", name);
       return opened;
     },
   };

@@ -8,10 +8,12 @@ import { test } from "node:test";
 import { withBoard } from "./board.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
 
-const board = withBoard({ "hello.txt": "hello\n", "sub/a.txt": "a", "<b>&.txt": "odd" });
+const board = withBoard({ "hello.txt": "hello\n", "sub/a.txt": "a", "<b>&.txt": "odd" }, () => [
+  ...["--auth", "reader:pw@/:ro", "--auth", "uploader:pw@/:up", "--auth", "owner:pw@/:rw"],
+]);
 
-async function open(look) {
-  const opened = await board.open("/.number8/files", look);
+async function open(look, name) {
+  const opened = await board.open("/.number8/files", look, name);
   await opened.page.getByRole("link", { name: "hello.txt" }).waitFor();
   return opened;
 }
@@ -125,6 +127,76 @@ test("f16: what somebody else does shows at once", async () => {
   });
   assert.equal(answer.status, 201);
   await page.getByRole("link", { name: "theirs.txt" }).waitFor();
+  await close();
+});
+
+const ADDING = ["Add files", "Add folder", "New file", "New folder"];
+
+for (const [name, offered] of [
+  ["reader", []],
+  ["uploader", ADDING],
+  ["owner", [...ADDING, "Rename", "Delete"]],
+]) {
+  test(`a3: the page offers what its reader may do, to the ${name}`, async () => {
+    const { page, close } = await open(DESK, name);
+    assert.deepEqual(await page.locator(".tools").getByRole("button").allTextContents(), offered);
+    const transfer = await page.evaluateHandle(() => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(["dropped"], "dropped.txt"));
+      return transfer;
+    });
+    await page.dispatchEvent("#files", "drop", { dataTransfer: transfer });
+    await page.getByText(offered.length ? "1 file is there." : "You may not add files").waitFor();
+    assert.equal(await exists("dropped.txt"), offered.length > 0);
+    await close();
+  });
+}
+
+test("f16: an upload that is cancelled is told from one that fails", async () => {
+  const { page, close } = await open();
+  // One is under way until somebody cancels it, the connection of the other breaks.
+  await page.route("**/slow.txt", () => {});
+  await page.route("**/broken.txt", (route) => route.abort("connectionreset"));
+  const files = ["slow.txt", "broken.txt"].map((name) => ({ name, mimeType: "text/plain", buffer: Buffer.from(name) }));
+  await page.locator("input[type=file]").first().setInputFiles(files);
+  const line = (name) => page.locator(".sending li").filter({ hasText: name });
+  await line("broken.txt").getByText("not sent").waitFor();
+  await line("slow.txt").getByRole("button", { name: "Cancel" }).click();
+  await line("slow.txt").getByText("cancelled").waitFor();
+  await page.getByText("0 files are there, 1 failed, 1 cancelled.").waitFor();
+  await line("slow.txt").getByRole("button", { name: "Dismiss" }).click();
+  assert.equal(await line("slow.txt").count(), 0);
+  await close();
+});
+
+test("f16: a name that cannot be is told of before anything is sent", async () => {
+  const { page, close } = await open();
+  const sent = [];
+  page.on("request", (request) => request.method() !== "GET" && sent.push(`${request.method()} ${request.url()}`));
+  const dialog = page.getByRole("dialog");
+  const cases = [
+    ["", "A name is needed."],
+    ["  ", "A name is needed."],
+    ["a/b", "A name cannot have / in it."],
+    [".", "A name cannot be ."],
+    ["..", "A name cannot be .."],
+    ["ü".repeat(128), "The name is too long: 256 bytes"],
+  ];
+  await page.getByLabel("Select hello.txt").check();
+  for (const button of ["Rename", "New file", "New folder"]) {
+    await page.getByRole("button", { name: button }).click();
+    for (const [name, told] of cases) {
+      await dialog.getByRole("textbox").fill(name);
+      await page.keyboard.press("Enter");
+      await dialog.getByRole("alert").filter({ hasText: told }).waitFor();
+    }
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+  }
+  assert.deepEqual(sent, []);
+  await page.getByRole("button", { name: "New folder" }).click();
+  await dialog.getByRole("textbox").fill("ü".repeat(127));
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "ü".repeat(127) }).waitFor();
   await close();
 });
 

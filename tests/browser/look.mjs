@@ -39,9 +39,9 @@ export async function assertFitsThumbs(page) {
 }
 
 /** Logs in and comes to a page. */
-export async function logIn(page, url, to, password = "pw") {
+export async function logIn(page, url, to, password = "pw", name = "admin") {
   await page.goto(`${url}.number8/login?to=${encodeURIComponent(to)}`);
-  await page.getByLabel("Name").fill("admin");
+  await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Log in" }).click();
 }

@@ -118,14 +118,42 @@ export function when(date: Date): string {
   return isToday ? clock.format(date) : day.format(date);
 }
 
-/** Asks a question in a dialog; the answer is what was typed, or "yes" where nothing can be; null for no. */
-export function question(text: string, yes: string, value?: string): Promise<string | null> {
+/** Why a name of a file or folder cannot be; empty where it can. The server is asked about the rest. */
+export function nameProblem(name: string): string {
+  if (!name.trim()) return "A name is needed.";
+  if (name === "." || name === "..") return `A name cannot be ${name}`;
+  const character = /[/\\]/.exec(name)?.[0];
+  if (character) return `A name cannot have ${character} in it.`;
+  const bytes = new TextEncoder().encode(name).length;
+  return bytes > NAME_BYTES_MAX ? `The name is too long: ${bytes} bytes, where ${NAME_BYTES_MAX} can be.` : "";
+}
+
+/** As the server has it. */
+const NAME_BYTES_MAX = 255;
+
+/**
+ * Asks a question in a dialog; the answer is what was typed, or "yes" where nothing can be; null for no.
+ * `problem` says what is wrong with what was typed: the dialog stays until nothing is.
+ */
+export function question(text: string, yes: string, value?: string, problem?: (typed: string) => string): Promise<string | null> {
   const input = make("input", { value: value ?? "", required: true, autocomplete: "off", spellcheck: false });
   input.setAttribute("aria-label", text);
   const go = make("button", { className: "main", value: "yes" }, yes);
   const no = make("button", { type: "button" }, "Cancel");
   const form = make("form", { method: "dialog" }, make("p", {}, text));
   if (value !== undefined) form.append(input);
+  if (problem) {
+    const wrong = make("p", { className: "problem" });
+    wrong.setAttribute("role", "alert");
+    form.append(wrong);
+    form.noValidate = true;
+    form.onsubmit = (event) => {
+      wrong.textContent = problem(input.value);
+      if (!wrong.textContent) return;
+      event.preventDefault();
+      input.focus();
+    };
+  }
   form.append(make("div", { className: "tools" }, go, no));
   const dialog = make("dialog", {}, form);
   dialog.setAttribute("aria-label", text);

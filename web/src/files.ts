@@ -1,6 +1,6 @@
 // The files of the folder: looked at, added, changed, moved and removed. The server's listing is where all of it comes from.
 
-import { Refused, ask, byId, eventsPath, hear, make, message, prefix, question, size, tell, when } from "./common";
+import { Refused, ask, byId, eventsPath, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
 import type { Editor } from "./editor";
 
 interface Entry {
@@ -14,6 +14,10 @@ interface Entry {
 /** The folder that is shown, as it stands in a URL: it begins and ends with a slash. */
 let folder = "/";
 let entries: Entry[] = [];
+/** What the person may do in the folder, as the server says with its listing; unknown where there is none to see. */
+let rights: string[] | undefined;
+const may = (...verbs: string[]) => verbs.every((verb) => rights?.includes(verb) ?? true);
+const mayAdd = () => may("create") || may("overwrite");
 const selected = new Set<string>();
 
 const root = byId("files");
@@ -29,8 +33,8 @@ const browser = make("section", { className: "browser" });
 
 const choose = make("input", { type: "file", multiple: true, hidden: true });
 const chooseFolder = make("input", { type: "file", multiple: true, hidden: true, webkitdirectory: true });
-const rename = make("button", { disabled: true }, "Rename");
-const remove = make("button", { disabled: true }, "Delete");
+const rename = make("button", { disabled: true, hidden: true }, "Rename");
+const remove = make("button", { disabled: true, hidden: true }, "Delete");
 const all = make("input", { type: "checkbox" });
 
 /** What a person has to know now. */
@@ -58,9 +62,11 @@ const decoded = (path: string) => {
 
 async function load(): Promise<void> {
   const found: Entry[] = [];
+  let allowed: string[] | undefined;
   let next: string | undefined = "?json";
   while (next) {
-    const page: { list: Entry[]; next?: string } = await (await ask(folder + next)).json();
+    const page: { list: Entry[]; rights: string[]; next?: string } = await (await ask(folder + next)).json();
+    allowed = page.rights;
     found.push(...page.list.filter((entry) => entry.path !== ".."));
     next = page.next;
   }
@@ -68,6 +74,7 @@ async function load(): Promise<void> {
   const order = new Intl.Collator(undefined, { numeric: true });
   found.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || order.compare(a.path, b.path));
   entries = found;
+  rights = allowed;
   for (const href of selected) if (!entries.some((entry) => entry.href === href)) selected.delete(href);
   draw();
 }
@@ -80,12 +87,22 @@ function draw(): void {
     return at === parts.length ? make("h1", {}, text) : make("a", { href: `#${path}` }, text);
   });
   crumbs.replaceChildren(...links);
+  offer();
   rows.replaceChildren(...entries.map(row));
   if (!entries.length) {
-    const cell = make("td", { colSpan: 4, className: "empty" }, "This folder is empty. Drop files here, or choose Add files.");
+    const hint = mayAdd() ? " Drop files here, or choose Add files." : "";
+    const cell = make("td", { colSpan: 4, className: "empty" }, `This folder is empty.${hint}`);
     rows.replaceChildren(make("tr", {}, cell));
   }
   showSelected();
+}
+
+/** Shows what the person has a right to. Renaming is to leave here, and to arrive where nothing is. */
+function offer(): void {
+  for (const add of adding) add.hidden = !mayAdd();
+  for (const one of making) one.hidden = !may("create");
+  rename.hidden = !may("move", "delete", "create");
+  remove.hidden = !may("delete");
 }
 
 function row(entry: Entry): HTMLTableRowElement {
@@ -218,35 +235,49 @@ interface Sent {
 
 const SENDING_MAX = 3;
 
+type Outcome = "sent" | "failed" | "cancelled";
+
 async function send(files: Sent[]): Promise<void> {
   const here = folder;
   const taken = files.filter(({ path }) => entries.some((entry) => entry.type === "file" && entry.path === path));
-  if (taken.length) {
+  if (taken.length && may("overwrite")) {
     const names = taken.length === 1 ? taken[0]?.path : `${taken.length} files`;
     if (!(await question(`There is ${names} already. Replace ${taken.length === 1 ? "it" : "them"}?`, "Replace"))) {
       files = files.filter((file) => !taken.includes(file));
     }
   }
   const queue = [...files];
-  let failed = 0;
+  const count = { sent: 0, failed: 0, cancelled: 0 };
   const work = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) if (!(await sendOne(here, next))) failed += 1;
+    for (let next = queue.shift(); next; next = queue.shift()) count[await sendOne(here, next)] += 1;
   };
   await Promise.all(Array.from({ length: SENDING_MAX }, work));
   if (files.length) {
-    const sent = files.length - failed;
-    say(`${sent} ${sent === 1 ? "file is" : "files are"} there${failed ? `, ${failed} failed` : ""}.`, failed > 0);
+    const { sent, failed, cancelled } = count;
+    const others = `${failed ? `, ${failed} failed` : ""}${cancelled ? `, ${cancelled} cancelled` : ""}`;
+    say(`${sent} ${sent === 1 ? "file is" : "files are"} there${others}.`, failed > 0);
   }
   await trying("The folder cannot be shown", load);
 }
 
-function sendOne(here: string, { file, path }: Sent): Promise<boolean> {
+function sendOne(here: string, { file, path }: Sent): Promise<Outcome> {
   const bar = make("progress", { max: Math.max(file.size, 1), value: 0 });
   bar.setAttribute("aria-label", path);
   const cancel = make("button", {}, "Cancel");
   const note = make("span", { className: "faint" });
   const line = make("li", {}, make("span", { className: "name" }, path), bar, note, cancel);
   sending.append(line);
+  const stay = (text: string) => {
+    bar.remove();
+    note.textContent = text;
+    cancel.textContent = "Dismiss";
+    cancel.onclick = () => line.remove();
+  };
+  const wrong = path.split("/").map(nameProblem).find(Boolean);
+  if (wrong) {
+    stay(wrong);
+    return Promise.resolve("failed");
+  }
   return new Promise((done) => {
     // Only this way tells how much has gone out.
     const request = new XMLHttpRequest();
@@ -257,18 +288,23 @@ function sendOne(here: string, { file, path }: Sent): Promise<boolean> {
       bar.value = event.loaded;
     };
     cancel.onclick = () => request.abort();
-    request.onloadend = () => {
+    request.onabort = () => {
+      stay("cancelled");
+      done("cancelled");
+    };
+    request.onerror = () => {
+      stay("not sent");
+      done("failed");
+    };
+    request.onload = () => {
       const isDone = request.status >= 200 && request.status < 300;
       if (isDone) {
         line.remove();
       } else {
-        bar.remove();
         const page = new DOMParser().parseFromString(request.responseText, "text/html");
-        note.textContent = request.status ? page.querySelector("p")?.textContent || `refused (${request.status})` : "not sent";
-        cancel.textContent = "Dismiss";
-        cancel.onclick = () => line.remove();
+        stay(page.querySelector("p")?.textContent || `refused (${request.status})`);
       }
-      done(isDone);
+      done(isDone ? "sent" : "failed");
     };
     request.send(file);
   });
@@ -314,10 +350,10 @@ rename.onclick = () =>
   trying("It is not renamed", async () => {
     const entry = entries.find((entry) => selected.has(entry.href));
     if (!entry) return;
-    const name = await question(`A new name for ${entry.path}`, "Rename", entry.path);
+    const name = await question(`A new name for ${entry.path}`, "Rename", entry.path, nameProblem);
     if (!name || name === entry.path) return;
     const slash = entry.type === "directory" ? "/" : "";
-    const destination = prefix + folder + name.split("/").map(encoded).join("/") + slash;
+    const destination = prefix + folder + encoded(name) + slash;
     const headers = { Destination: destination, Overwrite: "F" };
     await tell(folder + entry.href, { method: "MOVE", headers }).catch((error: unknown) => {
       throw error instanceof Refused && error.status === 412 ? new Error(`there is ${name} already.`) : error;
@@ -344,14 +380,17 @@ remove.onclick = () =>
 const button = (text: string, action: () => void) => {
   const made = make("button", {}, text);
   made.onclick = action;
+  made.hidden = true;
   return made;
 };
+const adding = [button("Add files", () => choose.click()), button("Add folder", () => chooseFolder.click())];
+const making = [button("New file", () => makeNew("file")), button("New folder", () => makeNew("folder"))];
 
 function makeNew(what: "folder" | "file"): void {
   void trying(`The ${what} is not made`, async () => {
-    const name = await question(`A name for the new ${what}`, "Make it", what === "file" ? "new.py" : "new folder");
+    const name = await question(`A name for the new ${what}`, "Make it", what === "file" ? "new.py" : "new folder", nameProblem);
     if (!name) return;
-    const path = folder + name.split("/").map(encoded).join("/");
+    const path = folder + encoded(name);
     if (what === "folder") await tell(`${path}/`, { method: "POST" });
     else await tell(path, { method: "PUT", body: "", headers: { "If-None-Match": "*" } });
     say("");
@@ -366,9 +405,12 @@ async function go(): Promise<void> {
   const next = wanted.startsWith("/") && wanted.endsWith("/") && !wanted.startsWith("//") ? wanted : "/";
   if (!viewer.hidden && !(await shut())) return;
   folder = next;
+  rights = undefined;
   selected.clear();
   say("");
   await trying("The folder cannot be shown", load);
+  // Whoever may only add sees no listing, and what it would say of rights neither.
+  offer();
 }
 
 function begin(): void {
@@ -391,10 +433,8 @@ function begin(): void {
   const tools = make(
     "div",
     { className: "tools" },
-    button("Add files", () => choose.click()),
-    button("Add folder", () => chooseFolder.click()),
-    button("New file", () => makeNew("file")),
-    button("New folder", () => makeNew("folder")),
+    ...adding,
+    ...making,
     rename,
     remove,
   );
@@ -404,7 +444,7 @@ function begin(): void {
   let over = 0;
   const isOver = (change: number) => {
     over += change;
-    root.classList.toggle("over", over > 0);
+    root.classList.toggle("over", over > 0 && mayAdd());
   };
   document.addEventListener("dragenter", (event) => {
     event.preventDefault();
@@ -415,6 +455,10 @@ function begin(): void {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     isOver(-over);
+    if (!mayAdd()) {
+      say("You may not add files to this folder.", true);
+      return;
+    }
     const items = event.dataTransfer?.items;
     if (items) void trying("Not everything could be read", async () => send(await dropped(items)));
   });

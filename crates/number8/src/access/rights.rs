@@ -88,6 +88,12 @@ impl Rights {
         Self(self.0 & !other.0)
     }
 
+    /// The names of the verbs that are among these.
+    pub(crate) fn verbs(self) -> impl Iterator<Item = &'static str> {
+        let verbs = Self::VERBS.iter().filter(move |(_, right)| self.contains(*right));
+        verbs.map(|(name, _)| *name)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -120,7 +126,7 @@ impl fmt::Display for Rights {
             return f.write_str("none");
         }
         let mut between = "";
-        for (name, _) in Self::VERBS.iter().filter(|(_, right)| self.contains(*right)) {
+        for name in self.verbs() {
             write!(f, "{between}{name}")?;
             between = ",";
         }

@@ -191,3 +191,35 @@ async fn a2_whoever_has_not_logged_in_is_asked_to_where_that_helps() {
         assert_eq!(seen, expected, "{user}");
     }
 }
+
+#[tokio::test]
+async fn a3_the_document_of_a_folder_says_what_its_reader_may_do_there() {
+    let everyone = |path, rights| Rule::everyone(path, rights).unwrap();
+    let user = |name, rights| Rule::user(name, "/", rights).unwrap();
+    let open = || Access::new([everyone("/", Rights::ALL)]);
+    let ruled = || {
+        Access::new([
+            user("reader", Rights::RO),
+            user("uploader", Rights::UP),
+            user("owner", Rights::ALL),
+            everyone("/lib", Rights::RO),
+        ])
+    };
+    let all: &[&str] = &["list", "read", "create", "overwrite", "delete", "move"];
+    let site = Site::new(&[("sub/a.txt", "a"), ("lib/a.txt", "a")]);
+    for (access, target, user, rights) in [
+        (open(), "/sub/?json", "", all),
+        (Access::default(), "/sub/?json", "", &["list", "read"]),
+        (ruled(), "/sub/?json", "reader", &["list", "read"]),
+        (ruled(), "/sub/?json", "uploader", &["list", "read", "create"]),
+        (ruled(), "/sub/?json", "owner", all),
+        (ruled(), "/?json", "owner", all),
+        // Where nobody may change a thing, the owner of all rights elsewhere may not either.
+        (ruled(), "/lib/?json", "owner", &["list", "read"]),
+    ] {
+        let (seen, text) = status(serve_to_named_users(&site, access), target, user).await;
+        assert_eq!(seen, 200, "{target} {user}: {text}");
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["rights"], serde_json::json!(rights), "{target} {user}");
+    }
+}

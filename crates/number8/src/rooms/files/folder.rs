@@ -58,6 +58,7 @@ pub(super) fn list(
     path: Vec<u8>,
     view: View,
     forms: Forms,
+    rights: Rights,
     reader: Option<Reader>,
 ) -> Answer {
     let read = move || match reader {
@@ -74,7 +75,7 @@ pub(super) fn list(
             Err(_) => return refuse::failed(),
         };
         let (body, mime) = if view.json {
-            (stream(listing::json::document(&path, view, listing)), "application/json")
+            (stream(listing::json::document(&path, view, listing, rights)), "application/json")
         } else {
             (stream(listing::html::page(&path, view, listing, forms)), "text/html; charset=utf-8")
         };

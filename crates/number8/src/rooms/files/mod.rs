@@ -274,6 +274,12 @@ impl Handler for Files {
     }
 }
 
+/// What the caller may do with what the target names, without the rights that are about no files.
+fn rights(call: &Call<'_>) -> Rights {
+    let rights = call.access().rights(call.caller.user.as_deref(), &call.url_path());
+    rights.without(Rights::ALL.without(Rights::RW))
+}
+
 impl Inner {
     fn answer(self: &Arc<Self>, call: &Call<'_>) -> Answer {
         match call.head.method() {
@@ -324,8 +330,9 @@ impl Inner {
             Ok(Found::Folder { dir, path }) => match may_list {
                 Ok(()) => {
                     tell::listing(&call.caller.story, &view);
-                    let (forms, reader) = (self.forms(call), Reader::of(call));
-                    folder::list(call.lane, dir, path, view, forms, reader)
+                    let (rights, reader) = (rights(call), Reader::of(call));
+                    let forms = self.forms(call, rights);
+                    folder::list(call.lane, dir, path, view, forms, rights, reader)
                 }
                 Err(refusal) => refusal.into_response().into(),
             },
@@ -337,11 +344,10 @@ impl Inner {
     }
 
     /// The forms of a listing that this caller has a use for.
-    fn forms(&self, call: &Call<'_>) -> Forms {
+    fn forms(&self, call: &Call<'_>, rights: Rights) -> Forms {
         if !self.settings.forms {
             return Forms::default();
         }
-        let rights = call.access().rights(call.caller.user.as_deref(), &call.url_path());
         Forms {
             token: call.caller.form_token.clone(),
             add: rights.contains(Rights::CREATE),
@@ -412,7 +418,8 @@ impl Inner {
     ) -> Answer {
         let inner = Arc::clone(self);
         let (head, path, lane) = (call.head.to_owned(), call.path.to_vec(), call.lane.clone());
-        let (forms, reader) = (self.forms(call), Reader::of(call));
+        let (rights, reader) = (rights(call), Reader::of(call));
+        let forms = self.forms(call, rights);
         let story = call.caller.story.clone();
         let job = lane.submit({
             let (inner, path) = (Arc::clone(&inner), path.clone());
@@ -426,7 +433,7 @@ impl Inner {
                         return refusal.into_response();
                     }
                     tell::listing(&story, &view);
-                    folder::list(&lane, dir, path, view, forms, reader).wait().await
+                    folder::list(&lane, dir, path, view, forms, rights, reader).wait().await
                 }
                 Ok(found) => inner.found(found, &head.head(), &path, &lane, &story),
                 Err(_) => refuse::failed(),

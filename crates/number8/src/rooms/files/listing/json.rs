@@ -3,18 +3,20 @@
 use serde_json::Value;
 
 use super::{Utc, View, chunks, href, pages};
+use crate::access::Rights;
 use crate::store::{Entry, Kind, Listing};
 
 /// Makes the document for the folder at the decoded URL path `path`, which begins and ends with `/`.
 ///
 /// `path` and `list` with `path`, `type` and `size` are uhttpd's, `..` in front included. Of ours: `total` and `offset`
 /// count the entries without `..`; `next` links to the next page, if there is one; `truncated` is there, and true, if the
-/// folder holds more than was looked at; an entry has `modified` (RFC 3339, UTC) and `href`, which also holds for names
+/// folder holds more than was looked at; `rights` are the verbs of what who asks may do in the folder; an entry has `modified` (RFC 3339, UTC) and `href`, which also holds for names
 /// that are not UTF-8.
 pub(crate) fn document(
     path: &[u8],
     view: View,
     listing: Listing,
+    rights: Rights,
 ) -> impl Iterator<Item = Vec<u8>> + Send + use<> {
     let mut head = format!(r#"{{"path":{}"#, string(path));
     if !view.plain {
@@ -26,6 +28,10 @@ pub(crate) fn document(
     }
     if listing.truncated && !view.plain {
         head += r#","truncated":true"#;
+    }
+    if !view.plain {
+        let verbs: Vec<_> = rights.verbs().collect();
+        head += &format!(r#","rights":{}"#, Value::from(verbs));
     }
     head += r#","list":[{"path":"..","type":"directory","size":0}"#;
     let row = move |out: &mut String, entry: &Entry| row(out, entry, view.plain);

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::access::Rights;
 
 fn entry(name: &[u8], size: u64, seconds: i128) -> Entry {
     Entry { name: name.into(), kind: Kind::File, size, modified_ns: seconds * 1_000_000_000 }
@@ -33,7 +34,7 @@ fn html(path: &str, query: &str, listing: Listing) -> String {
 }
 
 fn json(path: &[u8], query: &str, listing: Listing) -> Value {
-    let bytes: Vec<u8> = json::document(path, view(query), listing).flatten().collect();
+    let bytes: Vec<u8> = json::document(path, view(query), listing, Rights::UP).flatten().collect();
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -77,6 +78,7 @@ fn u17_json_is_the_document_of_uhttpd_with_more_keys() {
             "path": "/var/",
             "total": 2,
             "offset": 0,
+            "rights": ["list", "read", "create"],
             "list": [
                 {"path": "..", "type": "directory", "size": 0},
                 {"path": "my_folder", "type": "directory", "size": 0,
