@@ -176,6 +176,13 @@ class Wsgi(unittest.TestCase):
                 found = [Answer(server, "/rereads", method="POST", content=bytes(1 << 20)).content for _ in range(3)]
                 self.assertEqual(found[1:], [b"16 of 16 are the same"] * 2)
 
+    def test_w4_a_long_line_is_looked_at_once(self):
+        for test, server, _ in self.each():
+            with test:
+                # Were all of it looked at for each part, this took minutes.
+                answer = Answer(server, "/limited", method="POST", content=bytes(4 << 20))
+                self.assertEqual(answer.content, b"65536 parts")
+
     def test_w4_input_stops_before_the_next_request(self):
         for test, server, path in self.each(["/echo", "/ignores"]):
             with test:

@@ -74,7 +74,7 @@ def compares(environ, start_response):
     steps = [
         ("seek", 0), ("read", 3), ("readline",), ("read", 70_000), ("tell",),
         ("seek", 100_000), ("readline", 7), ("readlines", 500_000), ("seek", -10, 2), ("read",), ("read",), ("tell",),
-        ("seek", -5, 1), ("read", 2), ("seek", size + 9), ("read",), ("seek", 65_536), ("__next__",), ("readable",), ("seekable",), ("seek", 1), ("read", size),
+        ("seek", -5, 1), ("read", 2), ("seek", size + 9), ("read",), ("tell",), ("readline",), ("seek", -9, 1), ("tell",), ("seek", 65_536), ("__next__",), ("readable",), ("seekable",), ("seek", 1), ("read", size),
         ("seek", 0), *[("read", 65_536)] * 3, ("seek", 0), ("read", 65_536), ("read1", 65_536), ("readline", 65_536), ("read", 65_536),
         ("seek", 65_536), ("read", 65_536), ("read", None), ("seek", -70_000, 2), ("readlines", 1), ("readlines", 0), ("readlines",), ("isatty",), ("flush",),
     ]
@@ -89,6 +89,14 @@ def compares(environ, start_response):
     assert [*io.TextIOWrapper(source, "latin-1", newline="\n")] == []
     start_response("200 OK", TEXT)
     return [b"%d bytes" % size]
+
+
+def limited(environ, start_response):
+    """Reads lines of 64 bytes at most."""
+    source = environ["wsgi.input"]
+    count = sum(1 for _ in iter(lambda: source.readline(64), b""))
+    start_response("200 OK", TEXT)
+    return [b"%d parts" % count]
 
 
 def rereads(environ, start_response):

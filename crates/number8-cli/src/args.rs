@@ -507,6 +507,9 @@ fn flags(matches: &ArgMatches) -> Settings {
 
 /// What was meant by a first word that is no subcommand and neither a folder nor a file, but much like a subcommand.
 fn meant(word: &str) -> Option<Problem> {
+    if word.starts_with('-') || Path::new(word).exists() {
+        return None;
+    }
     let meant = if word == "help" || word == "version" {
         format!("--{word}")
     } else {
@@ -518,8 +521,7 @@ fn meant(word: &str) -> Option<Problem> {
     };
     let message =
         format!("PATH {word}: there is no such folder or file; did you mean number8 {meant}?");
-    let is_wrong = !word.starts_with('-') && !Path::new(word).exists();
-    is_wrong.then(|| Problem::usage(message))
+    Some(Problem::usage(message))
 }
 
 /// Clap's message of several lines as one.

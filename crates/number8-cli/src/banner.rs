@@ -103,12 +103,21 @@ pub fn text(
     text
 }
 
-/// The addresses of what is served beside the rest, as others type them; where none is for others, those of this machine.
-pub fn beside(scheme: &str, places: &[Place], interfaces: &[Interface]) -> Vec<String> {
-    let urls = urls(places, interfaces, Site { scheme, prefix: "" });
+/// The addresses of what is served beside the rest, as others type them; where none is for others, those of this machine. Where no
+/// address of the machine is known, what was bound.
+pub fn beside(scheme: &str, path: &str, places: &[Place], interfaces: &[Interface]) -> Vec<String> {
+    let urls = urls(places, interfaces, Site { scheme, prefix: path });
     let is_for_others = urls.iter().any(|url| url.is_for_others);
     let told = urls.into_iter().filter(|url| url.is_for_others == is_for_others);
-    told.map(|url| url.text).collect()
+    let told: Vec<String> = told.map(|url| url.text).collect();
+    if told.is_empty() {
+        let bound = places.iter().map(|place| match place {
+            Place::Tcp(address) => format!("{scheme}://{address}{path}/"),
+            Place::Unix(_) => one_line(&place.to_string()),
+        });
+        return bound.collect();
+    }
+    told
 }
 
 /// How devices come to trust the certificate that was made here: from one of `places`, or of `plain` ones without TLS, where
@@ -373,8 +382,13 @@ mod tests {
         ];
         for (scheme, bound, want) in cases {
             let places = bound.iter().map(|place| Place::Tcp(place.parse().unwrap()));
-            assert_eq!(beside(scheme, &places.collect::<Vec<_>>(), &machine()), *want, "{bound:?}");
+            let places = places.collect::<Vec<_>>();
+            assert_eq!(beside(scheme, "", &places, &machine()), *want, "{bound:?}");
         }
+        let places = [Place::Tcp("0.0.0.0:9100".parse().unwrap())];
+        assert_eq!(beside("http", "/metrics", &places, &[]), ["http://0.0.0.0:9100/metrics/"]);
+        let places = [Place::Unix("/run/m.sock".into())];
+        assert_eq!(beside("http", "/metrics", &places, &machine()), ["unix:/run/m.sock"]);
     }
 
     #[test]

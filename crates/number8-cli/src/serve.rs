@@ -179,8 +179,8 @@ impl Beside {
 
     /// Where metrics are, a line for each place.
     pub(crate) fn tell_metrics(&self) -> String {
-        let urls = banner::beside("http", &self.places, &banner::interfaces());
-        urls.iter().map(|url| format!("Metrics: {url}metrics\n")).collect()
+        let urls = banner::beside("http", "/metrics", &self.places, &banner::interfaces());
+        urls.iter().map(|url| format!("Metrics: {}\n", url.trim_end_matches('/'))).collect()
     }
 
     /// Ends it with the other one.
@@ -380,7 +380,7 @@ fn greeting(
     let mut text = banner::text(config, &places, &interfaces, io::stderr().is_terminal());
     let [webrepl, metrics, redirects] = beside.map(Option::as_ref);
     if let Some(beside) = webrepl {
-        for url in banner::beside("ws", &beside.places, &interfaces) {
+        for url in banner::beside("ws", "", &beside.places, &interfaces) {
             text.push_str(&format!("WebREPL: {url}\n"));
         }
     }
@@ -388,7 +388,7 @@ fn greeting(
         text.push_str(&metrics.tell_metrics());
     }
     let redirects = redirects.map_or(&[][..], |beside| &beside.places);
-    for url in banner::beside("http", redirects, &interfaces) {
+    for url in banner::beside("http", "", redirects, &interfaces) {
         text.push_str(&format!("Leads to https: {url}\n"));
     }
     if let Some(authority) = &kept.authority {

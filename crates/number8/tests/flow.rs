@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use number8::testing::TestServer;
-use number8::{App, Body, Request, Response};
+use number8::{App, Body, Chunk, Request, Response};
 use tokio::time::timeout;
 
 use crate::serving::{Gate, patient};
@@ -141,4 +141,32 @@ async fn a_replaced_app_answers_the_next_request_of_a_batch() {
     let answers = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
     let place = |text| answers.find(text).unwrap_or_else(|| panic!("no {text:?} in {answers}"));
     assert!(place("Hello, world.") < place("replaced") && place("replaced") < place("Good bye."));
+}
+
+/// Takes all of a body into memory of a fixed size, which may have no room at all.
+async fn taken_into(mut body: Body, room: usize) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        let memory: &'static mut [u8] = vec![0; room].leak();
+        let (chunk, left) = body.chunk_into(memory).await?;
+        match chunk {
+            Chunk::Received(count) => {
+                assert_eq!(left.len(), room - count);
+                all.resize(all.len() + count, b'r');
+            }
+            Chunk::Apart(bytes) => all.extend_from_slice(&bytes),
+            Chunk::End => return Ok(all),
+        }
+    }
+}
+
+#[tokio::test]
+async fn content_comes_whole_into_memory_of_any_size() {
+    for room in [0, 1000, PIPE, 1 << 20] {
+        let app = App::new().post("/", move |request: Request| async move {
+            taken_into(request.into_body(), room).await.map(|all| all.len().to_string())
+        });
+        let answer = app.test().post("/").body(vec![b'x'; 300_000]).send().await.unwrap();
+        assert_eq!((answer.status(), answer.text()), (200, "300000"), "{room}");
+    }
 }

@@ -139,20 +139,22 @@ fn a_result_that_nobody_wants_is_dropped_even_if_that_panics() {
         }
     }
 
-    let lane = Lane::new(LaneOptions { threads_max: 1, ..LaneOptions::default() });
-    let (begun, has_begun) = channel();
-    let (release, released) = channel();
-    let (dropped, is_dropped) = channel();
-    let job = lane.submit(move || {
-        begun.send(()).unwrap();
-        released.recv().unwrap();
-        Bad(dropped)
-    });
-    has_begun.recv().unwrap();
-    drop(job);
-    release.send(()).unwrap();
-    is_dropped.recv().unwrap();
-    assert_eq!(wait(lane.submit(|| 1).unwrap()), Ok(1));
+    for leave in [drop::<Job<Bad>> as fn(_), Job::detach] {
+        let lane = Lane::new(LaneOptions { threads_max: 1, ..LaneOptions::default() });
+        let (begun, has_begun) = channel();
+        let (release, released) = channel();
+        let (dropped, is_dropped) = channel();
+        let job = lane.submit(move || {
+            begun.send(()).unwrap();
+            released.recv().unwrap();
+            Bad(dropped)
+        });
+        has_begun.recv().unwrap();
+        leave(job.unwrap());
+        release.send(()).unwrap();
+        is_dropped.recv().unwrap();
+        assert_eq!(wait(lane.submit(|| 1).unwrap()), Ok(1));
+    }
 }
 
 #[test]

@@ -50,8 +50,8 @@ impl NoInput {
     fn close(&self) {}
 }
 
-/// Content in memory, in the pieces that it came in, as a file that is read: with what an `io.BytesIO` has. What is asked for in the
-/// very pieces in which it was received is not copied any more.
+/// Content in memory, in the pieces that it came in, as a file that is read (`io.BufferedIOBase`). What is asked for in the very pieces
+/// in which it was received is not copied any more.
 #[pyclass(module = "number8")]
 pub(super) struct Content {
     pieces: Vec<Piece>,
@@ -130,15 +130,21 @@ impl Content {
         })
     }
 
-    /// Bytes up to the end of the line that is next.
-    fn line_length(&self) -> usize {
+    /// Bytes up to the end of the line that is next, or `most`.
+    ///
+    /// SECURITY: no further is looked, as a client chooses how long its lines are, and `most` is what protects from that.
+    fn line_length(&self, most: usize) -> usize {
         let mut length = 0;
         let (number, mut start) = self.place;
         for piece in self.pieces.iter().skip(number) {
             let rest = &piece.as_ref()[start..];
+            let rest = &rest[..rest.len().min(most - length)];
             match rest.iter().position(|&byte| byte == b'\n') {
                 Some(end) => return length + end + 1,
                 None => length += rest.len(),
+            }
+            if length == most {
+                break;
             }
             start = 0;
         }
@@ -190,13 +196,14 @@ impl Content {
     #[allow(clippy::needless_pass_by_value, reason = "an argument of Python's")]
     fn readinto(&mut self, py: Python<'_>, buffer: PyBuffer<u8>) -> PyResult<usize> {
         self.open()?;
-        let room = buffer.item_count();
-        let mut fits = true;
-        let count = self.take(room, |start, from| fits &= sys::put(py, &buffer, start, from));
-        match fits {
-            true => Ok(count),
-            false => Err(PyValueError::new_err("readinto() needs a buffer that can be written to")),
+        if buffer.readonly() || !buffer.is_c_contiguous() {
+            return Err(PyValueError::new_err("readinto() needs a buffer that can be written to"));
         }
+        let room = buffer.item_count();
+        Ok(self.take(room, |start, from| {
+            // It was just asked whether it can be written to, and no more is taken than there is room for.
+            sys::put(py, &buffer, start, from);
+        }))
     }
 
     fn readinto1(&mut self, py: Python<'_>, buffer: PyBuffer<u8>) -> PyResult<usize> {
@@ -210,7 +217,7 @@ impl Content {
         size: Option<isize>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         self.open()?;
-        self.bytes(py, self.line_length().min(most(size)))
+        self.bytes(py, self.line_length(most(size)))
     }
 
     /// All lines, or as many as have so many bytes.
@@ -232,7 +239,7 @@ impl Content {
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        slf.borrow().open()?;
+        slf.try_borrow()?.open()?;
         Ok(slf)
     }
 
@@ -246,7 +253,7 @@ impl Content {
         Ok(self.position)
     }
 
-    /// Goes to so many bytes behind the start (0), the place that is next (1) or the end (2); no further than the end.
+    /// Goes to so many bytes behind the start (0), the place that is next (1) or the end (2). Behind the end there is nothing.
     #[pyo3(signature = (offset, whence=0, /))]
     fn seek(&mut self, offset: i64, whence: u8) -> PyResult<usize> {
         self.open()?;
@@ -270,6 +277,7 @@ impl Content {
                 break;
             }
         }
+        self.position = to;
         Ok(to)
     }
 
@@ -309,7 +317,7 @@ impl Content {
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        slf.borrow().open()?;
+        slf.try_borrow()?.open()?;
         Ok(slf)
     }
 

@@ -90,6 +90,8 @@ pub(super) struct Held {
 
 impl Held {
     /// An object that is empty, where there is one left and the budget allows.
+    ///
+    /// SECURITY: all of it counts at once, since it is memory that nobody else can have, however slowly it is filled.
     fn blank(&mut self) -> Option<Blank> {
         let blank = self.budget.blanks().pop()?;
         if self.grow(OBJECT_BYTES) {
@@ -99,9 +101,10 @@ impl Held {
         None
     }
 
-    /// Content of that length was used, and the memory for it is free again: makes objects for the next one.
+    /// Content of that length was used, and the memory for it is free again: has as much ready in objects for the next one, and no
+    /// more than the budget allows to be used.
     pub(super) fn restock(&self, py: Python<'_>, length: usize) {
-        let most = KEPT_BYTES / OBJECT_BYTES;
+        let most = KEPT_BYTES.min(self.budget.max) / OBJECT_BYTES;
         for _ in 0..length.div_ceil(OBJECT_BYTES) {
             let mut blanks = self.budget.blanks();
             if blanks.len() >= most {
@@ -145,7 +148,9 @@ pub(super) async fn spool(
 ) -> Result<Spooled, Response> {
     let mut held = Held { budget: Arc::clone(budget), bytes: 0 };
     let mut pieces = Vec::new();
-    let mut next = match body.announced().filter(|&length| length > OBJECT_BYTES as u64) {
+    // What is too large for memory goes to a file, for which objects are no use.
+    let in_objects = OBJECT_BYTES as u64 + 1..=budget.max as u64;
+    let mut next = match body.announced().filter(|length| in_objects.contains(length)) {
         Some(length) => into_objects(&mut body, length, &mut pieces, &mut held).await,
         None => Ok(Bytes::new()),
     };

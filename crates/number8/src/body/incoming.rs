@@ -27,7 +27,7 @@ const SMALL_BYTES: usize = 4 * 1024;
 /// Bytes that may wait for a client before who sends them has to wait: as many as one write takes.
 const ANSWER_WINDOW_BYTES: usize = 64 * 1024;
 
-/// Memory that a reader lends, to have content received right into it.
+/// Memory that a reader lends, to have content received right into it. Read, it is all that was written to it.
 pub(crate) trait Memory: BufMut + AsRef<[u8]> + Any + Send {}
 
 impl<M: BufMut + AsRef<[u8]> + Any + Send> Memory for M {}
@@ -354,7 +354,7 @@ impl Drop for Feeder {
 
 fn last_of(memory: &dyn Memory, count: usize) -> Bytes {
     let bytes = memory.as_ref();
-    Bytes::copy_from_slice(&bytes[bytes.len() - count..])
+    Bytes::copy_from_slice(&bytes[bytes.len().saturating_sub(count)..])
 }
 
 fn wake(waker: &Option<Waker>) {

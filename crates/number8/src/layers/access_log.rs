@@ -112,10 +112,11 @@ pub struct Formatter {
     opening: Opening,
 }
 
-/// What the lines begin with that tell of the same client in the same second.
+/// What the lines begin with that tell of the same client at the same time: in the same second, or, where more of it is told, at
+/// the same tick.
 #[derive(Clone, Debug, Default)]
 struct Opening {
-    of: Option<(Option<IpAddr>, SystemTime)>,
+    of: Option<(Option<IpAddr>, (u64, u32))>,
     text: Vec<u8>,
 }
 
@@ -134,9 +135,9 @@ impl Formatter {
                 Json(out).record(record, &self.timestamp);
             }
             Format::Lines(template) => {
-                let of = Some((record.peer, record.time));
+                self.timestamp.set(record.time);
+                let of = Some((record.peer, self.timestamp.as_told(template.opens_by_millis())));
                 if self.opening.of != of || record.user.is_some() {
-                    self.timestamp.set(record.time);
                     self.opening.text.clear();
                     let mut text = Text(&mut self.opening.text);
                     text.literal(template.before());

@@ -67,6 +67,8 @@ pub struct Template {
     pieces: Vec<Piece>,
     /// How many pieces at the start tell only who asks, and when.
     opening: usize,
+    /// Whether one of those tells when to the millisecond.
+    opens_by_millis: bool,
     tells_duration: bool,
     tells_id: bool,
 }
@@ -149,9 +151,14 @@ impl Template {
         &self.before
     }
 
-    /// The pieces that are alike for all requests of one client in one second.
+    /// The pieces that are alike for all requests of one client at one time.
     pub(super) fn opening(&self) -> &[Piece] {
         &self.pieces[..self.opening]
+    }
+
+    /// Whether that time is told to the millisecond, and else to the second.
+    pub(super) fn opens_by_millis(&self) -> bool {
+        self.opens_by_millis
     }
 
     /// The pieces after those.
@@ -194,12 +201,13 @@ impl FromStr for Template {
             matches!(variable, RemoteAddr | TimeIso8601 | TimeLocal | User)
         };
         let opening = variables.iter().take_while(|variable| is_opening(variable)).count();
+        let opens_by_millis = variables[..opening].contains(&Variable::TimeIso8601);
         let tells_duration = variables.contains(&Variable::DurationMs);
         let tells_id = variables.contains(&Variable::RequestId);
         let before = literals.remove(0);
         let pieces = variables.into_iter().zip(literals);
         let pieces = pieces.map(|(variable, after)| Piece { variable, after }).collect();
-        Ok(Template { before, pieces, opening, tells_duration, tells_id })
+        Ok(Template { before, pieces, opening, opens_by_millis, tells_duration, tells_id })
     }
 }
 

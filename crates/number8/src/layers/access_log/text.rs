@@ -322,6 +322,11 @@ impl Timestamp {
         }
     }
 
+    /// The second, and the millisecond of it where that is told as well.
+    pub(super) fn as_told(&self, by_millis: bool) -> (u64, u32) {
+        (self.second, if by_millis { self.millis } else { 0 })
+    }
+
     fn iso8601(&self, out: &mut Vec<u8>) {
         let mut fraction = *b".000Z";
         digits(&mut fraction[1..4], self.millis.into());

@@ -150,6 +150,11 @@ impl Connection {
         let ahead = usize::try_from(self.conn.content_ahead()).unwrap_or(usize::MAX);
         if let Some(mut memory) = feed.feeder.memory() {
             let room = ahead.min(memory.chunk_mut().len());
+            if room == 0 {
+                // Nothing can be received into it, which is no end of what the client sends.
+                feed.feeder.received_into(memory, 0);
+                return self.read_piece(feed, ahead, cx);
+            }
             let mut place = (&mut *memory).limit(room);
             let (read, count) = self.read_with(room, cx, |io| io.try_read_onto(&mut place))?;
             self.conn.received(count as u64);
@@ -158,6 +163,16 @@ impl Connection {
             }
             return Ok(read);
         }
+        self.read_piece(feed, ahead, cx)
+    }
+
+    /// Reads so much content into memory of its own.
+    fn read_piece(
+        &mut self,
+        feed: &mut Feed,
+        ahead: usize,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Read> {
         let room = ahead.min(PIECE_BYTES);
         let mut piece = Vec::with_capacity(room).limit(room);
         let (read, count) = self.read_with(room, cx, |io| io.try_read_onto(&mut piece))?;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -260,7 +261,8 @@ impl Shared {
             thread.notify_one();
         }
         let wake = entry.task.run();
-        drop(entry);
+        // A result that nobody waits for is dropped here, by code of the user's that the thread has to survive.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(entry)));
         state = self.lock();
         if let Some(wake) = wake {
             state.finished.push(wake);
