@@ -84,7 +84,8 @@ pub fn text(
     for url in &urls {
         text.push_str(&format!("  {:width$}  {}\n", url.text, url.reach));
     }
-    if config.access.is_for_this_machine() {
+    // Who has said where to listen has asked for it.
+    if config.access.is_for_this_machine() && config.listen.binds.is_empty() {
         text.push_str(
             "  for this machine alone, since everyone may write: say who may (--auth), allow less, or add --insecure\n",
         );

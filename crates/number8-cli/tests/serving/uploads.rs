@@ -82,6 +82,9 @@ fn design_7_a_server_that_everyone_may_write_to_is_reached_from_this_machine_onl
     served.message("http://127.0.0.1:");
     assert!(!served.messages().iter().any(|line| line.contains("network")));
     served.message("for this machine alone, since everyone may write: ");
+    let asked_for = Served::run(run(&["-A", "-b", "127.0.0.1"]));
+    asked_for.message("http://127.0.0.1:");
+    assert!(!asked_for.messages().iter().any(|line| line.contains("--insecure")));
 
     for bind in ["0.0.0.0", "[::]", ":0"] {
         let output = run(&["--allow", "up", "-b", bind]).output().unwrap();
