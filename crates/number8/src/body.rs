@@ -219,7 +219,8 @@ impl Body {
     /// Like [`Body::chunk`], where content that is still to come may be received right into memory of the caller's, behind what is
     /// there: as much as fits into its next [chunk](BufMut::chunk_mut). So it need not be copied to where it is wanted.
     ///
-    /// Where the future is dropped before its end nothing of the content is lost, but the memory is.
+    /// Read (`AsRef`), the memory has to be all that was written to it, as a `Vec` and a `BytesMut` are: where the future is dropped before
+    /// its end, what had come is taken from there, so nothing of the content is lost, but the memory is.
     ///
     /// ```
     /// use number8::{Body, Chunk};

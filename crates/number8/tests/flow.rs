@@ -147,6 +147,7 @@ async fn a_replaced_app_answers_the_next_request_of_a_batch() {
 async fn taken_into(mut body: Body, room: usize) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     loop {
+        // A slice ends where its room does, as a `Vec` does not.
         let memory: &'static mut [u8] = vec![0; room].leak();
         let (chunk, left) = body.chunk_into(memory).await?;
         match chunk {
