@@ -101,6 +101,52 @@ async fn an_index_file_is_kept_from_those_who_may_not_read_it_under_its_own_name
     }
 }
 
+/// A page is served without its extension, and one in place of what is missing: a rule for its own name counts there, too.
+#[tokio::test]
+async fn a_page_is_kept_from_those_who_may_not_read_it_under_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["plan.html", "app.html"] {
+        fs::write(folder.path().join(name), "the secret").unwrap();
+    }
+    fs::write(folder.path().join("open.html"), "open").unwrap();
+    for prefix in ["", "/in"] {
+        let rule = |path: &str, rights| Rule::everyone(&format!("{prefix}{path}"), rights).unwrap();
+        let rules = [
+            rule("/", Rights::RO),
+            rule("/app.html", Rights::NONE),
+            rule("/plan.html", Rights::LIST),
+            Rule::user("ann", &format!("{prefix}/plan.html"), Rights::RO).unwrap(),
+        ];
+        let files = Files::new(folder.path()).unwrap().single_page("app.html");
+        let server = App::new()
+            .access(Access::new(rules))
+            .mount(prefix, files)
+            .before(|call| {
+                call.caller.user =
+                    call.head.query().map(|name| String::from_utf8_lossy(name).into());
+                None
+            })
+            .test();
+        for (path, expected) in [
+            ("/open", 200),
+            ("/plan", 401),
+            ("/pl%61n", 401),
+            ("//plan", 401),
+            ("/plan?ann", 200),
+            ("/missing", 403),
+            ("/missing/?ann", 403),
+        ] {
+            // Twice: what was looked up on the disk may be found without waiting.
+            for _ in 0..2 {
+                let answer = ask(&server, format!("GET {prefix}{path}").as_bytes()).await;
+                assert_eq!(answer[9..12], expected.to_string(), "{prefix}{path}: {answer}");
+                let is_told = answer.contains("the secret");
+                assert_eq!(is_told, path == "/plan?ann", "{prefix}{path}: {answer}");
+            }
+        }
+    }
+}
+
 /// What is kept in memory for one who may read is kept from one who may not.
 #[tokio::test]
 async fn a_kept_file_is_for_those_who_may_read_it() {

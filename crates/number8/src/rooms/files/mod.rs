@@ -7,7 +7,8 @@
 //! 3. the path: 400 if it is none, 404 if it is hidden or leads nowhere;
 //! 4. a folder without its slash: a redirect that keeps the query;
 //! 5. a folder: its index file, its listing, or 404;
-//! 6. the file: preconditions, coding, range.
+//! 6. the rights to the file under its own name, where another path leads to it;
+//! 7. the file: preconditions, coding, range.
 //!
 //! Steps 3 to 5 happen where the request was parsed as long as the system answers from memory, else on
 //! the lane.
@@ -27,6 +28,7 @@ mod mime;
 mod refuse;
 mod representation;
 mod respond;
+mod standin;
 mod tell;
 
 use std::io;
@@ -56,6 +58,7 @@ use listing::View;
 use listing::html::Forms;
 use load::{Found, Missing, Patience, Wish};
 use mime::Types;
+use standin::Standin;
 
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
@@ -337,8 +340,8 @@ impl Inner {
                 Err(refusal) => refusal.into_response().into(),
             },
             found => {
-                let story = &call.caller.story;
-                self.found(found, call.head, call.path, call.lane, story).into()
+                let (standin, story) = (Standin::of(call), &call.caller.story);
+                self.found(found, standin, call.head, call.path, call.lane, story).into()
             }
         }
     }
@@ -420,7 +423,7 @@ impl Inner {
         let (head, path, lane) = (call.head.to_owned(), call.path.to_vec(), call.lane.clone());
         let (rights, reader) = (rights(call), Reader::of(call));
         let forms = self.forms(call, rights);
-        let story = call.caller.story.clone();
+        let (standin, story) = (Standin::of(call), call.caller.story.clone());
         let job = lane.submit({
             let (inner, path) = (Arc::clone(&inner), path.clone());
             move || inner.find(&path, wish, Patience::Waits)
@@ -435,7 +438,7 @@ impl Inner {
                     tell::listing(&story, &view);
                     folder::list(&lane, dir, path, view, forms, rights, reader).wait().await
                 }
-                Ok(found) => inner.found(found, &head.head(), &path, &lane, &story),
+                Ok(found) => inner.found(found, standin, &head.head(), &path, &lane, &story),
                 Err(_) => refuse::failed(),
             }
         })
@@ -445,11 +448,18 @@ impl Inner {
     fn found(
         self: &Arc<Self>,
         found: Result<Found, Missing>,
+        standin: Option<Standin>,
         head: &Head<'_>,
         path: &[u8],
         lane: &Lane,
         story: &Story,
     ) -> Response {
+        if let Ok(Found::File { entry, .. }) = &found
+            && self.only.is_none()
+            && let Some(refusal) = standin.and_then(|standin| standin.refusal(entry))
+        {
+            return refusal;
+        }
         match &found {
             Ok(Found::File { entry, by_path }) => {
                 tell::file(story, self, entry, path);
