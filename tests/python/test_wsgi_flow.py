@@ -53,6 +53,11 @@ def peak(server):
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) << 10
 
 
+def writes(server):
+    """Calls of the system so far that write to something else than a socket: one wakes a thread that waits for sockets."""
+    return int(re.search(r"syscw: (\d+)", pathlib.Path(f"/proc/{server.process.pid}/io").read_text())[1])
+
+
 def tell(path, text):
     path.write_bytes(text)
 
@@ -255,6 +260,25 @@ class Flow(unittest.TestCase):
                 counts.append(int(Answer(server, "/objects").content))
             # A thread more has a few of its own; each request that left one would make hundreds.
             self.assertLess(counts[2], counts[1] + 200, counts)
+
+    def test_answers_of_requests_that_waited_are_told_of_together(self):
+        def stays(path):
+            return f"GET {path} HTTP/1.1\r\nHost: farm.test\r\n\r\n".encode()
+
+        with serving("wsgi_app:app", threads=1) as server, fifo() as path, contextlib.ExitStack() as stack:
+            holds, *waiting = [stack.enter_context(connect(server)) for _ in range(65)]
+            told = []
+            # Now and then the machine has other things to do for longer than an answer may wait.
+            for _ in range(10):
+                holds.sendall(stays(f"/held?{path}"))
+                for connection in waiting:
+                    connection.sendall(stays("/ok"))
+                before = writes(server)
+                tell(path, b"x")
+                for connection in [holds, *waiting]:
+                    read_until(connection, b"\r\n\r\nok")
+                told.append(writes(server) - before)
+            self.assertLess(min(told), 16, told)
 
     def test_too_many_waiting_requests_are_told_to_come_again(self):
         with serving("wsgi_app:app", threads=1) as server, fifo() as path:

@@ -7,6 +7,7 @@ mod command;
 mod hosting;
 mod server;
 mod sys;
+mod waiting;
 mod wsgi;
 
 use pyo3::prelude::*;

@@ -23,7 +23,6 @@ mod streamed;
 mod testing;
 mod text;
 mod verbs;
-mod waiting;
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};

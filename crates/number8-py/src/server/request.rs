@@ -18,7 +18,7 @@ use super::answer::Described;
 use super::callback::{Kind, answer_nothing, finish};
 use super::text::{content, octets};
 use super::verbs::verb;
-use super::waiting::wait;
+use crate::waiting::wait;
 
 /// A request that is being answered.
 #[pyclass(frozen, module = "number8")]

@@ -16,7 +16,7 @@ use super::Shared;
 use super::callback::{Kind, busy, failed, log_error};
 use super::request::Request;
 use super::text::{content, octets};
-use super::waiting::wait;
+use crate::waiting::wait;
 
 /// WebSockets of one function that are open at once, each with a thread; one more is answered 503.
 pub(crate) const SOCKETS_MAX: usize = 256;

@@ -8,9 +8,10 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::Application;
 use super::content::{Content, Source, check};
+use super::early::Early;
 use super::file;
 use super::parts::{self, Parts};
-use super::start::{Early, StartResponse, Written};
+use super::start::{StartResponse, Written};
 
 /// What a client is told of a fault of the application.
 pub(super) fn failed() -> Response {

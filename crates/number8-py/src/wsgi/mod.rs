@@ -10,6 +10,7 @@
 
 mod answer;
 mod content;
+mod early;
 mod environ;
 mod file;
 mod inline;
@@ -28,9 +29,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::hosting::Base;
+use early::Early;
 use environ::{Environ, Request};
 use spool::{Budget, Spooled};
-use start::Early;
 
 /// How an application is called.
 #[derive(Debug, Clone, Copy)]

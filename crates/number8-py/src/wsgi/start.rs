@@ -1,13 +1,10 @@
 //! `start_response`, and the `write` that it returns.
 
 use std::borrow::Cow;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{self, Context, Poll, Wake};
-use std::thread::{self, Thread};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use number8::{Body, FieldError, GatewayHead, Response, Sender};
+use number8::{Body, FieldError, GatewayHead, Sender};
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -15,13 +12,12 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 use tokio::sync::oneshot;
 
 use super::content::{self, Content};
+use super::early::Early;
+use crate::waiting::wait;
 
 /// What an application calls with its status and fields.
 #[pyclass(frozen, module = "number8")]
 pub(super) struct StartResponse(Mutex<State>);
-
-/// Where an answer goes that begins before the application returns.
-pub(super) struct Early(pub(super) oneshot::Sender<Response>);
 
 struct State {
     head: Option<GatewayHead>,
@@ -122,7 +118,7 @@ impl Sent {
         let length = head.length();
         let body = Body::stream(content::Continued::new(written, returned));
         // A client that is gone is noticed by what is written.
-        let _ = early.0.send(head.answer(body));
+        early.send(head.answer(body));
         Self { sender, rest, bytes: 0, length }
     }
 
@@ -241,26 +237,5 @@ impl Write {
         }
         let part = Bytes::from_owner(PyBackedBytes::from(data.clone()));
         self.0.get().write(py, part)
-    }
-}
-
-/// Waits for a future in this thread, which does nothing else.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = task::Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
     }
 }

@@ -8,13 +8,12 @@ use number8::server::lane::{Job, Lane, LaneFull};
 use number8::server::{Around, LaneOptions};
 use number8::{Answer, Call, Caller, Handler, Method, OwnedHead, Response, Server};
 use pyo3::prelude::*;
-use tokio::sync::oneshot;
 
 use super::Application;
 use super::answer::failed;
+use super::early::{Begun, early};
 use super::environ::Request;
 use super::spool::Spooled;
-use super::start::Early;
 use crate::hosting::{self, Base, Signals};
 use crate::sys;
 
@@ -175,7 +174,7 @@ impl Kept {
 /// A call of the application.
 struct Called {
     job: Job<Response>,
-    early: oneshot::Receiver<Response>,
+    begun: Begun,
 }
 
 fn submit(
@@ -184,17 +183,17 @@ fn submit(
     request: Kept,
     content: Option<Spooled>,
 ) -> Result<Called, LaneFull> {
-    let (begun, early) = oneshot::channel();
+    let (early, begun) = early();
     let job = lane.submit(move || {
         let Kept { head, caller, prefix } = &request;
         let head = head.head();
         let path = head.path().get(*prefix..).unwrap_or_default();
         let request = Request { head: &head, caller, path };
         // Nobody reads what is written for HEAD: it is not sent, and nobody has to wait for that.
-        let early = (head.method() != Method::Head).then_some(Early(begun));
+        let early = (head.method() != Method::Head).then_some(early);
         Python::attach(|py| application.answer(py, &request, content, early))
     })?;
-    Ok(Called { job, early })
+    Ok(Called { job, begun })
 }
 
 impl Called {
@@ -202,7 +201,7 @@ impl Called {
     async fn answer(mut self) -> Response {
         tokio::select! {
             biased;
-            Ok(response) = &mut self.early => {
+            response = &mut self.begun => {
                 self.job.detach();
                 response
             }

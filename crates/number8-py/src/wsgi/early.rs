@@ -1,0 +1,66 @@
+//! An answer that begins before the application returns.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use number8::Response;
+
+/// Where such an answer goes. To drop it tells nobody: a call that is over is told of anyway, together with others, and a channel
+/// would wake the thread that serves for each.
+pub(super) struct Early(Arc<Slot>);
+
+/// Waits for such an answer; for ever, where there is none.
+pub(super) struct Begun(Arc<Slot>);
+
+#[derive(Default)]
+struct Slot(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    answer: Option<Response>,
+    waiting: Option<Waker>,
+}
+
+/// Both ends of one.
+pub(super) fn early() -> (Early, Begun) {
+    let slot = Arc::<Slot>::default();
+    (Early(Arc::clone(&slot)), Begun(slot))
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nobody else's code runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Early {
+    /// Has the answer begin now. Nobody takes that of a client that is gone: it is dropped.
+    pub(super) fn send(self, answer: Response) {
+        let waiting = {
+            let mut state = self.0.lock();
+            state.answer = Some(answer);
+            state.waiting.take()
+        };
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+}
+
+impl Future for Begun {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let mut state = self.0.lock();
+        if let Some(answer) = state.answer.take() {
+            return Poll::Ready(answer);
+        }
+        if !state.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker())) {
+            state.waiting = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
