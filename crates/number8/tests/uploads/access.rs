@@ -170,3 +170,53 @@ pub(crate) fn u31_a_function_that_waits_is_asked_about_each_path() {
         assert_eq!(answer.status, status, "{to}");
     }
 }
+
+/// A sibling is sent in place of its file: who may add files and replace none changes no file so.
+#[test]
+pub(crate) fn a3_f6_a_sibling_is_not_sent_where_somebody_may_write_it_who_may_not_replace_the_file()
+{
+    let everyone = |path, rights| Rule::everyone(path, rights).unwrap();
+    let joe = |path, rights| Rule::user("joe", path, rights).unwrap();
+    for (rules, is_sent) in [
+        (vec![everyone("/s", Rights::RO)], true),
+        (vec![everyone("/s", Rights::RW)], true),
+        (vec![everyone("/s", Rights::RO), joe("/s", Rights::RW)], true),
+        (vec![everyone("/", Rights::UP)], false),
+        (vec![everyone("/s", Rights::UP)], false),
+        (vec![everyone("/s", Rights::RO), joe("/s", Rights::UP)], false),
+        (vec![everyone("/s", Rights::RW), everyone("/s/a.js", Rights::RO)], false),
+        (vec![everyone("/s", Rights::RO), joe("/s/a.js.gz", Rights::RW)], false),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        for name in ["a.js", "a.js.gz"] {
+            fs::write(temp.path().join(name), name).unwrap();
+        }
+        let app = App::new().access(Access::new(rules.clone()));
+        let server = serve_app(app.mount("/s", Files::new(temp.path()).unwrap()));
+        for _ in 0..2 {
+            let answer = send(&server, "GET", "/s/a.js", &["Accept-Encoding: gzip"], b"");
+            let expected = if is_sent { "a.js.gz" } else { "a.js" };
+            assert_eq!(answer.text(), expected, "{rules:?}");
+            assert_eq!(send(&server, "GET", "/s/a.js.gz", &[], b"").text(), "a.js.gz");
+        }
+    }
+}
+
+/// It is so, too, for one that is added while its file is kept in memory.
+#[test]
+pub(crate) fn a3_f6_a_sibling_that_is_added_is_not_sent_in_place_of_its_file() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("a.js"), "plain").unwrap();
+    let uploads = Uploads::new(temp.path()).unwrap().sync(false).keep_free(0);
+    let files = Files::new(temp.path()).unwrap();
+    let both = ByMethod::new().with(files).with(uploads);
+    let access = Access::new([Rule::everyone("/", Rights::UP).unwrap()]);
+    let server = serve_app(App::new().access(access).mount("/", both));
+    let ask = || send(&server, "GET", "/a.js", &["Accept-Encoding: gzip"], b"");
+    assert_eq!(ask().text(), "plain");
+    assert_eq!(send(&server, "PUT", "/a.js", &[], b"another").status, 403);
+    assert_eq!(send(&server, "PUT", "/a.js.gz", &[], b"another").status, 201);
+    for _ in 0..3 {
+        assert_eq!(ask().text(), "plain");
+    }
+}

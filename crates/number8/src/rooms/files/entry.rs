@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) identity: Representation,
     /// What the siblings were like that hold the file in other codings.
     siblings: Vec<(Coding, Meta)>,
+    /// What those were like that are not sent, whatever they hold.
+    strange: Vec<(Coding, Meta)>,
     /// The file in other codings: from siblings, or compressed here.
     coded: RwLock<Vec<Arc<Representation>>>,
     is_compressible: bool,
@@ -58,6 +60,7 @@ impl Entry {
         path: SafePath,
         file: Source,
         siblings: Vec<Source>,
+        strange: Vec<(Coding, Meta)>,
         looks: &Looks,
         settings: &Settings,
         now: Moment,
@@ -77,6 +80,7 @@ impl Entry {
             is_compressible: looks.is_compressible && siblings.is_empty(),
             identity: make(file),
             siblings: siblings.iter().map(|source| (source.coding, source.meta)).collect(),
+            strange,
             coded: RwLock::new(siblings.into_iter().map(make).map(Arc::new).collect()),
             compressed: AtomicU8::new(0),
             checked_ms: AtomicU64::new(now.ms),
@@ -94,7 +98,10 @@ impl Entry {
 
     /// True when both are the same version of the same file.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.path == other.path && self.meta == other.meta && self.siblings == other.siblings
+        self.path == other.path
+            && self.meta == other.meta
+            && self.siblings == other.siblings
+            && self.strange == other.strange
     }
 
     /// What was found out about `newer`, the same version of the file, is true of this one too.
@@ -140,6 +147,12 @@ impl Entry {
     /// What the sibling with that coding was like; `None` when there was none worth serving.
     pub(super) fn sibling(&self, coding: Coding) -> Option<Meta> {
         self.siblings.iter().find(|(of, _)| *of == coding).map(|(_, meta)| *meta)
+    }
+
+    /// As [`sibling`](Self::sibling), or what the one was like that is not sent.
+    pub(super) fn beside(&self, coding: Coding) -> Option<Meta> {
+        let strange = self.strange.iter().find(|(of, _)| *of == coding);
+        self.sibling(coding).or_else(|| strange.map(|(_, meta)| *meta))
     }
 
     /// Whether the file stands beside it in other codings.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use number8_proto::negotiate::Coding;
 use number8_proto::uri;
 
+use super::asker::Asker;
 use super::entry::{Entry, Looks};
 use super::representation::{Content, Source};
 use super::{Inner, encode};
@@ -99,9 +100,10 @@ impl Inner {
         &self,
         raw: &[u8],
         wish: Wish,
+        asker: Option<&Asker>,
         patience: Patience,
     ) -> Result<Found, Missing> {
-        Search { files: self, wish, patience, now: Moment::now() }.find(raw)
+        Search { files: self, wish, asker, patience, now: Moment::now() }.find(raw)
     }
 
     /// True when a kept file is still what the entry says, and was so when this was called.
@@ -127,7 +129,7 @@ impl Inner {
         let search_ms = self.settings.fresh_ms.saturating_mul(CHECKS_PER_SEARCH);
         let is_search = entry.needs_search(now_ms, search_ms);
         for (suffix, coding) in SIBLINGS {
-            let known = entry.sibling(coding);
+            let known = entry.beside(coding);
             if known.is_none() && !is_search {
                 continue;
             }
@@ -148,6 +150,7 @@ impl Inner {
 struct Search<'a> {
     files: &'a Inner,
     wish: Wish,
+    asker: Option<&'a Asker>,
     patience: Patience,
     /// When it began: whatever is read was so at this moment or later.
     now: Moment,
@@ -257,11 +260,15 @@ impl Search<'_> {
 
     /// Makes an entry of an open file and its siblings.
     fn load(&self, path: SafePath, file: File, by_accept: bool) -> Result<Arc<Entry>, OpenError> {
-        let mut siblings = Vec::new();
+        let (mut siblings, mut strange) = (Vec::new(), Vec::new());
         for (suffix, coding) in SIBLINGS {
-            let Ok(path) = path.with_suffix(suffix) else { continue };
-            let source = match self.open(&path) {
+            let Ok(beside) = path.with_suffix(suffix) else { continue };
+            let source = match self.open(&beside) {
                 Ok(Opened::File(sibling)) if is_sibling(sibling.meta(), file.meta()) => {
+                    if self.asker.is_some_and(|asker| !asker.trusts(&beside, &path)) {
+                        strange.push((coding, *sibling.meta()));
+                        continue;
+                    }
                     self.source(sibling, coding)
                 }
                 Ok(_) => continue,
@@ -280,7 +287,7 @@ impl Search<'_> {
             media::is_compressible(&content_type) && encode::SIZES.contains(&file.meta().size);
         let looks = Looks { content_type: content_type.into(), by_accept, is_compressible };
         let file = self.source(file, Coding::Identity)?;
-        Ok(Arc::new(Entry::new(path, file, siblings, &looks, settings, self.now)))
+        Ok(Arc::new(Entry::new(path, file, siblings, strange, &looks, settings, self.now)))
     }
 
     /// Reads a small file, keeps a large one open.

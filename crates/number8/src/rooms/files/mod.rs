@@ -13,6 +13,7 @@
 //! Steps 3 to 5 happen where the request was parsed as long as the system answers from memory, else on
 //! the lane.
 
+mod asker;
 mod cache;
 mod compress;
 #[cfg(feature = "compression")]
@@ -28,7 +29,6 @@ mod mime;
 mod refuse;
 mod representation;
 mod respond;
-mod standin;
 mod tell;
 
 use std::io;
@@ -51,6 +51,7 @@ use crate::server::clock;
 use crate::server::lane::Lane;
 use crate::store::{OpenError, Reach, Root, RootOptions, SafePath};
 use crate::story::Story;
+use asker::Asker;
 use cache::Cache;
 use entry::Entry;
 use folder::Reader;
@@ -58,7 +59,6 @@ use listing::View;
 use listing::html::Forms;
 use load::{Found, Missing, Patience, Wish};
 use mime::Types;
-use standin::Standin;
 
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
@@ -326,9 +326,10 @@ impl Inner {
             (view.json, view.plain, view.page) = (true, true, 1);
         }
         view.json |= !view.list && prefers_json(&accept);
-        match self.find(call.path, wish, Patience::Never) {
+        let asker = Asker::of(call);
+        match self.find(call.path, wish, asker.as_ref(), Patience::Never) {
             Err(Missing::Open(OpenError::WouldBlock)) => {
-                self.find_on_lane(call, view, wish, may_list)
+                self.find_on_lane(call, view, wish, asker, may_list)
             }
             Ok(Found::Folder { dir, path }) => match may_list {
                 Ok(()) => {
@@ -340,8 +341,8 @@ impl Inner {
                 Err(refusal) => refusal.into_response().into(),
             },
             found => {
-                let (standin, story) = (Standin::of(call), &call.caller.story);
-                self.found(found, standin, call.head, call.path, call.lane, story).into()
+                let story = &call.caller.story;
+                self.found(found, asker, call.head, call.path, call.lane, story).into()
             }
         }
     }
@@ -417,28 +418,29 @@ impl Inner {
         call: &Call<'_>,
         view: View,
         wish: Wish,
+        asker: Option<Asker>,
         may_list: Result<(), Error>,
     ) -> Answer {
         let inner = Arc::clone(self);
         let (head, path, lane) = (call.head.to_owned(), call.path.to_vec(), call.lane.clone());
         let (rights, reader) = (rights(call), Reader::of(call));
         let forms = self.forms(call, rights);
-        let (standin, story) = (Standin::of(call), call.caller.story.clone());
+        let story = call.caller.story.clone();
         let job = lane.submit({
             let (inner, path) = (Arc::clone(&inner), path.clone());
-            move || inner.find(&path, wish, Patience::Waits)
+            move || (inner.find(&path, wish, asker.as_ref(), Patience::Waits), asker)
         });
         let Ok(job) = job else { return refuse::busy().into() };
         Answer::later(async move {
             match job.await {
-                Ok(Ok(Found::Folder { dir, path })) => {
+                Ok((Ok(Found::Folder { dir, path }), _)) => {
                     if let Err(refusal) = may_list {
                         return refusal.into_response();
                     }
                     tell::listing(&story, &view);
                     folder::list(&lane, dir, path, view, forms, rights, reader).wait().await
                 }
-                Ok(found) => inner.found(found, standin, &head.head(), &path, &lane, &story),
+                Ok((found, asker)) => inner.found(found, asker, &head.head(), &path, &lane, &story),
                 Err(_) => refuse::failed(),
             }
         })
@@ -448,7 +450,7 @@ impl Inner {
     fn found(
         self: &Arc<Self>,
         found: Result<Found, Missing>,
-        standin: Option<Standin>,
+        asker: Option<Asker>,
         head: &Head<'_>,
         path: &[u8],
         lane: &Lane,
@@ -456,7 +458,7 @@ impl Inner {
     ) -> Response {
         if let Ok(Found::File { entry, .. }) = &found
             && self.only.is_none()
-            && let Some(refusal) = standin.and_then(|standin| standin.refusal(entry))
+            && let Some(refusal) = asker.and_then(|asker| asker.refusal(&entry.path))
         {
             return refusal;
         }
