@@ -53,13 +53,16 @@ impl<H: Handler> Sandboxed<H> {
         Self { handler, strangers }
     }
 
-    /// Whether a stranger may write this path, or, where it names a folder, something in it that may stand for it.
+    /// Whether a stranger may write this path, or what may stand for it: where it names a folder something in it, else a page of
+    /// that name.
     fn is_strange(&self, access: &Access, path: &[u8]) -> bool {
         let is_folder = path.ends_with(b"/");
         self.strangers.iter().any(|user| {
             let writes = |path: &[u8]| access.rights(user.as_deref(), path).intersects(WRITING);
             let below = || access.rules().iter().map(|rule| rule.path().as_bytes());
-            writes(path) || is_folder && below().filter(|rule| rule.starts_with(path)).any(writes)
+            writes(path)
+                || writes(&[path, b".html"].concat())
+                || is_folder && below().filter(|rule| rule.starts_with(path)).any(writes)
         })
     }
 }

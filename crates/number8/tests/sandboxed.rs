@@ -42,6 +42,8 @@ async fn design_7_files_of_strangers_are_no_pages_of_ours() {
         // What stands for a folder may be theirs.
         (vec![ann(), all(), joe("/in/index.html", Rights::OVERWRITE)], "/in/", true),
         (vec![ann(), all(), joe("/in/index.html", Rights::OVERWRITE)], "/in/a.html", false),
+        // So may what stands for a name without an extension.
+        (vec![ann(), all(), joe("/b.html", Rights::OVERWRITE)], "/b", true),
         // Whoever may run programs may do all of it anyway.
         (vec![ann(), all(), joe("/in", Rights::UP), run()], "/in/a.html", false),
         (vec![ann(), Rule::everyone("/", Rights::RW).unwrap()], "/b.html", true),
