@@ -147,6 +147,52 @@ async fn a_page_is_kept_from_those_who_may_not_read_it_under_its_own_name() {
     }
 }
 
+/// What is mounted decides about all that is below, however the path is spelled: rules know one spelling of it.
+#[tokio::test]
+async fn every_spelling_of_a_path_leads_to_the_same_mount() {
+    let (site, music, other) = (tempfile::tempdir(), tempfile::tempdir(), tempfile::tempdir());
+    let (site, music, other) = (site.unwrap(), music.unwrap(), other.unwrap());
+    fs::create_dir_all(site.path().join("music/deep")).unwrap();
+    for name in ["music/a.txt", "music/deep/a.txt", "b.txt"] {
+        fs::write(site.path().join(name), "below").unwrap();
+    }
+    fs::write(music.path().join("a.txt"), "mounted").unwrap();
+    fs::write(other.path().join("a.txt"), "another").unwrap();
+    let files = |folder: &tempfile::TempDir| Files::new(folder.path()).unwrap();
+    let inner = App::new().mount("/deep", files(&other)).mount("/", files(&music));
+    let server = App::new()
+        .mount("/", files(&site))
+        .nest("/music", inner)
+        .mount("/café", files(&other))
+        .mount("/a%20b", files(&other))
+        .test();
+    for (path, expected) in [
+        ("/b.txt", "below"),
+        ("/musica.txt", ""),
+        ("/music/a.txt", "mounted"),
+        ("/%6dusic/a.txt", "mounted"),
+        ("//music/a.txt", "mounted"),
+        ("/music//a.txt", "mounted"),
+        ("//%6Dusic///a.txt", "mounted"),
+        ("/music/deep/a.txt", "another"),
+        ("//music//%64eep/a.txt", "another"),
+        // A slash that is escaped leads into no mount, and past none.
+        ("/music%2Fa.txt", ""),
+        ("/%2Fmusic/a.txt", ""),
+        ("/music/deep%2fa.txt", ""),
+        ("/caf%C3%A9/a.txt", "another"),
+        ("/caf%c3%A9/a.txt", "another"),
+        ("/a%20b/a.txt", "another"),
+    ] {
+        let answer = ask(&server, format!("GET {path}").as_bytes()).await;
+        let content = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        match expected {
+            "" => assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}"),
+            _ => assert_eq!(content, expected, "{path}: {answer}"),
+        }
+    }
+}
+
 /// What is kept in memory for one who may read is kept from one who may not.
 #[tokio::test]
 async fn a_kept_file_is_for_those_who_may_read_it() {

@@ -13,7 +13,7 @@ use super::pages::{health, not_allowed, options, plain_page};
 use super::spans::{self, Next};
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::handler::{Answer, Call, Handler};
+use crate::handler::{Answer, Call};
 use crate::layer::{Before, Waited};
 use crate::layers::proxies;
 use crate::request_id::RequestId;
@@ -137,21 +137,13 @@ impl App {
             call.values = found.values;
             return handler.handle(call);
         }
-        let Some((prefix, handler)) = self.mount_of(path) else {
+        let Some((mount, rest)) = self.mounts.find(path) else {
             call.caller.story.tell("mount", || "none".to_owned());
             return Response::error(404, "there is nothing at this address").into();
         };
-        call.path = &path[prefix.len()..];
-        call.caller.story.tell("mount", || format!("{}/", String::from_utf8_lossy(prefix)));
-        handler.handle(call)
-    }
-
-    /// The mount that a path leads to.
-    pub(super) fn mount_of(&self, path: &[u8]) -> Option<&(Vec<u8>, Box<dyn Handler>)> {
-        self.mounts.iter().find(|(prefix, _)| {
-            path.strip_prefix(prefix.as_slice())
-                .is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b'/'))
-        })
+        call.path = rest;
+        call.caller.story.tell("mount", || format!("{}/", String::from_utf8_lossy(&mount.prefix)));
+        mount.handler.handle(call)
     }
 
     /// True where [`App::finish`] would change nothing: most often.

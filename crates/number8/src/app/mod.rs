@@ -2,6 +2,7 @@
 
 mod answer;
 mod asked;
+mod mounts;
 mod nested;
 mod pages;
 mod spans;
@@ -19,6 +20,7 @@ use number8_proto::http1::{Head, Method, Stamp};
 
 pub(crate) use answer::log_fields;
 pub(crate) use asked::{Asked, Said};
+use mounts::Mounts;
 use nested::Nested;
 #[cfg_attr(not(feature = "accounts"), allow(unused_imports, reason = "a page for logging in"))]
 pub(crate) use pages::Escaped;
@@ -57,7 +59,7 @@ pub struct App {
     access: Arc<Access>,
     layers: Vec<Box<dyn Layer>>,
     /// By prefix; the longest first.
-    mounts: Vec<(Vec<u8>, Box<dyn Handler>)>,
+    mounts: Mounts,
     error_pages: HashMap<u16, ErrorPage>,
     hosts: Vec<String>,
     proxies: Proxies,
@@ -120,7 +122,7 @@ impl App {
             mistake: None,
             access: Arc::default(),
             layers: Vec::new(),
-            mounts: Vec::new(),
+            mounts: Mounts::default(),
             error_pages: HashMap::new(),
             hosts: Vec::new(),
             proxies: Proxies::default(),
@@ -322,14 +324,12 @@ impl App {
         self.mount(prefix, Nested(Arc::new(app)))
     }
 
-    /// Hands every request below `prefix`, as it stands in the request, to a handler, with the rest of the
-    /// path; the longest prefix decides. Routes come first.
+    /// Hands every request below `prefix`, however that is spelled in it, to a handler, with the rest of the path as it stands
+    /// there; the longest prefix decides. Escapes are undone in both, several slashes count as one, and a slash that is escaped leads
+    /// into no mount: 404. Routes come first.
     #[must_use]
     pub fn mount(mut self, prefix: &str, handler: impl Handler) -> Self {
-        let prefix = prefix.trim_end_matches('/').as_bytes().to_vec();
-        self.mounts.retain(|(other, _)| *other != prefix);
-        self.mounts.push((prefix, Box::new(handler)));
-        self.mounts.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        self.mounts.add(prefix, Box::new(handler));
         self
     }
 
@@ -560,7 +560,7 @@ impl App {
 
     /// Adds what its mounts have counted to the sheet.
     pub(crate) fn measure(&self, sheet: &mut Sheet) {
-        self.mounts.iter().for_each(|(_, handler)| handler.measure(sheet));
+        self.mounts.handlers().for_each(|handler| handler.measure(sheet));
     }
 
     pub(crate) fn is_health(&self, path: &[u8]) -> bool {

@@ -106,8 +106,8 @@ impl App {
         if let Some(found) = self.router.find(call.path, call.head.method()) {
             return Some(found.methods.path());
         }
-        let (prefix, _) = self.mount_of(call.path)?;
-        std::str::from_utf8(prefix).ok()
+        let (mount, _) = self.mounts.find(call.path)?;
+        std::str::from_utf8(&mount.prefix).ok()
     }
 }
 

@@ -1,0 +1,116 @@
+//! What is mounted where, and which of it a path leads to.
+
+use std::cmp::Reverse;
+
+use number8_proto::uri::decode_path;
+
+use crate::handler::Handler;
+
+/// Handlers by what paths begin with.
+#[derive(Default)]
+pub(super) struct Mounts(Vec<Mount>);
+
+/// A handler of all that is below a path.
+pub(super) struct Mount {
+    /// As it was given.
+    pub(super) prefix: Vec<u8>,
+    /// The path with every escape undone, one slash before each name and none at its end.
+    plain: Vec<u8>,
+    pub(super) handler: Box<dyn Handler>,
+}
+
+impl Mounts {
+    /// In place of what was mounted there.
+    pub(super) fn add(&mut self, prefix: &str, handler: Box<dyn Handler>) {
+        let prefix = prefix.trim_end_matches('/').as_bytes().to_vec();
+        let decoded = decode_path(&prefix).unwrap_or(prefix.as_slice().into());
+        let names = decoded.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+        let plain = names.flat_map(|name| [b"/", name]).collect::<Vec<_>>().concat();
+        self.0.retain(|other| other.plain != plain);
+        self.0.push(Mount { prefix, plain, handler });
+        self.0.sort_by_key(|mount| Reverse(mount.plain.len()));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn handlers(&self) -> impl Iterator<Item = &dyn Handler> {
+        self.0.iter().map(|mount| &*mount.handler)
+    }
+
+    /// The mount that a path leads to, the one with the longest path of those that do, and what follows it in the path.
+    ///
+    /// SECURITY: rules are about the path with its escapes undone and several slashes as one, so a mount is found by the same
+    /// spelling: else another one would answer under its rules.
+    pub(super) fn find<'a>(&self, path: &'a [u8]) -> Option<(&Mount, &'a [u8])> {
+        let is_plain = !path.contains(&b'%') && !path.windows(2).any(|two| two == b"//");
+        for mount in &self.0 {
+            let below = match is_plain {
+                true => plain_rest(path, &mount.plain).map_or(Below::No, Below::Rest),
+                false => below(path, &mount.plain),
+            };
+            match below {
+                Below::Rest(rest) => return Some((mount, rest)),
+                Below::Unclear => return None,
+                Below::No => {}
+            }
+        }
+        None
+    }
+}
+
+/// Whether a path is below another one.
+enum Below<'a> {
+    /// It is, with this behind it.
+    Rest(&'a [u8]),
+    /// It is where an escaped slash counts as one.
+    Unclear,
+    No,
+}
+
+fn plain_rest<'a>(path: &'a [u8], plain: &[u8]) -> Option<&'a [u8]> {
+    let rest = path.strip_prefix(plain)?;
+    rest.first().is_none_or(|&byte| byte == b'/').then_some(rest)
+}
+
+/// Whether a path as it stands in a request is below a plain one.
+fn below<'a>(path: &'a [u8], plain: &[u8]) -> Below<'a> {
+    let (mut rest, mut is_unclear, mut is_after_slash) = (path, false, false);
+    for &wanted in plain {
+        loop {
+            let Some((byte, after)) = first(rest) else { return Below::No };
+            // Several slashes count as one.
+            let is_more = byte == b'/' && is_after_slash;
+            if byte != wanted && !is_more {
+                return Below::No;
+            }
+            is_unclear |= byte == b'/' && rest[0] != b'/';
+            is_after_slash = byte == b'/';
+            rest = after;
+            if !is_more {
+                break;
+            }
+        }
+    }
+    match first(rest) {
+        Some((b'/', _)) if !plain.is_empty() && rest[0] != b'/' => Below::Unclear,
+        None | Some((b'/', _)) if is_unclear => Below::Unclear,
+        None | Some((b'/', _)) => Below::Rest(rest),
+        // What is asked for is not below anything.
+        Some(_) if plain.is_empty() => Below::Rest(rest),
+        Some(_) => Below::No,
+    }
+}
+
+/// The first byte of a path, its escape undone, and what follows. An escape that is none stands for itself.
+fn first(path: &[u8]) -> Option<(u8, &[u8])> {
+    let (&byte, after) = path.split_first()?;
+    if byte == b'%'
+        && let Some(escape) = path.get(..3)
+        && let Ok(decoded) = decode_path(escape)
+    {
+        return Some((decoded[0], &path[3..]));
+    }
+    Some((byte, after))
+}
