@@ -70,8 +70,8 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     });
     let mut steering = Steering {
         handle: server.handle(),
-        webrepl: beside.as_ref().map(|beside| beside.handle.clone()),
-        ports,
+        webrepl: beside.as_ref().map(|beside| (beside.handle.clone(), beside.places.clone())),
+        places: places(server.local_addrs()),
         tls,
         invocation,
         kept,
@@ -125,10 +125,7 @@ impl Beside {
         };
         let failure = |error: server::BindError| Problem::failure(format!("webrepl: {error}"));
         let listeners = server::bind(&[bind], WEBREPL_PORT).map_err(failure)?;
-        let listeners = match is_open && !config.access.insecure {
-            true => local_only(listeners, "everyone who reaches {} could run programs there")?,
-            false => listeners,
-        };
+        guard_terminal(config, &places(listeners.iter().map(Listener::local_addr)))?;
         Self::serve("webrepl", app, Options { workers: 1, ..options(config) }, listeners).map(Some)
     }
 
@@ -312,8 +309,10 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
     let failure = |error: server::BindError| Problem::failure(error.to_string());
     let inherited = server::inherited().map_err(failure)?;
     if config.listen.binds.is_empty() && !inherited.is_empty() {
-        let listeners = inherited.into_iter().map(|(_, listener)| listener).collect();
-        return guarded(config, listeners);
+        let listeners: Vec<Listener> =
+            inherited.into_iter().map(|(_, listener)| listener).collect();
+        guard(config, &places(listeners.iter().map(Listener::local_addr)))?;
+        return Ok(listeners);
     }
     let mut binds = Vec::new();
     for bind in &config.listen.binds {
@@ -323,7 +322,9 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
     if binds.is_empty() {
         binds.push(usual_bind(config));
     }
-    guarded(config, server::bind(&binds, config.listen.port).map_err(failure)?)
+    let listeners = server::bind(&binds, config.listen.port).map_err(failure)?;
+    guard(config, &places(listeners.iter().map(Listener::local_addr)))?;
+    Ok(listeners)
 }
 
 /// Where to listen if nobody says.
@@ -335,25 +336,31 @@ pub(crate) fn usual_bind(config: &Config) -> Bind {
 }
 
 /// Refuses to be reached from other machines where that is not safe.
-fn guarded(config: &Config, listeners: Vec<Listener>) -> Result<Vec<Listener>, Problem> {
+fn guard(config: &Config, places: &[Place]) -> Result<(), Problem> {
     match config.access.is_for_this_machine() {
-        true => local_only(listeners, "everyone who reaches {} could write there"),
-        false => Ok(listeners),
+        true => local_only(places, "everyone who reaches {} could write there"),
+        false => Ok(()),
     }
 }
 
-/// Refuses listeners that other machines reach, with why.
-fn local_only(listeners: Vec<Listener>, why: &str) -> Result<Vec<Listener>, Problem> {
-    for listener in &listeners {
-        if let LocalAddr::Ip(address) = listener.local_addr()
-            && !address.ip().is_loopback()
-        {
-            let why = why.replace("{}", &address.to_string());
-            let help = "listen at localhost, allow less, or add --insecure";
-            return Err(Problem::config(format!("{why}: {help}")));
-        }
+/// As [`guard`], for the clients of WebREPL.
+fn guard_terminal(config: &Config, places: &[Place]) -> Result<(), Problem> {
+    match config.repl.webrepl_password.is_none() && !config.access.insecure {
+        true => local_only(places, "everyone who reaches {} could run programs there"),
+        false => Ok(()),
     }
-    Ok(listeners)
+}
+
+/// Refuses places that other machines reach, with why.
+fn local_only(places: &[Place], why: &str) -> Result<(), Problem> {
+    let far = places.iter().find_map(|place| match place {
+        Place::Tcp(address) if !address.ip().is_loopback() => Some(address),
+        Place::Tcp(_) | Place::Unix(_) => None,
+    });
+    let Some(address) = far else { return Ok(()) };
+    let why = why.replace("{}", &address.to_string());
+    let help = "listen at localhost, allow less, or add --insecure";
+    Err(Problem::config(format!("{why}: {help}")))
 }
 
 /// Has the server say why connections were closed.
@@ -418,9 +425,10 @@ fn ports(places: &[Place]) -> Vec<u16> {
 /// What signals do.
 struct Steering {
     handle: Handle,
-    webrepl: Option<Handle>,
+    /// For the clients of WebREPL, and where those come.
+    webrepl: Option<(Handle, Vec<Place>)>,
     /// Where the pages are.
-    ports: Vec<u16>,
+    places: Vec<Place>,
     tls: Option<Tls>,
     invocation: Invocation,
     kept: Kept,
@@ -480,7 +488,7 @@ impl Steering {
             self.is_stopping = true;
             notify::stopping();
             self.handle.shutdown();
-            if let Some(webrepl) = &self.webrepl {
+            if let Some((webrepl, _)) = &self.webrepl {
                 webrepl.shutdown();
             }
         }
@@ -488,11 +496,16 @@ impl Steering {
 
     fn replace(&self) -> Result<(), Problem> {
         let (_, config) = self.invocation.load()?;
+        // We go on to listen where we do.
+        guard(&config, &self.places)?;
+        if let Some((_, places)) = &self.webrepl {
+            guard_terminal(&config, places)?;
+        }
         let (app, webrepl) =
-            (app(&config, &self.kept)?, webrepl(&config, &self.kept, &self.ports)?);
+            (app(&config, &self.kept)?, webrepl(&config, &self.kept, &ports(&self.places))?);
         let failure = |error: number8::RouteError| Problem::failure(error.to_string());
         self.handle.replace(app).map_err(failure)?;
-        if let (Some(handle), Some(app)) = (&self.webrepl, webrepl) {
+        if let (Some((handle, _)), Some(app)) = (&self.webrepl, webrepl) {
             handle.replace(app).map_err(failure)?;
         }
         Ok(())

@@ -189,3 +189,30 @@ fn a_broken_pipe_and_the_end_of_a_child_are_nothing() {
         assert!(served.get("/").ends_with("hello"), "{signal:?}");
     }
 }
+
+/// What is refused at the start is refused later, too.
+#[test]
+fn hup_lets_nobody_write_from_other_machines_who_could_not_from_the_start() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    fs::write(&file, "allow = 'ro'").unwrap();
+    let mut command = crate::number8(folder.path());
+    command.args(["site", "-b", "0.0.0.0:0", "--config", "n8.toml"]);
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    let put = || {
+        let mut client = served.connect();
+        let request = "PUT /new.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
+        client.send(request).rest()
+    };
+    for (text, said, is_open) in [
+        ("allow = 'rw'", "could write there: listen at localhost", false),
+        ("allow = 'rw'\ninsecure = true", "the configuration has been loaded again", true),
+    ] {
+        fs::write(&file, text).unwrap();
+        let before = served.messages().len();
+        served.signal(Signal::HUP);
+        until("it is told", || served.messages()[before..].iter().any(|line| line.contains(said)));
+        assert_eq!(put().starts_with("HTTP/1.1 201 "), is_open, "{text}");
+    }
+}
