@@ -4,10 +4,12 @@
 //! has a name in tracebacks, and nothing of the interpreter has to be set up for a call.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
 use pyo3::prelude::*;
+use tokio::runtime::Handle;
 
 /// Calls that may wait; one more is answered 503.
 pub(crate) const CALLS_MAX: usize = 1024;
@@ -26,6 +28,8 @@ pub(crate) struct Calls(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     news: Condvar,
+    /// Somebody is about to tell the thread.
+    is_ringing: AtomicBool,
     thread: OnceLock<ThreadId>,
 }
 
@@ -51,8 +55,18 @@ impl Calls {
         }
         state.queue.push_back(Box::new(job));
         drop(state);
-        self.0.news.notify_one();
+        self.ring();
         Ok(())
+    }
+
+    /// Has the thread look at the queue: after the tasks that are ready together, once for all of them.
+    fn ring(&self) {
+        if !self.0.is_ringing.swap(true, Ordering::AcqRel) {
+            let bell = Bell(Arc::clone(&self.0));
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(async move { drop(bell) });
+            }
+        }
     }
 
     /// Takes no more calls; the thread ends when it has made those that wait.
@@ -79,6 +93,17 @@ impl Calls {
         }
         let count = state.queue.len().min(CALLS_AT_ONCE);
         state.queue.drain(..count).collect()
+    }
+}
+
+/// Rings when it is dropped, with its task if that does not run any more.
+struct Bell(Arc<Shared>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // Whoever comes after this rings again; the call of whoever came before is in the queue.
+        self.0.is_ringing.store(false, Ordering::Release);
+        self.0.news.notify_one();
     }
 }
 
