@@ -1,6 +1,7 @@
 """The processes that run an app: how they are started, replaced, added, taken away and ended."""
 
 import contextlib
+import http.client
 import os
 import re
 import resource
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from commanded import APP, Load, ask, command, folder, process_of, until
@@ -98,6 +100,53 @@ class Processes(unittest.TestCase):
             self.assertEqual(server.wait(), 1)
             self.assertIn("ended with exit code 3; another takes its place", server.log)
             self.assertIn("giving up", server.log)
+
+    def test_d7_an_app_that_has_served_is_not_given_up(self):
+        # Whoever can make its processes end cannot make the server end.
+        code = "import os\n" + APP.replace("/slow", "/end").replace("time.sleep(0.2)", "os._exit(3)")
+        with served("--threads", "0", shop=code) as (server, _):
+            begun = time.monotonic()
+            until("use", lambda: time.monotonic() > begun + 1.2)
+            for _ in range(7):
+                [child] = until("a process", lambda: children(server.process.pid))
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    ask(server.port, "/end")
+                until("its end", lambda: not lives(child))
+            self.assertEqual(ask(server.port)[0], 200)
+            self.assertEqual(server.stop(), 0)
+
+    def test_d7_an_asgi_app_that_exits_ends_no_process(self):
+        code = """
+import asyncio, os, sys
+
+ERRORS = {"/exit": SystemExit(3), "/interrupt": KeyboardInterrupt(), "/other": BaseException("other")}
+
+async def app(scope, receive, send):
+    assert scope["type"] in ("http", "websocket")
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+    await asyncio.sleep(0)
+    if error := ERRORS.get(scope["path"]):
+        raise error
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+"""
+        with served(shop=code) as (server, _):
+            first = process_of(server.port)
+            for path in ["/exit", "/interrupt", "/other"]:
+                self.assertEqual(ask(server.port, path)[0], 500)
+                server.wait_for(f"the application failed at {path}")
+                self.assertEqual(process_of(server.port), first, path)
+                with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as client:
+                    fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                    client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{key}\r\n".encode())
+                    self.assertIn(b"101 ", client.recv(65536))
+                    # Internal error (RFC 6455 §7.4.1), or an end without a word.
+                    client.recv(65536)
+                self.assertEqual(process_of(server.port), first, path)
+            self.assertEqual(server.stop(), 0)
 
     def test_sigterm_under_load_loses_nothing(self):
         for threads in ["0", "1"]:

@@ -131,13 +131,12 @@ async def run(application: Application, scope: dict[str, Any], exchange: Any) ->
         await application(scope, exchange.receive, exchange.send)
     except ClientDisconnected:
         exchange.ended(True)
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):
         exchange.ended(True)
         raise
     except BaseException as error:
+        # SystemExit and KeyboardInterrupt, too: they would end the loop, with the requests of all others.
         exchange.ended(True)
-        if not isinstance(error, Exception):
-            raise
         logger.error("the application failed at %s", scope["path"], exc_info=error)
     else:
         if not exchange.ended(False):

@@ -23,10 +23,10 @@ from number8._reload import Watcher
 
 # A process that ends this soon after it began to serve was of no use.
 USEFUL = 1.0
-# So many of those, one after the other, are enough.
+# So many of those, one after the other, are enough, of an app of which none was ever of use.
 FAILURES_MAX = 5
-# Seconds before the next one is started after a failure; twice as long after each further one.
-PAUSE = 0.1
+# Seconds before the next one is started after a failure; twice as long after each further one, of the first so many.
+PAUSE, PAUSES_MAX = 0.1, 5
 # Seconds that a process has to end after its requests have, before it is killed; after a second signal.
 ENDING, ENDING_NOW = 10.0, 1.0
 # Seconds before a process that has served enough is replaced again, where that has failed.
@@ -80,6 +80,8 @@ class Supervisor:
         self._is_stopping_now = False
         self._has_served = False
         self._failures = 0
+        # Whoever can make a process end once one was of use cannot have the app given up.
+        self._was_useful = False
         # Those that are still to be replaced, one after the other.
         self._rolling: list[Process] = []
         self._is_reloading = False
@@ -305,15 +307,15 @@ class Supervisor:
             say(f"process {process.popen.pid} of the app {how}")
             self._give_up()
             return
-        is_useful = process.ready_at is not None and time.monotonic() - process.ready_at >= USEFUL
-        self._failures = 0 if is_useful else self._failures + 1
-        if self._failures >= FAILURES_MAX and self._watcher is None:
+        self._was_useful |= any(map(is_useful, [process, *self._processes.values()]))
+        self._failures = 0 if is_useful(process) else self._failures + 1
+        if self._failures >= FAILURES_MAX and not self._was_useful and self._watcher is None:
             say(f"process {process.popen.pid} of the app {how}; so did {FAILURES_MAX - 1} before it: giving up")
             self._give_up()
             return
         say(f"process {process.popen.pid} of the app {how}; another takes its place")
         if self._failures:
-            self._later(min(PAUSE * 2 ** (self._failures - 1), 5.0), self._fill)
+            self._later(PAUSE * 2 ** min(self._failures - 1, PAUSES_MAX), self._fill)
         else:
             self._fill()
 
@@ -439,6 +441,11 @@ def _noted(_number: int, _frame: FrameType | None) -> None:
 
 # What a service manager says to this process, and to no other.
 OURS = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
+
+
+def is_useful(process: Process) -> bool:
+    """Whether it has served for a while."""
+    return process.ready_at is not None and time.monotonic() - process.ready_at >= USEFUL
 
 
 def ended_how(code: int) -> str:
