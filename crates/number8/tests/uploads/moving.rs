@@ -70,3 +70,27 @@ pub(crate) fn f10_a_move_stays_below_its_mount() {
     }
     assert!(temp.path().join("b").exists());
 }
+
+/// Where the disk knows case, two names that differ in it alone are two names.
+#[test]
+pub(crate) fn f10_a_name_that_differs_in_case_is_another_one() {
+    let shared = Shared::new();
+    shared.write("a", "a");
+    shared.write("A", "A");
+    shared.write("link", "link");
+    shared.write("folder/x", "x");
+    std::fs::create_dir(shared.path("FOLDER")).unwrap();
+    std::os::unix::fs::symlink("a", shared.path("LINK")).unwrap();
+    for (from, to, status) in [
+        ("/folder/", "/FOLDER", 409),
+        ("/link", "/LINK", 409),
+        ("/link", "/Link", 201),
+        ("/a", "/A", 204),
+    ] {
+        let answer = shared.send("MOVE", from, &[&format!("Destination: {to}")], b"");
+        assert_eq!(answer.status, status, "{from} {to}: {answer:?}");
+    }
+    assert_eq!(shared.read("A"), "a");
+    let names = ["A", "folder", "folder/x", "FOLDER", "LINK", "Link"];
+    assert_eq!(shared.names(), set(&names));
+}

@@ -187,11 +187,13 @@ impl Claim {
         if !is_folder && to.path.names_folder() {
             return Err(WriteError::Clash(Clash::NotFolder));
         }
-        // A change of case alone is a move on a disk that knows no case.
-        let is_same = self.hold.is_none();
-        if is_same && self.name == to.name {
+        // The names differ at most in case.
+        let may_be_same = self.hold.is_none();
+        if may_be_same && self.name == to.name {
             return Err(WriteError::Clash(Clash::Inside));
         }
+        // A change of case alone is a move on a disk that knows no case.
+        let is_same = may_be_same && self.leads_where(&to)?;
         for _ in 0..RACES_MAX {
             let result = match (to.look()?, on_clash) {
                 (_, OnClash::Replace) if is_same => {
@@ -242,6 +244,16 @@ impl Claim {
             Ok(meta) => Look::File(meta),
             Err(_) => Look::Other,
         })
+    }
+
+    /// Whether both names lead to the same file or folder.
+    fn leads_where(&self, other: &Self) -> Result<bool, WriteError> {
+        let own = stat_name(&self.folder, &self.name)?;
+        match stat_name(&other.folder, &other.name) {
+            Ok(stat) => Ok((own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino)),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Changes the name to one that is free: `name (2).ext` and so on.
