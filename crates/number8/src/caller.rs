@@ -78,6 +78,7 @@ impl Caller {
             || self.is_secure != is_secure
             || self.request_id.is_some()
             || self.departure.is_some()
+            || self.standing.is_some()
             || self.story.is_heard()
             || self.ip != peer.map(|peer| peer.ip())
         {

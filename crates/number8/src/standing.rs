@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// Whether what a client is known by still counts: a session can be ended while a WebSocket that it has opened is open.
 #[derive(Clone)]
-pub(crate) struct Standing(Arc<dyn Lasting>);
+pub(crate) struct Standing(Arc<dyn Lasting>, Option<Arc<dyn Lasting>>);
 
 /// What a client can be known by for a time.
 pub(crate) trait Lasting: Send + Sync {
@@ -34,22 +34,44 @@ pub(crate) enum Look {
 impl Standing {
     #[cfg_attr(not(feature = "accounts"), allow(dead_code, reason = "sessions are of accounts"))]
     pub(crate) fn new(lasting: Arc<dyn Lasting>) -> Self {
-        Self(lasting)
+        Self(lasting, None)
+    }
+
+    /// What counts for as long as this does, and what has been before.
+    pub(crate) fn and(before: Option<Self>, lasting: Arc<dyn Lasting>) -> Self {
+        match before {
+            Some(before) => Self(before.0, Some(lasting)),
+            None => Self(lasting, None),
+        }
     }
 
     pub(crate) fn lasts(&self, look: Look) -> bool {
-        self.0.lasts(look).is_some()
+        self.left(look).is_some()
+    }
+
+    fn left(&self, look: Look) -> Option<Duration> {
+        let left = self.0.lasts(look)?;
+        match &self.1 {
+            Some(other) => Some(left.min(other.lasts(look)?)),
+            None => Some(left),
+        }
     }
 
     /// Waits until it counts no more. That costs nothing in between: whoever ends it tells, and until when it counts by
     /// itself is known.
     pub(crate) async fn over(self) {
         loop {
-            let mut ended = pin!(self.0.ended().notified());
+            let other = self.1.as_ref().unwrap_or(&self.0);
+            let (mut ended, mut changed) =
+                (pin!(self.0.ended().notified()), pin!(other.ended().notified()));
             // Before the look, so that no end comes between the two.
             ended.as_mut().enable();
-            let Some(left) = self.0.lasts(Look::Glance) else { return };
-            let _ = timeout(left, ended).await;
+            changed.as_mut().enable();
+            let Some(left) = self.left(Look::Glance) else { return };
+            let _ = timeout(left, async {
+                tokio::select! { () = ended => {}, () = changed => {} }
+            })
+            .await;
         }
     }
 }
@@ -62,7 +84,11 @@ impl fmt::Debug for Standing {
 
 impl PartialEq for Standing {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        let others = match (&self.1, &other.1) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        Arc::ptr_eq(&self.0, &other.0) && others
     }
 }
 

@@ -245,6 +245,58 @@ async fn a5_wish_31_a_stream_ends_when_the_file_has_another_password() {
     assert_eq!(sessions.count(), 0);
 }
 
+/// However somebody is known: what other rules take away ends, and nothing else does.
+#[tokio::test]
+async fn a3_a_stream_ends_when_other_rules_take_the_right_away() {
+    let sessions = Sessions::new().unwrap();
+    let (events, folder) = (Events::new().heartbeat(None), tempfile::tempdir().unwrap());
+    let runner = Runner::new(folder.path()).unwrap();
+    let with = |rules: &[(&str, Rights)]| {
+        let rules = rules.iter().map(|(path, rights)| Rule::user("joe", path, *rights).unwrap());
+        app(accounts("pw"), &sessions)
+            .access(Access::new(rules))
+            .mount("/events", events.clone())
+            .mount("/run", runner.clone())
+    };
+    let server = with(&[("/", Rights::READ | Rights::RUN)]).test();
+    let cookie = session(&server).await;
+    let listen = async |path: &str, fields: &str| {
+        let client = server.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        assert!(read(&client, "\r\n\r\n").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        client
+    };
+    let ended = async |client: &End| {
+        let rest = timeout(PATIENCE, client.read_to_end()).await.expect("it ends").unwrap();
+        assert!(rest.ends_with(b"0\r\n\r\n") && !String::from_utf8_lossy(&rest).contains("data:"));
+    };
+    let news = [listen("/events", &cookie).await, listen("/events", JOE).await];
+    let runs = [listen("/run/events", &cookie).await, listen("/run/events", JOE).await];
+    // Other rules that say the same of them, twice: what goes on goes by those that hold now.
+    for path in ["/other", "/another"] {
+        let others = with(&[("/", Rights::READ | Rights::RUN), (path, Rights::NONE)]);
+        server.handle().replace(others).unwrap();
+    }
+    events.dispatch("for both");
+    for client in &news {
+        read(client, "data: for both\n").await;
+    }
+    server.handle().replace(with(&[("/", Rights::READ)])).unwrap();
+    for client in &runs {
+        ended(client).await;
+    }
+    events.dispatch("for both again");
+    for client in &news {
+        read(client, "data: for both again\n").await;
+    }
+    server.handle().replace(with(&[("/", Rights::LIST)])).unwrap();
+    events.dispatch("for nobody");
+    for client in &news {
+        ended(client).await;
+    }
+}
+
 /// Reads up to there.
 async fn read(client: &End, until: &str) -> String {
     let (mut text, mut buffer) = (String::new(), [0; 1024]);

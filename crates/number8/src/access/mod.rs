@@ -27,6 +27,7 @@ mod grant;
 mod refusal;
 mod rights;
 mod rule;
+mod watch;
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -39,6 +40,7 @@ pub use self::rights::{Rights, RightsError};
 pub use self::rule::{Rule, RuleError};
 
 use self::rule::has_dot_segment;
+use self::watch::Watch;
 
 /// The rules of an app, and what follows from them. By default everyone may list and read.
 ///
@@ -50,6 +52,7 @@ pub struct Access {
     file_acl: Option<Arc<Callback>>,
     /// What everyone may do with every path, as far as that can be said without looking at one.
     everywhere: Rights,
+    watch: Arc<Watch>,
 }
 
 type Callback = dyn Fn(&[u8]) -> FileAcl + Send + Sync;
@@ -66,7 +69,7 @@ impl Access {
             true => rules.iter().fold(Rights::NONE, |all, rule| all | rule.rights()),
             false => Rights::NONE,
         };
-        Self { rules, file_acl: None, everywhere }
+        Self { rules, file_acl: None, everywhere, watch: Arc::default() }
     }
 
     /// Has a function say what may be done with each file and folder, in place of the rules (row U31); what is no

@@ -345,7 +345,7 @@ impl App {
     /// ```
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
-        self.access = Arc::new(access);
+        self.access = Arc::new(access.apart());
         self
     }
 
@@ -506,6 +506,11 @@ impl App {
     #[must_use]
     pub fn test(self) -> TestServer {
         TestServer::new(self, Options::default())
+    }
+
+    /// It takes the place of that one, under whose rules something may go on.
+    pub(crate) fn succeed(&mut self, before: &Self) {
+        self.access.succeed(&before.access);
     }
 
     pub(crate) fn rules(&self) -> &Arc<Access> {

@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::metrics::Sheet;
 use crate::response::Response;
 use crate::server::lane::Lane;
+use crate::standing::Standing;
 use crate::state::States;
 use values::Values;
 
@@ -65,6 +66,23 @@ impl Call<'_> {
         }
         let path = self.url_path();
         self.allowed(self.access.decide(self.caller.user.as_deref(), rights, &path))
+    }
+
+    /// As [`may`](Self::may), for what goes on after the answer has begun: it ends when other rules take that away.
+    ///
+    /// # Errors
+    /// As for [`may`](Self::may).
+    #[cfg_attr(
+        not(any(feature = "events", feature = "repl", feature = "runner")),
+        allow(dead_code, reason = "rooms go on after their answer")
+    )]
+    pub(crate) fn may_go_on(&mut self, rights: Rights) -> Result<(), Error> {
+        self.may(rights)?;
+        let granted = self.access.granted_for(self.caller.user.as_ref(), rights, &self.url_path());
+        if let Some(granted) = granted {
+            self.caller.standing = Some(Standing::and(self.caller.standing.take(), granted));
+        }
+        Ok(())
     }
 
     /// Who may do what.

@@ -103,7 +103,8 @@ impl Shared {
         self.app.id()
     }
 
-    pub(crate) fn replace_app(&self, app: App) {
+    pub(crate) fn replace_app(&self, mut app: App) {
+        app.succeed(&self.app());
         let id = app.id();
         self.app.replace(app, id);
     }

@@ -276,6 +276,39 @@ async fn a10_wish_30_a_terminal_ends_with_the_session_that_opened_it() {
     assert_eq!(status(&server, "", &fields).await, 401);
 }
 
+/// Also one that no session has opened.
+#[tokio::test]
+async fn a3_a_terminal_ends_when_other_rules_take_the_right_away() {
+    let folder = folder();
+    let repl = Repl::new(folder.path()).unwrap();
+    let with = |rights| {
+        let accounts = Accounts::new().unwrap().password("joe", "cow").unwrap();
+        App::new()
+            .access(Access::new([Rule::user("joe", "/", rights).unwrap()]))
+            .layer(Auth::accounts(accounts))
+            .mount("/repl", repl.clone())
+    };
+    let server = TestServer::new(with(Rights::REPL), patient());
+    let fields = "Origin: http://board.local\r\nAuthorization: Basic am9lOmNvdw==\r\n";
+    let (mut page, answer) = Client::ask(&server, &head("", fields)).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    page.shows(">>> ").await;
+    server.handle().replace(with(Rights::ALL)).unwrap();
+    page.keys("1 + 1\r").await;
+    page.shows("2\r\n>>> ").await;
+    server.handle().replace(with(Rights::RO)).unwrap();
+    page.keys("open('written', 'w')\r").await;
+    loop {
+        match page.frame().await {
+            Some((8, code)) => break assert_eq!(code, 1008u16.to_be_bytes()),
+            Some(_) => {}
+            None => panic!("it ends without a close frame"),
+        }
+    }
+    assert!(!folder.path().join("written").exists());
+    assert_eq!(status(&server, "", fields).await, 403);
+}
+
 /// What Landlock refuses is what goes where it does not stand in the way.
 #[tokio::test]
 async fn design_8_a_terminal_changes_and_reads_only_what_it_may() {

@@ -227,12 +227,12 @@ impl Events {
 }
 
 impl Handler for Events {
-    fn handle(&self, call: Call<'_>) -> Answer {
+    fn handle(&self, mut call: Call<'_>) -> Answer {
         let Some(topic) = topic(call.path) else {
             return Response::error(404, "this is no name of a topic").into();
         };
         match call.head.method() {
-            Method::Get | Method::Head => match call.may(Rights::READ) {
+            Method::Get | Method::Head => match call.may_go_on(Rights::READ) {
                 Ok(()) => self.listen(call.head, &topic).into(),
                 Err(refused) => refused.into_response().into(),
             },

@@ -227,14 +227,14 @@ impl Repl {
 }
 
 impl Handler for Repl {
-    fn handle(&self, call: Call<'_>) -> Answer {
+    fn handle(&self, mut call: Call<'_>) -> Answer {
         if !matches!(call.path, b"" | b"/") {
             return Response::error(404, "there is nothing at this address").into();
         }
         if call.head.method() == Method::Options {
             return options(ALLOW).into();
         }
-        if let Err(refused) = call.may(Rights::REPL) {
+        if let Err(refused) = call.may_go_on(Rights::REPL) {
             return refused.into_response().into();
         }
         let role = if is_watched(call.head) { Role::Watch } else { Role::Type };

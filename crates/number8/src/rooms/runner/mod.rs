@@ -372,7 +372,7 @@ impl Runner {
             .with_known("X-Accel-Buffering", "no")
     }
 
-    fn answer(&self, call: Call<'_>) -> Result<Answer, Error> {
+    fn answer(&self, mut call: Call<'_>) -> Result<Answer, Error> {
         let place = Place::of(&call);
         let method = call.head.method();
         let is_read = matches!(method, Method::Get | Method::Head);
@@ -391,7 +391,7 @@ impl Runner {
         if method == Method::Options {
             return Ok(options(allow).into());
         }
-        call.may(Rights::RUN)?;
+        call.may_go_on(Rights::RUN)?;
         Ok(match (below, method) {
             (Below::Itself, Method::Post) => self.clone().start(call, place),
             (Below::Itself, Method::Delete) | (Below::Stop, Method::Post) => {
