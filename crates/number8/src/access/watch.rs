@@ -46,7 +46,7 @@ impl Access {
     /// them, or a function of the user's says who has.
     #[cfg_attr(
         not(any(feature = "events", feature = "repl", feature = "runner")),
-        allow(dead_code, reason = "rooms go on after their answer")
+        allow(dead_code, reason = "what goes on after its answer")
     )]
     pub(crate) fn granted_for(
         self: &Arc<Self>,

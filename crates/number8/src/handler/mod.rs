@@ -74,7 +74,7 @@ impl Call<'_> {
     /// As for [`may`](Self::may).
     #[cfg_attr(
         not(any(feature = "events", feature = "repl", feature = "runner")),
-        allow(dead_code, reason = "rooms go on after their answer")
+        allow(dead_code, reason = "what goes on after its answer")
     )]
     pub(crate) fn may_go_on(&mut self, rights: Rights) -> Result<(), Error> {
         self.may(rights)?;
