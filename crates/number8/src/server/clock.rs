@@ -22,7 +22,22 @@ pub(crate) fn unix_time() -> Duration {
     Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
 }
 
-/// A duration in whole milliseconds.
+/// A duration in whole milliseconds, such that it can be added to any time here.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_however_far_away_is_later_than_now() {
+        for duration in
+            [Duration::MAX, Duration::from_millis(u64::MAX), Duration::from_millis(u64::MAX - 1)]
+        {
+            assert!(monotonic_ms().checked_add(millis(duration)).is_some(), "{duration:?}");
+        }
+        assert_eq!(millis(Duration::from_secs(8)), 8000);
+    }
 }
