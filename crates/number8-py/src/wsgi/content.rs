@@ -84,7 +84,7 @@ pub(super) fn check(py: Python<'_>, length: Option<u64>, given: u64, is_end: boo
 /// Bytes of content that the application is ahead of the client, at most, and one part: for a client that is slow, and for one
 /// that keeps up. Each time that there is nothing left, two threads have to change places.
 const AHEAD_BYTES: usize = 128 * 1024;
-const AHEAD_BYTES_MAX: usize = 512 * 1024;
+const AHEAD_BYTES_MAX: usize = 1024 * 1024;
 
 /// A client keeps up that takes what the application is ahead within this time.
 const KEEPS_UP: Duration = Duration::from_millis(20);
@@ -124,7 +124,7 @@ impl Ahead {
         let keeps_up = self.asked.is_some_and(|asked| now.duration_since(asked) < KEEPS_UP);
         self.asked = Some(now);
         self.bytes = match keeps_up {
-            true => (self.bytes * 2).min(AHEAD_BYTES_MAX),
+            true => (self.bytes * 4).min(AHEAD_BYTES_MAX),
             false => AHEAD_BYTES,
         };
         self.bytes

@@ -15,8 +15,9 @@ use super::super::shared::Stop;
 use super::super::transport::Security;
 use super::super::worker::Told;
 use super::feed::Feed;
+use super::gathering::Gathering;
 use super::output::COPY_MAX;
-use super::{BATCH_BYTES, CONTENT_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
+use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
 use crate::app::{App, Asked, Next, Said, readiness};
 use crate::body::{Body, BodyError, Kind, Part, channel};
 use crate::handler::Call;
@@ -54,6 +55,7 @@ enum Making {
         body: Body,
         status: u16,
         bytes: u64,
+        gathering: Gathering,
         /// The end of the connection is all that tells the client where the content ends.
         until_close: bool,
     },
@@ -199,8 +201,8 @@ impl Connection {
                     return Ok(Step::Said(said));
                 }
             }
-            Making::Content { body, bytes, .. } => {
-                match self.pull(turn, work, body, bytes, cx) {
+            Making::Content { body, bytes, gathering, .. } => {
+                match self.pull(turn, work, (body, gathering), bytes, cx) {
                     Ok(Pulled::Some) => return Ok(Step::Not(Flow::Again)),
                     Ok(Pulled::Waits) => {}
                     Ok(Pulled::Full) => return Ok(Step::Not(Flow::Wait)),
@@ -252,13 +254,15 @@ impl Connection {
         &mut self,
         turn: &Turn,
         work: &mut Work,
-        body: &mut Body,
+        (body, gathering): (&mut Body, &mut Gathering),
         bytes: &mut u64,
         cx: &mut Context<'_>,
     ) -> io::Result<Pulled> {
-        let is_full = work.output.queued() >= BATCH_BYTES || work.output.unsent() >= CONTENT_BYTES;
-        if is_full && self.poll_send(turn, work, cx)?.is_pending() {
-            return Ok(Pulled::Full);
+        if work.output.queued() >= BATCH_BYTES || gathering.is_full(work.output.unsent()) {
+            if self.poll_send(turn, work, cx)?.is_pending() {
+                return Ok(Pulled::Full);
+            }
+            gathering.sent(turn.ms);
         }
         match catch_unwind(AssertUnwindSafe(|| body.poll_chunk(cx))) {
             Ok(Poll::Ready(Ok(Some(chunk)))) => {
@@ -404,7 +408,9 @@ impl Connection {
             ) => {
                 let until_close =
                     send == SendBody::Plain && !matches!(kind, Kind::Stream(_, Some(_)));
-                let making = Making::Content { body: Body { kind }, status, bytes, until_close };
+                let gathering = Gathering::new(turn.ms);
+                let body = Body { kind };
+                let making = Making::Content { body, status, bytes, gathering, until_close };
                 let app = Arc::clone(app);
                 return self.begin(Exchange { app, since, making, feed, input_ended: false });
             }

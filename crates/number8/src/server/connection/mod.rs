@@ -17,6 +17,7 @@ mod closed;
 mod closing;
 mod exchange;
 mod feed;
+mod gathering;
 mod input;
 mod listen;
 mod multiplex;
@@ -54,10 +55,6 @@ use session::Conversation;
 
 /// Answers are gathered up to this size before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
-
-/// Content that is made while it is sent is gathered up to this size: as much as the system takes for a client that reads
-/// slowly.
-const CONTENT_BYTES: u64 = 128 * 1024;
 
 /// Received bytes that a connection takes out of its buffer while its answer is made; with more it keeps the buffer.
 const ASIDE_BYTES: usize = 4 * 1024;

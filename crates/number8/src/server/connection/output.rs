@@ -28,7 +28,7 @@ const FILL_BYTES: u64 = 256 * 1024;
 const COPY_BYTES: usize = 64 * 1024;
 
 /// Slices written at once: some pieces of content, with what frames them.
-const SLICES: usize = 16;
+const SLICES: usize = 64;
 
 /// Encoded bytes that are kept for the next answers; a larger buffer is given back.
 const KEPT_BYTES: usize = 128 * 1024;
