@@ -294,6 +294,32 @@ async fn a7_whoever_guesses_has_to_wait() {
     assert_eq!(ask(&server, "").await.0, 200);
 }
 
+/// Who knows one password guesses at another no faster.
+#[tokio::test]
+async fn a7_an_account_of_ones_own_gives_no_more_guesses() {
+    let accounts =
+        accounts().password("joe", "right").and_then(|all| all.password("ann", "secret"));
+    let limits = AuthLimits { failures_free: 2, ..AuthLimits::default() };
+    let server = serve(Auth::with_limits(accounts.unwrap(), limits, |_| {}));
+    // Spelled anew each time, so that it is looked at, and not only remembered.
+    let right =
+        |spaces| basic("joe", "right").replace("Basic ", &format!("Basic {}", " ".repeat(spaces)));
+    // One's own mistakes are forgiven.
+    for spaces in 1..4 {
+        for _ in 0..2 {
+            assert_eq!(ask(&server, &basic("joe", "wrong")).await.0, 401);
+        }
+        assert_eq!(ask(&server, &right(spaces)).await, (200, "joe".to_owned()));
+    }
+    for spaces in 4..7 {
+        assert_eq!(ask(&server, &basic("ann", "guess")).await.0, 401);
+        if spaces < 6 {
+            assert_eq!(ask(&server, &right(spaces)).await, (200, "joe".to_owned()));
+        }
+    }
+    assert_eq!(ask(&server, &basic("ann", "guess")).await.0, 429);
+}
+
 #[tokio::test]
 async fn a_right_password_costs_one_hash_for_a_time() {
     let accounts = accounts().password("joe", &hash_password("right").unwrap()).unwrap();

@@ -133,10 +133,10 @@ impl Checker {
         let user = accounts.user(name, password);
         let now_ms = clock::monotonic_ms();
         let Some(user) = user else {
-            lock(&self.failures).failed(asked.client, now_ms);
+            lock(&self.failures).failed(asked.client, Some(name), now_ms);
             return Verdict::Wrong;
         };
-        lock(&self.failures).succeeded(asked.client);
+        lock(&self.failures).succeeded(asked.client, name);
         let mut remembered = lock(&self.remembered);
         // What the accounts of before say is not to be remembered by those of now.
         if Arc::ptr_eq(&accounts, &self.accounts()) {
@@ -152,7 +152,7 @@ impl Checker {
         match self.accounts().bearer(token) {
             Some(user) => Verdict::User(user),
             None => {
-                lock(&self.failures).failed(client, clock::monotonic_ms());
+                lock(&self.failures).failed(client, None, clock::monotonic_ms());
                 Verdict::Wrong
             }
         }

@@ -1,12 +1,14 @@
 //! Whoever guesses has to wait, longer each time.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Wrong credentials by client. An IPv6 client is its /64: it may have all addresses there.
 #[derive(Debug)]
 pub(crate) struct Failures {
     by_client: HashMap<Option<IpAddr>, Failed>,
+    names: RandomState,
     /// How many are free.
     free: u32,
 }
@@ -15,6 +17,8 @@ pub(crate) struct Failures {
 struct Failed {
     count: u32,
     last_ms: u64,
+    /// How many of them were for which name, by its hash.
+    by_name: Vec<(u64, u32)>,
 }
 
 impl Failed {
@@ -37,7 +41,7 @@ impl Failed {
 impl Failures {
     /// With so many failures before there is a wait.
     pub(crate) fn new(free: u32) -> Self {
-        Self { by_client: HashMap::new(), free }
+        Self { by_client: HashMap::new(), names: RandomState::new(), free }
     }
 
     /// How long this client has to wait, in milliseconds; 0 where it may try.
@@ -47,23 +51,46 @@ impl Failures {
         failed.map_or(0, |failed| failed.until_ms(self.free).saturating_sub(now_ms))
     }
 
-    /// A credential of this client was wrong.
-    pub(crate) fn failed(&mut self, client: Option<IpAddr>, now_ms: u64) {
+    /// A credential of this client was wrong; it named that user, if any.
+    pub(crate) fn failed(&mut self, client: Option<IpAddr>, name: Option<&str>, now_ms: u64) {
         let client = network(client);
+        let name = name.map(|name| self.names.hash_one(name));
         if self.by_client.len() >= CLIENTS_MAX && !self.by_client.contains_key(&client) {
             self.make_room(now_ms);
         }
-        let failed = self.by_client.entry(client).or_insert(Failed { count: 0, last_ms: now_ms });
+        let failed = self.by_client.entry(client).or_insert(Failed {
+            count: 0,
+            last_ms: now_ms,
+            by_name: Vec::new(),
+        });
         if failed.is_forgotten(now_ms) {
             failed.count = 0;
+            failed.by_name.clear();
         }
         failed.count = failed.count.saturating_add(1);
         failed.last_ms = now_ms;
+        let Some(name) = name else { return };
+        let has_room = failed.by_name.len() < NAMES_MAX;
+        match failed.by_name.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None if has_room => failed.by_name.push((name, 1)),
+            None => {}
+        }
     }
 
-    /// A credential of this client was right.
-    pub(crate) fn succeeded(&mut self, client: Option<IpAddr>) {
-        self.by_client.remove(&network(client));
+    /// A credential of this client was right, of that user.
+    ///
+    /// SECURITY: what was wrong for others stays counted, or whoever has an account could guess at theirs without waiting.
+    pub(crate) fn succeeded(&mut self, client: Option<IpAddr>, name: &str) {
+        let (client, name) = (network(client), self.names.hash_one(name));
+        let Some(failed) = self.by_client.get_mut(&client) else { return };
+        if let Some(at) = failed.by_name.iter().position(|(other, _)| *other == name) {
+            let (_, count) = failed.by_name.swap_remove(at);
+            failed.count = failed.count.saturating_sub(count);
+        }
+        if failed.count == 0 {
+            self.by_client.remove(&client);
+        }
     }
 
     /// SECURITY: somebody with many addresses must not be able to have others forgotten for nothing; who failed least
@@ -93,6 +120,9 @@ const FORGOTTEN_AFTER_MS: u64 = 10 * 60_000;
 
 const CLIENTS_MAX: usize = 4096;
 
+/// Names of one client whose failures can be forgiven.
+const NAMES_MAX: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,17 +137,17 @@ mod tests {
         let joe = client("192.0.2.1");
         let mut now_ms = 5000;
         for want_ms in [0, 0, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000] {
-            failures.failed(joe, now_ms);
+            failures.failed(joe, Some("joe"), now_ms);
             assert_eq!(failures.wait_ms(joe, now_ms), want_ms);
             now_ms += want_ms;
             assert_eq!(failures.wait_ms(joe, now_ms), 0);
         }
         for _ in 0..100 {
-            failures.failed(joe, now_ms);
+            failures.failed(joe, Some("joe"), now_ms);
         }
         assert_eq!(failures.wait_ms(joe, now_ms), 60_000);
         assert_eq!(failures.wait_ms(client("192.0.2.2"), now_ms), 0);
-        failures.succeeded(joe);
+        failures.succeeded(joe, "joe");
         assert_eq!(failures.wait_ms(joe, now_ms), 0);
     }
 
@@ -125,11 +155,35 @@ mod tests {
     fn failures_are_forgotten_in_time() {
         let mut failures = Failures::new(0);
         let joe = client("192.0.2.1");
-        failures.failed(joe, 0);
-        failures.failed(joe, 0);
+        failures.failed(joe, None, 0);
+        failures.failed(joe, None, 0);
         assert_eq!(failures.wait_ms(joe, 0), 2000);
-        failures.failed(joe, FORGOTTEN_AFTER_MS);
+        failures.failed(joe, None, FORGOTTEN_AFTER_MS);
         assert_eq!(failures.wait_ms(joe, FORGOTTEN_AFTER_MS), 1000);
+    }
+
+    #[test]
+    fn what_is_right_forgives_what_was_wrong_for_the_same_name() {
+        let mut failures = Failures::new(2);
+        let class = client("192.0.2.1");
+        // A class behind one address, whose typing errors are forgiven one by one.
+        for number in 0..100 {
+            let name = format!("pupil {number}");
+            failures.failed(class, Some(&name), 0);
+            failures.succeeded(class, &name);
+        }
+        assert!(failures.by_client.is_empty());
+        for _ in 0..4 {
+            failures.failed(class, Some("teacher"), 0);
+            failures.succeeded(class, "pupil 1");
+        }
+        assert_eq!(failures.wait_ms(class, 0), 2000);
+        for number in 0..1000 {
+            failures.failed(class, Some(&number.to_string()), 0);
+        }
+        assert_eq!(failures.by_client[&class].by_name.len(), NAMES_MAX);
+        failures.succeeded(class, "teacher");
+        assert_eq!(failures.wait_ms(class, 0), 60_000);
     }
 
     #[test]
@@ -141,7 +195,7 @@ mod tests {
             ("192.0.2.1", "192.0.2.2", false),
         ] {
             let mut failures = Failures::new(0);
-            failures.failed(client(one), 0);
+            failures.failed(client(one), None, 0);
             assert_eq!(failures.wait_ms(client(other), 0) > 0, same, "{one} {other}");
         }
     }
@@ -150,10 +204,10 @@ mod tests {
     fn many_addresses_do_not_make_it_forget_whoever_failed_often() {
         let mut failures = Failures::new(0);
         let guesser = client("192.0.2.1");
-        failures.failed(guesser, 0);
-        failures.failed(guesser, 0);
+        failures.failed(guesser, None, 0);
+        failures.failed(guesser, None, 0);
         for number in 0..2 * CLIENTS_MAX as u32 {
-            failures.failed(Some(IpAddr::V4(number.into())), 0);
+            failures.failed(Some(IpAddr::V4(number.into())), None, 0);
             assert!(failures.by_client.len() <= CLIENTS_MAX);
         }
         assert!(failures.wait_ms(guesser, 0) > 0);

@@ -90,8 +90,8 @@ impl Client {
             let may = self.access.decide(Some(&login.user), Rights::REPL, b"/").is_ok();
             let mut failures = lock(&self.inner.shared.failures);
             match is_right {
-                true => failures.succeeded(self.client),
-                false => failures.failed(self.client, clock::monotonic_ms()),
+                true => failures.succeeded(self.client, &login.user),
+                false => failures.failed(self.client, Some(&login.user), clock::monotonic_ms()),
             }
             return Ok((is_right && may).then_some(left));
         }
