@@ -325,8 +325,8 @@ impl App {
     }
 
     /// Hands every request below `prefix`, however that is spelled in it, to a handler, with the rest of the path as it stands
-    /// there; the longest prefix decides. Escapes are undone in both, several slashes count as one, and a slash that is escaped leads
-    /// into no mount: 404. Routes come first.
+    /// there; the longest prefix decides. Escapes are undone in both; a slash that is escaped, or one too many, leads into no mount
+    /// and past none: 404. Routes come first.
     #[must_use]
     pub fn mount(mut self, prefix: &str, handler: impl Handler) -> Self {
         self.mounts.add(prefix, Box::new(handler));

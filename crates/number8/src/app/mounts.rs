@@ -41,8 +41,9 @@ impl Mounts {
 
     /// The mount that a path leads to, the one with the longest path of those that do, and what follows it in the path.
     ///
-    /// SECURITY: rules are about the path with its escapes undone and several slashes as one, so a mount is found by the same
-    /// spelling: else another one would answer under its rules.
+    /// SECURITY: rules are about the path with its escapes undone and several slashes as one. So a mount is found by its path
+    /// with the escapes undone, and where only an odd slash keeps a path from being below it, nothing is found: else another mount
+    /// would answer under its rules.
     pub(super) fn find<'a>(&self, path: &'a [u8]) -> Option<(&Mount, &'a [u8])> {
         let is_plain = !path.contains(&b'%') && !path.windows(2).any(|two| two == b"//");
         for mount in &self.0 {
@@ -64,7 +65,7 @@ impl Mounts {
 enum Below<'a> {
     /// It is, with this behind it.
     Rest(&'a [u8]),
-    /// It is where an escaped slash counts as one.
+    /// It is where slashes that are escaped, or more than one, count as one.
     Unclear,
     No,
 }
@@ -85,7 +86,7 @@ fn below<'a>(path: &'a [u8], plain: &[u8]) -> Below<'a> {
             if byte != wanted && !is_more {
                 return Below::No;
             }
-            is_unclear |= byte == b'/' && rest[0] != b'/';
+            is_unclear |= is_more || byte == b'/' && rest[0] != b'/';
             is_after_slash = byte == b'/';
             rest = after;
             if !is_more {
