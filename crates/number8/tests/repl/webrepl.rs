@@ -212,6 +212,30 @@ async fn x6_one_session_at_a_time_and_a_wrong_password_ends_it() {
 }
 
 #[tokio::test]
+async fn x6_a_client_is_cut_off_when_other_rules_take_the_right_away() {
+    let (server, folder) = served(all());
+    let mut client = connect(&server).await;
+    client.log_in("secret").await;
+    client.shows_text(">>> ").await;
+    let with = |rights| {
+        let access = Access::new([Rule::user("joe", "/", rights).unwrap()]);
+        App::new().access(access).mount("/", webrepl(folder.path()))
+    };
+    server.handle().replace(with(Rights::ALL)).unwrap();
+    client.send(TEXT, b"1 + 1\r").await;
+    client.shows_text("2\r\n>>> ").await;
+    server.handle().replace(with(Rights::RO)).unwrap();
+    let end = loop {
+        match client.frame().await {
+            Some((8, code)) => break Some(code),
+            Some(_) => {}
+            None => break None,
+        }
+    };
+    assert_eq!(end, Some(1008u16.to_be_bytes().to_vec()));
+}
+
+#[tokio::test]
 async fn x6_a_page_has_to_be_ours_and_a_program_may_name_any_host() {
     let folder = folder();
     let ours = SameOrigin::new().host("board.local").port(8080).origin("http://app.example");

@@ -1,6 +1,7 @@
 //! One client of WebREPL, from its password to its end: what the program writes goes to it, and what it sends is typed, or asks
 //! for a file.
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::{Inner, Login, Unknown};
 use crate::access::{Access, Rights};
 use crate::server::clock;
 use crate::server::lane::Lane;
+use crate::standing::Standing;
 use crate::sync::lock;
 use crate::ws::{CloseCode, Message, Socket, SocketError, SocketReceiver, SocketSender};
 
@@ -65,8 +67,19 @@ impl Client {
         tokio::select! {
             end = show(&sender, &seat, first) => end,
             end = self.hear(&sender, &mut receiver, conn, &seat, left) => end,
+            () = self.forbidden() => return Ok(CloseCode::POLICY),
         }?;
         Ok(CloseCode::NORMAL)
+    }
+
+    /// Waits for other rules that take the right away.
+    async fn forbidden(&self) {
+        let user = self.user.as_ref();
+        let granted = user.and_then(|_| self.access.granted_for(user, Rights::REPL, b"/"));
+        match granted {
+            Some(granted) => Standing::new(granted).over().await,
+            None => pending().await,
+        }
     }
 
     /// What the message of the right password holds besides; `None` where it is wrong.
