@@ -24,6 +24,7 @@ mod sync {
     }
 
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    #[derive(Debug)]
     pub(crate) struct Instant(Duration);
 
     impl Instant {

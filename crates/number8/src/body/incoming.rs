@@ -11,12 +11,13 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use number8_proto::headers::Fields;
 
 use super::{BodyError, Chunk};
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Instant, Mutex, MutexGuard, lock};
 
 /// Bytes that may lie unread before the connection stops reading.
 const WINDOW_BYTES: usize = 256 * 1024;
@@ -24,8 +25,13 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// Pieces of a client up to this size, in bytes, are put together where they wait.
 const SMALL_BYTES: usize = 4 * 1024;
 
-/// Bytes that may wait for a client before who sends them has to wait: as many as one write takes.
+/// Bytes that may wait for a client before who sends them has to wait: at first, and for a client that keeps up. Each time that who
+/// sends has to wait, two threads or two tasks change places.
 const ANSWER_WINDOW_BYTES: usize = 64 * 1024;
+const ANSWER_WINDOW_BYTES_MAX: usize = 512 * 1024;
+
+/// A client keeps up that has those that send wait for less than this.
+const KEEPS_UP: Duration = Duration::from_millis(20);
 
 /// Memory that a reader lends, to have content received right into it. Read, it is all that was written to it.
 pub(crate) trait Memory: BufMut + AsRef<[u8]> + Any + Send {}
@@ -65,6 +71,8 @@ struct State {
     window_bytes: usize,
     /// It is the content of an answer.
     is_to_client: bool,
+    /// Since when who sends that has to wait.
+    held_up: Option<Instant>,
     /// What the client says about the length, and how much may come.
     length: Option<u64>,
     limit: u64,
@@ -97,11 +105,20 @@ impl State {
 
     /// The reader has taken that many bytes.
     fn taken(&mut self, count: usize) {
-        let was_full = self.queued_bytes >= self.window_bytes;
+        // Who sends an answer goes on when there is room for more than one piece.
+        let room_at = if self.is_to_client { self.window_bytes / 2 } else { self.window_bytes };
+        let was_full = self.queued_bytes >= room_at;
         self.queued_bytes -= count;
-        if was_full && self.queued_bytes < self.window_bytes {
-            wake(&self.feeder);
+        if !was_full || self.queued_bytes >= room_at {
+            return;
         }
+        if let Some(since) = self.held_up.take() {
+            self.window_bytes = match since.elapsed() < KEEPS_UP {
+                true => (self.window_bytes * 4).min(ANSWER_WINDOW_BYTES_MAX),
+                false => ANSWER_WINDOW_BYTES,
+            };
+        }
+        wake(&self.feeder);
     }
 
     /// Ends what was lent by a reader who has not waited for it; what was received into it is not lost.
@@ -327,6 +344,9 @@ impl Feeder {
         }
         if state.queued_bytes < state.window_bytes {
             return Poll::Ready(Ok(()));
+        }
+        if state.is_to_client {
+            state.held_up.get_or_insert_with(Instant::now);
         }
         state.feeder = Some(cx.waker().clone());
         Poll::Pending

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::incoming::channel;
-use super::{Body, Chunk, Feeder, Kind};
+use super::{Body, Chunk, Feeder, Kind, Sender};
 
 #[test]
 fn small_pieces_of_a_client_are_put_together_where_they_wait() {
@@ -127,4 +128,42 @@ fn nothing_is_lost_where_nobody_waits_for_what_is_received_into_memory() {
         assert_eq!(chunks(&mut body), b"late");
         assert_eq!(feeder.queued(), 0);
     }
+}
+
+/// Sends pieces until one has to wait; how many bytes that took.
+fn fill(sender: &mut Sender) -> usize {
+    let piece = Bytes::from_static(&[8; 16 * 1024]);
+    let mut sent = 0;
+    while let Some(result) = now(sender.send(piece.clone())) {
+        result.unwrap();
+        sent += piece.len();
+    }
+    sent
+}
+
+/// As a connection that takes all there is; how many bytes that were.
+fn take(body: &mut Body) -> usize {
+    let mut taken = 0;
+    while let Poll::Ready(Ok(Some(piece))) =
+        body.poll_chunk(&mut Context::from_waker(Waker::noop()))
+    {
+        taken += piece.len();
+    }
+    taken
+}
+
+#[test]
+fn who_sends_to_a_client_that_keeps_up_waits_less_often() {
+    let (mut sender, mut body) = Body::channel();
+    // The machine may have other things to do for longer than a client that keeps up takes, so the best of some is looked at.
+    let most = (0..100).map(|_| (fill(&mut sender), take(&mut body))).max().unwrap();
+    assert_eq!(most, (512 * 1024, 512 * 1024));
+    // One that does not keep up holds little again.
+    fill(&mut sender);
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(20) {
+        std::thread::yield_now();
+    }
+    take(&mut body);
+    assert_eq!(fill(&mut sender), 64 * 1024);
 }
