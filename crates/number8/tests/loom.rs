@@ -23,8 +23,7 @@ mod sync {
         static CLOCK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
-    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    #[derive(Debug)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
     pub(crate) struct Instant(Duration);
 
     impl Instant {
