@@ -97,6 +97,56 @@ test("x5: a job survives the page, and a second page sees it", async () => {
   await third.close();
 });
 
+test("x2: progress bars and colours are shown as a terminal would", async () => {
+  const { page, close } = await open();
+  await write(page, [
+    "for i in range(0, 101, 10): print(f'\\r{i:3d}% of 100', end='')",
+    "print()",
+    "print('\\x1b[1;31mred\\x1b[0m \\x1b]0;title\\x07\\x1b[?25lplain')",
+    "print('a long line\\r\\x1b[Kshort')",
+  ]);
+  await run(page);
+  await page.getByText(/^Ended with exit status 0/).waitFor();
+  const output = page.getByRole("log");
+  await output.getByText("short").waitFor();
+  assert.equal(await output.textContent(), "100% of 100\nred plain\nshort\n");
+  assert.equal(await output.locator(".red.bold").textContent(), "red");
+  await assertReadable(page);
+  // Where there are no scripts, too.
+  const headers = { Authorization: `Basic ${btoa("admin:pw")}` };
+  const kept = await fetch(board.server.url + ".number8/run/output?plain", { headers });
+  assert.equal(await kept.text(), "100% of 100\nred plain\nshort\n");
+  await close();
+});
+
+test("x2: however much a program writes, the page answers and says what it leaves out", async () => {
+  const { page, close } = await open();
+  await write(page, ["for i in range(400_000): print('line', i)"]);
+  await run(page);
+  const output = page.getByRole("log");
+  await output.getByText("line 399999").waitFor();
+  await page.getByText(/^Ended with exit status 0/).waitFor();
+  await page.getByText(/left out\./).waitFor();
+  await page.getByRole("link", { name: "What the server keeps" }).waitFor();
+  assert.ok((await output.locator("div").count()) <= 2_000);
+  await close();
+});
+
+test("wish 33: a long line is no wider than the editor, and the page tells how Tab leaves it", async () => {
+  const { page, close } = await open();
+  await write(page, ["x".repeat(300)]);
+  const editor = await page.locator(".cm-editor").boundingBox();
+  const output = await page.getByRole("log").boundingBox();
+  assert.ok(editor.x + editor.width <= output.x, `${editor.x + editor.width} ${output.x}`);
+  await page.getByText("Escape, then Tab, leaves the editor", { exact: false }).waitFor();
+  await page.locator(".cm-content").focus();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "go");
+  assert.equal(await page.getByRole("log").getAttribute("aria-live"), "off");
+  await close();
+});
+
 test("x1: a program is saved by name, opened again and deleted, and what ran can be had back", async () => {
   const { page, close } = await open();
   await write(page, ["print('saved')"]);

@@ -2,6 +2,7 @@
 
 import { Refused, ask, byId, eventsPath, hear, make, message, prefix, size, tell, when } from "./common";
 import { Editor } from "./editor";
+import { Output } from "./output";
 
 interface State {
   state: "idle" | "running" | "ended";
@@ -16,8 +17,6 @@ interface State {
 }
 
 const RUN = "/.number8/run";
-/** More of the output than anybody reads; what comes first goes. */
-const OUTPUT_CHARACTERS_MAX = 500_000;
 
 const form = byId<HTMLFormElement>("run");
 const code = byId<HTMLTextAreaElement>("code");
@@ -26,13 +25,13 @@ const pace = byId<HTMLSelectElement>("pace");
 const go = byId<HTMLButtonElement>("go");
 const stop = byId<HTMLButtonElement>("stop");
 const status = byId("status");
-const output = byId("output");
 const input = byId<HTMLInputElement>("input");
 const programName = byId<HTMLInputElement>("program-name");
 
 let state: State = { state: "idle" };
 let isTyped = false;
 const heat = new Map<number, number>();
+const output = new Output(byId("output"), linked, sayWhatIsLeftOut);
 
 const nameOf = (language: string) => `program.${language}`;
 const editor = new Editor(byId("editor"), "Code", code.value, nameOf(language.value), {
@@ -48,6 +47,7 @@ for (const element of document.querySelectorAll<HTMLElement>(".with-script")) el
 
 function say(text: string, isWrong = false): void {
   status.textContent = text;
+  byId("clock").textContent = "";
   status.classList.toggle("problem", isWrong);
 }
 
@@ -110,7 +110,8 @@ function show(next: State): void {
   if (next.id === state.id && state.state === "ended" && next.state === "running") return;
   if (next.id !== state.id) {
     heat.clear();
-    output.replaceChildren();
+    // What has come before the first answer, or after the beginning was lost, is of this one.
+    if (state.id !== undefined && next.state === "running") output.clear();
   }
   const wasRunning = isRunning();
   state = next;
@@ -120,7 +121,11 @@ function show(next: State): void {
   clearInterval(clock);
   if (isRunning()) {
     seen = performance.now() - 1000 * (state.seconds ?? 0);
-    const tick = () => say(`Running for ${seconds((performance.now() - seen) / 1000)}`);
+    say("Running");
+    // Beside what is read out, which each second is not.
+    const tick = () => {
+      if (status.textContent === "Running") byId("clock").textContent = ` for ${seconds((performance.now() - seen) / 1000)}`;
+    };
     tick();
     clock = setInterval(tick, 1000);
   } else {
@@ -135,34 +140,33 @@ function show(next: State): void {
 /** A line of a traceback, in Python and in Node. */
 const PLACE = /File "([^"]*)", line (\d+)|\bat [^\n]*?([^\s():]+):(\d+):\d+/g;
 
-function write(stream: string, text: string): void {
-  const isAtEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
-  const piece = make("span", { className: stream === "stderr" ? "stderr" : "" });
+/** A text of the stream of errors, with links to the lines of the program that it names. */
+function linked(text: string): (Node | string)[] {
+  const pieces: (Node | string)[] = [];
   let from = 0;
-  if (stream === "stderr") {
-    for (const match of text.matchAll(PLACE)) {
-      const file = match[1] ?? match[3] ?? "";
-      const line = Number(match[2] ?? match[4]);
-      if (!isOurs(file)) continue;
-      piece.append(text.slice(from, match.index));
-      // The folder that the program runs from is new each time, and says nothing.
-      const link = make("a", { href: "#editor" }, match[0].replace(file, file.split("/").pop() ?? file));
-      link.onclick = (event) => {
-        event.preventDefault();
-        editor.goTo(line);
-      };
-      piece.append(link);
-      from = match.index + match[0].length;
-    }
+  for (const match of text.matchAll(PLACE)) {
+    const file = match[1] ?? match[3] ?? "";
+    const line = Number(match[2] ?? match[4]);
+    if (!isOurs(file)) continue;
+    pieces.push(text.slice(from, match.index));
+    // The folder that the program runs from is new each time, and says nothing.
+    const link = make("a", { href: "#editor" }, match[0].replace(file, file.split("/").pop() ?? file));
+    link.onclick = (event) => {
+      event.preventDefault();
+      editor.goTo(line);
+    };
+    pieces.push(link);
+    from = match.index + match[0].length;
   }
-  piece.append(text.slice(from));
-  output.append(piece);
-  let length = output.textContent?.length ?? 0;
-  while (length > OUTPUT_CHARACTERS_MAX && output.firstChild && output.childNodes.length > 1) {
-    length -= output.firstChild.textContent?.length ?? 0;
-    output.firstChild.remove();
-  }
-  if (isAtEnd) output.scrollTop = output.scrollHeight;
+  pieces.push(text.slice(from));
+  return pieces;
+}
+
+function sayWhatIsLeftOut(): void {
+  const { leftOut, hasGap } = output;
+  byId("left-out").hidden = !leftOut && !hasGap;
+  const lines = leftOut === 1 ? "1 line" : `${leftOut.toLocaleString("en")} lines`;
+  byId("left-out-count").textContent = hasGap || !leftOut ? "Much of the output is left out." : `${lines} before these are left out.`;
 }
 
 /** The program itself, and no library: those are below the folders of the system. */
@@ -259,19 +263,35 @@ byId("input-form").onsubmit = (event) => {
   void trying(() => tell(`${RUN}/input`, { method: "POST", body: text }));
 };
 byId("input-end").onclick = () => trying(() => tell(`${RUN}/input?end`, { method: "POST" }));
-byId("clear").onclick = () => output.replaceChildren();
+byId("clear").onclick = () => output.clear();
 addEventListener("beforeunload", (event) => {
   if (isTyped && editor.text.trim()) event.preventDefault();
 });
 
 // What the server tells
 
-const parsed = <T>(handler: (data: T) => void) => (data: string) => handler(JSON.parse(data) as T);
+/** The id of the last event: which run of the server it is of, and its number there. */
+let lastRun = "";
+let lastNumber = 0;
+
+/** What comes again is passed over; what never came is told of. */
+const parsed =
+  <T>(handler: (data: T) => void, isBeginning = false) =>
+  (data: string, id: string) => {
+    const [run = "", count = "0"] = id.split("-");
+    const number = Number(count);
+    const isSame = run === lastRun;
+    if (isSame && number <= lastNumber) return;
+    if (!isBeginning && number !== (isSame ? lastNumber : 0) + 1) output.gap();
+    lastRun = run;
+    lastNumber = number;
+    handler(JSON.parse(data) as T);
+  };
 hear(prefix + RUN + "/events", {
   start: parsed<State>((next) => {
     if (next.id !== state.id || !isRunning()) show(next);
-  }),
-  output: parsed<{ stream: string; text: string }>(({ stream, text }) => write(stream, text)),
+  }, true),
+  output: parsed<{ stream: string; text: string }>(({ stream, text }) => output.write(stream, text)),
   line: parsed(line),
   exit: parsed(show),
 });

@@ -80,8 +80,8 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Hears events, again and again: a browser gives up when an answer is no stream. */
-export function hear(path: string, handlers: Record<string, (data: string) => void>, opened?: () => void): void {
+/** Hears events with their ids, again and again: a browser gives up when an answer is no stream. */
+export function hear(path: string, handlers: Record<string, (data: string, id: string) => void>, opened?: () => void): void {
   let wait = 1000;
   const open = () => {
     const source = new EventSource(path);
@@ -95,7 +95,10 @@ export function hear(path: string, handlers: Record<string, (data: string) => vo
       wait = Math.min(wait * 2, 30_000);
     };
     for (const [name, handler] of Object.entries(handlers)) {
-      source.addEventListener(name, (event) => handler((event as MessageEvent<string>).data));
+      source.addEventListener(name, (event) => {
+        const { data, lastEventId } = event as MessageEvent<string>;
+        handler(data, lastEventId);
+      });
     }
   };
   open();

@@ -307,7 +307,7 @@ fn program(page: Template, runner: &Runner, languages: &[String], prefix: &str) 
     let status = match (runner.is_running(), &code) {
         (true, _) => format!("A program runs. <a href=\"{prefix}/.number8/run\">Look at it</a>"),
         (false, Some(_)) => format!(
-            "<a href=\"{prefix}/.number8/run/output\">What the last program has written</a>"
+            "<a href=\"{prefix}/.number8/run/output?plain\">What the last program has written</a>"
         ),
         (false, None) => String::new(),
     };

@@ -5,6 +5,7 @@ use number8_proto::headers::Known;
 use number8_proto::negotiate::prefers_json;
 use serde_json::Value;
 
+use super::output::plain;
 use crate::app::Escaped;
 use crate::body::Body;
 use crate::error::Error;
@@ -67,7 +68,8 @@ impl Place {
 
     /// The page that says `Running...` and asks again every five seconds.
     fn running(&self, output: &str) -> Response {
-        let (path, output) = (Escaped(&self.path), Escaped(last_of(output)));
+        let output = plain(last_of(output));
+        let (path, output) = (Escaped(&self.path), Escaped(&output));
         let query = Escaped(&self.query);
         let page = format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\

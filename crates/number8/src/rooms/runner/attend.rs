@@ -95,6 +95,21 @@ pub(super) struct Attended {
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) lines: Lines,
     pub(super) lane: Lane,
+    pub(super) told: Told,
+}
+
+/// Output that is to be told: what comes in many small pieces is told in few.
+pub(super) struct Told {
+    stream: &'static str,
+    text: String,
+    /// Not before then, unless it is much.
+    next: Instant,
+}
+
+impl Told {
+    pub(super) fn new() -> Self {
+        Self { stream: "", text: String::new(), next: Instant::now() }
+    }
 }
 
 impl Attended {
@@ -136,6 +151,7 @@ impl Attended {
                     self.lines.push(marks.get(..length).unwrap_or_default());
                     side_is_open = length > 0;
                 }
+                () = sleep_until(self.told.next), if !self.told.text.is_empty() => self.tell_output(),
                 () = sleep_until(lines_at), if self.lines.has_news() => {
                     self.tell_line();
                     lines_at = Instant::now() + LINE_PAUSE;
@@ -168,6 +184,7 @@ impl Attended {
                 self.take(stream, out.get(..length).unwrap_or_default(), &mut written);
             }
         }
+        self.tell_output();
         self.tell_line();
         // Its folder, which may be large; a lane that is full lets us wait for the disk.
         if let Some(kept) = child.kept.take()
@@ -179,7 +196,7 @@ impl Attended {
     }
 
     /// A stream has given these; nothing is its end.
-    fn take(&self, stream: &mut Stream, bytes: &[u8], written: &mut u64) {
+    fn take(&mut self, stream: &mut Stream, bytes: &[u8], written: &mut u64) {
         let room = self.settings.output_max.saturating_sub(*written);
         *written += bytes.len() as u64;
         let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
@@ -188,7 +205,22 @@ impl Attended {
             stream.end = None;
             text.push_str(&stream.decoder.finish());
         }
-        self.slot.output(&self.settings, stream.name, &text);
+        if stream.name != self.told.stream {
+            self.tell_output();
+            self.told.stream = stream.name;
+        }
+        self.told.text.push_str(&text);
+        if self.told.text.len() >= READ_BYTES || Instant::now() >= self.told.next {
+            self.tell_output();
+        }
+    }
+
+    fn tell_output(&mut self) {
+        if !self.told.text.is_empty() {
+            self.slot.output(&self.settings, self.told.stream, &self.told.text);
+            self.told.text.clear();
+            self.told.next = Instant::now() + OUTPUT_PAUSE;
+        }
     }
 
     fn tell_line(&mut self) {
@@ -290,6 +322,9 @@ const READ_BYTES: usize = 8 * 1024;
 
 /// Bytes of marks that are read at once.
 const MARKS_BYTES: usize = 1024;
+
+/// The least time between two events of output, unless they are large: nobody sees that it was waited for.
+const OUTPUT_PAUSE: Duration = Duration::from_millis(15);
 
 /// The least time between two events that tell the line.
 const LINE_PAUSE: Duration = Duration::from_millis(100);

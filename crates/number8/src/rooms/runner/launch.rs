@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Runner;
-use super::attend::{Attended, start};
+use super::attend::{Attended, Told, start};
 use super::interpreter::Interpreter;
 use super::library::Name;
 use super::lines::Lines;
@@ -86,8 +86,17 @@ impl Runner {
                 Ok((child, file)) => {
                     slot.begin(&settings, file);
                     let _ = started.send(Ok(()));
-                    let attended =
-                        Attended { slot, settings, interpreter, orders, waiting, lines, lane };
+                    let told = Told::new();
+                    let attended = Attended {
+                        slot,
+                        settings,
+                        interpreter,
+                        orders,
+                        waiting,
+                        lines,
+                        lane,
+                        told,
+                    };
                     attended.attend(child).await;
                 }
                 Err(error) => {

@@ -41,6 +41,7 @@ use answer::{Place, read_all};
 use hub::{Hub, NotNow, Order};
 pub use interpreter::{Interpreter, InterpreterError};
 use library::Library;
+use output::plain;
 use posted::Posted;
 use settings::Settings;
 
@@ -54,7 +55,7 @@ use settings::Settings;
 /// | `POST /run/stop`, `DELETE /run` | ends it, with all that it has started; once more does so at once |
 /// | `GET /run/events` | a stream: `start`, `output`, `line`, `exit` |
 /// | `POST /run/input` | what the program reads; `?end` is the end of it |
-/// | `GET /run/output` | what it has written, as far as it is kept |
+/// | `GET /run/output` | what it has written, as far as it is kept; `?plain` without colours, and lines as a terminal leaves them |
 /// | `GET /run/programs/` | names of saved programs, and those that ran before |
 /// | `GET`, `PUT`, `DELETE /run/programs/NAME` | a saved program |
 /// | `GET /run/programs/history/ID` | the text of a program that ran before |
@@ -325,8 +326,7 @@ impl Runner {
     }
 
     fn input(self, call: Call<'_>, place: Place) -> Answer {
-        let is_end =
-            Query::new(call.head.query().unwrap_or_default()).any(|pair| *pair.key == *b"end");
+        let is_end = has(call.head, b"end");
         let body = call.body;
         Answer::later(async move {
             let bytes = match read_all(body, self.settings.input_max, "input").await {
@@ -372,6 +372,14 @@ impl Runner {
             .with_known("X-Accel-Buffering", "no")
     }
 
+    /// As it was written, or with `?plain`, as it can be read.
+    fn output(&self, head: &Head<'_>) -> Response {
+        let is_plain = has(head, b"plain");
+        let output = self.hub.output();
+        let output = if is_plain { plain(&output) } else { output };
+        output.into_response().with_known("Cache-Control", "no-store")
+    }
+
     fn answer(&self, mut call: Call<'_>) -> Result<Answer, Error> {
         let place = Place::of(&call);
         let method = call.head.method();
@@ -403,12 +411,15 @@ impl Runner {
             }
             (Below::Events, _) if is_read => self.listen(call.head).into(),
             (Below::Input, Method::Post) => self.clone().input(call, place),
-            (Below::Output, _) if is_read => {
-                self.hub.output().into_response().with_known("Cache-Control", "no-store").into()
-            }
+            (Below::Output, _) if is_read => self.output(call.head).into(),
             _ => not_allowed(allow).into(),
         })
     }
+}
+
+/// Whether the query has this.
+fn has(head: &Head<'_>, key: &[u8]) -> bool {
+    Query::new(head.query().unwrap_or_default()).any(|pair| *pair.key == *key)
 }
 
 #[derive(Debug, Clone, Copy)]

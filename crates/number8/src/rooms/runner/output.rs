@@ -2,12 +2,10 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 /// The last of what was written to both streams, as it came.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<String>,
     bytes: usize,
     bytes_max: usize,
 }
@@ -19,7 +17,13 @@ impl Kept {
 
     pub(super) fn push(&mut self, text: &str) {
         self.bytes += text.len();
-        self.pieces.push_back(Bytes::copy_from_slice(text.as_bytes()));
+        match self.pieces.back_mut() {
+            // A piece takes memory besides its text, so small ones are put together.
+            Some(last) if last.len() + text.len() <= (self.bytes_max / 8).min(PIECE_BYTES) => {
+                last.push_str(text)
+            }
+            _ => self.pieces.push_back(text.to_owned()),
+        }
         while self.bytes > self.bytes_max {
             let Some(first) = self.pieces.pop_front() else { break };
             self.bytes -= first.len();
@@ -29,8 +33,7 @@ impl Kept {
     /// All of it that is kept.
     pub(super) fn text(&self) -> String {
         let mut text = String::with_capacity(self.bytes);
-        // Pieces are whole characters.
-        self.pieces.iter().for_each(|piece| text.push_str(&String::from_utf8_lossy(piece)));
+        self.pieces.iter().for_each(|piece| text.push_str(piece));
         text
     }
 
@@ -38,7 +41,7 @@ impl Kept {
     pub(super) fn last_line(&self) -> String {
         let mut line = String::new();
         for piece in self.pieces.iter().rev() {
-            line.insert_str(0, &String::from_utf8_lossy(piece));
+            line.insert_str(0, piece);
             let text = line.trim_end();
             if line.len() > LINE_BYTES_MAX || text.contains('\n') {
                 break;
@@ -46,6 +49,84 @@ impl Kept {
         }
         line.trim_end().rsplit('\n').next().unwrap_or_default().to_owned()
     }
+}
+
+/// What a terminal of the simplest kind would have in its lines: they are written over after a return, colours and all else that a
+/// terminal can be told is left out.
+pub(super) fn plain(text: &str) -> String {
+    let mut all = String::with_capacity(text.len());
+    let mut line: Vec<char> = Vec::new();
+    let mut column = 0_usize;
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\n' => {
+                all.extend(line.drain(..));
+                all.push('\n');
+                column = 0;
+            }
+            '\r' => column = 0,
+            '\u{8}' => column = column.saturating_sub(1),
+            '\u{1b}' => match sequence(&mut rest) {
+                Some(('K', "2")) => {
+                    line.clear();
+                    column = 0;
+                }
+                Some(('K', "" | "0")) => line.truncate(column),
+                // Never beyond what is there: a few bytes must not become many.
+                Some(('G', to)) => column = to.parse().unwrap_or(1).clamp(1, line.len() + 1) - 1,
+                _ => {}
+            },
+            '\t' => column = put(&mut line, column, character),
+            other if other.is_control() => {}
+            other => column = put(&mut line, column, other),
+        }
+    }
+    all.extend(line);
+    all
+}
+
+fn put(line: &mut Vec<char>, column: usize, character: char) -> usize {
+    if line.len() <= column {
+        line.resize(column + 1, ' ');
+    }
+    if let Some(place) = line.get_mut(column) {
+        *place = character;
+    }
+    column + 1
+}
+
+/// Takes what follows an escape; returns the last character of a control sequence, and its parameters.
+fn sequence<'a>(rest: &mut std::str::Chars<'a>) -> Option<(char, &'a str)> {
+    let text = rest.as_str();
+    let length = match text.chars().next()? {
+        '[' => {
+            let inner = text.get(1..).unwrap_or_default();
+            let parameters = inner.find(|c| !('0'..='?').contains(&c)).unwrap_or(inner.len());
+            let (parameters, after) = inner.split_at(parameters);
+            let between = after.find(|c| !(' '..='/').contains(&c)).unwrap_or(after.len());
+            let last = after.get(between..).and_then(|text| text.chars().next());
+            let last = last.filter(|last| ('@'..='~').contains(last));
+            let taken = 1 + parameters.len() + between;
+            *rest = text.get(taken + last.map_or(0, char::len_utf8)..).unwrap_or_default().chars();
+            return Some((last?, parameters));
+        }
+        // Strings, such as the title of a window: until BEL, or the escape of their end.
+        ']' | 'P' | 'X' | '^' | '_' => match text.find(['\u{7}', '\u{1b}']) {
+            Some(end) if text.as_bytes().get(end) == Some(&7) => end + 1,
+            Some(end) if text.as_bytes().get(end + 1) == Some(&b'\\') => end + 2,
+            Some(end) => end,
+            // It may be none, and the rest not part of it.
+            None => 1,
+        },
+        _ => {
+            let between = text.find(|c| !(' '..='/').contains(&c)).unwrap_or(text.len());
+            let last = text.get(between..).and_then(|text| text.chars().next());
+            between + last.filter(|last| ('0'..='~').contains(last)).map_or(0, char::len_utf8)
+        }
+    };
+    *rest = text.get(length..).unwrap_or_default().chars();
+    None
 }
 
 /// Turns bytes into text, whose last character may come with the next bytes.
@@ -85,6 +166,9 @@ fn unfinished(bytes: &[u8]) -> usize {
     0
 }
 
+/// Bytes that are kept as one piece, and forgotten as one.
+const PIECE_BYTES: usize = 8 * 1024;
+
 /// A line is looked for among so many bytes.
 const LINE_BYTES_MAX: usize = 8192;
 
@@ -108,7 +192,45 @@ mod tests {
         assert_eq!(kept.last_line(), "MemoryError");
     }
 
+    #[test]
+    fn x2_what_is_written_in_small_pieces_takes_little_more_than_its_text() {
+        let mut kept = Kept::new(100_000);
+        (0..200_000).for_each(|_| kept.push("x"));
+        assert!(kept.pieces.len() <= 100_000 / PIECE_BYTES + 1, "{}", kept.pieces.len());
+        assert!(kept.text().len() > 100_000 - 2 * PIECE_BYTES && kept.text().len() <= 100_000);
+    }
+
+    #[test]
+    fn x2_progress_bars_and_colours_can_be_read() {
+        for (text, shown) in [
+            ("one\r\ntwo\n", "one\ntwo\n"),
+            (" 10%\r 20%\r100%\ndone", "100%\ndone"),
+            ("longer\rshort\n", "shortr\n"),
+            ("longer\r\x1b[Kshort\n", "short\n"),
+            ("longer\x1b[2K\x1b[1Gshort", "short"),
+            ("ab\u{8}c", "ac"),
+            ("\x1b[1;31mred\x1b[0m \x1b[38;5;9mplain\x1b[m", "red plain"),
+            ("\x1b]0;title\x07a\x1b]8;;http://a\x1b\\b\x1b(Bc\x1b=d", "abcd"),
+            ("a\x1b]0;never ended", "a0;never ended"),
+            ("a\x1b[?25lb\x1b[", "ab"),
+            ("\x1b[999999999999G|", "|"),
+            ("漢字\r😀", "😀字"),
+        ] {
+            assert_eq!(plain(text), shown, "{text:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn x2_text_without_controls_stays(text in "[^\\pC]{0,20}(\n[^\\pC]{0,20}){0,3}") {
+            prop_assert_eq!(plain(&text), text);
+        }
+
+        #[test]
+        fn x2_no_control_character_is_shown(text in "[\u{1b}\\[\\]\u{7}\r\u{8}0-9;KGmP\\\\ab]{0,30}") {
+            prop_assert!(plain(&text).chars().all(|c| !c.is_control()), "{}", plain(&text));
+        }
+
         #[test]
         fn x2_characters_are_never_cut(text in "\\PC{0,40}", cuts in proptest::collection::vec(0usize..160, 0..6)) {
             let mut decoder = Decoder::default();
