@@ -119,6 +119,19 @@ test("x2: progress bars and colours are shown as a terminal would", async () => 
   await close();
 });
 
+test("x2: the end of a line is there as soon as it is written", async () => {
+  const { page, close } = await open();
+  await write(page, ["print('asks', end='', flush=True)", "input()", "print(flush=True)", "input()"]);
+  await run(page);
+  await page.getByRole("log").getByText("asks").waitFor();
+  await page.getByLabel("Input").fill("x");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.waitForFunction(() => document.getElementById("output").textContent === "asks\n", null, { timeout: 10_000 });
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByText(/^Stopped/).waitFor();
+  await close();
+});
+
 test("x2: however much a program writes, the page answers and says what it leaves out", async () => {
   const { page, close } = await open();
   await write(page, ["for i in range(400_000): print('line', i)"]);

@@ -119,6 +119,7 @@ export class Output {
     this.lines.push({ runs: [], length: 0 });
     this.column = 0;
     this.characters += 1;
+    this.isChanged = true;
     while (this.lines.length - this.from > LINES_MAX || (this.characters > CHARACTERS_MAX && this.lines.length - this.from > 1)) {
       const first = this.lines[this.from] as Line;
       this.from += 1;
