@@ -20,7 +20,7 @@ impl Kept {
         match self.pieces.back_mut() {
             // A piece takes memory besides its text, so small ones are put together.
             Some(last) if last.len() + text.len() <= (self.bytes_max / 8).min(PIECE_BYTES) => {
-                last.push_str(text)
+                last.push_str(text);
             }
             _ => self.pieces.push_back(text.to_owned()),
         }
