@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use number8::access::{Access, Rights, Rule};
 use number8::layers::access_log::{Format, Sink};
 use number8::testing::TestServer;
-use number8::{AccessLog, App, Files};
+use number8::{AccessLog, Answer, App, Call, Files, Handler, IntoResponse, Response};
 
 async fn ask(server: &TestServer, request: &[u8]) -> String {
     let client = server.connect();
@@ -18,6 +18,18 @@ async fn ask(server: &TestServer, request: &[u8]) -> String {
 
 async fn status(server: &TestServer, request: &str) -> u16 {
     ask(server, request.as_bytes()).await[9..12].parse().unwrap()
+}
+
+/// Answers whatever follows in the path, which it never decodes.
+struct Room;
+
+impl Handler for Room {
+    fn handle(&self, call: Call<'_>) -> Answer {
+        match call.may(Rights::READ) {
+            Ok(()) => Response::new(200, "the secret").into(),
+            Err(refusal) => refusal.into_response().into(),
+        }
+    }
 }
 
 /// copyparty CVE-2025-58753 and dufs 325, 521: one spelling of a path was checked and another was served.
@@ -39,8 +51,11 @@ async fn every_spelling_of_a_path_is_decided_alike() {
         .access(Access::new(rules))
         .mount("/", Files::new(folder.path()).unwrap())
         .mount("/pre", Files::new(folder.path()).unwrap())
+        .mount("/private/room", Room)
+        .mount("/room%25", Room)
         .test();
     assert_eq!(status(&server, "GET /public/a.txt").await, 200);
+    assert!(ask(&server, b"GET /room%25/%zz").await.contains("the secret"));
     for path in [
         "/private",
         "/private/",
@@ -66,6 +81,12 @@ async fn every_spelling_of_a_path_is_decided_alike() {
         "/pre//private/secret.txt",
         "/pre/../private/secret.txt",
         "http://a/private/secret.txt",
+        // What is no escape is none alone: those around it are undone all the same.
+        "/private/room/%zz",
+        "/priv%61te/room/%zz",
+        "/priv%61te/%72oom/%",
+        "/priv%61te/room%zz/",
+        "/priv%61te/%zz",
     ] {
         // A second time, too: what is kept in memory is no way round.
         for method in ["GET", "HEAD", "GET"] {

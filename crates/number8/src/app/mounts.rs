@@ -2,9 +2,8 @@
 
 use std::cmp::Reverse;
 
-use number8_proto::uri::decode_path;
-
 use crate::handler::Handler;
+use crate::handler::path::{first, undone};
 
 /// Handlers by what paths begin with.
 #[derive(Default)]
@@ -23,7 +22,7 @@ impl Mounts {
     /// In place of what was mounted there.
     pub(super) fn add(&mut self, prefix: &str, handler: Box<dyn Handler>) {
         let prefix = prefix.trim_end_matches('/').as_bytes().to_vec();
-        let decoded = decode_path(&prefix).unwrap_or(prefix.as_slice().into());
+        let decoded = undone(&prefix);
         let names = decoded.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
         let plain = names.flat_map(|name| [b"/", name]).collect::<Vec<_>>().concat();
         self.0.retain(|other| other.plain != plain);
@@ -102,16 +101,4 @@ fn below<'a>(path: &'a [u8], plain: &[u8]) -> Below<'a> {
         Some(_) if plain.is_empty() => Below::Rest(rest),
         Some(_) => Below::No,
     }
-}
-
-/// The first byte of a path, its escape undone, and what follows. An escape that is none stands for itself.
-fn first(path: &[u8]) -> Option<(u8, &[u8])> {
-    let (&byte, after) = path.split_first()?;
-    if byte == b'%'
-        && let Some(escape) = path.get(..3)
-        && let Ok(decoded) = decode_path(escape)
-    {
-        return Some((decoded[0], &path[3..]));
-    }
-    Some((byte, after))
 }

@@ -3,6 +3,7 @@
 mod argument;
 mod function;
 mod kept;
+pub(crate) mod path;
 pub(crate) mod values;
 
 use std::borrow::Cow;
@@ -11,7 +12,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use number8_proto::http1::Head;
-use number8_proto::uri::decode_path;
 
 pub use argument::{Argument, Arguments, Needs, Taken};
 pub use function::{
@@ -52,7 +52,7 @@ impl Call<'_> {
     /// are about. An escape that is none stands for itself.
     #[must_use]
     pub fn url_path(&self) -> Cow<'_, [u8]> {
-        url_path(self.head.path())
+        path::url_path(self.head.path())
     }
 
     /// Whether the caller may do all of this with the path of the target.
@@ -122,16 +122,6 @@ pub(crate) fn refused(refusal: &Refusal) -> Response {
         401 => response.with_known("WWW-Authenticate", CHALLENGE),
         _ => response,
     }
-}
-
-fn url_path(path: &[u8]) -> Cow<'_, [u8]> {
-    let decoded = decode_path(path).unwrap_or(Cow::Borrowed(path));
-    if !decoded.windows(2).any(|two| two == b"//") {
-        return decoded;
-    }
-    let mut plain = decoded.into_owned();
-    plain.dedup_by(|next, before| *next == b'/' && *before == b'/');
-    plain.into()
 }
 
 /// An answer, now or later.

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use number8_proto::uri::decode_path;
-
 use crate::access::{Access, Rights, Rule};
+use crate::handler::path::undone;
 use crate::handler::{Call, refused};
 use crate::response::Response;
 use crate::store::SafePath;
@@ -27,7 +26,7 @@ impl Asker {
             return None;
         }
         let mount = call.head.path().strip_suffix(call.path).unwrap_or_default();
-        let mount = decode_path(mount).map_or_else(|_| mount.to_vec(), |mount| mount.into_owned());
+        let mount = undone(mount).into_owned();
         Some(Self { access: Arc::clone(access), user: call.caller.user.clone(), mount })
     }
 

@@ -1,7 +1,5 @@
 //! Where a request leads: a place in the folder, and the path under which access rules and clients know it.
 
-use std::borrow::Cow;
-
 use number8_proto::disposition::ContentDisposition;
 use number8_proto::http1::Head;
 use number8_proto::uri;
@@ -9,6 +7,7 @@ use number8_proto::uri;
 use super::answer::{bad_path, refused};
 use super::roots::Roots;
 use crate::handler::Call;
+use crate::handler::path::undone;
 use crate::response::Response;
 use crate::store::SafePath;
 
@@ -100,7 +99,7 @@ impl Target {
 
     /// SECURITY: rules see the path that is written to, however the client has spelled it.
     fn new(path: SafePath, prefix: Vec<u8>) -> Self {
-        let decoded = uri::decode_path(&prefix).unwrap_or(Cow::Borrowed(&prefix));
+        let decoded = undone(&prefix);
         let mut url_path = [&*decoded, b"/", path.as_bytes()].concat();
         if path.names_folder() && !url_path.ends_with(b"/") {
             url_path.push(b'/');
