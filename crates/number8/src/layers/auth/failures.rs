@@ -17,6 +17,8 @@ pub(crate) struct Failures {
 struct Failed {
     count: u32,
     last_ms: u64,
+    /// When the first was, or when they were halved.
+    halved_ms: u64,
     /// How many of them were for which name, by its hash.
     by_name: Vec<(u64, u32)>,
 }
@@ -31,6 +33,21 @@ impl Failed {
         } else {
             WAIT_MAX_MS
         })
+    }
+
+    /// A failure now and then, in a network of many, is not to keep all of them waiting for ever.
+    fn halve_in_time(&mut self, now_ms: u64) {
+        let next_ms = self.halved_ms.saturating_add(FORGOTTEN_AFTER_MS);
+        if now_ms < next_ms {
+            return;
+        }
+        self.halved_ms = next_ms;
+        self.count /= 2;
+        // SECURITY: rounded down, so that no name has more to be forgiven than is left of it.
+        self.by_name.retain_mut(|(_, count)| {
+            *count /= 2;
+            *count > 0
+        });
     }
 
     fn is_forgotten(&self, now_ms: u64) -> bool {
@@ -61,12 +78,15 @@ impl Failures {
         let failed = self.by_client.entry(client).or_insert(Failed {
             count: 0,
             last_ms: now_ms,
+            halved_ms: now_ms,
             by_name: Vec::new(),
         });
         if failed.is_forgotten(now_ms) {
             failed.count = 0;
+            failed.halved_ms = now_ms;
             failed.by_name.clear();
         }
+        failed.halve_in_time(now_ms);
         failed.count = failed.count.saturating_add(1);
         failed.last_ms = now_ms;
         let Some(name) = name else { return };
@@ -116,6 +136,7 @@ fn network(client: Option<IpAddr>) -> Option<IpAddr> {
 
 const WAIT_MAX_MS: u64 = 60_000;
 
+/// After so long without a failure all are forgotten, and half of them each time so long has passed.
 const FORGOTTEN_AFTER_MS: u64 = 10 * 60_000;
 
 const CLIENTS_MAX: usize = 4096;
@@ -184,6 +205,33 @@ mod tests {
         assert_eq!(failures.by_client[&class].by_name.len(), NAMES_MAX);
         failures.succeeded(class, "teacher");
         assert_eq!(failures.wait_ms(class, 0), 60_000);
+    }
+
+    /// A script whose password is no longer right, at the address of a whole school.
+    #[test]
+    fn a_failure_now_and_then_makes_nobody_wait() {
+        let mut failures = Failures::new(5);
+        let school = client("192.0.2.1");
+        for now_ms in (0..100).map(|number| number * 9 * 60_000) {
+            failures.failed(school, None, now_ms);
+            assert_eq!(failures.wait_ms(school, now_ms), 0, "{now_ms}");
+        }
+    }
+
+    #[test]
+    fn a7_what_time_forgave_is_not_forgiven_again() {
+        let mut failures = Failures::new(2);
+        let class = client("192.0.2.1");
+        for (name, now_ms) in [("joe", 0), ("joe", 0), ("joe", 0), ("joe", FORGOTTEN_AFTER_MS - 1)]
+        {
+            failures.failed(class, Some(name), now_ms);
+        }
+        for _ in 0..3 {
+            failures.failed(class, Some("ann"), FORGOTTEN_AFTER_MS);
+        }
+        failures.succeeded(class, "joe");
+        // All three for her are left.
+        assert_eq!(failures.wait_ms(class, FORGOTTEN_AFTER_MS), 1000);
     }
 
     #[test]

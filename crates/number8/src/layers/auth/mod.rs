@@ -57,7 +57,7 @@ pub struct AuthLimits {
     /// How long a right password is remembered. Default 5 minutes.
     pub remember: Duration,
     /// Wrong credentials of one client before it has to wait: a second, then twice as long each time up to a minute,
-    /// with 429. After ten minutes without a failure they are forgotten. Default 5.
+    /// with 429. Half of them are forgotten every ten minutes, and all after ten minutes without a failure. Default 5.
     pub failures_free: u32,
     /// Password hashes at once: each may take 19 MiB and tens of milliseconds of a core. Default 2.
     pub hashes_max: usize,
