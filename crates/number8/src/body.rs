@@ -15,6 +15,8 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes};
@@ -57,8 +59,8 @@ pub(crate) enum Kind {
     Bytes(Bytes),
     /// Bytes and parts of files in turn: one file, a range of it, or several ranges with their heads.
     Parts(VecDeque<Part>),
-    /// A stream, and its length where it is known.
-    Stream(ChunkStream, Option<u64>),
+    /// A stream, its length where it is known, and how many bytes it holds where it tells.
+    Stream(ChunkStream, Option<u64>, Option<Arc<AtomicUsize>>),
     Incoming(Incoming),
     Limited(Box<Limited>),
     Broadcast(Box<Broadcast>),
@@ -126,7 +128,45 @@ impl Body {
 
     /// Content of unknown length, sent as it comes.
     pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
-        Self { kind: Kind::Stream(Box::pin(stream), None) }
+        Self { kind: Kind::Stream(Box::pin(stream), None, None) }
+    }
+
+    /// Has the server count what a stream holds ready: `held` is to be so many bytes at each time. With what the server holds
+    /// itself it is limited by [`Limits::buffered_bytes_max`](crate::server::Limits::buffered_bytes_max). Content that is no stream
+    /// stays as it is.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::pin::Pin;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use std::task::{Context, Poll};
+    ///
+    /// use bytes::Bytes;
+    /// use futures_core::Stream;
+    /// use number8::Body;
+    ///
+    /// struct Ready(Option<Bytes>, Arc<AtomicUsize>);
+    ///
+    /// impl Stream for Ready {
+    ///     type Item = io::Result<Bytes>;
+    ///
+    ///     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    ///         self.1.store(0, Ordering::Relaxed);
+    ///         Poll::Ready(self.0.take().map(Ok))
+    ///     }
+    /// }
+    ///
+    /// let held = Arc::new(AtomicUsize::new(11));
+    /// let body = Body::stream(Ready(Some("all at once".into()), held.clone())).holding(held);
+    /// # let _ = body;
+    /// ```
+    #[must_use]
+    pub fn holding(mut self, bytes: Arc<AtomicUsize>) -> Self {
+        if let Kind::Stream(_, _, held) = &mut self.kind {
+            *held = Some(bytes);
+        }
+        self
     }
 
     /// Content of a length that is known before it is there. What the stream gives beyond it is not sent; where it ends
@@ -135,7 +175,7 @@ impl Body {
         length: u64,
         stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Self {
-        Self { kind: Kind::Stream(Box::pin(Sized::new(stream, length)), Some(length)) }
+        Self { kind: Kind::Stream(Box::pin(Sized::new(stream, length)), Some(length), None) }
     }
 
     /// Those bytes of a file, sent without a copy where the system can; an answer is cut where the file is shorter by then.
@@ -182,7 +222,7 @@ impl Body {
             Kind::Empty => Some(0),
             Kind::Bytes(bytes) => Some(bytes.len() as u64),
             Kind::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
-            Kind::Stream(_, length) => *length,
+            Kind::Stream(_, length, _) => *length,
             Kind::Incoming(_) | Kind::Limited(_) | Kind::Broadcast(_) | Kind::Session(_) => None,
         }
     }
@@ -274,7 +314,7 @@ impl Body {
                 Kind::Parts(_) | Kind::Broadcast(_) | Kind::Session(_) => {
                     return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
                 }
-                Kind::Stream(stream, _) => ready!(stream.as_mut().poll_next(cx)).transpose()?,
+                Kind::Stream(stream, ..) => ready!(stream.as_mut().poll_next(cx)).transpose()?,
                 Kind::Limited(limited) => ready!(limited.poll_chunk(cx))?,
                 Kind::Incoming(incoming) => {
                     ready!(incoming.poll_chunk(cx)).map_err(io::Error::other)?
@@ -334,7 +374,15 @@ impl Body {
     pub(crate) fn queued_for_client(&self) -> usize {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.queued_for_client(),
+            Kind::Stream(_, _, Some(held)) => held.load(Ordering::Relaxed),
             _ => 0,
+        }
+    }
+
+    /// Says whether the server has so much memory left that more may wait for a client that keeps up.
+    pub(crate) fn may_grow(&self, may: bool) {
+        if let Kind::Incoming(incoming) = &self.kind {
+            incoming.may_grow(may);
         }
     }
 

@@ -101,8 +101,12 @@ struct Bell(Arc<Shared>);
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        // Whoever comes after this rings again; the call of whoever came before is in the queue.
-        self.0.is_ringing.store(false, Ordering::Release);
+        // Whoever comes after this rings again. The call of whoever came before is in the queue, where the thread sees it: it looks
+        // under the same lock.
+        {
+            let _state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            self.0.is_ringing.store(false, Ordering::Release);
+        }
         self.0.news.notify_one();
     }
 }

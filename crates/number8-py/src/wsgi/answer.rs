@@ -116,5 +116,5 @@ fn first_part(
         return Ok(head.answer(first));
     }
     let content = Content::new(Some(first), source, application.lane.clone());
-    Ok(head.answer(Body::stream(content)))
+    Ok(head.answer(content.into_body()))
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -144,7 +145,8 @@ enum Next {
 #[derive(Default)]
 struct Made {
     parts: VecDeque<io::Result<Bytes>>,
-    bytes: usize,
+    /// How many bytes they are, for the server to count.
+    bytes: Arc<AtomicUsize>,
     /// Who waits for the next one, where that is to be told of by itself. All others go with the end of the turn.
     waiting: Option<Waker>,
     /// Nobody takes them any more.
@@ -159,7 +161,7 @@ impl Made {
 
     fn pop(&mut self) -> Option<io::Result<Bytes>> {
         let part = self.parts.pop_front()?;
-        self.bytes -= part.as_ref().map_or(0, Bytes::len);
+        self.bytes.fetch_sub(part.as_ref().map_or(0, Bytes::len), Ordering::Relaxed);
         Some(part)
     }
 }
@@ -169,6 +171,12 @@ impl Content {
         let ahead = Ahead { bytes: AHEAD_BYTES, asked: None };
         let next = Next::Ask(source);
         Self { first, next, lane, made: Arc::default(), ahead, hurries: None }
+    }
+
+    /// As what is sent.
+    pub(super) fn into_body(self) -> Body {
+        let held = Arc::clone(&Made::lock(&self.made).bytes);
+        Body::stream(self).holding(held)
     }
 
     /// The next part, of an application that is called here.
@@ -268,10 +276,11 @@ fn ask_ahead(mut source: Source, made: &Mutex<Made>, ahead: usize) -> Option<Sou
             // It is closed by being dropped.
             return None;
         }
-        made.bytes += part.as_ref().map_or(0, Bytes::len);
+        let bytes = part.as_ref().map_or(0, Bytes::len);
+        let bytes = made.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         made.parts.push_back(part);
         let waiting = made.waiting.take();
-        let is_over = made.bytes >= ahead || begun.elapsed() >= TURN;
+        let is_over = bytes >= ahead || begun.elapsed() >= TURN;
         drop(made);
         if let Some(waiting) = waiting {
             waiting.wake();

@@ -71,6 +71,8 @@ struct State {
     window_bytes: usize,
     /// It is the content of an answer.
     is_to_client: bool,
+    /// What the window may grow to.
+    window_bytes_max: usize,
     /// Since when who sends that has to wait.
     held_up: Option<Instant>,
     /// What the client says about the length, and how much may come.
@@ -114,7 +116,7 @@ impl State {
         }
         if let Some(since) = self.held_up.take() {
             self.window_bytes = match since.elapsed() < KEEPS_UP {
-                true => (self.window_bytes * 4).min(ANSWER_WINDOW_BYTES_MAX),
+                true => (self.window_bytes * 4).min(self.window_bytes_max),
                 false => ANSWER_WINDOW_BYTES,
             };
         }
@@ -169,8 +171,12 @@ pub(crate) fn channel_in(
 /// The body of an answer, to come from whoever has the first end.
 pub(super) fn channel_to_client() -> (Feeder, Incoming) {
     let shared = Shared::default();
-    *shared.lock() =
-        State { window_bytes: ANSWER_WINDOW_BYTES, is_to_client: true, ..State::default() };
+    *shared.lock() = State {
+        window_bytes: ANSWER_WINDOW_BYTES,
+        window_bytes_max: ANSWER_WINDOW_BYTES,
+        is_to_client: true,
+        ..State::default()
+    };
     (Feeder(shared.clone()), Incoming(shared))
 }
 
@@ -239,6 +245,16 @@ impl Incoming {
     pub(super) fn queued_for_client(&self) -> usize {
         let state = self.0.lock();
         if state.is_to_client { state.queued_bytes } else { 0 }
+    }
+
+    /// Whether more may wait for a client that keeps up than at first.
+    pub(super) fn may_grow(&self, may: bool) {
+        let mut state = self.0.lock();
+        if state.is_to_client {
+            state.window_bytes_max =
+                if may { ANSWER_WINDOW_BYTES_MAX } else { ANSWER_WINDOW_BYTES };
+            state.window_bytes = state.window_bytes.min(state.window_bytes_max);
+        }
     }
 
     pub(super) fn announced(&self) -> Option<u64> {

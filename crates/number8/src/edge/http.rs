@@ -193,7 +193,7 @@ where
         Some(length) => BodySize::Known(length),
         None => BodySize::Unknown,
     };
-    let frames = Body { kind: Kind::Stream(Box::pin(Frames(Box::pin(body))), None) };
+    let frames = Body { kind: Kind::Stream(Box::pin(Frames(Box::pin(body))), None, None) };
     Response::prepared(Arc::new(Prepared::new(status, &fields, size)), frames)
 }
 

@@ -232,6 +232,11 @@ impl Shared {
         self.buffered() <= self.options.limits.buffered_bytes_max
     }
 
+    /// True while connections hold so little that one which gains by it may hold more.
+    pub(crate) fn has_much_room(&self) -> bool {
+        self.buffered() <= self.options.limits.buffered_bytes_max / 4
+    }
+
     /// A connection that held `before` bytes now holds `after`.
     pub(crate) fn holds(&self, before: usize, after: usize) {
         if after >= before {

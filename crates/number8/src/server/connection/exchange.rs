@@ -262,7 +262,9 @@ impl Connection {
             if self.poll_send(turn, work, cx)?.is_pending() {
                 return Ok(Pulled::Full);
             }
-            gathering.sent(turn.ms);
+            let may_grow = turn.current.shared.has_much_room();
+            gathering.sent(turn.ms, may_grow);
+            body.may_grow(may_grow);
         }
         match catch_unwind(AssertUnwindSafe(|| body.poll_chunk(cx))) {
             Ok(Poll::Ready(Ok(Some(chunk)))) => {
@@ -407,9 +409,10 @@ impl Connection {
                 kind @ (Kind::Stream(..) | Kind::Incoming(_) | Kind::Limited(_) | Kind::Session(_)),
             ) => {
                 let until_close =
-                    send == SendBody::Plain && !matches!(kind, Kind::Stream(_, Some(_)));
+                    send == SendBody::Plain && !matches!(kind, Kind::Stream(_, Some(_), _));
                 let gathering = Gathering::new(turn.ms);
                 let body = Body { kind };
+                body.may_grow(turn.current.shared.has_much_room());
                 let making = Making::Content { body, status, bytes, gathering, until_close };
                 let app = Arc::clone(app);
                 return self.begin(Exchange { app, since, making, feed, input_ended: false });

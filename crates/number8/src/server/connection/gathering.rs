@@ -26,10 +26,10 @@ impl Gathering {
         unsent >= self.bytes
     }
 
-    /// All is sent, and gathering begins again.
-    pub(super) fn sent(&mut self, now_ms: u64) {
+    /// All is sent, and gathering begins again; with more where the server has the memory for it.
+    pub(super) fn sent(&mut self, now_ms: u64, may_grow: bool) {
         let keeps_up = now_ms.saturating_sub(self.since_ms) < KEEPS_UP_MS;
-        self.bytes = if keeps_up { (self.bytes * 4).min(BYTES_MAX) } else { BYTES };
+        self.bytes = if keeps_up && may_grow { (self.bytes * 4).min(BYTES_MAX) } else { BYTES };
         self.since_ms = now_ms;
     }
 }
@@ -41,8 +41,14 @@ mod tests {
     #[test]
     fn a_client_that_keeps_up_gets_more_at_once_and_one_that_does_not_holds_little() {
         let mut gathering = Gathering::new(0);
-        for (now_ms, most) in [(1, BYTES_MAX), (2, BYTES_MAX), (22, BYTES), (41, BYTES_MAX)] {
-            gathering.sent(now_ms);
+        for (now_ms, may_grow, most) in [
+            (1, true, BYTES_MAX),
+            (2, true, BYTES_MAX),
+            (22, true, BYTES),
+            (41, true, BYTES_MAX),
+            (42, false, BYTES),
+        ] {
+            gathering.sent(now_ms, may_grow);
             assert!(gathering.is_full(most) && !gathering.is_full(most - 1), "{now_ms} ms");
         }
     }

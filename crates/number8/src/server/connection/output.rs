@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -97,7 +98,20 @@ impl Output {
         result
     }
 
+    /// Adds a part. Small ones are put together where that copies nothing that is there already: there may be very many.
     fn push_part(&mut self, part: Bytes) {
+        if let Some(Part::Bytes(last)) = self.parts.back_mut()
+            && last.len() + part.len() <= COPY_MAX
+        {
+            match mem::take(last).try_into_mut() {
+                Ok(mut joined) => {
+                    joined.extend_from_slice(&part);
+                    *last = joined.freeze();
+                    return;
+                }
+                Err(shared) => *last = shared,
+            }
+        }
         if !part.is_empty() {
             self.parts.push_back(Part::Bytes(part));
         }
