@@ -297,6 +297,38 @@ async fn a3_a_stream_ends_when_other_rules_take_the_right_away() {
     }
 }
 
+/// Who has them because everybody has loses them, too, and who logs in keeps them.
+#[tokio::test]
+async fn a3_a_stream_of_everybodys_ends_when_other_rules_ask_for_an_account() {
+    let sessions = Sessions::new().unwrap();
+    let (events, folder) = (Events::new().heartbeat(None), tempfile::tempdir().unwrap());
+    let runner = Runner::new(folder.path()).unwrap();
+    let with = |rule| {
+        app(accounts("pw"), &sessions)
+            .access(Access::new([rule]))
+            .mount("/events", events.clone())
+            .mount("/run", runner.clone())
+    };
+    let rights = Rights::READ | Rights::RUN;
+    let server = with(Rule::everyone("/", rights).unwrap()).test();
+    let listen = async |path: &str, fields: &str| {
+        let client = server.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        assert!(read(&client, "\r\n\r\n").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        client
+    };
+    let anybodys = [listen("/events", "").await, listen("/run/events", "").await];
+    let joes = listen("/events", JOE).await;
+    server.handle().replace(with(Rule::user("joe", "/", rights).unwrap())).unwrap();
+    events.dispatch("for joe");
+    read(&joes, "data: for joe\n").await;
+    for client in &anybodys {
+        let rest = timeout(PATIENCE, client.read_to_end()).await.expect("it ends").unwrap();
+        assert!(rest.ends_with(b"0\r\n\r\n") && !String::from_utf8_lossy(&rest).contains("data:"));
+    }
+}
+
 /// Reads up to there.
 async fn read(client: &End, until: &str) -> String {
     let (mut text, mut buffer) = (String::new(), [0; 1024]);

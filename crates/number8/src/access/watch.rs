@@ -42,8 +42,9 @@ impl Access {
         watch.changed.notify_waiters();
     }
 
-    /// What lasts for as long as rules give that user these rights; `None` where it need not be looked at: where everybody has
-    /// them, or a function of the user's says who has.
+    /// What lasts for as long as rules give that user these rights; `None` where a function of the user's says who has them.
+    ///
+    /// SECURITY: what everybody has now may be asked an account for by the rules that follow.
     #[cfg_attr(
         not(any(feature = "events", feature = "repl", feature = "runner")),
         allow(dead_code, reason = "what goes on after its answer")
@@ -54,7 +55,7 @@ impl Access {
         rights: Rights,
         path: &[u8],
     ) -> Option<Arc<dyn Lasting>> {
-        if self.everywhere().contains(rights) || self.file_acl.is_some() {
+        if self.file_acl.is_some() {
             return None;
         }
         let (access, user, path) = (Arc::clone(self), user.cloned(), path.to_vec());

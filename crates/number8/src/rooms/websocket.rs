@@ -22,6 +22,8 @@ use crate::ws::{ALLOW, Opening, Origins, Outcome, Settings, Socket, Talking, ope
 
 /// Answers requests for a WebSocket with a function that talks. Mount it, or route a GET to it.
 ///
+/// The right to read is asked for once, when it is opened: rules that take it away later do not end it.
+///
 /// ```
 /// use number8::{App, SocketError, WebSocket};
 ///

@@ -54,6 +54,17 @@ impl Client {
         self.until(TEXT, "\r\n").await + &self.until(TEXT, "\r\n").await
     }
 
+    async fn is_cut_off(&mut self) {
+        let end = loop {
+            match self.frame().await {
+                Some((8, code)) => break Some(code),
+                Some(_) => {}
+                None => break None,
+            }
+        };
+        assert_eq!(end, Some(1008u16.to_be_bytes().to_vec()));
+    }
+
     async fn shows_text(&mut self, end: &str) -> String {
         self.until(TEXT, end).await
     }
@@ -225,14 +236,22 @@ async fn x6_a_client_is_cut_off_when_other_rules_take_the_right_away() {
     client.send(TEXT, b"1 + 1\r").await;
     client.shows_text("2\r\n>>> ").await;
     server.handle().replace(with(Rights::RO)).unwrap();
-    let end = loop {
-        match client.frame().await {
-            Some((8, code)) => break Some(code),
-            Some(_) => {}
-            None => break None,
-        }
-    };
-    assert_eq!(end, Some(1008u16.to_be_bytes().to_vec()));
+    client.is_cut_off().await;
+}
+
+#[tokio::test]
+async fn x6_a_client_without_a_password_is_cut_off_when_other_rules_ask_for_an_account() {
+    let folder = folder();
+    let repl = Repl::new(folder.path()).unwrap();
+    let with = |rule| App::new().access(Access::new([rule])).mount("/", WebRepl::new(&repl));
+    let server = TestServer::new(with(Rule::everyone("/", Rights::REPL).unwrap()), patient());
+    let mut client = connect(&server).await;
+    client.shows_text(">>> ").await;
+    server.handle().replace(with(Rule::everyone("/", Rights::ALL).unwrap())).unwrap();
+    client.send(TEXT, b"1 + 1\r").await;
+    client.shows_text("2\r\n>>> ").await;
+    server.handle().replace(with(Rule::user("joe", "/", Rights::ALL).unwrap())).unwrap();
+    client.is_cut_off().await;
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub(super) struct Client {
     pub(super) inner: Arc<Inner>,
     pub(super) access: Arc<Access>,
     pub(super) user: Option<Arc<str>>,
+    /// The path that the right to the terminal is about.
+    pub(super) path: Vec<u8>,
     pub(super) lane: Lane,
     pub(super) client: Option<IpAddr>,
 }
@@ -74,9 +76,7 @@ impl Client {
 
     /// Waits for other rules that take the right away.
     async fn forbidden(&self) {
-        let user = self.user.as_ref();
-        let granted = user.and_then(|_| self.access.granted_for(user, Rights::REPL, b"/"));
-        match granted {
+        match self.access.granted_for(self.user.as_ref(), Rights::REPL, &self.path) {
             Some(granted) => Standing::new(granted).over().await,
             None => pending().await,
         }

@@ -285,9 +285,13 @@ impl Handler for WebRepl {
         let access = Arc::clone(call.access());
         let (inner, lane, client) = (Arc::clone(&self.inner), call.lane.clone(), call.caller.ip);
         let user = call.caller.user.clone();
+        let path = match inner.login {
+            Some(_) => b"/".to_vec(),
+            None => call.url_path().into_owned(),
+        };
         let talk = |socket| -> crate::ws::Talking {
             Box::pin(async move {
-                let client = Client { inner, access, user, lane, client };
+                let client = Client { inner, access, user, path, lane, client };
                 match client.talk(socket).await {
                     Ok(code) => code,
                     Err(_) => CloseCode::NORMAL,
