@@ -281,20 +281,24 @@ fn a_mailbox_loses_no_call_and_no_wake() {
     }
 }
 
-/// Of two apps that take a third one's place at once one is served, and its id is told.
+/// Of two apps that take a third one's place at once one is served, and its id is told, and what goes on goes by its rules.
 #[test]
 fn what_is_served_is_what_its_id_says() {
     model(|| {
         let served = Arc::new(Served::new(1, 1));
+        let rules = Arc::new(AtomicUsize::new(1));
         let others = [2, 3].map(|app| {
-            let served = served.clone();
-            thread::spawn(move || served.replace(app, app))
+            let (served, rules) = (served.clone(), rules.clone());
+            let follow =
+                move |app: &mut u64, _: &u64| rules.store(*app as usize, Ordering::Relaxed);
+            thread::spawn(move || served.replace(app, app, follow))
         });
         // What is told is there.
         let (id, app) = (served.id(), served.get());
         assert!(id == 1 || *app != 1);
         others.into_iter().for_each(|other| other.join().unwrap());
         assert_eq!(*served.get(), served.id());
+        assert_eq!(*served.get(), rules.load(Ordering::Relaxed) as u64);
     });
 }
 

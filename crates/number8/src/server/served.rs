@@ -26,8 +26,12 @@ impl<T> Served<T> {
         self.id.load(Ordering::Acquire)
     }
 
-    pub(crate) fn replace(&self, app: T, id: u64) {
+    /// It takes the place of the one before, which it is shown first.
+    pub(crate) fn replace(&self, mut app: T, id: u64, succeed: impl FnOnce(&mut T, &T)) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // SECURITY: under the lock, or of two who replace it at once one could be served while what goes on goes by the
+        // rules of the other.
+        succeed(&mut app, &current);
         let before = std::mem::replace(&mut *current, Arc::new(app));
         // Under the lock, or two who replace it at once could leave the one's app with the other's id.
         self.id.store(id, Ordering::Release);

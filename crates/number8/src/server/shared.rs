@@ -103,10 +103,9 @@ impl Shared {
         self.app.id()
     }
 
-    pub(crate) fn replace_app(&self, mut app: App) {
-        app.succeed(&self.app());
+    pub(crate) fn replace_app(&self, app: App) {
         let id = app.id();
-        self.app.replace(app, id);
+        self.app.replace(app, id, App::succeed);
     }
 
     pub(crate) fn stop(&self) -> Stop {
