@@ -28,6 +28,8 @@ pub struct Response {
     pub(crate) close: bool,
     /// In place of the registered reason phrase.
     pub(crate) reason: Option<Box<[u8]>>,
+    /// The path below the mount of the file that answers, where another one leads to it.
+    pub(crate) stands_in: Option<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -52,12 +54,13 @@ impl Response {
             explanation: None,
             close: false,
             reason: None,
+            stands_in: None,
         }
     }
 
     pub(crate) fn from_fields(status: u16, fields: Fields, body: Body) -> Self {
         let head = Head::Fields { status: final_status(status), fields };
-        Self { head, body, explanation: None, close: false, reason: None }
+        Self { head, body, explanation: None, close: false, reason: None, stands_in: None }
     }
 
     /// The same answer with a reason phrase that was checked before.
@@ -81,7 +84,7 @@ impl Response {
             return Self::error(500, "the handler failed");
         }
         let head = Head::Prepared(head, Fields::new());
-        Self { head, body, explanation: None, close: false, reason: None }
+        Self { head, body, explanation: None, close: false, reason: None, stands_in: None }
     }
 
     /// An answer that says what is wrong: the status, and a sentence for the person at the other end. The

@@ -30,9 +30,12 @@ const WRITING: Rights = Rights::RW.without(Rights::RO).without(Rights::DELETE);
 /// ```
 pub struct Sandboxed<H> {
     handler: H,
-    /// Who may write somewhere and has not the right; `None` is everyone.
-    strangers: Vec<Option<Arc<str>>>,
+    strangers: Strangers,
 }
+
+/// Who may write somewhere and has not the right; `None` is everyone.
+#[derive(Debug, Clone)]
+struct Strangers(Arc<[Option<Arc<str>>]>);
 
 impl<H: Handler> Sandboxed<H> {
     /// In a sandbox is what anybody may write who has not all of `rights` at the path `at`. The rules are those of the app.
@@ -50,14 +53,16 @@ impl<H: Handler> Sandboxed<H> {
                 strangers.push(Some(user.into()));
             }
         }
-        Self { handler, strangers }
+        Self { handler, strangers: Strangers(strangers.into()) }
     }
+}
 
+impl Strangers {
     /// Whether a stranger may write this path, or what may stand for it: where it names a folder something in it, else a page of
     /// that name.
-    fn is_strange(&self, access: &Access, path: &[u8]) -> bool {
+    fn may_write(&self, access: &Access, path: &[u8]) -> bool {
         let is_folder = path.ends_with(b"/");
-        self.strangers.iter().any(|user| {
+        self.0.iter().any(|user| {
             let writes = |path: &[u8]| access.rights(user.as_deref(), path).intersects(WRITING);
             let below = || access.rules().iter().map(|rule| rule.path().as_bytes());
             writes(path)
@@ -69,14 +74,31 @@ impl<H: Handler> Sandboxed<H> {
 
 impl<H: Handler> Handler for Sandboxed<H> {
     fn handle(&self, call: Call<'_>) -> Answer {
-        if self.strangers.is_empty() || !self.is_strange(call.access(), &call.url_path()) {
+        if self.strangers.0.is_empty() {
             return self.handler.handle(call);
         }
-        let why = "somebody may write here who may not do all that our pages can: its pages are of no site";
-        call.caller.story.tell("sandbox", || why.to_owned());
+        let (access, story) = (Arc::clone(call.access()), call.caller.story.clone());
+        let is_theirs = self.strangers.may_write(&access, &call.url_path());
+        if is_theirs {
+            story.tell("sandbox", || WHY.to_owned());
+        }
+        let (strangers, mount) = (self.strangers.clone(), call.mount().into_owned());
+        let look = move |response: Response| {
+            let is_page_theirs = || {
+                let page = response.stands_in.as_deref()?;
+                Some(strangers.may_write(&access, &[&mount, &b"/"[..], page].concat()))
+            };
+            if !is_theirs {
+                if is_page_theirs() != Some(true) {
+                    return response;
+                }
+                story.tell("sandbox", || WHY.to_owned());
+            }
+            sandboxed(response)
+        };
         match self.handler.handle(call) {
-            Answer::Ready(response) => sandboxed(response).into(),
-            Answer::Later(answer) => Answer::later(async move { sandboxed(answer.await) }),
+            Answer::Ready(response) => look(response).into(),
+            Answer::Later(answer) => Answer::later(async move { look(answer.await) }),
         }
     }
 
@@ -88,6 +110,9 @@ impl<H: Handler> Handler for Sandboxed<H> {
         self.handler.measure(sheet);
     }
 }
+
+const WHY: &str =
+    "somebody may write here who may not do all that our pages can: its pages are of no site";
 
 /// A listing has no ETag, and is a page of ours with nothing of theirs in it but names.
 fn sandboxed(response: Response) -> Response {

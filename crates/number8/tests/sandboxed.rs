@@ -21,7 +21,7 @@ async fn design_7_files_of_strangers_are_no_pages_of_ours() {
     let temp = tempfile::tempdir().unwrap();
     fs::create_dir_all(temp.path().join("in/sub")).unwrap();
     fs::create_dir_all(temp.path().join("plain")).unwrap();
-    for name in ["index.html", "in/a.html", "in/sub/a.svg", "in/index.html", "b.html"] {
+    for name in ["index.html", "in/a.html", "in/sub/a.svg", "in/index.html", "b.html", "app.html"] {
         fs::write(temp.path().join(name), "<script>alert(1)</script>").unwrap();
     }
     let ann = || Rule::user("ann", "/", Rights::ALL).unwrap();
@@ -44,15 +44,20 @@ async fn design_7_files_of_strangers_are_no_pages_of_ours() {
         (vec![ann(), all(), joe("/in/index.html", Rights::OVERWRITE)], "/in/a.html", false),
         // So may what stands for a name without an extension.
         (vec![ann(), all(), joe("/b.html", Rights::OVERWRITE)], "/b", true),
+        // And what a single-page app has for all that is missing.
+        (vec![ann(), all(), joe("/app.html", Rights::OVERWRITE)], "/any/thing", true),
+        (vec![ann(), all(), joe("/app.html", Rights::OVERWRITE)], "/b.html", false),
+        (vec![ann(), all(), joe("/in", Rights::UP)], "/any/thing", false),
         // Whoever may run programs may do all of it anyway.
         (vec![ann(), all(), joe("/in", Rights::UP), run()], "/in/a.html", false),
         (vec![ann(), Rule::everyone("/", Rights::RW).unwrap()], "/b.html", true),
         // A listing is ours.
         (vec![ann(), Rule::everyone("/", Rights::RW).unwrap()], "/plain/", false),
     ];
+    let files = || Files::new(temp.path()).unwrap().single_page("app.html");
     for (rules, path, want) in cases {
         let access = Access::new(rules);
-        let head = head(&access, Files::new(temp.path()).unwrap(), path).await;
+        let head = head(&access, files(), path).await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
         let csp = "\r\nContent-Security-Policy: sandbox allow-scripts allow-forms\r\n";
         let found = [format!("{head}\r\n").contains(csp), head.contains("nosniff")];

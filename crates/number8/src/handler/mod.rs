@@ -55,6 +55,11 @@ impl Call<'_> {
         path::url_path(self.head.path())
     }
 
+    /// The decoded path that the handler is mounted at, as rules know it.
+    pub(crate) fn mount(&self) -> Cow<'_, [u8]> {
+        path::undone(self.head.path().strip_suffix(self.path).unwrap_or_default())
+    }
+
     /// Whether the caller may do all of this with the path of the target.
     ///
     /// # Errors

@@ -165,6 +165,6 @@ fn recoded(response: Response, body: Body, coding: Coding) -> Response {
         let _ = fields.push(name, &weak);
     }
     let head = Head::Fields { status: response.status(), fields };
-    Response { head, body, explanation: None, close: response.close, reason: response.reason }
+    Response { head, body, explanation: None, ..response }
         .with_known("Content-Encoding", coding.name())
 }

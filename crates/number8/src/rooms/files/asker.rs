@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::access::{Access, Rights, Rule};
-use crate::handler::path::undone;
 use crate::handler::{Call, refused};
 use crate::response::Response;
 use crate::store::SafePath;
@@ -25,9 +24,8 @@ impl Asker {
         if everywhere.contains(Rights::READ) && !adds {
             return None;
         }
-        let mount = call.head.path().strip_suffix(call.path).unwrap_or_default();
-        let mount = undone(mount).into_owned();
-        Some(Self { access: Arc::clone(access), user: call.caller.user.clone(), mount })
+        let (user, mount) = (call.caller.user.clone(), call.mount().into_owned());
+        Some(Self { access: Arc::clone(access), user, mount })
     }
 
     /// The refusal, where this reader may not read the file under its own name.

@@ -476,7 +476,11 @@ impl Inner {
                 let entry = self.cache.keep(path, entry);
                 self.serve(&entry, head, path, Some(lane), story)
             }
-            Ok(Found::File { entry, .. }) => self.serve(&entry, head, path, None, story),
+            Ok(Found::File { entry, .. }) => {
+                let mut response = self.serve(&entry, head, path, None, story);
+                response.stands_in = Some(entry.path.as_bytes().into());
+                response
+            }
             Ok(Found::NeedsSlash) if self.settings.documents => {
                 refuse::missing(&Missing::Open(OpenError::NotFound))
             }
