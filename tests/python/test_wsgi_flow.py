@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -270,12 +271,15 @@ class Flow(unittest.TestCase):
             told = []
             # Now and then the machine has other things to do for longer than an answer may wait.
             for _ in range(10):
-                holds.sendall(stays(f"/held?{path}"))
+                holds.sendall(stays(f"/writes_and_waits?{path}"))
+                read_until(holds, b"one")
                 for connection in waiting:
                     connection.sendall(stays("/ok"))
                 before = writes(server)
+                self.assertEqual(select.select(waiting, [], [], 0)[0], [], "answered while the only thread waits")
                 tell(path, b"x")
-                for connection in [holds, *waiting]:
+                read_until(holds, b"\r\n0\r\n\r\n")
+                for connection in waiting:
                     read_until(connection, b"\r\n\r\nok")
                 told.append(writes(server) - before)
             self.assertLess(min(told), 16, told)

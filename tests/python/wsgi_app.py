@@ -294,12 +294,6 @@ def ok(environ, start_response):
     return [b"ok"]
 
 
-def held(environ, start_response):
-    """The same, once the FIFO of that name has something to read."""
-    heard(environ["QUERY_STRING"])
-    return ok(environ, start_response)
-
-
 def writes_and_waits(environ, start_response):
     """As `waits`, with the first part written."""
     write = start_response("200 OK", TEXT)
