@@ -90,6 +90,7 @@ test("x5: a job survives the page, and a second page sees it", async () => {
   // The editor has the program, and what it has written so far comes again.
   await second.page.getByRole("log").getByText("line 1", { exact: false }).first().waitFor();
   assert.match(await second.page.locator(".cm-content").textContent(), /while True/);
+  await second.page.getByText(/^Running since .*, started by admin$/).waitFor();
   const third = await open();
   await third.page.getByRole("button", { name: "Stop" }).click();
   await second.page.getByText(/^Stopped after/).waitFor();

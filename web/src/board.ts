@@ -10,6 +10,9 @@ interface State {
   language?: string;
   name?: string | null;
   code?: string;
+  /** The account that has started it, or the server itself. */
+  by?: string | null;
+  at_start?: boolean;
   started?: number;
   seconds?: number;
   exit?: { code?: number; signal?: number } | null;
@@ -30,6 +33,9 @@ const programName = byId<HTMLInputElement>("program-name");
 
 let state: State = { state: "idle" };
 let isTyped = false;
+/** The program that this page has started, and whether it is about to. */
+let ours: number | undefined;
+let isStarting = false;
 const heat = new Map<number, number>();
 const output = new Output(byId("output"), linked, sayWhatIsLeftOut);
 
@@ -63,7 +69,7 @@ async function trying(action: () => Promise<unknown>): Promise<void> {
 
 async function run(): Promise<void> {
   if (isRunning()) return;
-  go.disabled = true;
+  go.disabled = isStarting = true;
   await trying(async () => {
     const body = new URLSearchParams({ code: editor.text, language: language.value });
     if (programName.value) body.set("name", programName.value);
@@ -72,13 +78,23 @@ async function run(): Promise<void> {
       throw error instanceof Refused && error.status === 409 ? new Error("A program is running already.") : error;
     });
     isTyped = false;
-    show((await answer.json()) as State);
+    const next = (await answer.json()) as State;
+    ours = next.id;
+    show(next);
   });
+  isStarting = false;
   go.disabled = isRunning();
 }
 
 function isRunning(): boolean {
   return state.state === "running";
+}
+
+/** What is said of a program that runs; who else has started it, and when. */
+function running({ id, by, at_start: isOfServer, started }: State): string {
+  if (isStarting || id === ours) return "Running";
+  const who = isOfServer ? ", started by the server" : by ? `, started by ${by}` : "";
+  return started ? `Running since ${when(new Date(1000 * started))}${who}` : `Running${who}`;
 }
 
 function seconds(count: number): string {
@@ -121,10 +137,12 @@ function show(next: State): void {
   clearInterval(clock);
   if (isRunning()) {
     seen = performance.now() - 1000 * (state.seconds ?? 0);
-    say("Running");
+    const said = running(state);
+    say(said);
     // Beside what is read out, which each second is not.
     const tick = () => {
-      if (status.textContent === "Running") byId("clock").textContent = ` for ${seconds((performance.now() - seen) / 1000)}`;
+      const now = seconds((performance.now() - seen) / 1000);
+      if (status.textContent === said) byId("clock").textContent = said === "Running" ? ` for ${now}` : `, for ${now}`;
     };
     tick();
     clock = setInterval(tick, 1000);

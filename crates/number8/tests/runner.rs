@@ -38,7 +38,12 @@ impl Board {
         let runner = Runner::new(path.join("folder")).unwrap().temporary(path.join("tmp"));
         let runner = change(runner.grace(Duration::from_millis(400)), &path);
         let access = Access::new([Rule::everyone("/run", Rights::RUN).unwrap()]);
-        let app = App::new().access(access).mount("/run", runner.clone());
+        // Who asks is whom a field names.
+        let app = App::new().access(access).mount("/run", runner.clone()).before(|call| {
+            let user = call.head.named("User").map(String::from_utf8_lossy);
+            call.caller.user = user.map(|name| name.as_ref().into());
+            None
+        });
         let server = Running::start(setup, app);
         Self { server, runner, top }
     }
@@ -593,9 +598,29 @@ async fn b22_x4_a_saved_program_is_started_without_a_request() {
         let state: Value = answer.unwrap().json();
         let told = (&state["name"], &state["language"], &state["exit"]["code"]);
         assert_eq!(told, (&json!(name), &json!(language), &json!(code)), "{state}");
+        assert_eq!((&state["by"], &state["at_start"]), (&Value::Null, &json!(true)), "{state}");
     }
     runner.run_saved("long.sh", &handle).await.unwrap();
     assert_eq!(runner.run_saved("hello.sh", &handle).await.unwrap_err().status(), 409);
+}
+
+#[test]
+fn x2_who_has_started_what_runs_is_told() {
+    let board = Board::new();
+    for (field, by, page) in [
+        ("User: a<b\r\n", json!("a<b"), "<p>Started by a&lt;b, "),
+        ("", Value::Null, "<p>Started, "),
+    ] {
+        let program = post_text("/run", "input()");
+        board.ask(&program.replacen("\r\n", &format!("\r\n{field}"), 1));
+        let state = board.state();
+        assert_eq!((&state["state"], &state["by"]), (&json!("running"), &by), "{state}");
+        assert_eq!(state["at_start"], json!(false), "{state}");
+        let text = board.ask(&get("/run", "")).text().to_owned();
+        assert!(text.contains(page), "{text}");
+        board.post("/run/input?end", "");
+        until("the program ends", || board.state()["state"] == "ended");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Place {
         let response = if self.wants_json {
             document(state)
         } else if state["state"] == "running" {
-            self.running(&output())
+            self.running(state, &output())
         } else {
             Redirect::to(index).into_response().with_known("Cache-Control", "no-store")
         };
@@ -67,7 +67,9 @@ impl Place {
     }
 
     /// The page that says `Running...` and asks again every five seconds.
-    fn running(&self, output: &str) -> Response {
+    fn running(&self, state: &Value, output: &str) -> Response {
+        let started = started(state);
+        let started = Escaped(&started);
         let output = plain(last_of(output));
         let (path, output) = (Escaped(&self.path), Escaped(&output));
         let query = Escaped(&self.query);
@@ -77,11 +79,23 @@ impl Place {
              <meta name=\"viewport\" content=\"width=device-width\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <title>Running...</title>\n<style>{STYLE}</style>\n<h1>Running...</h1>\n\
+             <p>{started}</p>\n\
              <form method=\"post\" action=\"{path}/stop{query}\"><button>Stop</button></form>\n\
              <pre>{output}</pre>\n</html>\n"
         );
         Html(page).into_response().with_known("Cache-Control", "no-store")
     }
+}
+
+/// Who has started what runs, and how long ago.
+fn started(state: &Value) -> String {
+    let by = match state["by"].as_str() {
+        Some(name) => format!(" by {name}"),
+        None if state["at_start"] == true => " by the server".to_owned(),
+        None => String::new(),
+    };
+    let seconds = state["seconds"].as_f64().unwrap_or_default();
+    format!("Started{by}, {seconds:.0} s ago.")
 }
 
 /// A JSON document that is told anew each time.

@@ -39,6 +39,7 @@ struct Shared {
 #[derive(Debug)]
 struct Run {
     past: Past,
+    starter: Starter,
     begun: Instant,
     /// `None` while it runs.
     took: Option<Duration>,
@@ -48,6 +49,15 @@ struct Run {
     waiting: Arc<AtomicUsize>,
     /// The event before its first one.
     event_before: String,
+}
+
+/// Who has started a program.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Starter {
+    /// The account, where one is known.
+    pub(super) by: Option<Arc<str>>,
+    /// The server itself, without a request.
+    pub(super) at_start: bool,
 }
 
 /// A program that has run.
@@ -110,6 +120,7 @@ impl Hub {
         self: &Arc<Self>,
         settings: &Settings,
         posted: &Posted,
+        starter: Starter,
         language: &str,
     ) -> Option<(Slot, Past, mpsc::UnboundedReceiver<Order>, Arc<AtomicUsize>)> {
         let mut shared = lock(&self.shared);
@@ -132,6 +143,7 @@ impl Hub {
         let waiting = Arc::new(AtomicUsize::new(0));
         shared.run = Some(Run {
             past: past.clone(),
+            starter,
             begun: Instant::now(),
             took: None,
             file: None,
@@ -238,6 +250,8 @@ impl Run {
             "name": self.past.name,
             "code": &*self.past.code,
             "file": self.file,
+            "by": self.starter.by.as_deref(),
+            "at_start": self.starter.at_start,
             "started": self.past.started,
             "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
             "exit": self.past.exit_json(),
@@ -398,13 +412,16 @@ mod tests {
         let code = "pass".to_owned();
         let posted = Posted { code, language: None, name: None, pace: None };
         for _ in 0..300 {
-            let (slot, ..) = hub.reserve(&settings, &posted, "py").expect("nothing runs");
+            let (slot, ..) =
+                hub.reserve(&settings, &posted, Starter::default(), "py").expect("nothing runs");
             let before = std::thread::scope(|scope| {
                 scope.spawn(|| slot.end(&settings, Some(Exit::Code(0)), None));
                 while hub.is_running() {
                     std::thread::yield_now();
                 }
-                let (next, ..) = hub.reserve(&settings, &posted, "py").expect("it has ended");
+                let (next, ..) = hub
+                    .reserve(&settings, &posted, Starter::default(), "py")
+                    .expect("it has ended");
                 let before = hub.event_before();
                 next.give_up();
                 before

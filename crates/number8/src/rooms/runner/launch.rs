@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Runner;
 use super::attend::{Attended, Told, start};
+use super::hub::Starter;
 use super::interpreter::Interpreter;
 use super::library::Name;
 use super::lines::Lines;
@@ -50,11 +51,16 @@ impl Runner {
         let mut posted = Posted::read(b"", false, &content.ok_or_else(no_such)?)?;
         posted.language = name.rsplit_once('.').map(|(_, language)| language.to_owned());
         posted.name = Some(name.to_owned());
-        self.run(posted, lane.clone()).await
+        self.run(posted, Starter { by: None, at_start: true }, lane.clone()).await
     }
 
     /// Starts this, if the place is free.
-    pub(super) async fn run(&self, posted: Posted, lane: Lane) -> Result<(), Error> {
+    pub(super) async fn run(
+        &self,
+        posted: Posted,
+        starter: Starter,
+        lane: Lane,
+    ) -> Result<(), Error> {
         let Some(interpreter) = self.settings.interpreter(posted.language.as_deref()).cloned()
         else {
             let known: Vec<&str> =
@@ -62,7 +68,7 @@ impl Runner {
             let why = format!("no interpreter for that language; there are: {}", known.join(", "));
             return Err(Error::new(422, why));
         };
-        let reserved = self.hub.reserve(&self.settings, &posted, interpreter.language());
+        let reserved = self.hub.reserve(&self.settings, &posted, starter, interpreter.language());
         let Some((slot, past, orders, waiting)) = reserved else {
             return Err(Error::new(409, "a program runs; stop it first, or wait for its end"));
         };

@@ -38,7 +38,7 @@ use crate::handler::{Answer, Call, Handler};
 use crate::response::{Response, busy};
 use crate::results::IntoResponse;
 use answer::{Place, read_all};
-use hub::{Hub, NotNow, Order};
+use hub::{Hub, NotNow, Order, Starter};
 pub use interpreter::{Interpreter, InterpreterError};
 use library::Library;
 use output::plain;
@@ -299,6 +299,7 @@ impl Runner {
             Ok(is_form) => is_form,
             Err(error) => return error.into_response().into(),
         };
+        let starter = Starter { by: call.caller.user.clone(), at_start: false };
         let (body, lane) = (call.body, call.lane.clone());
         Answer::later(async move {
             // A form takes up to three bytes for one, and has other fields.
@@ -311,7 +312,7 @@ impl Runner {
                 if posted.code.len() > code_max {
                     return Err(answer::too_large(code_max, "a program"));
                 }
-                self.clone().run(posted, lane).await
+                self.clone().run(posted, starter, lane).await
             };
             match run.await {
                 Ok(()) => place.started(&self.hub.state()),
