@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use number8::access::Rights;
 use number8::store::OnClash;
 
 use super::{Shared, set};
@@ -107,6 +108,25 @@ fn read_any(stream: &mut std::net::TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = std::io::Read::read_to_end(stream, &mut bytes);
     bytes
+}
+
+#[test]
+pub(crate) fn f9_a_form_with_a_name_that_cannot_be_had_leaves_nothing() {
+    let file = |name: &str| format!("name=\"file\"; filename=\"{name}\"");
+    for (on_clash, rights, names, status) in [
+        (OnClash::Replace, Rights::RW, ["new", "folder"], 409),
+        (OnClash::Replace, Rights::RW, ["new", "link"], 409),
+        (OnClash::Refuse, Rights::RW, ["new", "folder"], 409),
+        (OnClash::Refuse, Rights::RW, ["new", "new"], 409),
+        (OnClash::Replace, Rights::READ | Rights::CREATE, ["new", "new"], 403),
+    ] {
+        let shared = Shared::ruled(rights, |uploads| uploads.on_clash(on_clash));
+        shared.write("folder/kept", "kept");
+        std::os::unix::fs::symlink("folder", shared.path("link")).unwrap();
+        let content = form(&names.map(file).each_ref().map(|part| (part.as_str(), "x")));
+        assert_eq!(shared.send("POST", "/", &[TYPE], &content).status, status, "{names:?}");
+        assert_eq!(shared.names(), set(&["folder", "folder/kept", "link"]), "{names:?}");
+    }
 }
 
 #[test]

@@ -33,11 +33,16 @@ impl Shared {
     }
 
     fn with(settings: impl FnOnce(Uploads) -> Uploads) -> Self {
+        Self::ruled(Rights::RW, settings)
+    }
+
+    /// With what everyone may do.
+    fn ruled(rights: Rights, settings: impl FnOnce(Uploads) -> Uploads) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let uploads = Uploads::new(temp.path()).unwrap().sync(false).keep_free(0);
         let files = Files::new(temp.path()).unwrap().forms(true);
         let both = ByMethod::new().with(files).with(settings(uploads));
-        let server = serve_app(writable().mount("/", both));
+        let server = serve_app(open_to(rights).mount("/", both));
         Self { temp, server }
     }
 
@@ -83,8 +88,12 @@ impl Shared {
 
 /// An app in which everyone may read and write.
 fn writable() -> App {
-    let everyone = Rule::everyone("/", Rights::RW).unwrap();
-    App::new().access(Access::new([everyone]))
+    open_to(Rights::RW)
+}
+
+/// An app in which everyone may do that.
+fn open_to(rights: Rights) -> App {
+    App::new().access(Access::new([Rule::everyone("/", rights).unwrap()]))
 }
 
 fn send(server: &Served, method: &str, target: &str, fields: &[&str], content: &[u8]) -> Answer {

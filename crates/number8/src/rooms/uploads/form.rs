@@ -3,6 +3,7 @@
 //! A form that is cut, or a file of which nothing can come, leaves nothing. Only a name that somebody else takes between
 //! two commits can stop it half-way.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::Context;
 
@@ -82,7 +83,7 @@ impl Form {
     }
 
     async fn receive(&self, mut form: Multipart) -> Result<Vec<OnLane<Receiving>>, Fail> {
-        let mut files = Vec::new();
+        let (mut files, mut names) = (Vec::new(), HashSet::new());
         while let Some(mut part) = form.next().await? {
             let Some(name) = part.file_name().map(|name| name.as_bytes().to_vec()) else {
                 continue;
@@ -96,7 +97,7 @@ impl Form {
             }
             let target = self.folder.file(&name, &self.inner.roots)?;
             let permit = self.permits.store(&target)?;
-            let upload = Upload::of_form(&self.inner, target, permit);
+            let upload = Upload::of_form(&self.inner, target, permit, !names.insert(name));
             let receiving = on_lane(&self.lane, move || upload.begin(None)).await?;
             let next = |cx: &mut Context<'_>| part.poll_chunk(cx).map_err(Fail::from);
             let (file, rest) = receive(&self.lane, receiving, next).await?;

@@ -24,6 +24,8 @@ pub(super) struct Upload {
     pub(super) target: Target,
     conditions: Conditions,
     permit: Permit,
+    /// A file before it in the same form has the same name.
+    repeats: bool,
 }
 
 /// A file of which some has been received.
@@ -43,25 +45,33 @@ impl Upload {
     ) -> Result<Self, Box<Response>> {
         let permit = Permits::of(call).store(&target)?;
         let conditions = Conditions::of(call.head);
-        Ok(Self { inner: Arc::clone(inner), target, conditions, permit })
+        Ok(Self { inner: Arc::clone(inner), target, conditions, permit, repeats: false })
     }
 
     /// A file of a form: preconditions are about the request as a whole, which names a folder.
     #[cfg(feature = "multipart")]
-    pub(super) fn of_form(inner: &Arc<Inner>, target: Target, permit: Permit) -> Self {
-        Self { inner: Arc::clone(inner), target, conditions: Conditions::default(), permit }
+    pub(super) fn of_form(
+        inner: &Arc<Inner>,
+        target: Target,
+        permit: Permit,
+        repeats: bool,
+    ) -> Self {
+        let conditions = Conditions::default();
+        Self { inner: Arc::clone(inner), target, conditions, permit, repeats }
     }
 
     /// Finds out what can be known before there is content; waits for the disk.
     pub(super) fn begin(self, length: Option<u64>) -> Result<Receiving, Fail> {
         let root = self.inner.roots.for_new()?;
-        let current = match root.claim(&self.target.path, false) {
-            Ok(claim) => claim.current()?,
+        match root.claim(&self.target.path, false) {
+            Ok(claim) => {
+                self.check(claim.current()?.as_ref())?;
+                claim.check_file(self.inner.settings.on_clash)?;
+            }
             // A folder on the way is missing: it will be made.
-            Err(WriteError::NotFound) => None,
+            Err(WriteError::NotFound) => self.check(None)?,
             Err(error) => return Err(error.into()),
-        };
-        self.check(current.as_ref())?;
+        }
         let staged = root.stage(&self.target.path, length, self.inner.settings.stage)?;
         self.inner.begun.add(1);
         Ok(Receiving { upload: self, staged })
@@ -69,8 +79,9 @@ impl Upload {
 
     fn check(&self, current: Option<&Meta>) -> Result<(), Fail> {
         let on_clash = self.inner.settings.on_clash;
-        self.permit.check(current.is_some() && on_clash != OnClash::KeepBoth)?;
-        if current.is_some() && on_clash == OnClash::Refuse {
+        let is_taken = current.is_some() || self.repeats;
+        self.permit.check(is_taken && on_clash != OnClash::KeepBoth)?;
+        if is_taken && on_clash == OnClash::Refuse {
             return Err(WriteError::Clash(Clash::Exists).into());
         }
         self.conditions.check(current)

@@ -146,6 +146,19 @@ impl Claim {
         }
     }
 
+    /// Whether a file could get the name now; nothing but a file gives way to one.
+    ///
+    /// # Errors
+    /// [`Clash`] where something has the name and `on_clash` does not help.
+    pub fn check_file(&self, on_clash: OnClash) -> Result<(), WriteError> {
+        match (self.look()?, on_clash) {
+            (Look::Nothing, _) | (Look::File(_), OnClash::Replace) | (_, OnClash::KeepBoth) => {
+                Ok(())
+            }
+            (look, _) => Err(look.clash()),
+        }
+    }
+
     /// Removes a file, a link (never what it leads to) or a folder; with `recursive` also a folder that is not empty, with
     /// all that it holds, also what is hidden.
     ///
