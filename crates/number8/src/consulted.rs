@@ -16,7 +16,8 @@ use crate::handler::{Answer, Call, Handler};
 /// The room is asked twice: what it wants to know of [`Access`] is noted the first time, with no content to take and nothing
 /// allowed; the function is called for each path of it; then the room gets the request. So it has to be one
 /// that does nothing before it has asked, as all rooms of this library that have to do with files are. What it asks later, while it works, is about names
-/// that it lists, which may be seen, and about files that may not be written.
+/// that it lists, which may be seen, and about files that may not be written: a compressed copy beside a file, `a.js.gz`, is sent in its place
+/// unasked, so whoever may write that should also have the right to replace `a.js`.
 ///
 /// ```no_run
 /// use number8::access::FileAcl;

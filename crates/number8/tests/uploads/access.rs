@@ -202,6 +202,36 @@ pub(crate) fn a3_f6_a_sibling_is_not_sent_where_somebody_may_write_it_who_may_no
     }
 }
 
+/// Where a function decides about files, what it says of both does.
+#[test]
+pub(crate) fn a3_u31_a_function_says_whether_a_sibling_is_sent() {
+    use FileAcl::{ReadOnly, ReadWrite, Refuse, WriteOnly};
+    for (of_file, of_sibling, is_sent) in [
+        (ReadOnly, ReadOnly, true),
+        (ReadOnly, Refuse(404), true),
+        (ReadWrite, ReadWrite, true),
+        (ReadOnly, ReadWrite, false),
+        (ReadOnly, WriteOnly, false),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        for name in ["a.js", "a.js.gz"] {
+            fs::write(temp.path().join(name), name).unwrap();
+        }
+        let access = Access::default().file_acl(move |path| match path {
+            b"/s/a.js" => of_file,
+            b"/s/a.js.gz" => of_sibling,
+            _ => Refuse(403),
+        });
+        let app = App::new().access(access);
+        let server = serve_app(app.mount("/s", Files::new(temp.path()).unwrap()));
+        for _ in 0..2 {
+            let answer = send(&server, "GET", "/s/a.js", &["Accept-Encoding: gzip"], b"");
+            let expected = if is_sent { "a.js.gz" } else { "a.js" };
+            assert_eq!(answer.text(), expected, "{of_file:?} {of_sibling:?}");
+        }
+    }
+}
+
 /// It is so, too, for one that is added while its file is kept in memory.
 #[test]
 pub(crate) fn a3_f6_a_sibling_that_is_added_is_not_sent_in_place_of_its_file() {

@@ -43,12 +43,13 @@ impl Asker {
     pub(super) fn trusts(&self, beside: &SafePath, file: &SafePath) -> bool {
         let (beside, file) = (self.url_path(beside), self.url_path(file));
         let writing = Rights::CREATE | Rights::OVERWRITE;
-        let writers = self.access.rules().iter().filter(|rule| {
-            rule.rights().intersects(writing)
-                && self.access.rights(rule.named(), &beside).intersects(writing)
-        });
-        let mut users = writers.map(Rule::named);
-        users.all(|user| self.access.rights(user, &file).contains(Rights::OVERWRITE))
+        let writers = self.access.rules().iter().filter(|rule| rule.rights().intersects(writing));
+        // A function that decides about files says the same to all, whom rules may give nothing to write.
+        let mut writers = writers
+            .map(Rule::named)
+            .chain([None])
+            .filter(|user| self.access.rights(*user, &beside).intersects(writing));
+        writers.all(|user| self.access.rights(user, &file).contains(Rights::OVERWRITE))
     }
 
     /// The path by which rules know it.
