@@ -27,7 +27,8 @@ def lives(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # It was gone before, or between opening and reading.
         return False
 
 
