@@ -233,7 +233,7 @@ impl Shared {
 
     /// True while connections hold so little that one which gains by it may hold more.
     pub(crate) fn has_much_room(&self) -> bool {
-        self.buffered() <= self.options.limits.buffered_bytes_max / 4
+        self.buffered() <= self.options.limits.buffered_bytes_max / MUCH_ROOM_BELOW
     }
 
     /// A connection that held `before` bytes now holds `after`.
@@ -245,6 +245,9 @@ impl Shared {
         }
     }
 }
+
+/// The part of what may be buffered up to which clients that keep up may have more wait for them: a quarter.
+const MUCH_ROOM_BELOW: usize = 4;
 
 /// What there is to know of one worker.
 #[derive(Debug)]
