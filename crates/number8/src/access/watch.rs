@@ -4,10 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::{Access, Rights};
-use crate::standing::{Lasting, Look};
+use crate::standing::{Ending, Lasting, Look};
 use crate::sync::lock;
 
 /// Which rules have taken the place of others; the same for all that follow one another.
@@ -15,7 +13,7 @@ use crate::sync::lock;
 pub(crate) struct Watch {
     /// `None` until there are others than the first.
     now: Mutex<Option<Arc<Access>>>,
-    changed: Notify,
+    changed: Ending,
 }
 
 /// What somebody may do, asked again when there are other rules.
@@ -39,7 +37,7 @@ impl Access {
         let now = Arc::new((**self).clone().apart());
         *lock(&watch.now) = Some(now);
         Arc::make_mut(self).watch = Arc::clone(watch);
-        watch.changed.notify_waiters();
+        watch.changed.tell();
     }
 
     /// What lasts for as long as rules give that user these rights; `None` where a function of the user's says who has them.
@@ -73,7 +71,7 @@ impl Lasting for Granted {
         may.then_some(Duration::MAX)
     }
 
-    fn ended(&self) -> &Notify {
+    fn ending(&self) -> &Ending {
         &self.access.watch.changed
     }
 }

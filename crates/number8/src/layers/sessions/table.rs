@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::SessionLimits;
 use crate::accounts::Mac;
 use crate::server::clock::{self, millis};
-use crate::standing::{Lasting, Look};
+use crate::standing::{Ending, Lasting, Look};
 
 pub(super) struct Table {
     by_id: HashMap<Mac, Kept>,
@@ -29,7 +27,7 @@ pub(super) struct Session {
     idle_ms: u64,
     used_ms: AtomicU64,
     is_ended: AtomicBool,
-    ended: Notify,
+    ending: Ending,
 }
 
 impl Session {
@@ -41,7 +39,7 @@ impl Session {
             idle_ms: millis(limits.idle),
             used_ms: AtomicU64::new(now_ms),
             is_ended: AtomicBool::new(false),
-            ended: Notify::new(),
+            ending: Ending::default(),
         }
     }
 
@@ -72,15 +70,15 @@ impl Lasting for Session {
         Some(Duration::from_millis(self.left_ms(now_ms)))
     }
 
-    fn ended(&self) -> &Notify {
-        &self.ended
+    fn ending(&self) -> &Ending {
+        &self.ending
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         self.0.is_ended.store(true, Ordering::Release);
-        self.0.ended.notify_waiters();
+        self.0.ending.tell();
     }
 }
 

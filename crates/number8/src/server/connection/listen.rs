@@ -20,6 +20,7 @@ use super::super::transport::Transport;
 use super::{Closed, Connection, Flow, Held, Phase, Read, Turn, Wait, Work};
 use crate::body::Broadcast;
 use crate::broadcast::{Framing, Look, Subscription};
+use crate::standing::{Over, Standing};
 
 /// Frames written at once to a connection that is behind.
 const FRAMES: usize = 8;
@@ -37,7 +38,7 @@ pub(super) struct Listener {
     /// Counts this one.
     _one: OneOpen,
     /// Waits for the end of the session in which this was asked for.
-    over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    over: Option<Over>,
     is_over: bool,
 }
 
@@ -75,7 +76,7 @@ impl Connection {
             if send == SendBody::Chunked { Framing::Chunked } else { Framing::UntilClose };
         let Broadcast { first, subscription } = broadcast;
         let own = first.map(|frame| frame.bytes(framing)).unwrap_or_default();
-        let over = self.caller.standing.take().map(|standing| Box::pin(standing.over()) as _);
+        let over = self.caller.standing.take().map(Standing::over);
         let listener = Listener {
             subscription,
             framing,
@@ -218,7 +219,7 @@ impl Connection {
 impl Listener {
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(over) = &mut self.over
-            && over.as_mut().poll(cx).is_ready()
+            && Pin::new(over).poll(cx).is_ready()
         {
             self.over = None;
             self.is_over = true;

@@ -15,6 +15,7 @@ use super::super::lane::{Job, Lane};
 use super::message::{Data, trailers};
 use crate::body::{Body, Broadcast, FileRange, Part};
 use crate::broadcast::{Framing, Look, Subscription};
+use crate::standing::Over;
 
 /// Bytes of a file that are read at once.
 const READ_BYTES: u64 = 64 * 1024;
@@ -57,7 +58,7 @@ pub(super) enum Source {
 pub(super) struct Listening {
     subscription: Subscription,
     /// Waits for the end of the session in which this was asked for.
-    over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    over: Option<Over>,
     pub(super) sent_ms: u64,
     /// The server stops: what was sent before goes out, then it ends.
     pub(super) is_ending: bool,
@@ -93,7 +94,7 @@ impl Sending {
     pub(super) fn listening(
         stream: SendStream<Data>,
         broadcast: Broadcast,
-        over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+        over: Option<Over>,
         now_ms: u64,
     ) -> Self {
         let Broadcast { first, subscription } = broadcast;
@@ -284,7 +285,7 @@ impl Listening {
         self.subscription.woken(cx.waker());
         // SECURITY: before anything else is sent.
         if let Some(over) = &mut self.over
-            && over.as_mut().poll(cx).is_ready()
+            && Pin::new(over).poll(cx).is_ready()
         {
             self.over = None;
             self.is_ending = true;

@@ -23,6 +23,7 @@ use crate::caller::Caller;
 use crate::handler::Call;
 use crate::handler::values::Values;
 use crate::response::Response;
+use crate::standing::Standing;
 
 /// What the streams of a connection have in common during a turn.
 pub(super) struct Desk<'a> {
@@ -215,8 +216,7 @@ impl Exchange {
             Kind::Broadcast(broadcast) => {
                 // Now, since it may go on for days.
                 self.log(desk, head, status, 0);
-                let over =
-                    self.caller.standing.take().map(|standing| Box::pin(standing.over()) as _);
+                let over = self.caller.standing.take().map(Standing::over);
                 let sending = Sending::listening(stream, *broadcast, over, desk.turn.ms);
                 return Some(Making::Content(Box::new(sending), status));
             }
