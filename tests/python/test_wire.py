@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import unittest
+import unittest.mock
 
+import number8
 from number8 import wire
 
 DEADLINE = 20
@@ -96,6 +98,21 @@ class Wire(unittest.TestCase):
         second = wire.Server("127.0.0.1", port)
         self.serve(second)
         self.assertEqual(self.ask(port, "GET", "/")[0], 200)
+
+    def test_n2_nothing_is_answered_before_all_functions_are_there(self):
+        server = wire.Server("127.0.0.1", 0)
+        server.before(lambda request: ("refused", 403))
+        server.get("/secret")(lambda request: "secret")
+        serves, add_before = [], number8.Server._add_before
+
+        def told(serving, function):
+            serves.append(serving._is_running())
+            add_before(serving, function)
+
+        with unittest.mock.patch.object(number8.Server, "_add_before", told):
+            self.serve(server)
+        self.assertEqual(serves, [False])
+        self.assertEqual(self.ask(server.port, "GET", "/secret"), (403, b"refused"))
 
     def test_n7_many_may_wait(self):
         server = wire.Server("127.0.0.1", 0)

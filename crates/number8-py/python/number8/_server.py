@@ -82,8 +82,12 @@ class Server(_native.Core, Decorators):
         self._ext_root = None if ext_root is None else os.path.abspath(ext_root)
         if not 0 <= port <= 65535:
             raise ValueError(f"port={port} is no port: it is a number from 0 to 65535")
+        self._set_up()
         self._start(_addresses(bind), port, max_body, _start_thread, tls)
         _lifetime.live.add(self)
+
+    def _set_up(self) -> None:
+        """Adds what is there before the first request is."""
 
     def port(self) -> int | None:
         """The port that this server listens at."""

@@ -47,14 +47,9 @@ class Server(Decorators):
 
     def serve(self) -> None:
         """Serves until SIGINT, SIGTERM or ``close``; says where first."""
-        serving = number8.Server(self._port, bind=_numeric(self.address))
+        serving = _Serving(self._setup, self._port, _numeric(self.address))
         self._serving = serving
         try:
-            if not self._setup:
-                serving.get("/{*path}")(_hello)
-                serving.get("/")(_hello)
-            for add in self._setup:
-                add(serving)
             _lifetime.wait(serving, ready=self._say_where)
         finally:
             serving.close()
@@ -81,6 +76,21 @@ class Server(Decorators):
 
     def _add_before(self, function: Callable[..., Any]) -> None:
         self._setup.append(lambda serving: serving._add_before(function))
+
+
+class _Serving(number8.Server):
+    """What serves, with all functions from its first request on."""
+
+    def __init__(self, setup: list[Callable[[number8.Server], Any]], port: int, bind: str) -> None:
+        self._setup = setup
+        super().__init__(port, bind=bind)
+
+    def _set_up(self) -> None:
+        if not self._setup:
+            self.get("/{*path}")(_hello)
+            self.get("/")(_hello)
+        for add in self._setup:
+            add(self)
 
 
 def _hello(request: number8.Request, **_: str) -> tuple[str, int, dict[str, str]]:
