@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import http.client
 import pathlib
 import queue
@@ -12,6 +13,7 @@ import unittest
 
 import number8
 import websockets.sync.client
+from number8 import wire
 from uhttpd import DEADLINE, Case
 
 
@@ -398,6 +400,20 @@ class Decorated(Case):
                 if body is not None:
                     self.assertEqual(answer.body, body)
                 self.assertNotIn(b"secret", answer.body)
+
+    def test_n2_functions_whose_value_is_needed_at_once_are_plain(self):
+        server = self.serve()
+
+        async def later(*_):
+            return None
+
+        async def pieces(*_):
+            yield "piece"
+
+        for add in (server.before, server.after, server.error(404), server.error(500), server.file_acl, wire.Server().before):
+            for function in (later, pieces, functools.partial(later), None):
+                with self.subTest(add, function=function):
+                    self.assertRaises(TypeError, add, function)
 
     def test_d2_a_test_client_needs_no_socket(self):
         server = self.serve()

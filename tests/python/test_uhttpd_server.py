@@ -1,6 +1,7 @@
 """uhttpd's Server: what it is made with, and whom it asks (rows U2 to U14 and U33 of the behaviours)."""
 
 import base64
+import functools
 import gc
 import http.client
 import itertools
@@ -81,6 +82,8 @@ class Made(Case):
             ({"acl": uhttpd.AUTH_CUSTOM}, ValueError),
             ({"acl": uhttpd.AUTH_CUSTOM, "auth": b"Basic x"}, ValueError),
             ({"acl": 77}, ValueError),
+            ({"auth": b"Basic x"}, ValueError),
+            ({"auth": print}, ValueError),
             ({"routes": -1}, ValueError),
             ({"routes": [("/x", uhttpd.GET)]}, ValueError),
             ({"routes": [("/x", uhttpd.GET, None)]}, TypeError),
@@ -320,6 +323,29 @@ class Allowed(Case):
                 self.assertEqual(answer.status, status)
                 self.assertNotIn(b"secret", answer.body)
         self.assertEqual(answer.body, b"my own words")
+
+    def test_u8_a_coroutine_lets_nobody_in(self):
+        async def auth(request):
+            return True
+
+        class Asked:
+            async def __call__(self, request):
+                return True
+
+        for function in (auth, functools.partial(auth), Asked(), Asked().__call__):
+            with self.subTest(function):
+                self.assertRaises(TypeError, self.serve, 0, uhttpd.AUTH_CUSTOM, auth=function)
+        coroutines = []
+
+        def later(request):
+            coroutines.append(auth(request))
+            return coroutines[-1]
+
+        server = self.serve(0, uhttpd.AUTH_CUSTOM, auth=later)
+        server.route("/x", uhttpd.GET, ok)
+        self.assertEqual(self.ask(server, "GET", "/x").status, 403)
+        self.assertEqual(len(self.logged), 1)
+        coroutines.pop().close()
 
     def test_u5_cors_is_on_every_answer_once(self):
         def fail(request):

@@ -59,7 +59,7 @@ class Decorators:
             raise ValueError(f"error({status!r}): there are handlers for 404 and 500")
 
         def decorate(function: Handler) -> Handler:
-            self._add_error(status, function)
+            self._add_error(status, plain(f"error({status})", function))
             return function
 
         return decorate
@@ -67,13 +67,13 @@ class Decorators:
     def before(self, function: Handler) -> Handler:
         """Has a function see each request before anything else answers it; what it returns, other than None, is the
         answer."""
-        self._add_before(function)
+        self._add_before(plain("before", function))
         return function
 
     def after(self, function: Handler) -> Handler:
         """Has a function look at what other functions answer: it is called with the Request and the Response, whose
         ``status`` and ``headers`` it may change; what it returns, other than None or that Response, is the answer."""
-        self._add_after(function)
+        self._add_after(plain("after", function))
         return function
 
     def _method(self, path: str, methods: Iterable[str]) -> Callable[[Handler], Handler]:
@@ -97,6 +97,18 @@ class Decorators:
 
     def _add_before(self, function: Callable[..., Any]) -> None:
         raise NotImplementedError
+
+
+def plain(what: str, function: Handler) -> Handler:
+    """The function, of which a value is needed at once: a coroutine is none, and would be true whatever it comes to."""
+    if not callable(function):
+        raise TypeError(f"{what} needs a function")
+    # What is called of an object, and within functools.partial, is looked at, too.
+    for part in (function, getattr(function, "func", function), getattr(function, "__call__", function)):
+        part = inspect.unwrap(part)
+        if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part):
+            raise TypeError(f"{what} needs a plain function, not async def")
+    return function
 
 
 def methods_of(methods: Any) -> tuple[str, ...]:

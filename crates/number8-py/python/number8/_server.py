@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from number8 import _lifetime, _native, _repl
-from number8._decorators import Decorators, called_by_name, methods_of
+from number8._decorators import Decorators, called_by_name, methods_of, plain
 from number8._native import DELETE, GET, POST, Request
 from number8._testing import TestClient
 
@@ -146,9 +146,7 @@ class Server(_native.Core, Decorators):
     def file_acl(self, cb: Callable[[str], int]) -> None:
         """Has a function say what may be done with each file and folder: ``ACL_RO``, ``ACL_WO``, ``ACL_RW``, or a status from
         400 on that refuses. Anything else is 403."""
-        if not callable(cb):
-            raise TypeError("file_acl needs a function")
-        self._file_acl(cb)
+        self._file_acl(plain("file_acl", cb))
 
     def ws(self, url: Text, pwd: Text | None = None) -> None:
         """Opens the REPL of this interpreter at ``url``, for the clients of WebREPL, who also put and get files below
@@ -216,9 +214,11 @@ class Server(_native.Core, Decorators):
         elif acl == AUTH_CUSTOM:
             if not callable(auth):
                 raise ValueError("acl=AUTH_CUSTOM needs auth=: a function that is called with each Request")
-            self._ask_first(True, auth)
+            self._ask_first(True, plain("acl=AUTH_CUSTOM", auth))
         elif acl != AUTH_OPEN:
             raise ValueError(f"acl={acl!r} is none of AUTH_OPEN, AUTH_BASIC and AUTH_CUSTOM")
+        elif auth is not None:
+            raise ValueError("auth= is for acl=AUTH_BASIC or acl=AUTH_CUSTOM: without it everybody is let in")
 
     def _add_route(self, url: Text, methods: int, callback: Callback | None) -> None:
         pattern = _text("url", url)

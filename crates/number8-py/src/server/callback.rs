@@ -74,7 +74,7 @@ fn run(py: Python<'_>, shared: &Arc<Shared>, number: usize, request: Request) {
 }
 
 /// Whether a value has to be waited for: what a coroutine returns, what an async iterator gives.
-fn is_later(value: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_later(value: &Bound<'_, PyAny>) -> bool {
     let is_plain = value.is_none()
         || value.is_instance_of::<PyString>()
         || value.is_instance_of::<PyBytes>()

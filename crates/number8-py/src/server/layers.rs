@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use number8::{Argument, Before, Body, Call, Layer, Response, Taken, Waited};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use subtle::ConstantTimeEq;
 
 use super::Shared;
 use super::answer::of_value;
-use super::callback::{Kind, busy, failed, log_error};
+use super::callback::{Kind, busy, failed, is_later, log_error};
 use super::request::Request;
 
 /// Lets in who sends exactly this value of Authorization.
@@ -93,6 +94,10 @@ fn ask(
     let request = request.bind(py);
     let answered = request.get().has_begun();
     let decided = result.and_then(|value| match asked {
+        // SECURITY: a coroutine is true, whatever it would come to.
+        _ if is_later(&value) => {
+            Err(PyTypeError::new_err("a plain function is needed, not async def"))
+        }
         Asked::Allowed => {
             Ok((!value.is_truthy()?).then(|| Response::error(403, "this is refused")))
         }
