@@ -415,6 +415,26 @@ class Decorated(Case):
                 with self.subTest(add, function=function):
                     self.assertRaises(TypeError, add, function)
 
+    def test_n2_after_writes_nothing_itself(self):
+        server = self.serve()
+        raised = []
+
+        @server.after
+        def look(request, response):
+            for write in (request.write, request.send_chunk, request.send):
+                try:
+                    write("again")
+                except RuntimeError as error:
+                    raised.append(error)
+
+        server.get("/get")(lambda request: "get")
+        server.route("/chunk", number8.GET, lambda request: (request.send_chunk("chunk"), request.send_chunk(None)))
+        for target, body in [("/get", b"get"), ("/chunk", b"chunk")]:
+            with self.subTest(target):
+                raised.clear()
+                self.assertEqual(self.ask(server, "GET", target).body, body)
+                self.assertEqual(len(raised), 3)
+
     def test_d2_a_test_client_needs_no_socket(self):
         server = self.serve()
         client = server.test()

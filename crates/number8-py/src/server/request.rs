@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -27,6 +28,8 @@ pub(crate) struct Request {
     head: Mutex<number8::Request>,
     content: Mutex<Content>,
     out: Mutex<Out>,
+    /// Functions look at the answer: what they would write themselves would have them look again, and again.
+    is_looked_at: AtomicBool,
     is_head: bool,
     pub(crate) kind: Kind,
 }
@@ -78,6 +81,7 @@ impl Request {
             head: Mutex::new(request),
             content: Mutex::new(content),
             out: Mutex::new(Out::Nothing(sender)),
+            is_looked_at: AtomicBool::new(false),
         };
         (request, receiver)
     }
@@ -96,8 +100,25 @@ impl Request {
     pub(crate) fn answer(slf: &Bound<'_, Self>, response: Response) {
         let this = slf.get();
         if !this.has_begun() {
-            let response = after::look(&this.shared, slf, response);
+            let response = Self::looked_at(slf, response);
             this.begin(Out::Done, response);
+        }
+    }
+
+    /// What the functions that look at answers make of one.
+    fn looked_at(slf: &Bound<'_, Self>, response: Response) -> Response {
+        let this = slf.get();
+        this.is_looked_at.store(true, Ordering::Relaxed);
+        let response = after::look(&this.shared, slf, response);
+        this.is_looked_at.store(false, Ordering::Relaxed);
+        response
+    }
+
+    /// Whether an answer may be written now.
+    fn check_writing(&self) -> PyResult<()> {
+        match self.is_looked_at.load(Ordering::Relaxed) {
+            true => Err(PyRuntimeError::new_err(LOOKED_AT)),
+            false => Ok(()),
         }
     }
 
@@ -216,6 +237,8 @@ fn status_of(error: &io::Error) -> u16 {
     body.map_or(500, |error| error.status())
 }
 
+const LOOKED_AT: &str = "a function of `after` changes the Response that it is given, or returns another: it writes nothing itself";
+
 const BEGUN: &str = "this request has been answered already: write() is called once, and goes neither with send_chunk() nor with send()";
 
 #[pymethods]
@@ -296,6 +319,7 @@ impl Request {
         headers: Option<&Bound<'_, PyDict>>,
         allow_cors: bool,
     ) -> PyResult<()> {
+        slf.get().check_writing()?;
         if slf.get().has_begun() {
             return Err(PyRuntimeError::new_err(BEGUN));
         }
@@ -316,10 +340,11 @@ impl Request {
     ) -> PyResult<()> {
         let piece = if data.is_none() { None } else { Some(content("data", data)?) };
         let (this, py) = (slf.get(), slf.py());
+        this.check_writing()?;
         if !this.has_begun() {
             let (sender, body) = Body::channel();
             let described = Described { status, mime, headers, allow_cors };
-            let response = after::look(&this.shared, slf, described.response(body)?);
+            let response = Self::looked_at(slf, described.response(body)?);
             this.begin(Out::Chunks(sender), response);
         }
         // Nothing of Python's runs while this is held.
@@ -346,6 +371,7 @@ impl Request {
     /// Sends bytes as they are, status line and headers included; the connection ends after them.
     fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let piece = content("data", data)?;
+        self.check_writing()?;
         if !self.has_begun() {
             let (sender, body) = Body::channel();
             self.begin(Out::Raw(sender), Response::raw(body));
