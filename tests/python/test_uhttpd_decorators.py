@@ -435,6 +435,41 @@ class Decorated(Case):
                 self.assertEqual(self.ask(server, "GET", target).body, body)
                 self.assertEqual(len(raised), 3)
 
+    def test_n2_a_coroutine_that_exits_ends_no_other(self):
+        server = self.serve()
+
+        @server.get("/exit")
+        async def leave(request):
+            raise SystemExit(1)
+
+        @server.websocket("/exit-talk")
+        async def leave_talk(request, ws):
+            raise KeyboardInterrupt
+
+        @server.get("/exit-task")
+        async def leave_task(request):
+            async def leave():
+                raise SystemExit(1)
+
+            tasks.append(asyncio.create_task(leave()))
+            return "left"
+
+        @server.get("/alive")
+        async def alive(request):
+            return "alive"
+
+        tasks = []
+        self.assertEqual(self.ask(server, "GET", "/exit").status, 500)
+        self.assertEqual(self.ask(server, "GET", "/alive").body, b"alive")
+        url = f"ws://127.0.0.1:{server.port()}/exit-talk"
+        with websockets.sync.client.connect(url, open_timeout=DEADLINE) as client:
+            self.assertRaises(websockets.exceptions.ConnectionClosed, client.recv, DEADLINE)
+        self.assertEqual(self.ask(server, "GET", "/alive").body, b"alive")
+        self.assertEqual(self.ask(server, "GET", "/exit-task").body, b"left")
+        self.assertEqual(self.ask(server, "GET", "/alive").body, b"alive")
+        self.assertIsInstance(tasks.pop().exception(), SystemExit)
+        self.assertEqual(len(self.logged), 3)
+
     def test_d2_a_test_client_needs_no_socket(self):
         server = self.serve()
         client = server.test()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
 from number8 import _native
+
+_log = logging.getLogger("number8")
 
 #: Threads that wait for clients in place of the loop, at most; asyncio alone would have six where there are two cores, and six slow
 #: clients would hold up all others.
@@ -33,7 +36,12 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
-        loop.run_forever()
+        while True:
+            try:
+                return loop.run_forever()
+            except BaseException as error:
+                # A task of somebody's own raised SystemExit: no reason for the others to stop.
+                _log.error("a task on the event loop failed", exc_info=error)
     finally:
         loop.close()
 
@@ -60,9 +68,8 @@ async def _answer(request: _native.Request, value: Any) -> None:
         # The interpreter ends, and with it the request.
         raise
     except BaseException as error:
+        # SystemExit, too: raised here it would end the loop, and with it what others are waiting for.
         request._fail(error)
-        if not isinstance(error, Exception):
-            raise
 
 
 async def _stream(request: _native.Request, pieces: AsyncIterator[Any]) -> None:

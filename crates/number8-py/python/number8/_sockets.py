@@ -62,7 +62,9 @@ async def _talk_async(function: Callable[..., Any], request: _native.Request, so
     try:
         await function(request, AsyncWebSocket(socket))
         has_failed = False
-    except Exception as error:
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
         _tell(error)
     finally:
         socket._end(has_failed)
