@@ -20,8 +20,8 @@ PATIENCE_S = 20
 class Agent:
     """One agent; what it writes is looked for, never slept for."""
 
-    def __init__(self, over_terminal, folder=None):
-        command = [sys.executable, "-u", "-c", BOOT, AGENT.read_text()]
+    def __init__(self, over_terminal, folder=None, options=()):
+        command = [sys.executable, "-u", "-c", BOOT, AGENT.read_text(), *options]
         environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
         if over_terminal:
             master, slave = pty.openpty()
@@ -102,21 +102,23 @@ class Agent:
 class Wire(unittest.TestCase):
     over_terminal = True
 
-    def agent(self, folder=None):
-        return Agent(self.over_terminal, folder)
+    def agent(self, folder=None, options=()):
+        return Agent(self.over_terminal, folder, options)
 
     def test_u32_files_of_the_folder_are_modules_and_not_in_the_way(self):
         with tempfile.TemporaryDirectory() as folder:
             for name in ("code", "re", "select", "traceback"):
                 pathlib.Path(folder, name + ".py").write_text("raise SystemExit('in the way')")
             pathlib.Path(folder, "lamp.py").write_text("on = 8")
-            with self.agent(folder) as agent:
+            with self.agent(folder, ["imports"]) as agent:
                 for _ in range(2):
                     agent.say(b"\x01", b"\r\n" + RAW)
                     agent.say(b"import lamp; print(lamp.on)\x04", b"OK8\r\n\x04\x04>")
                     agent.ask(b"\x02", b">>> ")
                     # A new interpreter.
                     agent.ask(b"\x04", b">>> ")
+            with self.agent(folder) as agent:
+                agent.ask(b"import lamp\r", b"No module named 'lamp'\r\n>>> ")
 
     def test_x7_raw_repl_byte_for_byte(self):
         with self.agent() as agent:

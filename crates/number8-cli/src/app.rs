@@ -60,6 +60,11 @@ impl Kept {
             runner,
         })
     }
+
+    /// Has the terminal heed a configuration that is in use now, from when it starts next.
+    pub(crate) fn heed(&self, config: &Config) {
+        self.repl.clone().map(|repl| careful_repl(repl, config));
+    }
 }
 
 /// The app that the configuration describes.
@@ -99,7 +104,7 @@ pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Probl
     }
     let prefix = &config.listen.path_prefix;
     let events = config.answers.events.as_ref().map(|path| format!("{prefix}{path}"));
-    let runner = kept.runner.clone();
+    let runner = kept.runner.clone().map(|runner| careful_runner(runner, config));
     let languages = config.run.as_ref().map(Run::languages).unwrap_or_default();
     let programs = runner.clone().map(|runner| (runner, languages));
     let pages = config.board.then(|| Pages::new(prefix, events, programs, config.repl.is_on));
@@ -191,7 +196,7 @@ fn runner(run: &Run, config: &Config) -> Result<Runner, Problem> {
         runner = runner.user(user).map_err(wrong)?;
     }
     runner = run.writable.iter().fold(runner, |runner, path| runner.writable(path));
-    runner = run.secrets.iter().fold(runner, |runner, path| runner.hidden(path));
+    runner = careful_runner(runner, config);
     let Some(programs) = &run.programs else { return Ok(runner) };
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(programs);
     match made.and_then(|()| runner.clone().programs(programs)) {
@@ -209,6 +214,24 @@ fn runner(run: &Run, config: &Config) -> Result<Runner, Problem> {
             Ok(runner)
         }
     }
+}
+
+/// What a runner has to know of who may do what, and of what is secret, also of a configuration that is loaded again.
+///
+/// SECURITY: whoever writes what a program imports runs it.
+fn careful_runner(runner: Runner, config: &Config) -> Runner {
+    let at = format!("{}/.number8/run", config.listen.path_prefix);
+    let strangers = config.access.rules.writers_without(Rights::RUN, &at);
+    let runner = runner.imports(strangers.is_empty());
+    config.repl.secrets.iter().fold(runner, |runner, path| runner.hidden(path))
+}
+
+/// The same of the terminal.
+fn careful_repl(repl: Repl, config: &Config) -> Repl {
+    let at = format!("{}/.number8/repl", config.listen.path_prefix);
+    let strangers = config.access.rules.writers_without(Rights::REPL, &at);
+    let repl = repl.imports(strangers.is_empty());
+    config.repl.secrets.iter().fold(repl, |repl, path| repl.hidden(path))
 }
 
 /// What people put there who may not run programs is no page of ours, where pages of ours can run them.
@@ -288,7 +311,7 @@ fn repl(config: &Config) -> Result<Repl, Problem> {
     }
     repl = config.repl.user.iter().fold(repl, |repl, user| repl.run_user(user));
     repl = config.repl.writable.iter().fold(repl, |repl, path| repl.writable(path));
-    repl = config.repl.secrets.iter().fold(repl, |repl, path| repl.hidden(path));
+    repl = careful_repl(repl, config);
     Ok(match config.repl.command.split_first() {
         Some((program, arguments)) => repl.command(program, arguments),
         None => repl,

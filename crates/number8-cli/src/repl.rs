@@ -25,7 +25,7 @@ pub struct Repl {
     pub user: Option<String>,
     /// Where it may write besides the folder.
     pub writable: Vec<PathBuf>,
-    /// What it may not read: files with secrets.
+    /// What neither it nor programs may read: files with secrets.
     pub secrets: Vec<PathBuf>,
     /// How many may look at once.
     pub viewers_max: usize,

@@ -34,8 +34,6 @@ pub struct Run {
     pub must_keep: bool,
     /// The saved program that runs when the server starts.
     pub at_start: Option<String>,
-    /// What they may not read: files with secrets.
-    pub secrets: Vec<PathBuf>,
 }
 
 impl Run {
@@ -71,7 +69,6 @@ impl Run {
             programs,
             must_keep: settings.get("programs").is_some_and(|set| set.origin != Origin::Default),
             at_start,
-            secrets: settings.secret_files(),
         }))
     }
 

@@ -508,6 +508,7 @@ impl Steering {
         if let (Some((handle, _)), Some(app)) = (&self.webrepl, webrepl) {
             handle.replace(app).map_err(failure)?;
         }
+        self.kept.heed(&config);
         Ok(())
     }
 

@@ -498,7 +498,7 @@ fn x2_a_server_that_goes_takes_its_program_along() {
 
 #[test]
 fn b19_x3_the_running_line_is_told_and_nothing_else_changes() {
-    let board = Board::new();
+    let board = Board::with(|runner, _| runner.imports(true));
     let code = "import time\n\ndef wait():\n    time.sleep(60)\n\nprint('ready')\nwait()\n";
     board.start(code);
     let mut listener = board.listen("");

@@ -337,3 +337,80 @@ fn issue_4_who_keeps_secrets_where_programs_write_is_told() {
         assert_eq!(told, is_told, "{arguments:?} {file}: {:?}", served.messages());
     }
 }
+
+/// A board of the admin's whose configuration may be written anew.
+fn configured(folder: &std::path::Path, configuration: &str) -> (Served, String) {
+    fs::write(folder.join("conf.toml"), configuration).unwrap();
+    let mut command = crate::number8(folder);
+    command.args(["board", "site", "-b", "127.0.0.1:0", "--config", "conf.toml"]);
+    command.args(["--run", "py=python3 -u", "--run", "sh=sh"]);
+    // Programs of the tests' own user: root would become somebody else, who may read nothing of the tests'.
+    let own = rustix::process::getuid().is_root().then_some(["--run-user", "root"]);
+    command.args(own.into_iter().flatten());
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    let own = format!("{}{OURS}", log_in(&served, "cow"));
+    (served, own)
+}
+
+/// What a program writes until its end.
+fn output(served: &Served, own: &str, form: &str) -> String {
+    let started = json(served, "POST /.number8/run", own, form);
+    assert!(started.starts_with("HTTP/1.1 201 "), "{started}");
+    super::until("the program has ended", || {
+        !json(served, "GET /.number8/run", own, "").contains("\"running\"")
+    });
+    json(served, "GET /.number8/run/output", own, "")
+}
+
+#[test]
+fn issue_4_who_may_add_files_and_not_run_programs_runs_none() {
+    let folder = sandbox();
+    for (name, content) in [
+        ("usercustomize.py", "print('JOE RUNS')"),
+        ("random.py", "print('JOE RUNS')"),
+        ("own.py", "name = 'imported'"),
+    ] {
+        fs::write(folder.path().join("site").join(name), content).unwrap();
+    }
+    let program = "code=import+own%0Aprint(own.name)&language=py";
+    let alone = "auth = [\"admin:cow@/:all\"]\n";
+    let joe = "auth = [\"admin:cow@/:all\", \"joe:hay@/:up\"]\n";
+    let (served, own) = configured(folder.path(), joe);
+    let shown = output(&served, &own, "code=import+random%0Aprint(1)&language=py");
+    assert!(shown.ends_with("\r\n\r\n1\n"), "{shown}");
+    assert!(output(&served, &own, program).contains("No module named 'own'"));
+    for (configuration, want) in [(alone, "imported"), (joe, "No module named 'own'")] {
+        fs::write(folder.path().join("conf.toml"), configuration).unwrap();
+        let loaded = |served: &Served| {
+            served.messages().iter().filter(|line| line.contains("loaded again")).count()
+        };
+        let before = loaded(&served);
+        served.signal(Signal::HUP);
+        super::until("it is loaded again", || loaded(&served) > before);
+        let shown = output(&served, &own, program);
+        assert!(shown.contains(want), "{configuration}: {shown}");
+    }
+}
+
+#[test]
+fn issue_4_programs_cannot_read_the_secrets_that_a_reload_brings() {
+    if !super::has_landlock() {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    let folder = sandbox();
+    fs::write(folder.path().join("a"), "cow\n").unwrap();
+    fs::write(folder.path().join("b"), "hay\n").unwrap();
+    let conf = |second: &str| format!("auth = [\"admin:@a@/:all\"{second}]\n");
+    let (served, own) = configured(folder.path(), &conf(""));
+    let path = folder.path().display();
+    let program = format!("code=cat+{path}/a+{path}/b&language=sh");
+    let shown = output(&served, &own, &program);
+    assert!(shown.contains("hay") && !shown.contains("cow"), "{shown}");
+    fs::write(folder.path().join("conf.toml"), conf(", \"bob:@b@/:ro\"")).unwrap();
+    served.signal(Signal::HUP);
+    served.message("loaded again");
+    let shown = output(&served, &own, &program);
+    assert!(!shown.contains("hay") && !shown.contains("cow"), "{shown}");
+}

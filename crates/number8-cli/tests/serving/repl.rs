@@ -311,3 +311,42 @@ fn issue_4_a_terminal_cannot_read_the_secrets_of_the_server() {
         assert!(!shown.contains(secret), "{secret}: {shown}");
     }
 }
+
+/// What the terminal shows of these keys, up to a second prompt.
+fn typed(served: &Served, keys: &str, end: &str) -> String {
+    let mut page = served.connect();
+    page.send(&format!(
+        "GET /.number8/repl HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n{PAGE}\
+         Authorization: Basic am9lOmNvdw==\r\n\r\n"
+    ));
+    until(&mut page.0, "\r\n\r\n");
+    let head = [0x82, 0x80 | keys.len() as u8, 0, 0, 0, 0];
+    page.0.write_all(&[&head, keys.as_bytes()].concat()).unwrap();
+    shown(&mut page.0, end)
+}
+
+#[test]
+fn issue_4_who_may_add_files_and_not_use_the_terminal_runs_nothing_in_it() {
+    let folder = sandbox();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    for (name, content) in
+        [("linecache.py", "print('ANN', 'RUNS')"), ("own.py", "name = 'imp' + 'orted'")]
+    {
+        fs::write(folder.path().join("site").join(name), content).unwrap();
+    }
+    let keys = "1/0\rimport own; print(own.name)\rprint('e' 'nd')\r";
+    for (ann, want) in [("", "imported"), (", \"ann:hay@/:up\"", "No module named 'own'")] {
+        // Also where she comes later.
+        for first in ["", ann] {
+            let conf = |ann| format!("auth = [\"joe:cow@/:all\"{ann}]\n");
+            fs::write(folder.path().join("c"), conf(first)).unwrap();
+            let served = Served::start(folder.path(), &["--repl", "--config", "c"]);
+            fs::write(folder.path().join("c"), conf(ann)).unwrap();
+            served.signal(Signal::HUP);
+            served.message("loaded again");
+            let shown = typed(&served, keys, "\nend\r\n");
+            assert!(shown.contains(want) && shown.contains("ZeroDivisionError"), "{shown}");
+            assert!(!shown.contains("ANN RUNS"), "{shown}");
+        }
+    }
+}

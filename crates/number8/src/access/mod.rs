@@ -188,6 +188,33 @@ impl Access {
         by_function || self.rules.iter().any(by_rule)
     }
 
+    /// Who may make or change files somewhere and has not all of `rights` at the path `at`: `None` is everyone. Where there is
+    /// nobody, what is in a folder comes only from those who have the rights.
+    ///
+    /// ```
+    /// use number8::access::{Access, Rights, Rule};
+    ///
+    /// let [ann, joe] = [Rule::user("ann", "/", Rights::ALL)?, Rule::user("joe", "/in", Rights::UP)?];
+    /// let access = Access::new([ann, joe, Rule::everyone("/", Rights::RO)?]);
+    /// assert_eq!(access.writers_without(Rights::RUN, "/run"), [Some("joe")]);
+    /// # Ok::<(), number8::access::RuleError>(())
+    /// ```
+    #[must_use]
+    pub fn writers_without(&self, rights: Rights, at: &str) -> Vec<Option<&str>> {
+        let lacks = |user| !self.rights(user, at.as_bytes()).contains(rights);
+        let mut writers = Vec::new();
+        if self.everyone_may_any(Rights::WRITING) && lacks(None) {
+            writers.push(None);
+        }
+        let rules = self.rules.iter().filter(|rule| rule.rights().intersects(Rights::WRITING));
+        for user in rules.filter_map(Rule::named) {
+            if lacks(Some(user)) && !writers.contains(&Some(user)) {
+                writers.push(Some(user));
+            }
+        }
+        writers
+    }
+
     /// The rights, or the status with which the function of the user's refuses.
     fn granted(&self, user: Option<&str>, path: &[u8]) -> Result<Rights, u16> {
         let mut granted = Rights::NONE;

@@ -55,6 +55,9 @@ impl Rights {
     /// Every right.
     pub const ALL: Self = Self((1 << Self::VERBS.len()) - 1);
 
+    /// What may change a file that is there, or make one.
+    pub(crate) const WRITING: Self = Self(Self::CREATE.0 | Self::OVERWRITE.0 | Self::MOVE.0);
+
     const SHORTHANDS: [(&'static str, Self); 6] = [
         ("ro", Self::RO),
         ("up", Self::UP),

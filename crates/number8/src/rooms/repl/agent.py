@@ -29,10 +29,6 @@ try:
 except ImportError:
     termios = None
 
-# The folder is on the path only now: a `code.py` in it is not to be taken for one of the modules above.
-if not getattr(sys.flags, "safe_path", False):
-    sys.path.insert(0, "")
-
 BOOT = 'import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], "<number8>", "exec"))'
 # What a new interpreter is told by the one before it: whether it begins in raw mode, and bytes that were not used yet.
 STATE = "NUMBER8_REPL_STATE"
@@ -389,9 +385,9 @@ class Editor:
 
 
 class Repl:
-    def __init__(self, source):
+    def __init__(self, source, *options):
         state, _, pending = os.environ.pop(STATE, "").partition(":")
-        self.source = source
+        self.source, self.options = source, options
         self.begins_raw = state == "raw"
         self.wire = Wire(bytes.fromhex(pending))
         self.module = types.ModuleType("__main__")
@@ -613,8 +609,11 @@ class Repl:
         atexit._run_exitfuncs()
         os.environ[STATE] = state + ":" + self.wire.pending.hex()
         python = sys.executable or "python3"
-        os.execvp(python, [python, "-u", "-c", BOOT, self.source])
+        os.execvp(python, [python, "-u", "-c", BOOT, self.source, *self.options])
 
 
 if __name__ == "__main__":
-    Repl(sys.argv[1]).main()
+    # Last, and only now: a `code.py` of the folder is not to be taken for a module of Python's.
+    if "imports" in sys.argv[2:] and not getattr(sys.flags, "safe_path", False):
+        sys.path.append("")
+    Repl(*sys.argv[1:]).main()

@@ -3,15 +3,20 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::console::Start;
 use crate::children::{Confine, Limits, Size, Spawn, User};
+use crate::sync::lock;
 
 /// Python that speaks like MicroPython's REPL.
 pub(super) const AGENT: &str = include_str!("agent.py");
 /// Runs its first argument: the agent does so again when it starts anew.
 const BOOT: &str = "import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], \"<number8>\", \"exec\"))";
+
+/// Tells the agent to import from the folder, too.
+const IMPORTS: &str = "imports";
 
 #[derive(Debug, Clone)]
 pub(super) struct Command {
@@ -20,6 +25,16 @@ pub(super) struct Command {
     environment: Vec<(OsString, OsString)>,
     pub(super) user: Option<String>,
     confine: Option<Confine>,
+    later: Arc<Mutex<Later>>,
+}
+
+/// What all clones share: what is said after the first start counts from the next one.
+#[derive(Debug, Default)]
+struct Later {
+    /// What it may not read, besides.
+    hidden: Vec<PathBuf>,
+    /// The agent imports from the folder.
+    imports: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +58,7 @@ impl Command {
             folder,
             environment: Vec::new(),
             user: None,
+            later: Arc::default(),
         })
     }
 
@@ -55,6 +71,17 @@ impl Command {
         self.confine.as_mut()
     }
 
+    pub(super) fn hide(&self, path: PathBuf) {
+        let mut later = lock(&self.later);
+        if !later.hidden.contains(&path) {
+            later.hidden.push(path);
+        }
+    }
+
+    pub(super) fn import(&self, does: bool) {
+        lock(&self.later).imports = does;
+    }
+
     pub(super) fn unconfine(&mut self) {
         self.confine = None;
     }
@@ -65,11 +92,17 @@ impl Command {
     /// There is no such user, or it cannot be changed to.
     pub(super) fn spawn(&self, size: Size) -> io::Result<Spawn> {
         let user = User::for_programs(self.user.as_deref(), &self.folder)?;
+        let (hidden, imports) = {
+            let later = lock(&self.later);
+            (later.hidden.clone(), later.imports)
+        };
         let (program, arguments) = match &self.program {
             Program::Other(program, arguments) => (program.clone(), arguments.clone()),
             Program::Inside(_) => return Err(io::ErrorKind::Unsupported.into()),
             Program::Agent(python) => {
-                (python.clone(), ["-u", "-c", BOOT, AGENT].map(OsString::from).to_vec())
+                let options = imports.then_some(IMPORTS);
+                let arguments = ["-u", "-c", BOOT, AGENT].into_iter().chain(options);
+                (python.clone(), arguments.map(OsString::from).collect())
             }
         };
         let name = OsString::from(&user.name);
@@ -97,7 +130,7 @@ impl Command {
                 open_files: None,
                 grace: GRACE,
             },
-            confine: self.confine.clone(),
+            confine: self.confine.clone().map(|confine| Confine { hidden, ..confine }),
             terminal: Some(size),
             side_pipe: None,
             keep: None,

@@ -165,14 +165,23 @@ impl Repl {
         })
     }
 
-    /// Keeps it from reading this file or folder, such as one with passwords.
+    /// Keeps it from reading this file or folder, such as one with passwords. Of a terminal that is in use already, too, from when
+    /// what runs in it is started next.
     #[must_use]
     pub fn hidden(self, path: impl Into<PathBuf>) -> Self {
-        self.change(|inner| {
-            if let Some(confine) = inner.command.confine() {
-                confine.hidden.push(path.into());
-            }
-        })
+        self.inner.command.hide(path.into());
+        self
+    }
+
+    /// Whether our agent imports modules from the folder, too (no), after those of Python. Of a terminal that is in use already,
+    /// too, from when it is started next.
+    ///
+    /// SECURITY: whoever may put files there may run code in it. Say yes only where those may all use the terminal:
+    /// [`Access::writers_without`](crate::access::Access::writers_without).
+    #[must_use]
+    pub fn imports(self, does: bool) -> Self {
+        self.inner.command.import(does);
+        self
     }
 
     /// Lets it do whatever its user may.

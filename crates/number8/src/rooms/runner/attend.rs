@@ -43,7 +43,8 @@ pub(super) fn start(
 
     let mut environment = environment(settings, &scratch);
     if interpreter.tells_lines() {
-        let folders = [scratch.path().join("lines"), settings.folder.clone()];
+        let own = settings.imports.then(|| settings.folder.clone());
+        let folders = [scratch.path().join("lines")].into_iter().chain(own);
         environment.push(("PYTHONPATH".into(), std::env::join_paths(folders).unwrap_or_default()));
         environment.push(("NUMBER8_PROGRAM".into(), file.clone().into()));
         environment.push(("NUMBER8_PACE".into(), pace.unwrap_or(0.0).to_string().into()));

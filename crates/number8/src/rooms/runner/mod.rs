@@ -150,6 +150,16 @@ impl Runner {
         self
     }
 
+    /// Whether programs in Python import modules from the folder, too (no).
+    ///
+    /// SECURITY: Python imports some modules by itself, so whoever may put files there runs code in each program. Say yes only
+    /// where those may all run programs: [`Access::writers_without`](crate::access::Access::writers_without).
+    #[must_use]
+    pub fn imports(mut self, does: bool) -> Self {
+        self.set().imports = does;
+        self
+    }
+
     /// A variable of the environment of programs.
     #[must_use]
     pub fn environment(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {

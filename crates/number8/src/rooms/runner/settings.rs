@@ -12,6 +12,8 @@ use crate::children::{Confine, Limits, User};
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) folder: PathBuf,
+    /// Python imports from it.
+    pub(super) imports: bool,
     pub(super) user: User,
     pub(super) interpreters: Vec<Interpreter>,
     pub(super) environment: Vec<(OsString, OsString)>,
@@ -35,6 +37,7 @@ impl Settings {
         let interpreters = ["py=python3 -u", "sh=sh", "js=node"];
         Self {
             folder,
+            imports: false,
             user,
             interpreters: interpreters.iter().filter_map(|text| text.parse().ok()).collect(),
             environment: Vec::new(),
