@@ -16,6 +16,9 @@ use crate::response::Response;
 ///
 /// Only whole pages that are sent as they are, of at most 1 MiB, are looked at; one that was filled in is not kept by caches.
 ///
+/// SECURITY: a page that the handler sends in a sandbox ([`Sandboxed`](crate::Sandboxed)) may be somebody else's, whose script
+/// could send the text away: nothing is filled into it. So `Prefilled` goes around `Sandboxed`.
+///
 /// ```no_run
 /// use number8::{App, Files, Prefilled};
 ///
@@ -100,7 +103,7 @@ impl Filler {
                 return response;
             }
         };
-        let text = (self.text)().filter(|_| may_see);
+        let text = (self.text)().filter(|_| may_see && !is_in_sandbox(&response));
         let filled = page.replace(&self.place, &Escaped(text.as_deref().unwrap_or("")).to_string());
         // What stands for the file says nothing of the page.
         const OF_FILE: [&str; 4] = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];
@@ -124,6 +127,18 @@ fn is_page(response: &Response) -> bool {
         && is_html
         && response.field("Content-Encoding").is_none()
         && response.body.len().is_some_and(|length| length <= PAGE_BYTES_MAX)
+}
+
+/// Whether a field has the browser take it for a page of no site.
+fn is_in_sandbox(response: &Response) -> bool {
+    let mut policies = response
+        .fields()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("Content-Security-Policy"))
+        .flat_map(|(_, value)| value.split(|byte| b",;".contains(byte)));
+    policies.any(|directive| {
+        let mut words = directive.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.next().is_some_and(|name| name.eq_ignore_ascii_case(b"sandbox"))
+    })
 }
 
 impl<H> fmt::Debug for Prefilled<H> {

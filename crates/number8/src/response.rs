@@ -30,6 +30,8 @@ pub struct Response {
     pub(crate) reason: Option<Box<[u8]>>,
     /// The path below the mount of the file that answers, where another one leads to it.
     pub(crate) stands_in: Option<Box<[u8]>>,
+    /// A page of our own, with nothing of anybody else's in it but names.
+    pub(crate) is_ours: bool,
 }
 
 #[derive(Debug)]
@@ -55,12 +57,21 @@ impl Response {
             close: false,
             reason: None,
             stands_in: None,
+            is_ours: false,
         }
     }
 
     pub(crate) fn from_fields(status: u16, fields: Fields, body: Body) -> Self {
         let head = Head::Fields { status: final_status(status), fields };
-        Self { head, body, explanation: None, close: false, reason: None, stands_in: None }
+        Self {
+            head,
+            body,
+            explanation: None,
+            close: false,
+            reason: None,
+            stands_in: None,
+            is_ours: false,
+        }
     }
 
     /// The same answer with a reason phrase that was checked before.
@@ -84,7 +95,15 @@ impl Response {
             return Self::error(500, "the handler failed");
         }
         let head = Head::Prepared(head, Fields::new());
-        Self { head, body, explanation: None, close: false, reason: None, stands_in: None }
+        Self {
+            head,
+            body,
+            explanation: None,
+            close: false,
+            reason: None,
+            stands_in: None,
+            is_ours: false,
+        }
     }
 
     /// An answer that says what is wrong: the status, and a sentence for the person at the other end. The

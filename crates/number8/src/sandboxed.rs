@@ -3,12 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::access::{Access, Rights, Rule};
+use crate::access::{Access, Rights};
 use crate::handler::{Answer, Call, Handler};
 use crate::response::Response;
-
-/// What may change a page that is there, or make one.
-const WRITING: Rights = Rights::RW.without(Rights::RO).without(Rights::DELETE);
 
 /// Serves the files of a handler in a sandbox, where somebody may write them who has not a certain right elsewhere.
 ///
@@ -40,20 +37,8 @@ struct Strangers(Arc<[Option<Arc<str>>]>);
 impl<H: Handler> Sandboxed<H> {
     /// In a sandbox is what anybody may write who has not all of `rights` at the path `at`. The rules are those of the app.
     pub fn new(handler: H, access: &Access, rights: Rights, at: &str) -> Self {
-        let is_stranger = |user: Option<&str>| !access.rights(user, at.as_bytes()).contains(rights);
-        let mut strangers: Vec<Option<Arc<str>>> = Vec::new();
-        if access.everyone_may_any(WRITING) && is_stranger(None) {
-            strangers.push(None);
-        }
-        let writers = access.rules().iter().filter(|rule| rule.rights().intersects(WRITING));
-        for user in writers.filter_map(Rule::named) {
-            if is_stranger(Some(user))
-                && !strangers.iter().any(|seen| seen.as_deref() == Some(user))
-            {
-                strangers.push(Some(user.into()));
-            }
-        }
-        Self { handler, strangers: Strangers(strangers.into()) }
+        let strangers = access.writers_without(rights, at).into_iter();
+        Self { handler, strangers: Strangers(strangers.map(|user| user.map(Arc::from)).collect()) }
     }
 }
 
@@ -63,7 +48,8 @@ impl Strangers {
     fn may_write(&self, access: &Access, path: &[u8]) -> bool {
         let is_folder = path.ends_with(b"/");
         self.0.iter().any(|user| {
-            let writes = |path: &[u8]| access.rights(user.as_deref(), path).intersects(WRITING);
+            let writes =
+                |path: &[u8]| access.rights(user.as_deref(), path).intersects(Rights::WRITING);
             let below = || access.rules().iter().map(|rule| rule.path().as_bytes());
             writes(path)
                 || writes(&[path, b".html"].concat())
@@ -114,9 +100,9 @@ impl<H: Handler> Handler for Sandboxed<H> {
 const WHY: &str =
     "somebody may write here who may not do all that our pages can: its pages are of no site";
 
-/// A listing has no ETag, and is a page of ours with nothing of theirs in it but names.
+/// A listing is ours, and what the app explains; anything else may be theirs, whatever its fields.
 fn sandboxed(response: Response) -> Response {
-    if response.field("ETag").is_none() {
+    if response.is_ours || response.explanation.is_some() {
         return response;
     }
     response

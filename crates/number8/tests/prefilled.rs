@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use number8::access::{Access, Rights, Rule};
-use number8::{App, Files, Prefilled};
+use number8::{App, Files, Prefilled, Sandboxed};
 
 #[tokio::test]
 async fn b18_a_place_in_a_page_is_filled_in() {
@@ -57,6 +57,25 @@ async fn b18_the_text_is_for_those_who_may_see_it() {
         let app = App::new().access(access).mount("/", files.needs(Rights::RUN, "/run"));
         let server = app.test();
         let answer = server.get("/page.html").send().await.unwrap();
+        assert_eq!(answer.text(), want, "{rights}");
+    }
+}
+
+#[tokio::test]
+async fn b18_nothing_is_filled_into_a_page_of_strangers() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("page.html"), "<p>{{code}}").unwrap();
+    let run = || Rule::everyone("/run", Rights::RUN).unwrap();
+    for (rights, want) in [(Rights::RO, "<p>print(8)"), (Rights::RW, "<p>")] {
+        // Joe may not run programs; where he may write, the page may be his, and send away what stands in it.
+        let joe = Rule::user("joe", "/", rights).unwrap();
+        let none = Rule::user("joe", "/run", Rights::NONE).unwrap();
+        let access = Access::new([run(), Rule::everyone("/", Rights::RO).unwrap(), joe, none]);
+        let files = Files::new(temp.path()).unwrap();
+        let files = Sandboxed::new(files, &access, Rights::RUN, "/run");
+        let files = Prefilled::new(files, "code", || Some("print(8)".into()));
+        let app = App::new().access(access).mount("/", files.needs(Rights::RUN, "/run"));
+        let answer = app.test().get("/page.html").send().await.unwrap();
         assert_eq!(answer.text(), want, "{rights}");
     }
 }

@@ -3,10 +3,10 @@
 use std::fs;
 
 use number8::access::{Access, Rights, Rule};
-use number8::{App, Files, Sandboxed};
+use number8::{App, Call, Files, Handler, IntoResponse, Prefilled, Sandboxed};
 
 /// The head of the answer to GET of this path by anybody.
-async fn head(access: &Access, files: Files, path: &str) -> String {
+async fn head(access: &Access, files: impl Handler, path: &str) -> String {
     let files = Sandboxed::new(files, access, Rights::RUN, "/.number8/run");
     let server = App::new().access(access.clone()).mount("/", files).test();
     let client = server.connect();
@@ -62,5 +62,34 @@ async fn design_7_files_of_strangers_are_no_pages_of_ours() {
         let csp = "\r\nContent-Security-Policy: sandbox allow-scripts allow-forms\r\n";
         let found = [format!("{head}\r\n").contains(csp), head.contains("nosniff")];
         assert_eq!(found, [want, want], "{path} {access:?}: {head}");
+    }
+}
+
+/// A page without fields of its own, as a mounted service may send it.
+struct Page;
+
+impl Handler for Page {
+    fn handle(&self, _call: Call<'_>) -> number8::Answer {
+        number8::Html("<script>alert(1)</script>".to_owned()).into_response().into()
+    }
+}
+
+#[tokio::test]
+async fn design_7_a_page_of_strangers_needs_no_etag_to_be_in_the_sandbox() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("a.html"), "{{code}}<script>alert(1)</script>").unwrap();
+    let ann = Rule::user("ann", "/", Rights::ALL).unwrap();
+    let access = Access::new([ann, Rule::everyone("/", Rights::RW).unwrap()]);
+    let filled = Prefilled::new(Files::new(temp.path()).unwrap(), "code", || Some("1".into()));
+    let files = || Files::new(temp.path()).unwrap();
+    for (head, status, want) in [
+        (head(&access, filled, "/a.html").await, 200, true),
+        (head(&access, Page, "/").await, 200, true),
+        // What the app explains is ours.
+        (head(&access, files(), "/missing").await, 404, false),
+        (head(&access, files(), "/").await, 200, false),
+    ] {
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert_eq!(head.contains("Content-Security-Policy: sandbox "), want, "{head}");
     }
 }

@@ -79,7 +79,8 @@ pub(super) fn list(
         } else {
             (stream(listing::html::page(&path, view, listing, forms)), "text/html; charset=utf-8")
         };
-        Response::new(200, body)
+        let listing = Response { is_ours: true, ..Response::new(200, body) };
+        listing
             .with_known("Content-Type", mime)
             .with_known("Vary", "Accept")
             .with_known("Cache-Control", "no-cache")
