@@ -8,7 +8,7 @@ use std::fmt;
 /// What to do with names that begin with a dot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hidden {
-    /// They are neither listed nor opened, but for `/.well-known` (RFC 8615 §3), which is opened.
+    /// They are neither listed nor opened, but for `/.well-known` (RFC 8615 §3), which is opened and not written.
     #[default]
     Refuse,
     /// They are like any other name, but for our own [`TEMPORARY_PREFIX`].

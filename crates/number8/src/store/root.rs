@@ -102,6 +102,21 @@ impl Root {
         SafePath::parse(decoded, self.0.hidden)
     }
 
+    /// As [`path`](Self::path), for what is to be made, changed or removed.
+    ///
+    /// SECURITY: `/.well-known` is like any other hidden name there: who puts the answer to a challenge below it gets a
+    /// certificate for our name (RFC 8555 §8.3).
+    ///
+    /// # Errors
+    /// As [`SafePath::parse`].
+    pub fn path_to_write(&self, decoded: &[u8]) -> Result<SafePath, PathError> {
+        let path = self.path(decoded)?;
+        match self.0.hidden == Hidden::Refuse && path.as_bytes().starts_with(b".") {
+            true => Err(PathError::Hidden),
+            false => Ok(path),
+        }
+    }
+
     /// Whether names with a dot in front are served.
     pub fn hidden(&self) -> Hidden {
         self.0.hidden

@@ -153,6 +153,7 @@ async fn u32_x6_the_official_client_logs_in_puts_and_gets() {
     assert_eq!(client.get("lib").await, Err(2));
     assert_eq!(client.get("../etc/passwd").await, Err(22));
     assert_eq!(client.put("lib/", b"x").await, 22);
+    assert_eq!(client.put(".well-known/acme-challenge/token", b"x").await, 22);
     client.ask_for(9, 0, "a").await;
     assert_eq!(client.code().await, 22);
     client.send(TEXT, b"print(6*7)\r").await;

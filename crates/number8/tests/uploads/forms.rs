@@ -62,6 +62,7 @@ pub(crate) fn f9_the_names_in_a_form_lead_nowhere_else() {
         ("/etc/abs.txt", 201),
         ("..", 400),
         (".hidden", 403),
+        (".well-known", 403),
         ("in\\\\..", 400),
     ] {
         let content = form(&[(&format!("name=\"file\"; filename=\"{name}\""), "x")]);

@@ -102,6 +102,9 @@ pub(crate) fn f9_what_cannot_be_stored_is_refused() {
         ("/out/x", &[], 403),
         ("/.hidden", &[], 403),
         ("/.hidden/x", &[], 403),
+        // Whoever answers a challenge there gets a certificate for our name.
+        ("/.well-known/acme-challenge/token", &[], 403),
+        ("/.well-known", &[], 403),
         ("/.number8-upload-0123456789abcdef", &[], 403),
         ("/../x", &[], 400),
         ("/%2e%2e/x", &[], 400),

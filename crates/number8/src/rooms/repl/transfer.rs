@@ -8,7 +8,7 @@ use number8_proto::webrepl::{Code, PIECE_BYTES_MAX};
 use crate::access::{Access, Rights};
 use crate::server::lane::Lane;
 use crate::store::{
-    File, OnClash, OpenError, Opened, Root, SafePath, StageOptions, Staged, WriteError,
+    File, OnClash, OpenError, Opened, PathError, Root, SafePath, StageOptions, Staged, WriteError,
 };
 
 /// The folder of the files.
@@ -70,7 +70,7 @@ impl Files {
         name: &[u8],
         size: u32,
     ) -> Result<Put, Code> {
-        let (root, path, url_path) = self.find(name)?;
+        let (root, path, url_path) = self.find(name, Root::path_to_write)?;
         let may = May {
             create: access.decide(user, Rights::CREATE, &url_path).is_ok(),
             overwrite: access.decide(user, Rights::OVERWRITE, &url_path).is_ok(),
@@ -111,7 +111,7 @@ impl Files {
         (access, user): Who<'_>,
         name: &[u8],
     ) -> Result<Get, Code> {
-        let (root, path, url_path) = self.find(name)?;
+        let (root, path, url_path) = self.find(name, Root::path)?;
         access.decide(user, Rights::READ, &url_path).map_err(|_| Code::NOT_ALLOWED)?;
         let opened = on_lane(lane, move || match root.open_blocking(&path) {
             Ok(Opened::File(file)) => Ok(file),
@@ -123,10 +123,14 @@ impl Files {
     }
 
     /// The place that a name means, and the path by which rules know it: a name is from the root of the folder.
-    fn find(&self, name: &[u8]) -> Result<(Root, SafePath, Vec<u8>), Code> {
+    fn find(
+        &self,
+        name: &[u8],
+        parse: impl FnOnce(&Root, &[u8]) -> Result<SafePath, PathError>,
+    ) -> Result<(Root, SafePath, Vec<u8>), Code> {
         let root = self.root.clone().ok_or(Code::NOT_ALLOWED)?;
         let slash: &[u8] = if name.starts_with(b"/") { b"" } else { b"/" };
-        let path = root.path(&[slash, name].concat()).map_err(|_| Code::BAD_REQUEST)?;
+        let path = parse(&root, &[slash, name].concat()).map_err(|_| Code::BAD_REQUEST)?;
         // SECURITY: rules see the path that is used, however the client has spelled it.
         let url_path = [self.prefix.as_bytes(), b"/", path.as_bytes()].concat();
         Ok((root, path, url_path))

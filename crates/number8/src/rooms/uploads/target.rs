@@ -47,7 +47,7 @@ impl Target {
         };
         let slash: &[u8] = if name.starts_with(b"/") { b"" } else { b"/" };
         let name = [slash, &name].concat();
-        let path = roots.internal.path(&name).map_err(|error| bad_path(&error))?;
+        let path = roots.internal.path_to_write(&name).map_err(|error| bad_path(&error))?;
         Ok(Self::new(path, served_under.to_vec()))
     }
 
@@ -85,15 +85,15 @@ impl Target {
     /// A file in the folder that this is, by its name alone.
     #[cfg(feature = "multipart")]
     pub(super) fn file(&self, name: &[u8], roots: &Roots) -> Result<Self, Box<Response>> {
-        let hidden = roots.internal.hidden();
-        let path = self.path.join(name, hidden).map_err(|error| bad_path(&error))?;
+        let whole = [b"/", self.path.as_bytes(), b"/", name].concat();
+        let path = roots.internal.path_to_write(&whole).map_err(|error| bad_path(&error))?;
         Ok(Self::new(path, self.prefix.clone()))
     }
 
     fn parse(prefix: &[u8], rest: &[u8], roots: &Roots) -> Result<Self, Box<Response>> {
         let decoded = uri::decode_path(rest)
             .map_err(|_| refused(400, "the path holds a percent sign that escapes nothing"))?;
-        let path = roots.internal.path(&decoded).map_err(|error| bad_path(&error))?;
+        let path = roots.internal.path_to_write(&decoded).map_err(|error| bad_path(&error))?;
         Ok(Self::new(path, prefix.to_vec()))
     }
 
