@@ -20,7 +20,7 @@ use number8::{
 use rustix::system::uname;
 
 use crate::config::{Config, Listen};
-use crate::pages::{self, Home, Pages, Telling};
+use crate::pages::{self, FILES_TOPIC, Home, Pages, Telling};
 use crate::problem::{Problem, say};
 use crate::runner::Run;
 use crate::serve::Logs;
@@ -54,7 +54,7 @@ impl Kept {
         Ok(Self {
             logs: logs.clone(),
             authority,
-            events: Events::new(),
+            events: Events::new().topic(FILES_TOPIC),
             sessions,
             repl: repl.transpose()?,
             runner,

@@ -225,8 +225,30 @@ fn x12_a_topic_is_heard_by_its_listeners_alone() {
     assert_eq!(event(&mut chat), "data: hello");
     // The third topic keeps an event; there is room for no other.
     assert!(!events.dispatch_to("garden", "lost"));
+    let _garden = listen(&server, "/events/garden", "");
+    assert!(!events.dispatch_to("shed", "lost"));
+    assert!(events.dispatch_to("garden", "somebody else has made room"));
+}
+
+#[test]
+fn x12_topics_that_clients_make_up_take_no_room_from_others() {
+    let events = Events::new().topics_max(3).topic("files");
+    let server = Running::start(Setup::Workers, App::new().mount("/events", events.clone()));
+    let _made_up = ["a", "b"].map(|topic| listen(&server, &format!("/events/{topic}"), ""));
     let mut client = server.connect();
-    assert_eq!(client.get("/events/garden").answer().status, 503);
+    assert_eq!(client.get("/events/c").answer().status, 503);
+    let mut main = listen(&server, "/events", "");
+    let mut files = listen(&server, "/events/files", "");
+    assert!(events.dispatch("to all"));
+    assert!(events.dispatch_to("files", "changed"));
+    assert_eq!(
+        (event(&mut main), event(&mut files)),
+        ("data: to all".into(), "data: changed".into())
+    );
+    // What the program names it has, also where a client has named it before.
+    assert!(events.dispatch_to("a", "known"));
+    assert!(!events.dispatch_to("d", "lost"));
+    let _third = listen(&server, "/events/c", "");
 }
 
 #[test]
@@ -240,7 +262,7 @@ fn a_topic_without_listeners_and_events_makes_room() {
 }
 
 fn x12_who_may_sends_by_post(setup: Setup) {
-    let events = Events::new().event_bytes_max(10).topics_max(2);
+    let events = Events::new().event_bytes_max(10).topics_max(3);
     let access = Access::new([
         Rule::everyone("/", Rights::READ).unwrap(),
         Rule::everyone("/events/open", Rights::READ | Rights::EVENTS).unwrap(),

@@ -181,7 +181,7 @@ pub(crate) struct Telling<H> {
 }
 
 /// The topic that pages with files listen to.
-const FILES_TOPIC: &str = "files";
+pub(crate) const FILES_TOPIC: &str = "files";
 
 impl<H: Handler> Handler for Telling<H> {
     fn handle(&self, call: Call<'_>) -> Answer {

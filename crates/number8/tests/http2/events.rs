@@ -115,7 +115,7 @@ async fn g7_other_requests_get_an_answer() {
 
 #[tokio::test]
 async fn g7_x12_who_may_sends_by_post() {
-    let events = Events::new().event_bytes_max(10).topics_max(2);
+    let events = Events::new().event_bytes_max(10).topics_max(3);
     let access = Access::new([
         Rule::everyone("/", Rights::READ).unwrap(),
         Rule::everyone("/events/open", Rights::READ | Rights::EVENTS).unwrap(),

@@ -66,9 +66,25 @@ pub struct Events {
 
 #[derive(Debug)]
 struct Hub {
-    topics: Mutex<HashMap<Box<str>, Channel>>,
+    topics: Mutex<Topics>,
     /// The first half of ids, so that those of one run of the program are never taken for those of another.
     run: String,
+}
+
+type Topics = HashMap<Box<str>, Topic>;
+
+#[derive(Debug)]
+struct Topic {
+    channel: Channel,
+    named_by: By,
+}
+
+/// Who has named a topic. Those of the program and those that only clients have named are counted apart, so that neither takes
+/// the other's room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Program,
+    Client,
 }
 
 #[derive(Debug, Clone)]
@@ -112,11 +128,22 @@ impl Events {
         self
     }
 
-    /// So many topics may exist at once, of which each is listened to or keeps events (256); where one more would be
-    /// made, listeners get 503 and events are lost. 1: only the main topic.
+    /// So many topics may exist at once, the main one among them, of which each is listened to or keeps events (256); where one
+    /// more would be made, listeners get 503 and events are lost. 1: only the main topic.
+    ///
+    /// As many more may exist that the program has named, by [`topic`](Self::topic) or by sending to them: clients that listen
+    /// to names of their own take nobody the room for those, nor for the main topic.
     #[must_use]
     pub fn topics_max(mut self, count: usize) -> Self {
         self.settings.topics_max = count;
+        self
+    }
+
+    /// Names a topic before anything is sent to it, so that there is room for those who listen to it. Say it last: a topic keeps
+    /// the settings that it is named with.
+    #[must_use]
+    pub fn topic(self, name: &str) -> Self {
+        self.channel(&mut lock(&self.hub.topics), name, By::Program);
         self
     }
 
@@ -163,35 +190,45 @@ impl Events {
 
     /// Sends an event to all who listen to a topic; false when nobody does.
     pub fn dispatch_to(&self, topic: &str, event: impl Into<Event>) -> bool {
-        self.send(topic, &event.into()).is_some_and(|listeners| listeners > 0)
+        self.send(topic, &event.into(), By::Program).is_some_and(|listeners| listeners > 0)
     }
 
     /// How many listen, over all topics.
     #[must_use]
     pub fn listeners(&self) -> usize {
-        lock(&self.hub.topics).values().map(Channel::listeners).sum()
+        listeners(&lock(&self.hub.topics))
     }
 
     /// Returns how many listen; `None` where there is no room for the topic.
-    fn send(&self, topic: &str, event: &Event) -> Option<usize> {
-        let channel = self.channel(&mut lock(&self.hub.topics), topic)?;
+    fn send(&self, topic: &str, event: &Event, by: By) -> Option<usize> {
+        let channel = self.channel(&mut lock(&self.hub.topics), topic, by)?;
         let run = &self.hub.run;
         Some(channel.send(|number| event.encode(|| format!("{run}-{number}"))))
     }
 
-    /// The channel of a topic; `None` where there are as many as there may be.
-    fn channel(&self, topics: &mut HashMap<Box<str>, Channel>, topic: &str) -> Option<Channel> {
-        if let Some(channel) = topics.get(topic) {
-            return Some(channel.clone());
+    /// The channel of a topic; `None` where there are as many as there may be. There is always room for the main one.
+    fn channel(&self, topics: &mut Topics, topic: &str, by: By) -> Option<Channel> {
+        let is_full = |topics: &Topics| {
+            let others = topics.iter().filter(|(name, it)| !name.is_empty() && it.named_by == by);
+            !topic.is_empty() && others.count() + 1 >= self.settings.topics_max
+        };
+        if let Some(known) = topics.get(topic) {
+            let channel = known.channel.clone();
+            // Where the program has as many as it may, it stays one of the clients'.
+            if known.named_by == By::Client && by == By::Program && !is_full(topics) {
+                let named_by = by;
+                topics.insert(topic.into(), Topic { channel: channel.clone(), named_by });
+            }
+            return Some(channel);
         }
-        if topics.len() >= self.settings.topics_max {
-            topics.retain(|_, channel| !channel.is_idle());
+        if is_full(topics) {
+            topics.retain(|_, it| it.named_by != by || !it.channel.is_idle());
         }
-        if topics.len() >= self.settings.topics_max {
+        if is_full(topics) {
             return None;
         }
         let channel = Channel::new(self.settings.kept_bytes_max, self.settings.heartbeat.clone());
-        topics.insert(topic.into(), channel.clone());
+        topics.insert(topic.into(), Topic { channel: channel.clone(), named_by: by });
         Some(channel)
     }
 
@@ -209,9 +246,9 @@ impl Events {
         let last_id = last_id(head);
         let start = last_id.as_deref().map_or(Start::Now, Start::After);
         let mut topics = lock(&self.hub.topics);
-        let listeners: usize = topics.values().map(Channel::listeners).sum();
+        let listeners = listeners(&topics);
         // Under the lock, so that the topic is not taken for one that is not used.
-        let channel = match self.channel(&mut topics, topic) {
+        let channel = match self.channel(&mut topics, topic, By::Client) {
             Some(channel) if listeners < self.settings.listeners_max => channel,
             _ => return full(),
         };
@@ -250,6 +287,10 @@ impl Handler for Events {
     fn allow(&self) -> &str {
         ALLOW
     }
+}
+
+fn listeners(topics: &Topics) -> usize {
+    topics.values().map(|it| it.channel.listeners()).sum()
 }
 
 /// The topic that the rest of a path names.

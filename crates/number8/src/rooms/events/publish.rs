@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use number8_proto::http1::Head;
 use number8_proto::uri::Query;
 
-use super::{Event, Events, full};
+use super::{By, Event, Events, full};
 use crate::body::Body;
 use crate::error::Error;
 use crate::response::Response;
@@ -59,7 +59,7 @@ pub(super) async fn publish(events: Events, topic: String, named: Named, body: B
         Ok(event) => event,
         Err(error) => return Response::error(400, error.to_string()),
     };
-    match events.send(&topic, &event) {
+    match events.send(&topic, &event, By::Client) {
         Some(listeners) => format!("{listeners}\n").into_response(),
         None => full(),
     }
