@@ -75,6 +75,8 @@ pub enum RouteError {
         /// The type that is missing.
         type_name: &'static str,
     },
+    /// The app that is nested at this prefix has access rules of its own, which nothing would ask.
+    Rules(String),
 }
 
 impl fmt::Display for RouteError {
@@ -106,6 +108,11 @@ impl fmt::Display for RouteError {
                     "the handler of {route} needs a {type_name}: give the app one with .state(…)"
                 )
             }
+            Self::Rules(prefix) => write!(
+                f,
+                "the app that is nested at {prefix} has access rules of its own, and those of the outer app decide: give \
+                 them to the outer one, with {prefix} before their paths"
+            ),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use number8::access::Access;
 use number8::testing::TestResponse;
 use number8::{
     App, Body, Call, Error, Form, Html, Json, Layer, Method, Query, Redirect, Request, Response,
@@ -123,6 +124,11 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
         (App::new().post("/", async |_: Body, _: Request| ""), "can be read once"),
         (App::new().get("/", async |_: State<u8>| ""), "needs a u8: give the app one"),
         (App::new().nest("/a", App::new().get("b", async || "")), "begin with a slash"),
+        // Its rules would not be asked, and everybody would be let in.
+        (
+            App::new().nest("/a", App::new().access(Access::new([]))),
+            "nested at /a has access rules of its own",
+        ),
     ];
     for (app, message) in cases {
         let error = app.check().unwrap_err().to_string();

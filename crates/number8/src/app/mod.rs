@@ -57,6 +57,8 @@ pub struct App {
     /// The first mistake made in building this.
     mistake: Option<RouteError>,
     access: Arc<Access>,
+    /// Somebody has given the rules.
+    has_rules: bool,
     layers: Vec<Box<dyn Layer>>,
     /// By prefix; the longest first.
     mounts: Mounts,
@@ -121,6 +123,7 @@ impl App {
             needed: Vec::new(),
             mistake: None,
             access: Arc::default(),
+            has_rules: false,
             layers: Vec::new(),
             mounts: Mounts::default(),
             error_pages: HashMap::new(),
@@ -308,7 +311,9 @@ impl App {
     }
 
     /// Hands every request below `prefix` to another app, which sees the rest of the path: its routes, mounts, layers,
-    /// states and pages for errors. The log, hosts and fields of every answer are those of the outer app.
+    /// states and pages for errors. The log, hosts and fields of every answer are those of the outer app, and so are the access
+    /// rules, with paths from the root of the server: an app with rules of its own ([`App::access`]) cannot be nested, and
+    /// [`App::check`] says so.
     ///
     /// ```
     /// use number8::App;
@@ -320,6 +325,9 @@ impl App {
     pub fn nest(mut self, prefix: &str, app: App) -> Self {
         if let Err(mistake) = app.check() {
             self.mistake.get_or_insert(mistake);
+        }
+        if app.has_rules {
+            self.mistake.get_or_insert(RouteError::Rules(prefix.to_owned()));
         }
         self.mount(prefix, Nested(Arc::new(app)))
     }
@@ -346,6 +354,7 @@ impl App {
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = Arc::new(access.apart());
+        self.has_rules = true;
         self
     }
 
