@@ -358,6 +358,8 @@ CASES = {
     "bad-name": complains(start((b"a b", b"x")), well="bad-name"),
     "text-header": complains(start(("x", "y")), well="text-header"),
     "bad-length": complains(start((b"content-length", b"+5")), well="bad-length"),
+    "not-modified-length": fails(start((b"content-length", b"8"), status=304), body()),
+    "not-modified-parts": fails(start((b"content-length", b"8"), status=304), body(b"", True), body()),
     "two-lengths": complains(start(LENGTH, (b"content-length", b"6")), well="two-lengths"),
     "no-status": complains({"type": "http.response.start"}, well="no-status"),
     "interim": complains(start(status=103), well="interim"),

@@ -277,6 +277,8 @@ class Send(Hosted):
             ("/parts", "GET", "1.0", 200, b"onetwo", {"transfer-encoding": None, "connection": "close"}),
             ("/no-content", "GET", "1.1", 204, b"", {"content-length": None, "transfer-encoding": None}),
             ("/not-modified", "GET", "1.1", 304, b"", {"etag": '"8"', "transfer-encoding": None}),
+            ("/not-modified-length", "GET", "1.1", 304, b"", {"content-length": "8", "transfer-encoding": None}),
+            ("/not-modified-parts", "GET", "1.1", 304, b"", {"content-length": "8", "transfer-encoding": None}),
             ("/framing", "GET", "1.1", 200, b"content", {"content-length": "7", "transfer-encoding": None, "x": "y"}),
             ("/tuples", "GET", "1.1", 200, b"x", {"x-from": "a generator"}),
             ("/array", "GET", "1.1", 200, b"one two", {}),

@@ -11,6 +11,8 @@ use super::message::flag;
 /// What was said before the content.
 pub(super) struct Start {
     head: GatewayHead,
+    /// There is no content, whatever its length is said to be.
+    is_not_modified: bool,
     /// Fields follow the content.
     pub(super) has_trailers: bool,
     /// The connection is to end.
@@ -31,7 +33,12 @@ impl Start {
             let why = format!("{status} is no status that answers a request");
             return Err(PyValueError::new_err(why));
         }
-        let mut start = Self { head: GatewayHead::new(status), has_trailers: false, closes: false };
+        let mut start = Self {
+            head: GatewayHead::new(status),
+            is_not_modified: status == 304,
+            has_trailers: false,
+            closes: false,
+        };
         if let Some(headers) = message.get_item(intern!(py, "headers"))? {
             each_field(&headers, |name, value| start.add(name, value))?;
         }
@@ -41,7 +48,8 @@ impl Start {
 
     /// The length of the content that was announced.
     pub(super) fn length(&self) -> Option<u64> {
-        self.head.length()
+        // With 304 it is that of what is not sent (RFC 9110 §8.6).
+        self.head.length().filter(|_| !self.is_not_modified)
     }
 
     /// Transfer-Encoding and the like "the server must ignore": it frames the message itself.
