@@ -264,6 +264,26 @@ async def leaks(scope, receive, send):
     await answer(send, str(len(asyncio.all_tasks())).encode())
 
 
+async def ticks(scope, receive, send):
+    """A stream until nobody takes it."""
+    await send(START)
+    try:
+        while True:
+            await send(body(b"tick", True))
+            await asyncio.sleep(0)
+    finally:
+        await note("nobody takes it")
+
+
+async def quiet(scope, receive, send):
+    """A stream that begins, and says nothing more until its client leaves."""
+    await send(START)
+    await send(body(b"tick", True))
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await note("nobody is there")
+
+
 async def array(scope, receive, send):
     """Content that is no `bytes` but like them."""
     await send(START)
@@ -338,6 +358,8 @@ CASES = {
     "nothing-after": fails(START, body(b"whole"), body(b"ignored")),
     "no-content": fails(start(status=204), body()),
     "not-modified": fails(start((b"etag", b'"8"'), status=304), body()),
+    "not-modified-length": fails(start((b"content-length", b"8"), status=304), body()),
+    "not-modified-parts": fails(start((b"content-length", b"8"), status=304), body(b"", True), body()),
     "parts": fails(start(), body(b"one", True), body(b"two")),
     "framing": fails(
         start((b"transfer-encoding", b"chunked"), (b"connection", b"close"), (b"x", b"y")), body(b"content")
@@ -358,8 +380,6 @@ CASES = {
     "bad-name": complains(start((b"a b", b"x")), well="bad-name"),
     "text-header": complains(start(("x", "y")), well="text-header"),
     "bad-length": complains(start((b"content-length", b"+5")), well="bad-length"),
-    "not-modified-length": fails(start((b"content-length", b"8"), status=304), body()),
-    "not-modified-parts": fails(start((b"content-length", b"8"), status=304), body(b"", True), body()),
     "two-lengths": complains(start(LENGTH, (b"content-length", b"6")), well="two-lengths"),
     "no-status": complains({"type": "http.response.start"}, well="no-status"),
     "interim": complains(start(status=103), well="interim"),
@@ -386,6 +406,8 @@ CASES = {
     "pid": pid,
     "leaks": leaks,
     "array": array,
+    "ticks": ticks,
+    "quiet": quiet,
     "state": state,
 }
 

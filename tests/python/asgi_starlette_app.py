@@ -105,6 +105,10 @@ starlette = Starlette(
 )
 
 
+# Without middleware that hides from it that its client has left.
+plain = Starlette(routes=[Route("/forever", forever), Route("/left", left)])
+
+
 class Item(BaseModel):
     name: str
     price: float
@@ -143,6 +147,10 @@ async def lines():
             yield f"line {number}\n".encode()
 
     return FastStream(all_lines())
+
+
+fastapi.add_route("/left", left)
+fastapi.add_route("/forever", forever)
 
 
 class Rooms:

@@ -293,6 +293,17 @@ class Send(Hosted):
                     self.assertTrue(answer.is_whole)
                     self.assertEqual({name: answer.headers.get(name) for name in fields}, fields)
 
+    def test_d4_who_streams_for_head_learns_that_nobody_takes_it(self):
+        for server in self.servers():
+            with connect(server) as connection:
+                for path, said in [("/ticks", "nobody takes it"), ("/quiet", "nobody is there")]:
+                    connection.sendall(request(path, method="HEAD", closes=False))
+                    until(connection, b"\r\n\r\n")
+                    # The client is there still.
+                    self.notes(server, said)
+            self.assertEqual(server.stop(), 0)
+            self.assertNotIn("number8", server.log)
+
     def test_d4_a_file_is_sent_as_it_is(self):
         content = (HERE / "asgi_app.py").read_bytes()
         for server in self.servers():

@@ -8,7 +8,7 @@ import unittest
 import aiohttp
 import httpx
 import websockets
-from hosting import DEADLINE, HERE, running
+from hosting import DEADLINE, HERE, running, serving
 from test_asgi import Hosted
 
 MEGABYTES = 10_000_000
@@ -48,6 +48,16 @@ class Starlette(Hosted):
             self.assertEqual(client.get("/left").text, "left")
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("Traceback", server.log)
+
+    def test_d4_clients_that_leave_frameworks_are_not_logged(self):
+        for app in ("asgi_starlette_app:plain", "asgi_starlette_app:fastapi"):
+            with self.subTest(app), serving(app, interface="asgi") as server:
+                with httpx.Client(base_url=server.url, timeout=DEADLINE) as client:
+                    with client.stream("GET", "/forever") as answer:
+                        self.assertTrue(next(answer.iter_raw()).startswith(b"tick"))
+                    self.assertEqual(client.get("/left").text, "left")
+                self.assertEqual(server.stop(), 0)
+                self.assertNotIn("Traceback", server.log)
 
     def test_d4_starlette_takes_forms_and_sends_files(self):
         for server, client in self.clients():

@@ -129,18 +129,29 @@ async def run(application: Application, scope: dict[str, Any], exchange: Any) ->
     """Sees one request to its end."""
     try:
         await application(scope, exchange.receive, exchange.send)
-    except ClientDisconnected:
-        exchange.ended(True)
     except (asyncio.CancelledError, GeneratorExit):
         exchange.ended(True)
         raise
     except BaseException as error:
         # SystemExit and KeyboardInterrupt, too: they would end the loop, with the requests of all others.
         exchange.ended(True)
-        logger.error("the application failed at %s", scope["path"], exc_info=error)
+        if not _is_departure(error):
+            logger.error("the application failed at %s", scope["path"], exc_info=error)
     else:
         if not exchange.ended(False):
             logger.error("the application ended without a whole answer at %s", scope["path"])
+
+
+def _is_departure(error: BaseException) -> bool:
+    """Whether an exception is ours of a client that has left, or what a framework has made of it: Starlette raises another."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, ClientDisconnected):
+            return True
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 class Serving:

@@ -66,6 +66,9 @@ impl HttpExchange {
         arrival: Arrival,
         is_head: bool,
     ) -> Self {
+        if is_head {
+            arrival.line.tell_when_over(waker.clone());
+        }
         let state = State { content: Content::new(arrival.body), phase: Phase::Nothing, is_head };
         Self {
             of: Arc::clone(of),
@@ -97,7 +100,9 @@ impl HttpExchange {
                 }
             });
         }
-        if matches!(state.phase, Phase::Complete | Phase::Failed) {
+        // What follows the head of an answer to HEAD is taken by nobody.
+        let is_taken = state.is_head && self.line.is_over();
+        if is_taken || matches!(state.phase, Phase::Complete | Phase::Failed) {
             return Poll::Ready(Received::Disconnect);
         }
         self.departure.poll(&mut cx).map(|()| Received::Disconnect)
@@ -137,18 +142,11 @@ impl HttpExchange {
         match sender.poll_ready(&mut Context::from_waker(&self.waker)) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(())) => Ok(true),
+            // The client has left, or wants no content (HEAD): whoever makes it is to end.
             Poll::Ready(Err(_)) => {
-                drop(state);
-                self.nobody_reads(py).map(|()| true)
+                state.phase = Phase::Failed;
+                Err(self.of.disconnected(py))
             }
-        }
-    }
-
-    /// Nobody takes the content: where the client wanted none (HEAD), that is as it should be.
-    fn nobody_reads(&self, py: Python<'_>) -> PyResult<()> {
-        match self.departure.is_known() {
-            true => Err(self.of.disconnected(py)),
-            false => Ok(()),
         }
     }
 
@@ -172,9 +170,10 @@ impl HttpExchange {
         };
         let more = flag(message, intern!(py, "more_body"))?;
         let mut state = self.lock();
+        let (is_first, is_head) = (matches!(state.phase, Phase::Begun(_)), state.is_head);
         match std::mem::replace(&mut state.phase, Phase::Failed) {
             Phase::Begun(start) if !more && !start.has_trailers => {
-                check_length(&start, piece.len() as u64, state.is_head)?;
+                check_length(&start, piece.len() as u64, is_head)?;
                 let response = start.respond(piece);
                 state.phase = Phase::Complete;
                 drop(state);
@@ -207,6 +206,10 @@ impl HttpExchange {
         self.stream(piece, more)?;
         if !more {
             self.waiters.wake(py);
+        }
+        // Who has just begun an answer to HEAD may end it; who goes on learns that nobody takes it.
+        if is_first && is_head {
+            return Ok(true);
         }
         self.has_room(py)
     }

@@ -21,6 +21,8 @@ struct State {
     connection: Option<Waker>,
     /// Nobody waits any more: the connection has taken the answer, or is gone.
     is_over: bool,
+    /// Who is told of that.
+    exchange: Option<Waker>,
 }
 
 impl Line {
@@ -47,7 +49,16 @@ impl Line {
         true
     }
 
-    /// True when the connection has gone without an answer.
+    /// Wakes this once nobody waits any more.
+    pub(super) fn tell_when_over(&self, exchange: Waker) {
+        let mut state = self.lock();
+        match state.is_over {
+            true => exchange.wake(),
+            false => state.exchange = Some(exchange),
+        }
+    }
+
+    /// True when the connection has the answer, or has gone without one.
     pub(super) fn is_over(&self) -> bool {
         self.lock().is_over
     }
@@ -73,6 +84,12 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.lock().is_over = true;
+        let mut state = self.0.lock();
+        state.is_over = true;
+        let exchange = state.exchange.take();
+        drop(state);
+        if let Some(exchange) = exchange {
+            exchange.wake();
+        }
     }
 }
