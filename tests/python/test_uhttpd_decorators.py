@@ -355,6 +355,43 @@ class Decorated(Case):
                 client.send("two")
                 self.assertEqual(client.recv(DEADLINE), "two")
 
+    def test_n2_an_oserror_of_a_websockets_own_function_is_told(self):
+        server, ended = self.serve(), queue.SimpleQueue()
+
+        @server.websocket("/own")
+        def own(request, ws):
+            open("/no/such/file")
+
+        @server.websocket("/own-later")
+        async def own_later(request, ws):
+            raise ConnectionRefusedError("the database is down")
+
+        @server.websocket("/gone")
+        def gone(request, ws):
+            ws.receive()
+            try:
+                while True:
+                    ws.send(b"x" * 65536)
+            finally:
+                ended.put("gone")
+
+        def connect(path):
+            url = f"ws://127.0.0.1:{server.port()}{path}"
+            return websockets.sync.client.connect(url, open_timeout=DEADLINE)
+
+        for number, path in enumerate(("/own", "/own-later"), 1):
+            with self.subTest(path), connect(path) as client:
+                with self.assertRaises(websockets.exceptions.ConnectionClosed) as closed:
+                    client.recv(DEADLINE)
+                self.assertEqual((closed.exception.rcvd.code, len(self.logged)), (1011, number))
+        with connect("/gone") as client:
+            client.send("go on")
+            client.recv(DEADLINE)
+            client.socket.close()
+            self.assertEqual(ended.get(timeout=DEADLINE), "gone")
+        server.close()
+        self.assertEqual(len(self.logged), 2)
+
     def test_n2_after_looks_at_answers(self):
         server = self.serve()
         order = []

@@ -336,6 +336,34 @@ class Answered(Case):
         self.assertIsInstance(raised.get(timeout=DEADLINE), OSError)
         server.close()
         self.assertTrue(raised.empty())
+        # It is no fault of the callback.
+        self.assertEqual(self.logged, [])
+
+    def test_r11_who_sends_until_the_client_is_gone_ends_for_head_too(self):
+        server, ended = self.serve(), queue.SimpleQueue()
+
+        def ticks(request):
+            try:
+                while True:
+                    request.send_chunk("tick")
+            finally:
+                ended.put("ticks")
+
+        @server.get("/later")
+        async def later(request):
+            try:
+                while True:
+                    yield "tick"
+            finally:
+                ended.put("later")
+
+        server.route("/ticks", number8.GET, ticks)
+        for name in ("ticks", "later"):
+            with self.subTest(name):
+                self.assertEqual(self.ask(server, "HEAD", f"/{name}").status, 200)
+                self.assertEqual(ended.get(timeout=DEADLINE), name)
+        server.close()
+        self.assertEqual(self.logged, [])
 
     def test_r12_send_is_verbatim(self):
         server = self.serve()

@@ -19,6 +19,7 @@ __all__ = [
     "Core",
     "Request",
     "WebSocket",
+    "ClientGone",
     "Response",
     "AGENT",
     "Console",
@@ -206,6 +207,10 @@ class Core:
     def _share(self) -> None: ...
 
 @final
+def calls_go_on() -> bool: ...
+
+class ClientGone(BrokenPipeError): ...
+
 class WebSocket:
     """A WebSocket, for the function that talks."""
 

@@ -72,5 +72,5 @@ async def _talk_async(function: Callable[..., Any], request: _native.Request, so
 
 def _tell(error: BaseException) -> None:
     # A client that leaves is no fault of the function.
-    if not isinstance(error, OSError):
+    if not isinstance(error, _native.ClientGone):
         _log.error("a WebSocket's function failed", exc_info=error)

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::answer::of_value;
 use super::request::Request;
-use super::{Core, Shared};
+use super::{ClientGone, Core, Shared};
 
 /// Answers with a callback.
 pub(crate) struct Callback {
@@ -104,7 +104,9 @@ pub(crate) fn finish(
             }
         }
         Err(error) => {
-            log_error(py, "a callback failed", &error);
+            if !error.is_instance_of::<ClientGone>(py) {
+                log_error(py, "a callback failed", &error);
+            }
             // SECURITY: what went wrong is not told.
             match request.content_failure() {
                 Some(status @ 400..500) => {

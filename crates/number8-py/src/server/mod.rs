@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use number8::server::{Bind, LocalAddr, bind};
 use number8::{Event, Events, Handle, Method, Options, RouteError};
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBrokenPipeError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
@@ -56,9 +56,17 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Request>()?;
     module.add_class::<TalkSocket>()?;
     module.add_class::<after::Head>()?;
+    module.add("ClientGone", module.py().get_type::<ClientGone>())?;
     repl::register(module)?;
     verbs::register(module)
 }
+
+pyo3::create_exception!(
+    number8,
+    ClientGone,
+    PyBrokenPipeError,
+    "Nobody takes what is sent. A function that lets it through has not failed."
+);
 
 /// What handlers know of their server.
 #[derive(Default)]

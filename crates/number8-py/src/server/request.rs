@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use number8::{Body, BodyError, Method, Response, Sender};
+use number8::{Body, BodyError, Response, Sender};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::after;
 use super::answer::Described;
 use super::callback::{Kind, answer_nothing, finish};
 use super::text::{content, octets};
 use super::verbs::verb;
+use super::{ClientGone, Shared};
 use crate::waiting::wait;
 
 /// A request that is being answered.
@@ -30,7 +30,6 @@ pub(crate) struct Request {
     out: Mutex<Out>,
     /// Functions look at the answer: what they would write themselves would have them look again, and again.
     is_looked_at: AtomicBool,
-    is_head: bool,
     pub(crate) kind: Kind,
 }
 
@@ -75,7 +74,6 @@ impl Request {
             .limit(shared.body_bytes_max.get().copied().unwrap_or_default());
         let content = Content { body: Some(body), ..Content::default() };
         let request = Self {
-            is_head: request.method() == Method::Head,
             shared,
             kind,
             head: Mutex::new(request),
@@ -206,15 +204,11 @@ impl Request {
             (sender, sent)
         })
     }
+}
 
-    fn sent(&self, sent: io::Result<()>) -> PyResult<()> {
-        match sent {
-            // Nobody wants the content of an answer to HEAD.
-            Err(_) if self.is_head => Ok(()),
-            Err(error) => Err(io::Error::new(error.kind(), "the client is gone").into()),
-            Ok(()) => Ok(()),
-        }
-    }
+/// Nobody takes content any more: who makes it is to end, also where the client wanted none of it (HEAD).
+fn gone(_: io::Error) -> PyErr {
+    ClientGone::new_err("the client is gone, or wants no content")
 }
 
 /// Reads until there is as much as is wanted, or no more.
@@ -365,7 +359,7 @@ impl Request {
         drop(out);
         let (sender, sent) = this.send_piece(py, sender, piece);
         *lock(&this.out) = Out::Chunks(sender);
-        this.sent(sent)
+        sent.map_err(gone)
     }
 
     /// Sends bytes as they are, status line and headers included; the connection ends after them.
@@ -387,7 +381,7 @@ impl Request {
         drop(out);
         let (sender, sent) = self.send_piece(py, sender, piece);
         *lock(&self.out) = Out::Raw(sender);
-        self.sent(sent)
+        sent.map_err(gone)
     }
 
     /// The headers of the request: a mapping whose keys have no case.

@@ -7,15 +7,15 @@ use number8::{
     Answer, Argument, Call, CloseCode, Handler, IntoResponse, Message, Socket, SocketError,
     SocketReceiver, SocketSender, Taken, WebSocket,
 };
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::callback::{Kind, busy, failed, log_error};
 use super::request::Request;
 use super::text::{content, octets};
+use super::{ClientGone, Shared};
 use crate::waiting::wait;
 
 /// WebSockets of one function that are open at once, each with a thread; one more is answered 503.
@@ -174,5 +174,5 @@ impl TalkSocket {
 }
 
 fn gone(error: SocketError) -> PyErr {
-    PyOSError::new_err(error.to_string())
+    ClientGone::new_err(error.to_string())
 }
