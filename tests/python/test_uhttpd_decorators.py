@@ -355,6 +355,20 @@ class Decorated(Case):
                 client.send("two")
                 self.assertEqual(client.recv(DEADLINE), "two")
 
+    def test_n2_a_websocket_that_has_ended_makes_room_whoever_holds_it(self):
+        server, kept = self.serve(), []
+
+        @server.websocket("/once")
+        def once(request, ws):
+            kept.append(ws)
+            ws.send("hello")
+
+        for _ in range(257):
+            url = f"ws://127.0.0.1:{server.port()}/once"
+            with websockets.sync.client.connect(url, open_timeout=DEADLINE) as client:
+                self.assertEqual(client.recv(DEADLINE), "hello")
+                self.assertRaises(websockets.exceptions.ConnectionClosedOK, client.recv, DEADLINE)
+
     def test_n2_an_oserror_of_a_websockets_own_function_is_told(self):
         server, ended = self.serve(), queue.SimpleQueue()
 
@@ -451,6 +465,24 @@ class Decorated(Case):
             for function in (later, pieces, functools.partial(later), None):
                 with self.subTest(add, function=function):
                     self.assertRaises(TypeError, add, function)
+
+    def test_n2_after_takes_headers_away_and_sees_all_of_one_name(self):
+        server, seen = self.serve(), []
+
+        @server.after
+        def look(request, response):
+            seen.append(dict(response.headers))
+            del response.headers["X-A"], response.headers["Content-Type"]
+            response.headers["Set-Cookie"].append("c=3")
+            response.headers["Link"] = ["</a>", "</b>"]
+
+        server.get("/")(lambda request: ("x", 200, {"X-A": "1", "X-B": "2", "Set-Cookie": ["a=1", "b=2"]}))
+        answer = self.ask(server, "GET", "/")
+        self.assertEqual(seen[0]["Set-Cookie"], ["a=1", "b=2", "c=3"])
+        self.assertEqual(answer.headers.get_all("Set-Cookie"), ["a=1", "b=2", "c=3"])
+        self.assertEqual(answer.headers.get_all("Link"), ["</a>", "</b>"])
+        names = ("X-A", "X-B", "Content-Type")
+        self.assertEqual([answer.headers[name] for name in names], [None, "2", None])
 
     def test_n2_after_writes_nothing_itself(self):
         server = self.serve()

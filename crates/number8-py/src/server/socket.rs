@@ -55,7 +55,7 @@ impl Handler for Talks {
                 sender,
                 receiver: Mutex::new(Some(receiver)),
                 ended: Mutex::new(Some(ended)),
-                _place: place,
+                place: Mutex::new(Some(place)),
             };
             let calls = shared.calls.clone();
             let begun = calls.submit(move |py| begin(py, &shared, number, request, socket));
@@ -107,7 +107,8 @@ pub(crate) struct TalkSocket {
     /// `None` while a thread waits for a message.
     receiver: Mutex<Option<SocketReceiver>>,
     ended: Mutex<Option<oneshot::Sender<Result<(), SocketError>>>>,
-    _place: Place,
+    /// `None` when the function has ended: others may have it, however long somebody holds this object.
+    place: Mutex<Option<Place>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -167,6 +168,7 @@ impl TalkSocket {
 
     /// The function has returned, or raised.
     fn _end(&self, has_failed: bool) {
+        drop(lock(&self.place).take());
         if let Some(ended) = lock(&self.ended).take() {
             let _ = ended.send(if has_failed { Err(SocketError::Lost) } else { Ok(()) });
         }
