@@ -9,6 +9,7 @@ import queue
 import socket
 import tempfile
 import threading
+import time
 import unittest
 
 import number8
@@ -405,6 +406,30 @@ class Decorated(Case):
             self.assertEqual(ended.get(timeout=DEADLINE), "gone")
         server.close()
         self.assertEqual(len(self.logged), 2)
+
+    def test_n2_a_server_that_is_closed_from_within_waits_for_nobody(self):
+        closed = queue.SimpleQueue()
+
+        def close(request, *_):
+            began = time.monotonic()
+            request.server().close()
+            closed.put(time.monotonic() - began)
+
+        async def close_later(request, *_):
+            close(request)
+
+        for kind, function in [("get", close), ("get", close_later), ("websocket", close), ("websocket", close_later)]:
+            with self.subTest(kind, function=function):
+                server = self.serve()
+                getattr(server, kind)("/close")(function)
+                if kind == "get":
+                    self.assertEqual(self.ask(server, "GET", "/close").status, 204)
+                else:
+                    url = f"ws://127.0.0.1:{server.port()}/close"
+                    with websockets.sync.client.connect(url, open_timeout=DEADLINE) as client:
+                        self.assertRaises(websockets.exceptions.ConnectionClosed, client.recv, DEADLINE)
+                # Three seconds are what it has to end.
+                self.assertLess(closed.get(timeout=DEADLINE), 2)
 
     def test_n2_after_looks_at_answers(self):
         server = self.serve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -164,8 +165,8 @@ class Server(_native.Core, Decorators):
                 raise
 
     def close(self) -> None:
-        """Stops: the port is free, callbacks that run have three seconds to end."""
-        self._close()
+        """Stops: the port is free, callbacks that run have three seconds to end. Who is one of them does not wait for that."""
+        self._close(not _runs_here(self))
         _repl.give_back(self)
         _lifetime.note_change()
 
@@ -294,6 +295,16 @@ def _addresses(bind: str | Iterable[str] | None) -> list[str]:
     if isinstance(bind, str):
         return [bind]
     return list(bind)
+
+
+def _runs_here(server: Server) -> bool:
+    """Whether a coroutine or a WebSocket's function of that server may run on this thread; of its callbacks it knows itself."""
+    thread = threading.current_thread()
+    asynchronous = sys.modules.get("number8._async")
+    if asynchronous is not None and thread is asynchronous._thread:
+        return True
+    talks_for = getattr(thread, "talks_for", None)
+    return talks_for is not None and talks_for() is server
 
 
 def _start_thread(run: Callable[[], None]) -> None:

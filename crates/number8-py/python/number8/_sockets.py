@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -42,8 +43,16 @@ def begin(function: Callable[..., Any], request: _native.Request, socket: _nativ
     if inspect.iscoroutinefunction(inspect.unwrap(function)):
         _async.run(_talk_async(function, request, socket))
     else:
-        name = "number8-websocket"
-        threading.Thread(target=_talk, args=(function, request, socket), name=name, daemon=True).start()
+        _Talk(function, request, socket).start()
+
+
+class _Talk(threading.Thread):
+    """Where a function talks."""
+
+    def __init__(self, function: Callable[..., Any], request: _native.Request, socket: _native.WebSocket) -> None:
+        super().__init__(target=_talk, args=(function, request, socket), name="number8-websocket", daemon=True)
+        #: The server, which does not wait for this thread when it is closed here.
+        self.talks_for = weakref.ref(request.server())
 
 
 def _talk(function: Callable[..., Any], request: _native.Request, socket: _native.WebSocket) -> None:

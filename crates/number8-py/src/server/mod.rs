@@ -242,9 +242,9 @@ impl Core {
         ports.map(|(_, fd)| *fd).collect()
     }
 
-    /// Stops, and waits until it has; does nothing where it has.
-    fn _close(&self, py: Python<'_>) -> PyResult<()> {
-        let stopping = self.stop();
+    /// Stops, and with `waits` until it has; does nothing where it has.
+    fn _close(&self, py: Python<'_>, waits: bool) -> PyResult<()> {
+        let stopping = self.stop().filter(|_| waits);
         py.detach(|| stopping.map(JoinHandle::join));
         Ok(())
     }
