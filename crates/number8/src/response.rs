@@ -133,14 +133,20 @@ impl Response {
     ///
     /// # Errors
     /// The field cannot be sent ([`Fields::push`]).
-    pub fn replacing(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, FieldError> {
+    pub fn replacing(self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, FieldError> {
+        self.without(name).with(name, value)
+    }
+
+    /// Takes all fields of that name away, in any case.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
         let mut fields = Fields::new();
         for (other, value) in self.fields().filter(|(other, _)| !other.eq_ignore_ascii_case(name)) {
-            fields.push(other, value)?;
+            let kept = fields.push(other, value);
+            debug_assert!(kept.is_ok(), "{other} was a field before");
         }
-        fields.push(name, value.as_ref())?;
         self.head = Head::Fields { status: self.status(), fields };
-        Ok(self)
+        self
     }
 
     /// The fields, but those that frame the message and Date, which are written when it is sent.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use number8::Response;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList, PyString};
 
 use super::Shared;
 use super::answer::{of_value, with_changed};
@@ -18,7 +18,8 @@ pub(crate) struct Head {
     /// The status; another one may be put in its place.
     #[pyo3(get, set)]
     status: u16,
-    /// The headers by name, as text; others may be added, and values changed.
+    /// The headers by name, as text, or as a list where there are several of one name. Others may be added, and these changed
+    /// and taken away.
     #[pyo3(get)]
     headers: Py<PyDict>,
 }
@@ -43,6 +44,17 @@ pub(crate) fn look(
     response
 }
 
+/// Adds a field to a dict, where a list stands for several of one name.
+fn add(all: &Bound<'_, PyDict>, name: &str, value: &str) -> PyResult<()> {
+    match all.get_item(name)? {
+        None => all.set_item(name, value),
+        Some(values) => match values.cast::<PyList>() {
+            Ok(values) => values.append(value),
+            Err(_) => all.set_item(name, [values, PyString::new(all.py(), value).into_any()]),
+        },
+    }
+}
+
 fn look_once(
     shared: &Arc<Shared>,
     request: &Bound<'_, Request>,
@@ -51,10 +63,12 @@ fn look_once(
 ) -> PyResult<Response> {
     let py = request.py();
     let headers = PyDict::new(py);
-    for (name, value) in response.fields() {
-        headers.set_item(name, String::from_utf8_lossy(value))?;
+    let before = PyDict::new(py);
+    for all in [&headers, &before] {
+        for (name, value) in response.fields() {
+            add(all, name, &String::from_utf8_lossy(value))?;
+        }
     }
-    let before = headers.copy()?;
     let head = Head { status: response.status(), headers: headers.clone().unbind() };
     let head = Bound::new(py, head)?;
     let value = function.bind(py).call1((request, &head))?;

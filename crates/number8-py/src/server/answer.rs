@@ -92,23 +92,27 @@ fn with_headers(mut response: Response, headers: &Bound<'_, PyDict>) -> PyResult
     Ok(response)
 }
 
-/// Gives an answer the fields of a dict that are not as they were in another.
+/// Gives an answer the fields of a dict that are not as they were in another, where a list stands for several of one name.
 pub(crate) fn with_changed(
     mut response: Response,
     before: &Bound<'_, PyDict>,
     after: &Bound<'_, PyDict>,
 ) -> PyResult<Response> {
+    for name in before.keys() {
+        if !after.contains(&name)? {
+            response = response.without(&String::from_utf8_lossy(&octets("a name", &name)?));
+        }
+    }
+    let changed = PyDict::new(after.py());
     for (name, value) in after.iter() {
         if before.get_item(&name)?.is_some_and(|old| old.eq(&value).unwrap_or(false)) {
             continue;
         }
-        let (name, value) = (octets("the name of a header", &name)?, octets("its value", &value)?);
-        let name = String::from_utf8_lossy(&name);
-        let refuse =
-            |error| PyValueError::new_err(format!("the header {name:?} cannot be sent: {error}"));
-        response = response.replacing(&name, &value).map_err(refuse)?;
+        let text = octets("the name of a header", &name)?;
+        response = response.without(&String::from_utf8_lossy(&text));
+        changed.set_item(name, value)?;
     }
-    Ok(response)
+    with_headers(response, &changed)
 }
 
 fn with(response: Response, name: &[u8], value: &[u8]) -> PyResult<Response> {
