@@ -127,6 +127,57 @@ async def echo(request, ws):
         self.assertEqual(code, 1)
         self.assertIn("ValueError: why", err)
 
+    def test_u2_a_script_that_exits_ends(self):
+        cases = [
+            ("import sys\nsys.exit(3)", 3),
+            ("import sys\nsys.exit()", 0),
+            ("import argparse\nargparse.ArgumentParser().parse_args(['--no-such'])", 2),
+            ("import unittest\nunittest.main(argv=['x'])", 5 if sys.version_info >= (3, 12) else 0),
+        ]
+        for end, wanted in cases:
+            with self.subTest(end):
+                process = self.start(BEGIN + READY + end)
+                self.port(process)
+                self.assertEqual(self.ended(process)[0], wanted)
+
+    def test_u2_an_exit_that_the_script_catches_is_none(self):
+        for end in (
+            "import sys\ntry: sys.exit(3)\nexcept SystemExit: pass",
+            "import sys, threading\nthread = threading.Thread(target=sys.exit)\nthread.start()\nthread.join()",
+        ):
+            with self.subTest(end):
+                process = self.start(BEGIN + READY + end)
+                port = self.port(process)
+                self.waits(process)
+                self.assertEqual(self.get(port), b"ok")
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(self.ended(process), (0, "", ""))
+
+    def test_u2_a_callback_that_does_not_return_holds_nobody(self):
+        script = """
+import atexit, threading
+atexit.register(print, 'at the end')
+@httpd.get('/hang')
+def hang(request):
+    request.send_chunk('begun')
+    threading.Event().wait()
+"""
+        for end, code in [("", 0), ("\nimport sys\nsys.stdin.readline()\nsys.exit(3)", 3)]:
+            with self.subTest(end):
+                process = self.start(BEGIN + script + READY + end, stdin=subprocess.PIPE)
+                port = self.port(process)
+                with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
+                    client.sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertTrue(client.recv(1024))
+                    if end:
+                        process.stdin.write("\n")
+                        process.stdin.flush()
+                    else:
+                        self.waits(process)
+                        process.send_signal(signal.SIGTERM)
+                    returned, out, err = self.ended(process)
+                self.assertEqual((returned, out), (code, "at the end\n"), err)
+
     def test_u2_nobody_at_a_prompt_is_held(self):
         process = self.start(BEGIN + READY, "-i", stdin=subprocess.PIPE)
         port = self.port(process)

@@ -9,9 +9,12 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from number8 import _leaving
 
 if TYPE_CHECKING:
     from number8._server import Server
@@ -21,6 +24,12 @@ live: weakref.WeakSet[Server] = weakref.WeakSet()
 
 #: Those who wait for servers to end.
 _waiting: set[threading.Event] = set()
+
+#: Those on which callbacks run.
+threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+#: Seconds that callbacks have to end, as the server gives them.
+_GRACE = 3.0
 
 #: Exceptions that somebody has seen who typed: they did not end the script.
 _seen: list[object] = [None]
@@ -51,15 +60,21 @@ def _has_failed() -> bool:
 
 
 def _at_end() -> None:
-    """The main module has ended: goes on as long as servers do, unless somebody sits at a prompt."""
+    """The main module has ended: goes on as long as servers do, unless somebody sits at a prompt or has called sys.exit."""
     try:
-        if not _is_interactive() and not _has_failed():
+        if not _is_interactive() and not _has_failed() and not _leaving.is_exiting():
             wait(*live)
     finally:
+        until = time.monotonic() + _GRACE
         for server in list(live):
             server.close()
         if "number8._async" in sys.modules:
             sys.modules["number8._async"].stop()
+        for thread in list(threads):
+            thread.join(max(until - time.monotonic(), 1.0))
+            if thread.is_alive():
+                # A callback does not return, and the interpreter would wait for it.
+                _leaving.leave(_leaving.code())
 
 
 def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
@@ -109,4 +124,5 @@ def _after_fork() -> None:
 # Who registers first is told last, and where the script has ended nobody can register any more. Executors have, by the import above: so
 # coroutines have their threads as long as there are servers, and those end after these.
 (_register or atexit.register)(_at_end)
+_leaving.note_exits()
 os.register_at_fork(after_in_child=_after_fork)

@@ -308,4 +308,6 @@ def _runs_here(server: Server) -> bool:
 
 
 def _start_thread(run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name="number8-callbacks", daemon=_lifetime.threads_are_daemons).start()
+    thread = threading.Thread(target=run, name="number8-callbacks", daemon=_lifetime.threads_are_daemons)
+    _lifetime.threads.add(thread)
+    thread.start()

@@ -1,0 +1,74 @@
+"""How a process ends that somebody would hold: by sys.exit, and where threads do not end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from typing import Any, NoReturn
+
+from number8 import _native
+
+#: What sys.exit was called with, by the main thread, if nobody has caught it.
+_noted: list[object] = []
+
+_exit = sys.exit
+
+
+class _Exit(SystemExit):
+    """Ends the script, unless somebody catches it: when it is dropped, code of the script runs on."""
+
+    def __del__(self) -> None:
+        try:
+            sys._getframe(1)
+        except (AttributeError, ValueError):
+            return
+        _noted.clear()
+
+
+def _noting_exit(status: Any = None, /) -> NoReturn:
+    if threading.current_thread() is not threading.main_thread():
+        _exit(status)
+    _noted[:] = [status]
+    raise _Exit(status)
+
+
+def note_exits() -> None:
+    """Has sys.exit note that it was called. Python itself tells nobody why the main module has ended."""
+    if sys.exit is _exit:
+        sys.exit = _noting_exit
+
+
+def is_exiting() -> bool:
+    """Whether sys.exit has ended the main module."""
+    return bool(_noted)
+
+
+def code() -> int:
+    """The exit code of a script that has ended."""
+    if _noted:
+        status = _noted[0]
+        return 0 if status is None else status if isinstance(status, int) else 1
+    return 0 if getattr(sys, "last_value", None) is None else 1
+
+
+def leave_calls(exit_code: int | None = None) -> None:
+    """Ends the process, if calls of a WSGI application go on that nobody waits for: in their threads are frames that are not
+    Python's, over which its own end would fall."""
+    atexit.unregister(leave_calls)
+    if _native.calls_go_on():
+        leave(code() if exit_code is None else exit_code)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process although there are threads that do not end: the interpreter would wait for them, or fall over them."""
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (AttributeError, OSError, ValueError):
+                pass
+        os._exit(code & 0xFF)
