@@ -16,6 +16,7 @@ import time
 import unittest
 import zlib
 
+from commanded import folder
 from hosting import DEADLINE, running, serving
 from test_wsgi import THREADS, Answer, request, talk
 
@@ -349,6 +350,65 @@ class Signals(unittest.TestCase):
                     # The application waits longer than that.
                     self.assertLess(took, DEADLINE - 10, server.log)
                     self.assertEqual(code, 0, server.log)
+
+    def test_a_call_that_outlives_the_grace_does_not_make_the_end_a_crash(self):
+        app = """
+import time
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    yield b"begun"
+    while True:
+        time.sleep(0.001)
+"""
+        alone = "import atexit, number8, shop; atexit.register(print, 'at the end'); number8.serve(shop.app, bind='127.0.0.1:0', grace=0.1)"
+        command = ["-m", "number8", "app", "-b", "127.0.0.1:0", "--grace", "100ms", "shop"]
+        for arguments, said in [(["-c", alone], b"at the end\n"), (command, b""), ([*command, "--no-respawn"], b"")]:
+            with self.subTest(arguments), folder(shop=app) as path:
+                with running(arguments, cwd=path, stdout=subprocess.PIPE) as server, connect(server) as connection:
+                    connection.sendall(request("/"))
+                    read_until(connection, b"begun")
+                    self.assertEqual(server.stop(), 0, server.log)
+                    self.assertEqual(server.process.stdout.read(), said)
+                    server.process.stdout.close()
+                    self.assertIn("calls of the application still go on", server.log)
+                    self.assertNotIn("FATAL", server.log)
+
+    def test_what_the_application_returned_is_closed_at_the_end_of_the_grace(self):
+        app = """
+import sys
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return Parts(environ["QUERY_STRING"])
+
+class Parts:
+    def __init__(self, path):
+        self.parts = self.give(path)
+
+    def __iter__(self):
+        return self.parts
+
+    def give(self, path):
+        yield b"begun"
+        with open(path, "rb") as file:
+            yield file.read(1)
+
+    def close(self):
+        sys.stderr.write("closed\\n")
+"""
+        program = "import number8, shop; number8.serve(shop.app, bind='127.0.0.1:0', threads=1, grace=0.1)"
+        with folder(shop=app) as path, fifo() as go, running(["-c", program], cwd=path) as server:
+            with connect(server) as connection:
+                connection.sendall(request(f"/?{go}"))
+                read_until(connection, b"begun")
+                server.send(signal.SIGTERM)
+                # The grace is over when the answer is cut.
+                while connection.recv(1024):
+                    pass
+            tell(go, b"x")
+            self.assertEqual(server.wait(), 0, server.log)
+            self.assertIn("closed", server.log)
 
     def test_the_grace_has_an_end(self):
         with serving("wsgi_app:app", threads=1, grace=0.1) as server:

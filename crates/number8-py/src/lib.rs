@@ -21,5 +21,6 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     asgi::register(module)?;
     command::register(module)?;
     server::register(module)?;
-    hosting::register(module)
+    hosting::register(module)?;
+    wsgi::register(module)
 }

@@ -10,7 +10,12 @@ def main() -> int:
     """Runs the command with the arguments of this process; returns its exit code."""
     # Signals are the command's from here on; without it Python's own handlers would only note them.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _native.run(["number8", *sys.argv[1:]])
+    code = _native.run(["number8", *sys.argv[1:]])
+    if _native.calls_go_on():
+        from number8._leaving import leave
+
+        leave(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ __all__ = [
     "OPTIONS",
     "serve",
     "serve_at",
+    "calls_go_on",
 ]
 
 __version__: str
@@ -206,11 +207,11 @@ class Core:
     def _require(self, value: bytes) -> None: ...
     def _share(self) -> None: ...
 
-@final
 def calls_go_on() -> bool: ...
 
 class ClientGone(BrokenPipeError): ...
 
+@final
 class WebSocket:
     """A WebSocket, for the function that talks."""
 

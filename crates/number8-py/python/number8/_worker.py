@@ -77,7 +77,12 @@ def main(arguments: list[str]) -> int:
         os.set_inheritable(own, False)
     sockets = [int(number) for number in descriptors.split(",")]
     counted = (metrics[0], metrics[1]) if metrics else None
-    return _native.work(["number8", *command], sockets, int(parent), Status(status), counted)
+    code = _native.work(["number8", *command], sockets, int(parent), Status(status), counted)
+    if _native.calls_go_on():
+        from number8._leaving import leave
+
+        leave(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -273,7 +273,9 @@ fn ask_ahead(mut source: Source, made: &Mutex<Made>, ahead: usize) -> Option<Sou
         let is_last = part.is_err();
         let mut made = Made::lock(made);
         if made.is_forgotten {
-            // It is closed by being dropped.
+            drop(made);
+            // Here: at the end the lane takes nothing more, as which it would be closed by being dropped.
+            Python::attach(|py| source.parts.close(py));
             return None;
         }
         let bytes = part.as_ref().map_or(0, Bytes::len);

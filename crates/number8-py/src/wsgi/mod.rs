@@ -49,6 +49,10 @@ pub(crate) struct Options<'a> {
 /// Bytes of requests that wait in memory: 32 MiB, some uploads at once, also on a small board.
 pub(crate) const BODY_MEMORY: usize = 32 * 1024 * 1024;
 
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(threads::calls_go_on, module)?)
+}
+
 /// Serves an application until a signal ends it.
 pub(crate) fn serve(
     py: Python<'_>,

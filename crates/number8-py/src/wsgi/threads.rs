@@ -1,7 +1,7 @@
 //! The application is called by threads of its own; those that read and write have nothing to do with the interpreter.
 
 use std::cell::Cell;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use number8::server::lane::{Job, Lane, LaneFull};
@@ -60,22 +60,42 @@ pub(super) fn serve(
         // It is looked for here alone.
         let _ = policy.set(found);
     }
-    let (result, told) = py.detach(|| {
+    let (result, told, has_ended) = py.detach(|| {
         let mut told = None;
         let result = server.run_with(async {
             told = Some(signals.handle().await);
             handle.shutdown_now();
         });
-        if !lane.close(END) {
-            hosting::say("calls of the application still go on");
-        }
-        (result, told)
+        (result, told, lane.close(END))
     });
+    if !has_ended {
+        hosting::say("calls of the application still go on");
+        left(py, lane)?;
+    }
     if let Some(policy) = policy.get() {
         policy.restore(py);
     }
     signals.restore(py)?;
     told.unwrap_or_else(|| hosting::ended(result))
+}
+
+/// Lanes with calls that nobody waits for any more.
+static LEFT: Mutex<Vec<Lane>> = Mutex::new(Vec::new());
+
+/// Has the process end without the interpreter's own end, if these calls go on until then: it would end their threads within what is
+/// not Python's.
+fn left(py: Python<'_>, lane: Lane) -> PyResult<()> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+    let leaving = py.import("number8._leaving")?;
+    py.import("atexit")?.call_method1("register", (leaving.getattr("leave_calls")?,)).map(drop)
+}
+
+/// Whether calls of an application go on that nobody waits for.
+#[pyfunction]
+pub(super) fn calls_go_on() -> bool {
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    left.retain(|lane| !lane.close(Duration::ZERO));
+    !left.is_empty()
 }
 
 /// How the system gives time to this thread, before it serves and while threads call the application.
