@@ -15,6 +15,7 @@ import unittest
 
 from commanded import APP, Load, ask, command, folder, process_of, until
 from hosting import DEADLINE
+from test_wsgi_flow import fifo
 
 
 def children(pid):
@@ -202,6 +203,35 @@ async def app(scope, receive, send):
             server.send(signal.SIGTTOU)
             server.send(signal.SIGTTIN)
             until("two processes", lambda: count() == 2)
+
+    def test_wish17_ttou_counts_while_a_process_is_replaced(self):
+        shop = APP + "import sys\nsys.stderr.write('loaded\\n')\n"
+        with fifo() as go, served("--workers", "2", "--max-requests", "1", shop=shop) as (server, path):
+            until("two processes", lambda: server.log.count("loaded") == 2)
+            waits = f"open({str(go)!r}, 'rb', buffering=0).read(1)\n"
+            (path / "shop.py").write_text(waits + APP)
+            with Load(server.port, keep=4, fresh=4):
+                until("two that load", lambda: len(children(server.process.pid)) == 4)
+            server.send(signal.SIGTTOU)
+            until("one process less", lambda: len(children(server.process.pid)) == 3)
+            go.write_bytes(b"xx")
+            until("one process", lambda: len(children(server.process.pid)) == 1)
+
+    def test_d7_standard_error_that_takes_nothing_is_no_reason_not_to_serve(self):
+        for redirect in ("2>/dev/full", "2>&-"):
+            with self.subTest(redirect), folder() as path, socket.socket() as listening:
+                listening.bind(("127.0.0.1", 0))
+                listening.listen()
+                number, port = listening.fileno(), listening.getsockname()[1]
+                command = f'exec "$0" -m number8 app -b fd:{number} shop {redirect}'
+                process = subprocess.Popen(["sh", "-c", command, sys.executable], cwd=path, pass_fds=[number])
+                try:
+                    self.assertEqual(ask(port)[0], 200)
+                    process.send_signal(signal.SIGTERM)
+                    self.assertEqual(process.wait(DEADLINE), 0)
+                finally:
+                    process.kill()
+                    process.wait()
 
     def test_d7_ttin_has_an_end(self):
         with served("--max-workers", "2") as (server, _):

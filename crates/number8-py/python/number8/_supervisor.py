@@ -143,7 +143,13 @@ class Supervisor:
         for _ in range(self._wanted - len(places)):
             if not self._start():
                 break
-        for one in reversed(places[self._wanted :]):
+        self._trim()
+
+    def _trim(self) -> None:
+        """No more processes than are wanted."""
+        if self._is_stopping:
+            return
+        for one in reversed(self._places()[self._wanted :]):
             self._end(one)
 
     def _start(self, replaces: Process | None = None) -> bool:
@@ -244,13 +250,14 @@ class Supervisor:
         self._weigh(process)
         if not self._has_served:
             self._has_served = True
-            sys.stderr.write(self._plan.greeting)
-            sys.stderr.flush()
+            tell(self._plan.greeting)
             self._plan.ready()
         if (old := process.replaces) is not None:
             process.replaces = None
             if not old.is_leaving:
                 self._end(old)
+        # It counts from now on: fewer may have been asked for while it came.
+        self._trim()
         self._roll()
 
     def _reap(self) -> None:
@@ -464,11 +471,18 @@ def mib(size: int) -> str:
 
 
 def say(text: str) -> None:
-    """Tells whoever looks at standard error."""
+    """Tells whoever looks at standard error what happens."""
+    tell(f"number8: {text}\n")
+
+
+def tell(text: str) -> None:
+    """Writes to standard error, if there is one that can be written to: that nobody reads it is no reason not to serve."""
+    if sys.stderr is None:
+        return
     try:
-        sys.stderr.write(f"number8: {text}\n")
+        sys.stderr.write(text)
         sys.stderr.flush()
-    except OSError:
+    except (OSError, ValueError):
         pass
 
 
