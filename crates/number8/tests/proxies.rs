@@ -83,6 +83,33 @@ async fn g11_wish26_trusted_proxies_are_believed() {
         // Both, and one of them made up.
         (from, "Forwarded: for=192.0.2.9\r\nX-Forwarded-For: 192.0.2.9\r\n", "192.0.2.9 http - 2"),
         (from, "Forwarded: for=1.2.3.4\r\nX-Forwarded-For: 192.0.2.9\r\n", "400"),
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https;host=a.example\r\nX-Forwarded-For: 192.0.2.9\r\n\
+             X-Forwarded-Proto: HTTPS\r\nX-Forwarded-Host: A.example\r\n",
+            "192.0.2.9 https a.example 4",
+        ),
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https\r\nX-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Proto: http\r\n",
+            "400",
+        ),
+        (
+            from,
+            "Forwarded: for=192.0.2.9;host=evil.example\r\nX-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Host: a\r\n",
+            "400",
+        ),
+        // Told by one alone, which the client may have made up.
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https;host=evil.example\r\nX-Forwarded-For: 192.0.2.9\r\n",
+            "192.0.2.9 http - 2",
+        ),
+        (
+            from,
+            "Forwarded: for=192.0.2.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n",
+            "192.0.2.9 http - 3",
+        ),
         (from, "Forwarded: for=192.0.2.9;for=1.2.3.4\r\n", "400"),
         (from, "Forwarded: for=\"192.0.2.9\r\n", "400"),
         (None, "X-Forwarded-For: 192.0.2.9\r\n", "192.0.2.9 http - 1"),
@@ -175,9 +202,10 @@ async fn g11_a_balancer_announces_its_client() {
         ("10.0.0.1", b"PROXY TCP4 192.0.2.9 10.0.0.1 4711 80\r\n", "192.0.2.9 http - 0"),
         ("10.0.0.1", b"PROXY TCP6 2001:db8::9 ::1 4711 80\r\n", "2001:db8::9 http - 0"),
         ("10.0.0.1", v2, "192.0.2.1 http - 0"),
-        // The balancer itself, which may say more by fields.
-        ("10.0.0.1", local, "1.2.3.4 http - 1"),
-        ("10.0.0.1", b"PROXY UNKNOWN\r\n", "1.2.3.4 http - 1"),
+        // Nobody is named, or one whose address is trusted: the fields are the client's own all the same.
+        ("10.0.0.1", local, "10.0.0.1 http - 0"),
+        ("10.0.0.1", b"PROXY UNKNOWN\r\n", "10.0.0.1 http - 0"),
+        ("10.0.0.1", b"PROXY TCP4 10.0.0.7 10.0.0.1 4711 80\r\n", "10.0.0.7 http - 0"),
         // It has to, and nobody else may.
         ("10.0.0.1", b"", ""),
         ("10.0.0.1", b"PROXY TCP4 192.0.2.9\r\n", ""),

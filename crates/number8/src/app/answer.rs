@@ -104,7 +104,7 @@ impl App {
         if !head.has_any(&proxies::FIELDS) {
             return None;
         }
-        if !self.proxies.trust(caller.peer) {
+        if !self.proxies.speak_in_fields(caller.peer) {
             parser.forget(&proxies::FIELDS);
             return None;
         }

@@ -15,8 +15,9 @@ use crate::request_id::RequestId;
 /// The proxies that are trusted to say who a client is.
 ///
 /// They say it by Forwarded (RFC 7239) or by X-Forwarded-For, -Proto and -Host. A proxy hands on what it does not write
-/// itself, so where both are there and name two clients, the request is refused: one of them was made up. By X-Request-Id
-/// they give a request its name in all logs.
+/// itself, so where both are there and tell two things (of the client, the protocol or the host), the request is refused:
+/// one of them was made up. A protocol or a host that only one of the two tells then counts for nothing. By X-Request-Id they
+/// give a request its name in all logs.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     trusted: Vec<Proxy>,
@@ -38,7 +39,7 @@ impl Proxies {
     }
 
     /// Every connection of theirs has to begin with a header of the PROXY protocol (version 1 or 2), which names the
-    /// client; one that does not is closed. What else the client sends counts as its own.
+    /// client; one that does not is closed. Fields say nothing then, whoever sends them: they are the client's own.
     #[must_use]
     pub fn announce(self) -> Self {
         Self { announce: true, ..self }
@@ -46,6 +47,14 @@ impl Proxies {
 
     pub(crate) fn have_to_announce(&self, peer: Option<SocketAddr>) -> bool {
         self.announce && self.trust(peer)
+    }
+
+    /// Whether what the other end of a connection says in fields is believed.
+    ///
+    /// SECURITY: a balancer that announces its clients hands on what they send as it comes, so also where it names none, or
+    /// one whose address is trusted.
+    pub(crate) fn speak_in_fields(&self, peer: Option<SocketAddr>) -> bool {
+        !self.announce && self.trust(peer)
     }
 
     /// Whether the other end of a connection is one of them.
@@ -92,17 +101,16 @@ impl Proxies {
         };
         caller.ip = told.client;
         caller.request_id = head.get(Known::XRequestId).and_then(RequestId::told);
-        let last = |value: &[u8]| {
-            value.rsplit(|&b| b == b',').next().map(|last| last.trim_ascii().to_vec())
-        };
-        let proto = told.proto.or_else(|| last(&head.joined(Known::XForwardedProto)?));
+        let x_proto = last(head, Known::XForwardedProto);
+        let x_host = last(head, Known::XForwardedHost).filter(|host| valid_host(host));
+        let has_both = head.has(Known::Forwarded) && head.has_any(&X_FORWARDED);
+        let host = told.host.filter(|host| valid_host(host));
         // Of the way from the client to the proxy, which is the one that strangers listen in on.
-        if let Some(proto) = proto {
+        if let Some(proto) = agreed(told.proto, x_proto, has_both, Disagreement::TwoProtocols)? {
             caller.is_secure = proto.eq_ignore_ascii_case(b"https");
         }
-        let host = told.host.or_else(|| last(&head.joined(Known::XForwardedHost)?));
-        let host =
-            host.filter(|host| valid_host(host)).and_then(|host| String::from_utf8(host).ok());
+        let host = agreed(host, x_host, has_both, Disagreement::TwoHosts)?;
+        let host = host.and_then(|host| String::from_utf8(host).ok());
         caller.host = host.map(String::into_boxed_str).or_else(|| caller.host.take());
         Ok(())
     }
@@ -130,6 +138,32 @@ pub(crate) const FIELDS: [Known; 6] = [
     Known::XRequestId,
 ];
 
+const X_FORWARDED: [Known; 3] =
+    [Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost];
+
+/// What is told last in a field: by the proxy that is nearest.
+fn last(head: &Head<'_>, field: Known) -> Option<Vec<u8>> {
+    let value = head.joined(field)?;
+    value.rsplit(|&b| b == b',').next().map(|last| last.trim_ascii().to_vec())
+}
+
+/// What Forwarded and a field beside it tell.
+///
+/// SECURITY: where a request has both kinds, the proxy may write one of them alone, and the client made up the other.
+fn agreed(
+    forwarded: Option<Vec<u8>>,
+    other: Option<Vec<u8>>,
+    has_both: bool,
+    disagreement: Disagreement,
+) -> Result<Option<Vec<u8>>, Disagreement> {
+    match (forwarded, other) {
+        (Some(one), Some(other)) if one.eq_ignore_ascii_case(&other) => Ok(Some(one)),
+        (Some(_), Some(_)) => Err(disagreement),
+        _ if has_both => Ok(None),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
 /// What is told of a client.
 #[derive(Default)]
 struct Told {
@@ -150,6 +184,10 @@ pub(crate) enum Disagreement {
     Unreadable,
     /// Forwarded and X-Forwarded-For name two clients.
     TwoClients,
+    /// Forwarded and X-Forwarded-Proto tell two protocols.
+    TwoProtocols,
+    /// Forwarded and X-Forwarded-Host tell two hosts.
+    TwoHosts,
 }
 
 impl fmt::Display for Disagreement {
@@ -157,6 +195,8 @@ impl fmt::Display for Disagreement {
         f.write_str(match self {
             Self::Unreadable => "the field Forwarded is not valid",
             Self::TwoClients => "Forwarded and X-Forwarded-For name two clients",
+            Self::TwoProtocols => "Forwarded and X-Forwarded-Proto tell two protocols",
+            Self::TwoHosts => "Forwarded and X-Forwarded-Host tell two hosts",
         })
     }
 }
