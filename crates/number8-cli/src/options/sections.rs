@@ -193,7 +193,7 @@ pub const SECTIONS: &[Section] = &[
                 .default("1m"),
             Opt::new("webrepl-waiting", Number, "COUNT", "Clients that are asked for it at a time").of(Use::Files)
                 .default("32"),
-            Opt::new("webrepl-waiting-per-ip", Number, "COUNT", "The same, of one client address").of(Use::Files)
+            Opt::new("webrepl-waiting-per-ip", Number, "COUNT", "The same, of one address, or /64 of IPv6").of(Use::Files)
                 .default("4"),
         ],
     },

@@ -37,7 +37,10 @@ struct Client {
 impl Client {
     /// Asks for a WebSocket; returns the head of the answer, too.
     async fn ask(server: &TestServer, head: &str) -> (Self, String) {
-        let end = server.connect();
+        Self::ask_at(server.connect(), head).await
+    }
+
+    async fn ask_at(end: End, head: &str) -> (Self, String) {
         end.write_all(head.as_bytes()).await.unwrap();
         let mut client = Self {
             end,

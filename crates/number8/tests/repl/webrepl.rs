@@ -1,5 +1,6 @@
 //! WebREPL: a client that behaves as `webrepl_cli.py` does, and what else clients do.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -406,6 +407,36 @@ async fn x6_those_who_say_no_password_keep_others_out_of_nothing_for_long() {
     while client.frame().await.is_some() {}
     let mut client = connect(&server).await;
     assert_eq!(client.log_in("secret").await, "\r\nWebREPL connected\r\n");
+}
+
+#[tokio::test]
+async fn x6_of_those_who_are_asked_together_one_guesses_and_the_others_wait() {
+    let folder = folder();
+    let limits = WebReplLimits { failures_free: 0, ..WebReplLimits::default() };
+    let server = serve(webrepl(folder.path()).limits(limits), all());
+    let mut guessing = connect(&server).await;
+    let mut waiting = connect(&server).await;
+    assert_eq!(guessing.log_in("wrong").await, "\r\nAccess denied\r\n");
+    assert_eq!(waiting.log_in("secret").await, "\r\nAccess denied\r\n");
+}
+
+#[tokio::test]
+async fn x6_a_network_of_ipv6_is_asked_as_one_client() {
+    let (server, _folder) = served(all());
+    let ask = async |address: &str| {
+        let end = server.connect_from(SocketAddr::new(address.parse().unwrap(), 4711));
+        Client::ask_at(end, CLI).await
+    };
+    let mut silent = Vec::new();
+    for address in ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8::4"] {
+        let (mut client, _) = ask(address).await;
+        client.shows_text("Password: ").await;
+        silent.push(client);
+    }
+    for (address, status) in [("2001:db8::5", "503"), ("2001:db8:0:1::1", "101")] {
+        let (_, head) = ask(address).await;
+        assert_eq!(&head[9..12], status, "{address}");
+    }
 }
 
 #[tokio::test]

@@ -127,7 +127,8 @@ impl Failures {
     }
 }
 
-fn network(client: Option<IpAddr>) -> Option<IpAddr> {
+/// Whom a client is counted as.
+pub(crate) fn network(client: Option<IpAddr>) -> Option<IpAddr> {
     client.map(|client| match client.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         address => address,

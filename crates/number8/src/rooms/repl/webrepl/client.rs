@@ -96,18 +96,30 @@ impl Client {
             let Event::Password(password) = event else { continue };
             let password = password.map(<[u8]>::to_vec);
             let left = bytes.split_off(used);
+            let may_guess = self.may_guess(login);
             let is_right = match password {
-                Some(password) => self.is_right(login, password).await,
-                None => false,
+                Some(password) if may_guess => self.is_right(login, password).await,
+                _ => false,
             };
             let may = self.access.decide(Some(&login.user), Rights::REPL, b"/").is_ok();
-            let mut failures = lock(&self.inner.shared.failures);
-            match is_right {
-                true => failures.succeeded(self.client, &login.user),
-                false => failures.failed(self.client, Some(&login.user), clock::monotonic_ms()),
+            if is_right {
+                lock(&self.inner.shared.failures).succeeded(self.client, &login.user);
             }
             return Ok((is_right && may).then_some(left));
         }
+    }
+
+    /// Whether the client has not to wait after wrong passwords.
+    ///
+    /// SECURITY: this one counts as wrong until it was right, so that of those who were let in together one may try.
+    fn may_guess(&self, login: &Login) -> bool {
+        let mut failures = lock(&self.inner.shared.failures);
+        let now_ms = clock::monotonic_ms();
+        let may = failures.wait_ms(self.client, now_ms) == 0;
+        if may {
+            failures.failed(self.client, Some(&login.user), now_ms);
+        }
+        may
     }
 
     async fn is_right(&self, login: &Login, password: Vec<u8>) -> bool {

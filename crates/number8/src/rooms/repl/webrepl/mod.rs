@@ -5,7 +5,7 @@
 //! 1. a request for no WebSocket gets a page;
 //! 2. a page that sent it has to be ours, while programs may name any host;
 //! 3. nobody else is connected, and the client has not guessed too often;
-//! 4. the password, in time;
+//! 4. the password, in time, and still without having guessed too often;
 //! 5. the account that it stands for has the right `repl`.
 //!
 //! Then there are two directions until one of them ends: what the program writes, as texts; and what the client sends,
@@ -32,7 +32,7 @@ use crate::access::Rights;
 use crate::accounts::{AccountError, Accounts, WORK_MAX};
 use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
-use crate::layers::auth::failures::Failures;
+use crate::layers::auth::failures::{Failures, network};
 use crate::layers::same_origin::SameOrigin;
 use crate::response::{Response, try_again};
 use crate::results::IntoResponse;
@@ -96,7 +96,7 @@ struct Login {
 struct Shared {
     limits: WebReplLimits,
     failures: Mutex<Failures>,
-    /// Clients that have not said the password yet.
+    /// The networks of clients that have not said the password yet.
     unknown: Mutex<Vec<Option<IpAddr>>>,
     /// Each hash takes memory and time of a core.
     hashing: Arc<Semaphore>,
@@ -109,7 +109,7 @@ pub struct WebReplLimits {
     pub login_time: Duration,
     /// Clients that are asked for it at a time; one more is answered 503. Default 32.
     pub asked_max: usize,
-    /// The same, of one address. Default 4.
+    /// The same, of one address, or one /64 of IPv6. Default 4.
     pub asked_per_client_max: usize,
     /// Password hashes at once, at least one: each may take 19 MiB and tens of milliseconds of a core. Default 2.
     pub hashes_max: usize,
@@ -146,6 +146,7 @@ impl Shared {
 
     /// SECURITY: those who never say the password must not keep others out.
     fn has_room(&self, unknown: &[Option<IpAddr>], client: Option<IpAddr>) -> bool {
+        let client = network(client);
         let own = unknown.iter().filter(|other| **other == client).count();
         own < self.limits.asked_per_client_max && unknown.len() < self.limits.asked_max
     }
@@ -366,6 +367,7 @@ impl Unknown {
         if !shared.has_room(&unknown, client) {
             return None;
         }
+        let client = network(client);
         unknown.push(client);
         Some(Self { shared: Arc::clone(shared), client })
     }
