@@ -9,7 +9,7 @@ use number8::layers::same_origin::SameOrigin;
 use number8::layers::sessions::{Login, SessionLimits, Sessions};
 use number8::server::memory::End;
 use number8::testing::TestServer;
-use number8::{Answer, App, Call, Events, Handler, Response, Runner};
+use number8::{Answer, App, Call, Events, Handler, Response, Runner, Uploads};
 use tokio::time::timeout;
 
 use crate::auth::{ARGON2, BCRYPT, replace};
@@ -326,6 +326,54 @@ async fn a3_a_stream_of_everybodys_ends_when_other_rules_ask_for_an_account() {
     for client in &anybodys {
         let rest = timeout(PATIENCE, client.read_to_end()).await.expect("it ends").unwrap();
         assert!(rest.ends_with(b"0\r\n\r\n") && !String::from_utf8_lossy(&rest).contains("data:"));
+    }
+}
+
+/// What was begun while there was a right to it is not stored once there is none.
+#[tokio::test]
+async fn a3_a5_an_upload_ends_with_the_right_to_it() {
+    let form = "Content-Type: multipart/form-data; boundary=XX\r\n";
+    let part = "--XX\r\nContent-Disposition: form-data; name=f; filename=b\r\n\r\n";
+    for way in ["nothing", "logout", "other rules", "another password"] {
+        let (sessions, folder) = (Sessions::new().unwrap(), tempfile::tempdir().unwrap());
+        let with = |password, rights| {
+            let uploads = Uploads::new(folder.path()).unwrap().sync(false).keep_free(0);
+            app(accounts(password), &sessions)
+                .access(Access::new([Rule::user("joe", "/", rights).unwrap()]))
+                .mount("/in", uploads)
+        };
+        let server = with("pw", Rights::RW).test();
+        let cookie = session(&server).await;
+        let mut under_way = Vec::new();
+        for (request, fields, first, rest) in
+            [("PUT /in/a", "", "one, ", "two"), ("POST /in/", form, part, "two\r\n--XX--\r\n")]
+        {
+            let length = first.len() + rest.len();
+            let client = server.connect();
+            let head = format!(
+                "{request} HTTP/1.1\r\nHost: localhost\r\n{cookie}{OURS}{fields}Content-Length: {length}\r\n\
+                 Expect: 100-continue\r\nConnection: close\r\n\r\n"
+            );
+            client.write_all(head.as_bytes()).await.unwrap();
+            assert_eq!(read(&client, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");
+            client.write_all(first.as_bytes()).await.unwrap();
+            under_way.push((client, rest));
+        }
+        match way {
+            "logout" => drop(ask(&server, "POST /.number8/logout", &(cookie + OURS), "").await),
+            "other rules" => server.handle().replace(with("pw", Rights::RO)).unwrap(),
+            "another password" => server.handle().replace(with("new", Rights::RW)).unwrap(),
+            _ => {}
+        }
+        for (client, rest) in under_way {
+            client.write_all(rest.as_bytes()).await.unwrap();
+            let answer = timeout(PATIENCE, client.read_to_end()).await.expect("it ends").unwrap();
+            let want = if way == "nothing" { "HTTP/1.1 201 " } else { "HTTP/1.1 403 " };
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.starts_with(want), "{way}: {answer}");
+        }
+        let stored = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(stored, if way == "nothing" { 2 } else { 0 }, "{way}");
     }
 }
 

@@ -8,7 +8,7 @@
 //! 4. what the head alone tells: too large, half of a file, a coding;
 //! 5. on the lane, before any content is read: preconditions, names that are taken, space on the disk;
 //! 6. the content, piece by piece, into a file that nobody sees;
-//! 7. on the lane, with the name held: 3 and 5 again, then the commit.
+//! 7. on the lane, with the name held: 3, by the rules and the login that hold then, and 5 again, then the commit.
 //!
 //! Nothing is half-written at the end of any step, and a client that waits for `100 Continue` sends nothing before 6.
 

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::answer::Fail;
+use super::answer::{self, Fail};
 use super::target::Target;
 use crate::access::{Access, Refusal, Rights};
 use crate::handler::{Call, refused};
 use crate::response::Response;
+use crate::standing::{Look, Standing};
 
-/// Who asks, and by which rules.
-#[derive(Debug)]
+/// Who asks, by which rules, and whether what they are known by lasts.
+#[derive(Debug, Clone)]
 pub(super) struct Permits {
     access: Arc<Access>,
     user: Option<Arc<str>>,
+    standing: Option<Standing>,
 }
 
 /// Whether something may be made at a place, and whether something may be replaced there.
@@ -20,11 +22,36 @@ pub(super) struct Permits {
 pub(super) struct Permit {
     create: Result<(), Refusal>,
     overwrite: Result<(), Refusal>,
+    permits: Permits,
+    change: Change,
+}
+
+/// What is to be done, as rules know it.
+#[derive(Debug)]
+enum Change {
+    Store { path: Vec<u8> },
+    Rename { from: Vec<u8>, to: Vec<u8> },
+}
+
+impl Change {
+    fn decide(&self, access: &Access, user: Option<&str>, replaces: bool) -> Result<(), Refusal> {
+        match self {
+            Self::Store { path } => {
+                let right = if replaces { Rights::OVERWRITE } else { Rights::CREATE };
+                access.decide(user, right, path)
+            }
+            Self::Rename { from, to } => access.decide_move(user, from, to, replaces),
+        }
+    }
 }
 
 impl Permits {
     pub(super) fn of(call: &Call<'_>) -> Self {
-        Self { access: Arc::clone(call.access()), user: call.caller.user.clone() }
+        Self {
+            access: Arc::clone(call.access()),
+            user: call.caller.user.clone(),
+            standing: call.caller.standing.clone(),
+        }
     }
 
     /// For content that is to be stored.
@@ -32,8 +59,7 @@ impl Permits {
     /// # Errors
     /// It may neither be made nor take the place of a file.
     pub(super) fn store(&self, target: &Target) -> Result<Permit, Box<Response>> {
-        let decide = |right| self.access.decide(self.user(), right, &target.url_path);
-        Permit::new(decide(Rights::CREATE), decide(Rights::OVERWRITE))
+        Permit::new(self, Change::Store { path: target.url_path.clone() })
     }
 
     /// For what is to be moved, with all that it holds.
@@ -41,9 +67,7 @@ impl Permits {
     /// # Errors
     /// It may not be moved away, or neither be made nor take the place of something where it goes.
     pub(super) fn rename(&self, from: &Target, to: &Target) -> Result<Permit, Box<Response>> {
-        let decide =
-            |replaces| self.access.decide_move(self.user(), &from.url_path, &to.url_path, replaces);
-        Permit::new(decide(false), decide(true))
+        Permit::new(self, Change::Rename { from: from.url_path.clone(), to: to.url_path.clone() })
     }
 
     /// # Errors
@@ -70,19 +94,28 @@ impl Permits {
 }
 
 impl Permit {
-    fn new(
-        create: Result<(), Refusal>,
-        overwrite: Result<(), Refusal>,
-    ) -> Result<Self, Box<Response>> {
+    fn new(permits: &Permits, change: Change) -> Result<Self, Box<Response>> {
+        let decide = |replaces| change.decide(&permits.access, permits.user(), replaces);
+        let (create, overwrite) = (decide(false), decide(true));
         match (&create, &overwrite) {
             (Err(refusal), Err(_)) => Err(Box::new(refused(refusal))),
-            _ => Ok(Self { create, overwrite }),
+            _ => Ok(Self { create, overwrite, permits: permits.clone(), change }),
         }
     }
 
     /// Refuses what is not allowed, now that it is known whether something would be replaced.
+    ///
+    /// SECURITY: content can take hours to come, after which there may be other rules, or no such user. A function of the
+    /// user's is not asked again.
     pub(super) fn check(&self, replaces: bool) -> Result<(), Fail> {
+        let Permits { access, standing, .. } = &self.permits;
+        if standing.as_ref().is_some_and(|standing| !standing.lasts(Look::Glance)) {
+            return Err(answer::refused(403, "the login that this began with has ended").into());
+        }
         let decision = if replaces { &self.overwrite } else { &self.create };
-        decision.as_ref().copied().map_err(|refusal| Box::new(refused(refusal)).into())
+        decision.as_ref().copied().map_err(|refusal| Box::new(refused(refusal)))?;
+        let Some(now) = access.followed_by() else { return Ok(()) };
+        let still = self.change.decide(&now, self.permits.user(), replaces);
+        still.map_err(|refusal| Box::new(refused(&refusal)).into())
     }
 }
