@@ -19,10 +19,10 @@ use crate::server::lane::Lane;
 use crate::sync::lock;
 
 /// What became of a credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::layers) enum Verdict {
-    /// It is that user's.
-    User(Arc<str>),
+    /// It is that user's, by these accounts: there may be others by now.
+    User(Arc<str>, Arc<Accounts>),
     /// It is nobody's.
     Wrong,
     /// The client has guessed too often and has to wait so long.
@@ -85,7 +85,7 @@ impl Checker {
         }
         match &asked.credentials {
             Credentials::Bearer { token } => Some(self.bearer(token, asked.client)),
-            Credentials::Basic { .. } => self.remembered(&self.mac(asked)).map(Verdict::User),
+            Credentials::Basic { .. } => self.remembered(&self.mac(asked)),
         }
     }
 
@@ -123,8 +123,8 @@ impl Checker {
         };
         let mac = self.mac(asked);
         // Another request with the same credential was first.
-        if let Some(user) = self.remembered(&mac) {
-            return Verdict::User(user);
+        if let Some(verdict) = self.remembered(&mac) {
+            return verdict;
         }
         if let Some(wait) = self.wait(asked.client) {
             return wait;
@@ -142,15 +142,17 @@ impl Checker {
         if Arc::ptr_eq(&accounts, &self.accounts()) {
             remembered.keep(mac, Arc::clone(&user), now_ms, clock::millis(self.limits.remember));
         }
-        Verdict::User(user)
+        drop(remembered);
+        Verdict::User(user, accounts)
     }
 
     fn bearer(&self, token: &[u8], client: Option<IpAddr>) -> Verdict {
         if let Some(wait) = self.wait(client) {
             return wait;
         }
-        match self.accounts().bearer(token) {
-            Some(user) => Verdict::User(user),
+        let accounts = self.accounts();
+        match accounts.bearer(token) {
+            Some(user) => Verdict::User(user, accounts),
             None => {
                 lock(&self.failures).failed(client, None, clock::monotonic_ms());
                 Verdict::Wrong
@@ -163,8 +165,11 @@ impl Checker {
         (wait_ms > 0).then_some(Verdict::TooOften { wait_ms })
     }
 
-    fn remembered(&self, mac: &Mac) -> Option<Arc<str>> {
-        lock(&self.remembered).user(mac, clock::monotonic_ms())
+    fn remembered(&self, mac: &Mac) -> Option<Verdict> {
+        let remembered = lock(&self.remembered);
+        let user = remembered.user(mac, clock::monotonic_ms())?;
+        // While it is locked, these are the accounts that it was right by.
+        Some(Verdict::User(user, self.accounts()))
     }
 
     fn mac(&self, asked: &Asked) -> Mac {

@@ -189,7 +189,7 @@ fn by_account(checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
 
 fn answer(verdict: Verdict) -> Waited {
     Waited::Answer(match verdict {
-        Verdict::User(user) => return Waited::Go { user: Some(user) },
+        Verdict::User(user, _) => return Waited::Go { user: Some(user) },
         Verdict::Wrong => log_in("the name or the password is wrong"),
         Verdict::TooOften { wait_ms } => {
             let seconds = wait_ms.div_ceil(1000);

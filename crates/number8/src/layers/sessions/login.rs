@@ -187,14 +187,8 @@ impl Login {
                         return Waited::Answer(Response::error(413, why));
                     };
                     let typed = Typed::read(&form);
-                    let verdict = Arc::clone(&checker).check(typed.asked(client), lane).await;
-                    Waited::Answer(login.decide(
-                        &checker,
-                        verdict,
-                        &typed,
-                        old.as_deref(),
-                        is_secure,
-                    ))
+                    let verdict = checker.check(typed.asked(client), lane).await;
+                    Waited::Answer(login.decide(verdict, &typed, old.as_deref(), is_secure))
                 })
             }
             Method::Options => Before::Answer(options("GET, HEAD, POST, OPTIONS")),
@@ -204,14 +198,13 @@ impl Login {
 
     fn decide(
         &self,
-        checker: &Checker,
         verdict: Verdict,
         typed: &Typed,
         old: Option<&[u8]>,
         is_secure: bool,
     ) -> Response {
-        let user = match verdict {
-            Verdict::User(user) => user,
+        let (user, accounts) = match verdict {
+            Verdict::User(user, accounts) => (user, accounts),
             Verdict::Wrong => {
                 // Not 401, for which a browser would ask by itself.
                 return self.show(403, typed, Some("The name or the password is wrong"), None);
@@ -231,7 +224,8 @@ impl Login {
         if let Some(old) = old {
             self.sessions.end(old);
         }
-        let begun = checker.stamp(&user).map(|stamp| self.sessions.begin(&user, stamp));
+        // SECURITY: of the password that was right, which may be the old one by now.
+        let begun = accounts.stamp(&user).map(|stamp| self.sessions.begin(&user, stamp));
         let Some(Ok(id)) = begun else {
             return Response::error(500, "no session could be begun");
         };
@@ -387,3 +381,48 @@ const FORM_BYTES_MAX: u64 = 16 << 10;
 
 /// RFC 9110 §11.6.1: 401 has to have a challenge. This one is known to no browser.
 const CHALLENGE: &str = "Session realm=\"number8\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::Accounts;
+    use crate::layers::auth::AuthLimits;
+    use crate::server::LaneOptions;
+    use crate::server::lane::Lane;
+    use crate::sync::lock;
+
+    /// Another password takes the place of one that is just being found right.
+    #[tokio::test]
+    async fn a5_no_session_of_a_new_password_begins_by_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        let write = |password: &str| {
+            let new = folder.path().join("new");
+            let hash = crate::accounts::hash_password(password).unwrap();
+            std::fs::write(&new, format!("joe:{hash}\n")).unwrap();
+            std::fs::rename(&new, &path).unwrap();
+        };
+        write("old");
+        let accounts = Accounts::new().unwrap().file(&path).unwrap();
+        let checker = Arc::new(Checker::new(accounts, AuthLimits::default(), Box::new(|_| {})));
+        let login = Login::new(Sessions::new().unwrap());
+        let typed = Typed { name: "joe".into(), password: b"old".into(), to: String::new() };
+        let lane = Lane::new(LaneOptions::default());
+        // Found by its hash, then remembered.
+        for checks in [1, 2] {
+            write("old");
+            assert!(checker.look_by(&lane).await);
+            let mut verdict = Verdict::Busy;
+            for _ in 0..checks {
+                verdict = Arc::clone(&checker).check(typed.asked(None), lane.clone()).await;
+            }
+            write("new");
+            assert!(checker.look_by(&lane).await);
+            assert_eq!(login.decide(verdict, &typed, None, false).status(), 303);
+        }
+        let now = checker.stamp("joe").unwrap();
+        assert_eq!(login.sessions.count(), 2);
+        lock(&login.sessions.0.table).keep(|_, stamp| stamp == now);
+        assert_eq!(login.sessions.count(), 0);
+    }
+}
