@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use number8_proto::host::is_origin_of;
+
 use crate::departure::Departure;
 use crate::request_id::RequestId;
 use crate::standing::Standing;
@@ -56,6 +58,15 @@ impl Caller {
     #[must_use]
     pub fn new(peer: Option<SocketAddr>) -> Self {
         Self { peer, ip: peer.map(|peer| peer.ip()), ..Self::default() }
+    }
+
+    /// Whether an Origin is that of pages of the host that this request is for.
+    ///
+    /// SECURITY: pages without TLS may be anybody's who is on the way. The other way round says nothing: what ends TLS in front of
+    /// us need not be known.
+    pub(crate) fn is_of_page_of(&self, origin: &[u8], host: &[u8]) -> bool {
+        let is_lesser = self.is_secure && origin.starts_with(b"http:");
+        !is_lesser && is_origin_of(origin, host)
     }
 
     /// Tells whoever works for this request when its client leaves.

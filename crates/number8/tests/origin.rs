@@ -78,6 +78,29 @@ async fn a10_pages_of_other_sites_may_not_do_anything_here() {
     }
 }
 
+/// Whoever is on the way can write pages that came without TLS.
+#[tokio::test]
+async fn a10_a_page_without_tls_may_do_nothing_by_tls() {
+    for (is_secure, origin, status) in [
+        (true, "https://localhost", "200"),
+        (true, "http://localhost", "403"),
+        (true, "http://localhost:443", "403"),
+        (false, "http://localhost", "200"),
+        // What ends TLS in front of us may not be known.
+        (false, "https://localhost", "200"),
+    ] {
+        let app = lamp().before(move |call| {
+            call.caller.is_secure = is_secure;
+            None
+        });
+        let app = app.layer(SameOrigin::new());
+        let host = if origin.ends_with(":443") { "localhost:443" } else { "localhost" };
+        let fields = format!("Host: {host}\r\nOrigin: {origin}\r\n");
+        let answer = ask(app, "POST /lamp", &fields).await;
+        assert_eq!(&answer[9..12], status, "{is_secure} {origin}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_websocket_is_no_mere_reading() {
     for (fields, status) in [

@@ -4,7 +4,7 @@
 //! steps:
 //!
 //! 1. Sec-Fetch-Site, which browsers write and pages cannot, has to say same-origin, or none (a person typed it);
-//! 2. else Origin, where there is one, has to be that of this server;
+//! 2. Origin, where there is one, has to be that of this server, with TLS where the request came by it;
 //! 3. and Host has to be one of its names: a page that has its own name lead here (DNS rebinding) has the same Origin
 //!    and Host, and Host is not ours.
 //!
@@ -69,7 +69,7 @@ impl SameOrigin {
         let told = caller.host.as_deref().map(str::as_bytes);
         // Only HTTP/1.0 has no Host, and browsers do not speak it.
         let host = told.or_else(|| head.host()).unwrap_or(b"localhost");
-        if !self.is_from_here(head, host) {
+        if !self.is_from_here(head, caller, host) {
             let why = "a page of another site sent this; --cors=ORIGIN lets that site do so";
             return Some(Response::error(403, why));
         }
@@ -84,7 +84,7 @@ impl SameOrigin {
         Some(Response::error(421, why))
     }
 
-    fn is_from_here(&self, head: &Head<'_>, host: &[u8]) -> bool {
+    fn is_from_here(&self, head: &Head<'_>, caller: &Caller, host: &[u8]) -> bool {
         let origin = head.get(Known::Origin);
         let is_invited = |origin: &[u8]| {
             self.origins.iter().any(|other| origin.eq_ignore_ascii_case(other.as_bytes()))
@@ -100,7 +100,7 @@ impl SameOrigin {
         }
         let site = head.named("Sec-Fetch-Site");
         site.is_none_or(|site| site == b"same-origin" || site == b"none")
-            && origin.is_none_or(|origin| is_origin_of(origin, host))
+            && origin.is_none_or(|origin| caller.is_of_page_of(origin, host))
     }
 }
 

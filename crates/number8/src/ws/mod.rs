@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use number8_proto::headers::Known;
-use number8_proto::host::is_origin_of;
 use number8_proto::http1::Head;
 use number8_proto::limits::WebSocketLimits;
 use number8_proto::ws::{Accept, Refusal, handshake, offered_protocols};
@@ -156,7 +155,7 @@ impl Origins {
         let Some(origin) = head.get(Known::Origin) else { return true };
         let told = caller.host.as_deref().map(str::as_bytes);
         let host = told.or_else(|| head.host()).unwrap_or_default();
-        is_origin_of(origin, host)
+        caller.is_of_page_of(origin, host)
             || others.iter().any(|other| origin.eq_ignore_ascii_case(other.as_bytes()))
     }
 }
