@@ -42,6 +42,29 @@ async fn h14_h13_b9_l10_a_form_is_told_back_as_httpbin_does() {
     assert_eq!(refused.send().await.unwrap().status(), 415);
 }
 
+/// RFC 9112 §3.2.2: whatever the Host field says.
+#[tokio::test]
+async fn b6_the_host_of_the_target_is_the_only_one_that_a_handler_sees() {
+    let app = App::new()
+        .get("/head", async |Told(told): Told| Json(told))
+        .get("/request", async |request: Request| request.field("Host").unwrap().to_owned())
+        .hosts(["good.example".to_owned()]);
+    let server = app.test();
+    for (path, want) in [
+        ("/head", r#"{"headers":{"Connection":"close","hOST":"good.example:80"},"url":"#),
+        ("/request", "good.example:80"),
+    ] {
+        let client = server.connect();
+        let request = format!(
+            "GET http://good.example:80{path} HTTP/1.1\r\nhOST: evil.example\r\nConnection: close\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).await.unwrap();
+        let answer = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
+        let content = answer.lines().last().unwrap();
+        assert!(content.starts_with(want), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn h10_every_refusal_has_the_page_for_its_status() {
     struct Panics;

@@ -229,6 +229,10 @@ async fn d6_an_app_is_a_service_of_tower() {
             assert_eq!(answer.headers["content-length"], "320000");
         }
     }
+    // Row B6: the host of the target goes before the field.
+    let mut both = request("GET", "http://farm.example/host", "");
+    both.headers_mut().insert("host", "evil.example".parse().unwrap());
+    assert_eq!(oneshot(service, both).await.body, b"farm.example");
 }
 
 #[tokio::test]

@@ -205,6 +205,16 @@ impl HeadParser {
         self.present &= !Known::bits(names);
     }
 
+    /// Has Host say what the absolute form of the target says (RFC 9112 §3.2.2), for whoever looks at the field.
+    pub fn settle_host(&mut self) {
+        if self.target.authority == Span::default() {
+            return;
+        }
+        for field in self.fields.iter_mut().filter(|field| field.known == Known::Host) {
+            field.value = self.target.authority;
+        }
+    }
+
     /// The head that [`HeadParser::parse`] found complete in `input`.
     #[must_use]
     pub fn head<'b>(&'b self, input: &'b [u8]) -> Head<'b> {

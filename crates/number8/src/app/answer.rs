@@ -79,14 +79,15 @@ impl App {
         self.proxies.have_to_announce(peer)
     }
 
-    /// Finds out who a client is that comes by a proxy; answers where that cannot be. What others say of themselves is
-    /// taken away.
+    /// Finds out which host is meant, and who a client is that comes by a proxy; answers where that cannot be. What others
+    /// say of themselves is taken away.
     pub(crate) fn identify(
         &self,
         parser: &mut HeadParser,
         head: &[u8],
         caller: &mut Caller,
     ) -> Option<Response> {
+        parser.settle_host();
         let refusal = self.hear_proxy(parser, head, caller);
         if self.names_requests && caller.request_id.is_none() {
             caller.request_id = Some(RequestId::next());

@@ -144,10 +144,10 @@ impl Request {
 /// The head as it would come over HTTP/1: so it is checked and read as any other.
 fn head(parts: &http::request::Parts) -> Vec<u8> {
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    // HTTP/2 has the host in the target. Without any, only HTTP/1.0 will do (RFC 9112 §3.2).
-    let host = parts.headers.contains_key(HOST);
-    let authority = parts.uri.authority().filter(|_| !host);
-    let is_old = parts.version <= http::Version::HTTP_10 || !(host || authority.is_some());
+    // HTTP/2 has the host in the target, where it goes before the field (RFC 9112 §3.2.2). Without any, only HTTP/1.0 will do.
+    let authority = parts.uri.authority();
+    let has_host = authority.is_some() || parts.headers.contains_key(HOST);
+    let is_old = parts.version <= http::Version::HTTP_10 || !has_host;
     let version: &[u8] = if is_old { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" };
     let mut head = [parts.method.as_str().as_bytes(), b" ", target.as_bytes(), version].concat();
     let mut put = |name: &str, value: &[u8]| {
@@ -160,7 +160,9 @@ fn head(parts: &http::request::Parts) -> Vec<u8> {
         let host = authority.as_str();
         put("host", host.rsplit('@').next().unwrap_or(host).as_bytes());
     }
-    for (name, value) in &parts.headers {
+    for (name, value) in
+        parts.headers.iter().filter(|(name, _)| authority.is_none() || *name != HOST)
+    {
         put(name.as_str(), value.as_bytes());
     }
     head.extend_from_slice(b"\r\n");
