@@ -20,6 +20,9 @@ mod peers;
 mod accept;
 // Blocking calls: bounded, batched, none in the way of another. (`loom.rs` has the interleavings.)
 mod lane;
+// What has begun goes on where so many calls wait that no others are taken.
+#[cfg(all(feature = "uploads", feature = "tower"))]
+mod full_lane;
 // A folder, served: over real sockets, as a client sees it.
 mod files;
 // Where to listen: what is typed, what is bound, what is handed over, what is in the way.

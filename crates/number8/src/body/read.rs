@@ -138,7 +138,7 @@ impl Stream for OnLane {
         let Self { lane, reading } = self.get_mut();
         loop {
             *reading = match std::mem::replace(reading, Reading::Ended) {
-                Reading::Not(reader) => match lane.submit(move || read_piece(reader)) {
+                Reading::Not(reader) => match lane.go_on(move || read_piece(reader)) {
                     Ok(job) => Reading::Piece(job),
                     Err(full) => return Poll::Ready(Some(Err(io::Error::other(full)))),
                 },

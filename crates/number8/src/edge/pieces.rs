@@ -49,7 +49,7 @@ impl Stream for Pieces {
             self.parts.push_front(Part::File(rest));
             // A piece has so few bytes that their number is one of memory, too.
             let read = move || file.read_range(start, length as usize);
-            match self.lane.submit(read) {
+            match self.lane.go_on(read) {
                 Ok(job) => self.reading = Some(job),
                 Err(full) => return Poll::Ready(Some(Err(io::Error::other(full)))),
             }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Part;
 use crate::error::Error;
 use crate::receive::{self, Sink, receive, refuse_write};
-use crate::server::lane::{Lane, LaneFailure, on_lane};
+use crate::server::lane::{Lane, LaneFailure, begin_on_lane, on_lane};
 use crate::store::{OnClash, PathError, Root, StageOptions, Staged, WriteError, Written};
 
 impl Part<'_> {
@@ -53,7 +53,7 @@ impl Part<'_> {
         let root = root.clone();
         let saved = async {
             let begin = move || Ok(File(root.stage(&path, None, StageOptions::default())?));
-            let file = on_lane::<_, Fail>(lane, begin).await?;
+            let file = begin_on_lane::<_, Fail>(lane, begin).await?;
             let (file, rest) =
                 receive(lane, file, |cx| self.poll_chunk(cx).map_err(Fail::Form)).await?;
             on_lane(lane, move || file.take()?.write(&rest)?.commit(on_clash)).await

@@ -86,7 +86,7 @@ impl Files {
             return Err(Code::BAD_REQUEST);
         }
         let stage = self.stage;
-        let staged = on_lane(lane, move || {
+        let staged = begin_on_lane(lane, move || {
             let current = match root.claim(&path, false) {
                 Ok(claim) => claim.current().map_err(|error| code(&error))?,
                 // A folder on the way is missing: it will be made.
@@ -113,7 +113,7 @@ impl Files {
     ) -> Result<Get, Code> {
         let (root, path, url_path) = self.find(name, Root::path)?;
         access.decide(user, Rights::READ, &url_path).map_err(|_| Code::NOT_ALLOWED)?;
-        let opened = on_lane(lane, move || match root.open_blocking(&path) {
+        let opened = begin_on_lane(lane, move || match root.open_blocking(&path) {
             Ok(Opened::File(file)) => Ok(file),
             Ok(Opened::Dir(_)) | Err(OpenError::NotFound) => Err(Code::NOT_FOUND),
             Err(OpenError::Refused(_) | OpenError::NotServable) => Err(Code::NOT_ALLOWED),
@@ -207,12 +207,21 @@ impl Get {
     }
 }
 
-/// What a function gives that may wait for the disk.
-async fn on_lane<T: Send + 'static>(
+/// What a function gives that may wait for the disk, and with which a transfer begins: where the lane is full, none does.
+async fn begin_on_lane<T: Send + 'static>(
     lane: &Lane,
     function: impl FnOnce() -> Result<T, Code> + Send + 'static,
 ) -> Result<T, Code> {
     let job = lane.submit(function).map_err(|_| Code::BUSY)?;
+    job.await.map_err(|_| Code::FAILED)?
+}
+
+/// As [`begin_on_lane`], for what goes on with a transfer ([`Lane::go_on`]).
+async fn on_lane<T: Send + 'static>(
+    lane: &Lane,
+    function: impl FnOnce() -> Result<T, Code> + Send + 'static,
+) -> Result<T, Code> {
+    let job = lane.go_on(function).map_err(|_| Code::BUSY)?;
     job.await.map_err(|_| Code::FAILED)?
 }
 
@@ -237,7 +246,7 @@ impl<T: Send + 'static> OnLane<T> {
 impl<T: Send + 'static> Drop for OnLane<T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take()
-            && let Ok(job) = self.lane.submit(move || drop(value))
+            && let Ok(job) = self.lane.go_on(move || drop(value))
         {
             job.detach();
         }

@@ -23,7 +23,7 @@ use crate::multipart::Multipart;
 use crate::receive::{Sink, receive};
 use crate::response::Response;
 use crate::results::IntoResponse;
-use crate::server::lane::{Lane, OnLane, on_lane};
+use crate::server::lane::{Lane, OnLane, begin_on_lane, on_lane};
 use crate::store::{Clash, Kind, WriteError, Written};
 
 /// Files in one form: each has an open descriptor until the form is whole.
@@ -72,7 +72,7 @@ pub(super) fn store(
 impl Form {
     async fn store(self, parts: Multipart) -> Result<Response, Fail> {
         let (inner, folder) = (Arc::clone(&self.inner), self.folder.clone());
-        on_lane(&self.lane, move || check_folder(&inner, &folder)).await?;
+        begin_on_lane(&self.lane, move || check_folder(&inner, &folder)).await?;
         let files = self.receive(parts).await?;
         if files.is_empty() {
             return Err(refused(400, "there is no file in the form").into());

@@ -14,8 +14,8 @@ use crate::body::Body;
 use crate::handler::Call;
 use crate::receive::{Sink, receive};
 use crate::response::Response;
-use crate::server::lane::{Lane, on_lane};
-use crate::store::{Clash, Meta, OnClash, Staged, WriteError, Written};
+use crate::server::lane::{Lane, begin_on_lane, on_lane};
+use crate::store::{Clash, Kind, Meta, OnClash, Staged, WriteError, Written};
 
 /// Where a file goes, and what has to hold for it.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ pub(super) async fn store(
     lane: Lane,
 ) -> Response {
     let stored = async {
-        let receiving = on_lane(&lane, move || upload.begin(length)).await?;
+        let receiving = begin_on_lane(&lane, move || upload.begin(length)).await?;
         let next = |cx: &mut Context<'_>| body.poll_chunk(cx).map_err(Fail::Content);
         let (receiving, rest) = receive(&lane, receiving, next).await?;
         on_lane(&lane, move || receiving.take()?.write(&rest)?.commit()).await

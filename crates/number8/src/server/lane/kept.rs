@@ -29,9 +29,8 @@ impl fmt::Display for LaneFailure {
 
 impl Error for LaneFailure {}
 
-/// What a function gives that may wait for the disk. It is called in any case, also when nobody waits for it any more: what
-/// it owns is a file whose end may take time.
-pub(crate) async fn on_lane<T, E>(
+/// What a function gives that may wait for the disk, and with which something begins: where the lane is full, nothing does.
+pub(crate) async fn begin_on_lane<T, E>(
     lane: &Lane,
     function: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E>
@@ -40,6 +39,20 @@ where
     E: From<LaneFailure> + Send + 'static,
 {
     let job = lane.submit(function).map_err(|_| LaneFailure::Full)?;
+    Sure(Some(job)).await.map_err(|_| LaneFailure::Panicked)?
+}
+
+/// As [`begin_on_lane`], for what goes on with something that has begun ([`Lane::go_on`]). The function is called in any
+/// case, also when nobody waits for it any more: what it owns is a file whose end may take time.
+pub(crate) async fn on_lane<T, E>(
+    lane: &Lane,
+    function: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<LaneFailure> + Send + 'static,
+{
+    let job = lane.go_on(function).map_err(|_| LaneFailure::Full)?;
     Sure(Some(job)).await.map_err(|_| LaneFailure::Panicked)?
 }
 
@@ -89,7 +102,7 @@ impl<T: Send + 'static> Drop for OnLane<T> {
     fn drop(&mut self) {
         // A lane that takes nothing more is about to end, and so are all connections.
         if let Some(value) = self.value.take()
-            && let Ok(job) = self.lane.submit(move || drop(value))
+            && let Ok(job) = self.lane.go_on(move || drop(value))
         {
             job.detach();
         }

@@ -28,7 +28,7 @@ use crate::sync::{Condvar, Instant, Mutex};
 use self::job::Run;
 pub use self::job::{Job, JobPanicked};
 #[cfg(feature = "uploads")]
-pub(crate) use self::kept::{LaneFailure, OnLane, on_lane};
+pub(crate) use self::kept::{LaneFailure, OnLane, begin_on_lane, on_lane};
 use self::mailbox::Mailbox;
 pub use self::mailbox::batch_wakes;
 use self::threads::{Entry, Shared, State};
