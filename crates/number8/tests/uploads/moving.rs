@@ -1,6 +1,7 @@
 //! MOVE.
 
 use number8::Uploads;
+use number8::layers::proxies::{Proxies, Proxy};
 use number8::store::OnClash;
 
 use super::{Shared, send, set, writable};
@@ -40,6 +41,26 @@ pub(crate) fn f10_files_and_folders_are_moved() {
     }
     assert_eq!(shared.read("b"), "a");
     assert_eq!(shared.names(), set(&["b", "moved", "moved/x", "new"]));
+}
+
+/// The host that the client has asked for is the one that its Destination names.
+#[tokio::test]
+async fn f10_g11_a_destination_is_ours_by_the_name_that_a_proxy_tells() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::write(temp.path().join("a"), "a").unwrap();
+    let uploads = Uploads::new(temp.path()).unwrap();
+    let proxies = Proxies::new(["10.0.0.0/8".parse::<Proxy>().unwrap()]);
+    let server = writable().mount("/", uploads).proxies(proxies).test();
+    for (host, status) in [("inner:8080", 502), ("b.example", 502), ("a.example", 201)] {
+        let request = server
+            .request("MOVE", "/a")
+            .from("10.0.0.1:80".parse().unwrap())
+            .field("Host", "inner:8080")
+            .field("X-Forwarded-Host", "a.example")
+            .field("X-Forwarded-For", "192.0.2.9")
+            .field("Destination", format!("https://{host}/b"));
+        assert_eq!(request.send().await.unwrap().status(), status, "{host}");
+    }
 }
 
 #[test]

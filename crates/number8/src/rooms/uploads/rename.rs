@@ -17,7 +17,7 @@ pub(super) fn answer(
     call: &Call<'_>,
     target: Target,
 ) -> Result<Answer, Box<Response>> {
-    let to = target.of_destination(call.head, &inner.roots)?;
+    let to = target.of_destination(call, &inner.roots)?;
     let permit = Permits::of(call).rename(&target, &to)?;
     let overwrite = call.head.named("overwrite");
     // RFC 4918 §10.6; without the field our own rule holds.

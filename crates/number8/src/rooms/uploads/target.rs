@@ -1,7 +1,6 @@
 //! Where a request leads: a place in the folder, and the path under which access rules and clients know it.
 
 use number8_proto::disposition::ContentDisposition;
-use number8_proto::http1::Head;
 use number8_proto::uri;
 
 use super::answer::{bad_path, refused};
@@ -54,9 +53,10 @@ impl Target {
     /// The place that Destination names, or X-Destination, beside this one (RFC 4918 §10.3).
     pub(super) fn of_destination(
         &self,
-        head: &Head<'_>,
+        call: &Call<'_>,
         roots: &Roots,
     ) -> Result<Self, Box<Response>> {
+        let head = call.head;
         let value = head.named("destination").or_else(|| head.named("x-destination"));
         let Some(value) = value else {
             return Err(refused(400, "say where it goes, such as Destination: /new/name"));
@@ -66,7 +66,8 @@ impl Target {
                 let rest = &value[colon + 3..];
                 let slash = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
                 let (host, path) = rest.split_at(slash);
-                if !head.host().is_some_and(|ours| ours.eq_ignore_ascii_case(host)) {
+                let told = call.caller.host.as_deref().map(str::as_bytes);
+                if !told.or(head.host()).is_some_and(|ours| ours.eq_ignore_ascii_case(host)) {
                     return Err(refused(502, "the destination is on another server"));
                 }
                 path

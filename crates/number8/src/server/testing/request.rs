@@ -1,11 +1,13 @@
 //! Requests for tests: built, sent, and answered with all that came back.
 
 use std::io;
+use std::net::SocketAddr;
 
 use number8_proto::http1::{Decoder, Piece};
 use number8_proto::{Limits, http1::BodyLength};
 
 use super::TestServer;
+use crate::server::memory::End;
 
 /// A request to a [`TestServer`]: [`TestServer::get`] and its like begin one, [`TestRequest::send`] sends it.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub struct TestRequest<'a> {
     target: String,
     fields: Vec<(String, Vec<u8>)>,
     body: Option<Vec<u8>>,
+    peer: Option<SocketAddr>,
 }
 
 impl TestServer {
@@ -27,6 +30,7 @@ impl TestServer {
             target: target.to_owned(),
             fields: Vec::new(),
             body: None,
+            peer: None,
         }
     }
 
@@ -82,13 +86,27 @@ impl TestRequest<'_> {
         self.field("Content-Type", "application/json").body(json)
     }
 
+    /// Has the request seem to come from that address ([`TestServer::connect_from`]).
+    #[must_use]
+    pub fn from(mut self, peer: SocketAddr) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    fn connect(&self) -> End {
+        match self.peer {
+            Some(peer) => self.server.connect_from(peer),
+            None => self.server.connect(),
+        }
+    }
+
     /// Sends the request on a connection of its own, and waits for the whole answer.
     ///
     /// # Errors
     /// There is no whole answer: the connection was cut.
     pub async fn send(self) -> io::Result<TestResponse> {
         let is_head = self.method == "HEAD";
-        let client = self.server.connect();
+        let client = self.connect();
         let wire = self.encode();
         // An answer may come before the request is whole, and then the rest of it is not taken.
         let (_, received) = tokio::join!(client.write_all(&wire), client.read_to_end());
@@ -101,7 +119,7 @@ impl TestRequest<'_> {
     /// # Errors
     /// There is no whole head: the connection was cut.
     pub async fn send_for_head(self) -> io::Result<TestResponse> {
-        let client = self.server.connect();
+        let client = self.connect();
         let wire = self.encode();
         let head = async {
             let (mut received, mut piece) = (Vec::new(), vec![0; 4096]);
