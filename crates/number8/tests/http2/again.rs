@@ -93,6 +93,9 @@ again! { uploads:
         u26_u27_the_name_comes_from_content_disposition
         u19_u28_files_go_to_the_external_storage_while_it_is_there
         u19_what_the_external_storage_lacks_comes_from_the_internal_one
+        u19_what_is_there_is_what_readers_see
+        u19_who_may_add_replaces_nothing_that_readers_see
+        u19_a_move_hides_nothing_that_readers_see
     }
     forms {
         f9_the_files_of_a_form_are_stored

@@ -1,11 +1,15 @@
 //! One address for all files, whose names come from Content-Disposition; and two folders, one over the other.
 
 use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
 
+use number8::access::Rights;
+use number8::store::OnClash;
 use number8::{ByMethod, Files, Overlay, Uploads};
+use tempfile::TempDir;
 
-use super::{send, writable};
-use crate::files::serve_app;
+use super::{open_to, send, writable};
+use crate::files::{Served, serve_app};
 
 #[test]
 pub(crate) fn u26_u27_the_name_comes_from_content_disposition() {
@@ -99,8 +103,92 @@ pub(crate) fn u19_what_the_external_storage_lacks_comes_from_the_internal_one() 
     assert_eq!(server.get("/neither").status, 404);
     assert!(server.get("/?json").text().contains("high"));
     // What is written lies over what was there, and shows at once.
-    assert_eq!(send(&server, "PUT", "/low", &[], b"new").status, 201);
+    assert_eq!(send(&server, "PUT", "/low", &[], b"new").status, 204);
     assert_eq!(server.get("/low").text(), "new");
     assert_eq!(send(&server, "DELETE", "/low", &[], b"").status, 204);
     assert_eq!(server.get("/low").text(), "flash");
+}
+
+/// Two folders that are shown as one, with a file each, and one in both; who may do what, and which names are kept.
+fn overlaid(rights: Rights, on_clash: OnClash) -> (TempDir, Served) {
+    let temp = tempfile::tempdir().unwrap();
+    let (internal, external) = (temp.path().join("flash"), temp.path().join("card"));
+    fs::create_dir_all(internal.join("folder")).unwrap();
+    fs::create_dir(&external).unwrap();
+    let of_internal = ["both", "low", "other", "folder/low"].map(|name| internal.join(name));
+    let of_external = ["both", "high", "up"].map(|name| external.join(name));
+    for path in of_internal.into_iter().chain(of_external) {
+        // Old enough for a tag that is a strong one.
+        let modified = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        fs::File::create(path).unwrap().set_modified(modified).unwrap();
+    }
+    let files = Overlay::new(Files::new(&external).unwrap(), Files::new(&internal).unwrap());
+    let uploads = Uploads::new(&internal).unwrap().external(&external, false).keep_free(0);
+    let both = ByMethod::new().with(files).with(uploads.on_clash(on_clash));
+    (temp, serve_app(open_to(rights).mount("/", both)))
+}
+
+#[test]
+pub(crate) fn u19_what_is_there_is_what_readers_see() {
+    let (_temp, server) = overlaid(Rights::RW, OnClash::Replace);
+    for target in ["/low", "/folder/low", "/both", "/high"] {
+        let matching = format!("If-Match: {}", server.get(target).etag());
+        for (field, status) in [("If-None-Match: *", 412), (&*matching, 204), (&matching, 412)] {
+            let answer = send(&server, "PUT", target, &[field], b"new");
+            assert_eq!(answer.status, status, "{target} {field}");
+        }
+        assert_eq!(server.get(target).text(), "new");
+    }
+    assert_eq!(send(&server, "PUT", "/folder", &[], b"new").status, 409);
+    assert_eq!(send(&server, "POST", "/folder/", &[], b"").status, 409);
+    assert_eq!(send(&server, "PUT", "/folder/new", &["If-None-Match: *"], b"").status, 201);
+}
+
+#[test]
+pub(crate) fn u19_who_may_add_replaces_nothing_that_readers_see() {
+    let may_add = Rights::UP;
+    for (rights, on_clash, status) in [
+        (may_add, OnClash::Replace, 403),
+        (Rights::RW, OnClash::Refuse, 409),
+        (may_add, OnClash::KeepBoth, 201),
+    ] {
+        let (temp, server) = overlaid(rights, on_clash);
+        for target in ["/low", "/folder/low", "/high"] {
+            let answer = send(&server, "PUT", target, &[], b"new");
+            assert_eq!(answer.status, status, "{target} {on_clash:?}");
+        }
+        let card = temp.path().join("card");
+        assert!(!card.join("low").exists() && !card.join("folder/low").exists());
+        assert_eq!(card.join("low (2)").exists(), status == 201);
+    }
+}
+
+#[test]
+pub(crate) fn u19_a_move_hides_nothing_that_readers_see() {
+    let to = |name: &str| format!("Destination: /{name}");
+    for (from, name, overwrite, status) in [
+        ("/low", "high", "F", 412),
+        ("/low", "both", "F", 412),
+        ("/up", "low", "F", 412),
+        ("/up", "folder", "T", 409),
+        ("/folder/", "high", "T", 409),
+        // It would lie beneath what is to give way.
+        ("/low", "high", "T", 409),
+        ("/up", "low", "T", 204),
+        ("/other", "elsewhere", "F", 201),
+    ] {
+        let (_temp, server) = overlaid(Rights::RW, OnClash::Replace);
+        let overwrite = format!("Overwrite: {overwrite}");
+        let answer = send(&server, "MOVE", from, &[&to(name), &overwrite], b"");
+        assert_eq!(answer.status, status, "{from} to {name}, {overwrite}");
+    }
+    let (temp, server) = overlaid(Rights::RW, OnClash::KeepBoth);
+    for (from, name, place) in
+        [("/low", "up", "flash/up (2)"), ("/high", "other", "card/other (2)")]
+    {
+        assert_eq!(send(&server, "MOVE", from, &[&to(name)], b"").status, 201);
+        assert!(temp.path().join(place).exists(), "{place}");
+    }
+    let (_temp, server) = overlaid(Rights::UP | Rights::DELETE, OnClash::Replace);
+    assert_eq!(send(&server, "MOVE", "/up", &[&to("low")], b"").status, 403);
 }

@@ -133,7 +133,7 @@ fn check_folder(inner: &Inner, folder: &Target) -> Result<(), Fail> {
     if folder.path.names_folder() {
         return Ok(());
     }
-    match inner.roots.of(&folder.path)?.stat_blocking(&folder.path) {
+    match inner.roots.of(&folder.path)?.root.stat_blocking(&folder.path) {
         Ok(meta) if meta.kind == Kind::Directory => Ok(()),
         Ok(_) => Err(WriteError::Clash(Clash::NotFolder).into()),
         Err(error) => Err(WriteError::from(error).into()),

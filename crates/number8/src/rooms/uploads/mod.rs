@@ -38,7 +38,7 @@ use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
 use crate::metrics::{Count, Sheet};
 use crate::response::Response;
-use crate::store::{OnClash, Reach, Root, RootOptions, StageOptions};
+use crate::store::{Clash, OnClash, Reach, Root, RootOptions, StageOptions, WriteError};
 use permit::Permits;
 use roots::{External, Roots};
 use target::Target;
@@ -301,7 +301,11 @@ impl Inner {
         Permits::of(call).make_folder(&target)?;
         let inner = Arc::clone(self);
         answer::by_lane(call.lane, move || {
-            let written = inner.roots.for_new()?.make_folder(&target.path)?;
+            let place = inner.roots.for_new()?;
+            if place.of_other(&target.path)?.is_some() {
+                return Err(WriteError::Clash(Clash::Exists).into());
+            }
+            let written = place.root.make_folder(&target.path)?;
             Ok(answer::written(&target.prefix, &written))
         })
     }

@@ -27,7 +27,7 @@ pub(super) fn answer(
     Permits::of(call).remove(&target, is_forced)?;
     let (inner, conditions) = (Arc::clone(inner), Conditions::of(call.head));
     answer::by_lane(call.lane, move || {
-        let claim = inner.roots.of(&target.path)?.claim(&target.path, false)?;
+        let claim = inner.roots.of(&target.path)?.root.claim(&target.path, false)?;
         let Some(current) = claim.current()? else { return Err(WriteError::NotFound.into()) };
         if current.kind == Kind::Directory && !target.path.names_folder() {
             // A slip of the pen should not remove a folder.

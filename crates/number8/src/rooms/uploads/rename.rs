@@ -6,10 +6,11 @@ use super::Inner;
 use super::answer::{self, Fail};
 use super::conditions::Conditions;
 use super::permit::Permits;
+use super::roots::Place;
 use super::target::Target;
 use crate::handler::{Answer, Call};
 use crate::response::Response;
-use crate::store::{Clash, OnClash, WriteError};
+use crate::store::{Clash, Kind, Meta, OnClash, WriteError};
 
 /// Moves a file or a folder to the place that Destination names.
 pub(super) fn answer(
@@ -30,15 +31,39 @@ pub(super) fn answer(
     let is_told = overwrite.is_some();
     let (inner, conditions) = (Arc::clone(inner), Conditions::of(call.head));
     answer::by_lane(call.lane, move || {
-        let (claim, place) = inner.roots.of(&target.path)?.claim_two(&target.path, &to.path)?;
+        let place = inner.roots.of(&target.path)?;
+        let (claim, new) = place.root.claim_two(&target.path, &to.path)?;
         let Some(current) = claim.current()? else { return Err(WriteError::NotFound.into()) };
-        let is_taken = place.current()?.is_some();
-        permit.check(is_taken && on_clash == OnClash::Replace)?;
+        let there = new.current()?;
+        let of_other = match there {
+            Some(_) if !place.is_beneath => None,
+            _ => place.of_other(&to.path)?,
+        };
+        let replaces = on_clash == OnClash::Replace;
+        permit.check(replaces && (there.is_some() || of_other.is_some()))?;
         conditions.check(Some(&current))?;
-        match claim.rename(place, on_clash) {
-            Ok(written) => Ok(answer::written(&to.prefix, &written)),
+        if let Some(there) = &of_other
+            && replaces
+        {
+            check_other(&place, &current, there)?;
+        }
+        match claim.rename(new.beside(place.other.as_ref()), on_clash) {
+            Ok(mut written) => {
+                written.created &= of_other.is_none() || !replaces;
+                Ok(answer::written(&to.prefix, &written))
+            }
             Err(WriteError::Clash(Clash::Exists)) if is_told => Err(Fail::Unmet),
             Err(error) => Err(error.into()),
         }
     })
+}
+
+/// Whether what the other folder has gives way: nothing but a file does, to a file that comes to lie over it.
+fn check_other(place: &Place, moved: &Meta, there: &Meta) -> Result<(), WriteError> {
+    match (moved.kind, there.kind) {
+        (_, Kind::Directory) => Err(WriteError::Clash(Clash::Folder)),
+        (Kind::Directory, _) => Err(WriteError::Clash(Clash::Exists)),
+        _ if place.is_beneath => Err(WriteError::Clash(Clash::OtherDisk)),
+        _ => Ok(()),
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::answer::Fail;
-use crate::store::{OpenError, Reach, Root, RootOptions, SafePath};
+use crate::store::{Meta, OpenError, Reach, Root, RootOptions, SafePath};
 
 /// Where files go.
 #[derive(Debug)]
@@ -23,23 +23,50 @@ pub(super) struct External {
     pub(super) only: bool,
 }
 
+/// The folder that a request changes.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) root: Root,
+    /// The other one of an overlay: its names are taken, too, as readers see both.
+    pub(super) other: Option<Root>,
+    /// The other one lies over this one.
+    pub(super) is_beneath: bool,
+}
+
+impl Place {
+    /// What the other folder has there.
+    pub(super) fn of_other(&self, path: &SafePath) -> Result<Option<Meta>, Fail> {
+        Ok(self.other.as_ref().map_or(Ok(None), |other| other.taken(path))?)
+    }
+}
+
 impl Roots {
     /// Where a new file goes; may wait for the disk.
-    pub(super) fn for_new(&self) -> Result<Root, Fail> {
-        match self.open_external()? {
-            Some(external) => Ok(external),
-            None => Ok(self.internal.clone()),
-        }
+    pub(super) fn for_new(&self) -> Result<Place, Fail> {
+        Ok(match self.open_external()? {
+            Some(external) => self.over(external),
+            None => self.alone(),
+        })
     }
 
     /// Where a file is that is there already: in the folder that lies over the other one, if it is in both.
-    pub(super) fn of(&self, path: &SafePath) -> Result<Root, Fail> {
-        let Some(external) = self.open_external()? else { return Ok(self.internal.clone()) };
+    pub(super) fn of(&self, path: &SafePath) -> Result<Place, Fail> {
+        let Some(external) = self.open_external()? else { return Ok(self.alone()) };
         let only = self.external.as_ref().is_some_and(|external| external.only);
-        match external.stat_blocking(path) {
-            Err(OpenError::NotFound) if !only => Ok(self.internal.clone()),
-            _ => Ok(external),
-        }
+        Ok(match external.stat_blocking(path) {
+            Err(OpenError::NotFound) if !only => {
+                Place { root: self.internal.clone(), other: Some(external), is_beneath: true }
+            }
+            _ => self.over(external),
+        })
+    }
+
+    fn alone(&self) -> Place {
+        Place { root: self.internal.clone(), other: None, is_beneath: false }
+    }
+
+    fn over(&self, external: Root) -> Place {
+        Place { root: external, other: Some(self.internal.clone()), is_beneath: false }
     }
 
     pub(super) fn sweep(&self) -> io::Result<usize> {

@@ -9,6 +9,7 @@ use super::Inner;
 use super::answer::{self, Fail};
 use super::conditions::Conditions;
 use super::permit::{Permit, Permits};
+use super::roots::Place;
 use super::target::Target;
 use crate::body::Body;
 use crate::handler::Call;
@@ -32,6 +33,7 @@ pub(super) struct Upload {
 #[derive(Debug)]
 pub(super) struct Receiving {
     upload: Upload,
+    place: Place,
     staged: Staged,
 }
 
@@ -62,29 +64,40 @@ impl Upload {
 
     /// Finds out what can be known before there is content; waits for the disk.
     pub(super) fn begin(self, length: Option<u64>) -> Result<Receiving, Fail> {
-        let root = self.inner.roots.for_new()?;
-        match root.claim(&self.target.path, false) {
+        let place = self.inner.roots.for_new()?;
+        match place.root.claim(&self.target.path, false) {
             Ok(claim) => {
-                self.check(claim.current()?.as_ref())?;
+                self.check(&place, claim.current()?)?;
                 claim.check_file(self.inner.settings.on_clash)?;
             }
             // A folder on the way is missing: it will be made.
-            Err(WriteError::NotFound) => self.check(None)?,
+            Err(WriteError::NotFound) => {
+                self.check(&place, None)?;
+            }
             Err(error) => return Err(error.into()),
         }
-        let staged = root.stage(&self.target.path, length, self.inner.settings.stage)?;
+        let staged = place.root.stage(&self.target.path, length, self.inner.settings.stage)?;
         self.inner.begun.add(1);
-        Ok(Receiving { upload: self, staged })
+        Ok(Receiving { upload: self, place, staged })
     }
 
-    fn check(&self, current: Option<&Meta>) -> Result<(), Fail> {
+    /// Looks at what readers find there; says whether that is anything.
+    fn check(&self, place: &Place, current: Option<Meta>) -> Result<bool, Fail> {
+        let current = match current {
+            Some(current) => Some(current),
+            None => place.of_other(&self.target.path)?,
+        };
         let on_clash = self.inner.settings.on_clash;
         let is_taken = current.is_some() || self.repeats;
         self.permit.check(is_taken && on_clash != OnClash::KeepBoth)?;
         if is_taken && on_clash == OnClash::Refuse {
             return Err(WriteError::Clash(Clash::Exists).into());
         }
-        self.conditions.check(current)
+        self.conditions.check(current.as_ref())?;
+        match current.is_some_and(|current| current.kind == Kind::Directory) {
+            true if on_clash == OnClash::Replace => Err(WriteError::Clash(Clash::Folder).into()),
+            _ => Ok(is_taken),
+        }
     }
 }
 
@@ -101,9 +114,12 @@ impl Receiving {
     /// Waits for the disk, and for another change of the same name.
     pub(super) fn commit(mut self) -> Result<(Target, Written), Fail> {
         self.staged.finish()?;
-        let claim = self.staged.claim()?;
-        self.upload.check(claim.current()?.as_ref())?;
-        let written = self.staged.commit(claim, self.upload.inner.settings.on_clash)?;
+        let claim = self.staged.claim()?.beside(self.place.other.as_ref());
+        let is_taken = self.upload.check(&self.place, claim.current()?)?;
+        let on_clash = self.upload.inner.settings.on_clash;
+        let mut written = self.staged.commit(claim, on_clash)?;
+        // What was beneath is hidden now: that is no new file to its readers.
+        written.created &= !is_taken || on_clash == OnClash::KeepBoth;
         self.upload.inner.stored.add(1);
         Ok((self.upload.target, written))
     }

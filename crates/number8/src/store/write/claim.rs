@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::hold::{Hold, Key};
 use super::sys;
 use super::{Clash, OnClash, RACES_MAX, WriteError, remove};
-use crate::store::sys::{LOOK_FOLDER, fstat, openat, stat_name};
+use crate::store::sys::{LOOK, LOOK_FOLDER, fstat, openat, stat_name};
 use crate::store::{Kind, Meta, Root, SafePath, note_change};
 
 /// The right to change one name. While this lives, no other write of this process touches the name.
@@ -20,6 +20,8 @@ pub struct Claim {
     pub(super) name: Vec<u8>,
     made: MadeFolders,
     hold: Option<Hold>,
+    /// A folder that is shown as one with this.
+    beside: Option<Root>,
 }
 
 /// What has a name now.
@@ -91,6 +93,19 @@ impl Root {
         Ok(Written { meta, created: true, path: claim.path })
     }
 
+    /// What has this name, slash or not; may wait for the disk.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    pub(crate) fn taken(&self, path: &SafePath) -> Result<Option<Meta>, WriteError> {
+        match self.find(path.as_bytes(), LOOK) {
+            Ok(found) => Ok(Some(Meta::from_stat(&fstat(&found)?)?)),
+            // Nothing is beneath a file.
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The folder that is nearest to `path` of those that are there, and the names that are missing below it.
     pub(super) fn nearest_folder<'a>(
         &self,
@@ -127,7 +142,7 @@ impl Claim {
             }
         }
         let (root, path, name) = (root.clone(), path.clone(), name.to_vec());
-        Ok(Self { root, path, folder, name, made, hold: None })
+        Ok(Self { root, path, folder, name, made, hold: None, beside: None })
     }
 
     /// What has the name now, if anything. A link is what it leads to.
@@ -143,6 +158,22 @@ impl Claim {
                 Err(_) => Err(WriteError::Clash(Clash::Special)),
             },
             Look::Other => Err(WriteError::Clash(Clash::Special)),
+        }
+    }
+
+    /// Counts names as taken, too, that are in this other folder: both are shown as one. To replace a file is one's own
+    /// affair: what the other folder has stays.
+    #[must_use]
+    pub fn beside(mut self, other: Option<&Root>) -> Self {
+        self.beside = other.cloned();
+        self
+    }
+
+    /// Whether the name is free in the other folder, where that matters.
+    pub(super) fn is_free_beside(&self, on_clash: OnClash) -> Result<bool, WriteError> {
+        match &self.beside {
+            Some(other) if on_clash != OnClash::Replace => Ok(other.taken(&self.path)?.is_none()),
+            _ => Ok(true),
         }
     }
 
@@ -212,7 +243,7 @@ impl Claim {
                 (_, OnClash::Replace) if is_same => {
                     sys::rename(&self.folder, &self.name, &to.folder, &to.name).map(|()| true)
                 }
-                (Look::Nothing, _) => {
+                (Look::Nothing, _) if to.is_free_beside(on_clash)? => {
                     sys::rename_new(&self.folder, &self.name, &to.folder, &to.name).map(|()| true)
                 }
                 (Look::File(_), OnClash::Replace) if !is_folder => {
@@ -276,12 +307,17 @@ impl Claim {
     ) -> Result<(), WriteError> {
         for number in 2..=COPIES_MAX {
             let name = numbered(&self.name, number);
+            let path = self.path.with_name(&name).map_err(|_| WriteError::BadName)?;
+            if let Some(other) = &self.beside
+                && other.taken(&path)?.is_some()
+            {
+                continue;
+            }
             match take(&self.folder, &name) {
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
-                    self.path = self.path.with_name(&name).map_err(|_| WriteError::BadName)?;
-                    self.name = name;
+                    (self.path, self.name) = (path, name);
                     return Ok(());
                 }
             }

@@ -158,12 +158,14 @@ impl Staged {
         self.end_direct()?;
         for _ in 0..RACES_MAX {
             match (claim.look()?, on_clash) {
-                (Look::Nothing, _) => match self.put_in(&claim.folder, &claim.name) {
-                    Ok(()) => return self.committed(claim, true),
-                    // Somebody outside of this process was faster.
-                    Err(Errno::EXIST) => {}
-                    Err(error) => return Err(error.into()),
-                },
+                (Look::Nothing, _) if claim.is_free_beside(on_clash)? => {
+                    match self.put_in(&claim.folder, &claim.name) {
+                        Ok(()) => return self.committed(claim, true),
+                        // Somebody outside of this process was faster.
+                        Err(Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 (Look::File(old), OnClash::Replace) => {
                     self.replace(&claim, &old)?;
                     return self.committed(claim, false);
