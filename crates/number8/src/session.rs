@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::body::Body;
 
+/// Bytes that may wait for a session that does not use them, or behind a request that is being answered.
+pub(crate) const INPUT_BYTES_MAX: usize = 64 * 1024;
+
 /// Talks over a connection that no longer speaks HTTP: bytes in, bytes out, and never a socket.
 ///
 /// [`Response::upgrade`](crate::Response::upgrade) hands a connection to one. It is polled when bytes have

@@ -24,6 +24,7 @@ use crate::handler::Call;
 use crate::handler::values::Values;
 use crate::layers::access_log::Sink;
 use crate::response::{Response, busy};
+use crate::session::INPUT_BYTES_MAX;
 
 /// A request whose answer is not complete.
 pub(super) struct Exchange {
@@ -232,19 +233,26 @@ impl Connection {
     }
 
     /// Notices a client that is gone, which fails here. One that has only closed its half still gets its
-    /// answer; the start of a next request is kept.
+    /// answer; the next requests are kept, as far as they may wait.
     fn watch(
         &mut self,
         work: &mut Work,
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
-        if exchange.input_ended || self.conn.is_receiving() || !work.input.unread().is_empty() {
+        if exchange.input_ended || self.conn.is_receiving() {
             return Ok(());
         }
-        exchange.input_ended = matches!(self.read(work, cx)?, Read::End);
-        if exchange.input_ended {
-            self.caller.depart();
+        while work.input.unread().len() < INPUT_BYTES_MAX {
+            match self.read(work, cx)? {
+                Read::Bytes => {}
+                Read::Nothing => break,
+                Read::End => {
+                    exchange.input_ended = true;
+                    self.caller.depart();
+                    break;
+                }
+            }
         }
         Ok(())
     }

@@ -15,10 +15,7 @@ use super::{BATCH_BYTES, Closed, Connection, Flow, Phase, Read, Turn, Wait, Work
 use crate::app::App;
 use crate::body::{Kind, Takeover};
 use crate::response::{self, Response};
-use crate::session::{Session, SessionInput, SessionStep};
-
-/// Bytes that may wait for a session that does not use them.
-const INPUT_BYTES_MAX: usize = 64 * 1024;
+use crate::session::{INPUT_BYTES_MAX, Session, SessionInput, SessionStep};
 
 /// A session, and how far it has got.
 pub(super) struct Conversation {
