@@ -164,7 +164,7 @@ impl Router {
     }
 
     /// Adds a handler for methods of whatever a pattern fits, after all that were added before. A pattern that
-    /// was there with another method is the same place.
+    /// was there with another method stands beside it.
     pub(crate) fn add_pattern(
         &mut self,
         methods: &[Method],
@@ -195,17 +195,37 @@ impl Router {
             let values = Values::of(matched.params.iter());
             return Some(Found { methods: &self.routes[*matched.value], values });
         }
-        // The first that fits path and method; one that fits the path alone can still say which methods would do.
-        let mut fits = self
-            .patterns
-            .iter()
-            .filter_map(|(pattern, methods)| Some((pattern.values(&path)?, methods)))
-            .map(|(values, methods)| Found { methods, values });
+        // The first that fits path and method; where none does, one that fits the path.
+        let mut fits = self.fits(&path);
         let first = fits.next()?;
-        if first.methods.answers(method) {
+        let answers = |found: &Found<'_>| found.methods.handler(method).is_some();
+        if answers(&first) {
             return Some(first);
         }
-        fits.find(|found| found.methods.answers(method)).or(Some(first))
+        fits.find(answers).or(Some(first))
+    }
+
+    /// The methods that would do for a path, for `Allow` (RFC 9110 §10.2.1): of all patterns that fit, as each may answer.
+    pub(crate) fn allowed(&self, path: &[u8]) -> String {
+        let mut allow = vec!["OPTIONS"];
+        if let Some(place) = self.literals.find(path) {
+            self.routes[place].note_allowed(&mut allow);
+        } else if let Some(path) = plain_path(path) {
+            match self.tree.at(&path) {
+                Ok(matched) => self.routes[*matched.value].note_allowed(&mut allow),
+                Err(_) => self.fits(&path).for_each(|found| found.methods.note_allowed(&mut allow)),
+            }
+        }
+        allow.sort_unstable();
+        allow.dedup();
+        allow.join(", ")
+    }
+
+    fn fits(&self, path: &str) -> impl Iterator<Item = Found<'_>> {
+        self.patterns
+            .iter()
+            .filter_map(move |(pattern, methods)| Some((pattern.values(path)?, methods)))
+            .map(|(values, methods)| Found { methods, values })
     }
 
     /// The number of placeholders in a path or pattern.
@@ -254,10 +274,6 @@ impl Methods {
         Ok(())
     }
 
-    fn answers(&self, method: Method) -> bool {
-        self.handler(method).is_some() || method == Method::Options
-    }
-
     /// The handler for a method: HEAD by way of GET (RFC 9110 §9.3.2).
     pub(crate) fn handler(&self, method: Method) -> Option<&dyn Handler> {
         let find = |wanted| self.handlers.iter().find(|(method, _)| *method == wanted);
@@ -273,18 +289,13 @@ impl Methods {
         &self.path
     }
 
-    /// The methods that would do, for `Allow` (RFC 9110 §10.2.1).
-    pub(crate) fn allowed(&self) -> String {
-        let mut allow = vec!["OPTIONS"];
+    fn note_allowed(&self, allow: &mut Vec<&str>) {
         for (method, _) in &self.handlers {
             allow.push(name(*method));
             if *method == Method::Get {
                 allow.push("HEAD");
             }
         }
-        allow.sort_unstable();
-        allow.dedup();
-        allow.join(", ")
     }
 }
 

@@ -7,8 +7,8 @@ use std::thread;
 use number8::access::Access;
 use number8::testing::TestResponse;
 use number8::{
-    App, Body, Call, Error, Form, Html, Json, Layer, Method, Query, Redirect, Request, Response,
-    State, inline,
+    App, Body, ByMethod, Call, Error, Form, Handler, Html, Json, Layer, Method, Query, Redirect,
+    Request, Response, State, inline,
 };
 use serde::{Deserialize, Serialize};
 
@@ -213,6 +213,44 @@ async fn u11_u12_u14_the_first_pattern_that_fits_wins() {
     }
 }
 
+#[tokio::test]
+async fn u12_g12_allow_names_the_methods_of_every_pattern_that_fits() {
+    let app = || {
+        App::new()
+            .pattern(&[Method::Get], "/u", async || "get")
+            .pattern(&[Method::Post], "/u", async || "post")
+            .pattern(&[Method::Delete], "*", async || "delete")
+            .pattern(&[Method::Options], "/own*", async || "own options")
+    };
+    let all = Some("DELETE, GET, HEAD, OPTIONS, POST");
+    for (method, target, status, allow) in [
+        ("OPTIONS", "/u", 204, all),
+        ("PUT", "/u", 405, all),
+        ("PUT", "/other", 405, Some("DELETE, OPTIONS")),
+        ("OPTIONS", "/own", 200, None),
+    ] {
+        let answer = app().test().request(method, target).send().await.unwrap();
+        assert_eq!((answer.status(), answer.field("allow")), (status, allow), "{method} {target}");
+    }
+}
+
+/// What is around a handler asks it what it answers, also where it is behind a pointer.
+#[tokio::test]
+async fn a_handler_behind_a_pointer_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = || number8::Files::new(folder.path()).unwrap();
+    let pointers: [Box<dyn Handler>; 3] = [
+        Box::new(files()),
+        Box::new(Arc::new(files())),
+        Box::new(Box::new(files()) as Box<dyn Handler>),
+    ];
+    for files in pointers {
+        let app = App::new().mount("/", ByMethod::new().with(files));
+        let answer = app.test().put("/x").send().await.unwrap();
+        assert_eq!(answer.field("allow"), Some("GET, HEAD, OPTIONS"));
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Person {
     name: String,
@@ -395,6 +433,9 @@ async fn n2_apps_inside_apps_have_their_own_layers_states_and_pages() {
     };
     for (target, status, text, passed) in [
         ("/inner/", 200, "inner root", 2),
+        ("/inner", 200, "inner root", 2),
+        ("/deep/er", 200, "inner root", 2),
+        ("/deep", 404, "nothing", 1),
         ("/inner/7", 200, "7 8", 2),
         ("/inner/later", 200, "later", 2),
         ("/inner/none/such", 404, "nothing", 2),

@@ -17,8 +17,7 @@ use crate::handler::{Answer, Call};
 use crate::layer::{Before, Waited};
 use crate::layers::proxies;
 use crate::request_id::RequestId;
-use crate::response::Response;
-use crate::router::Methods;
+use crate::response::{Response, failed};
 
 /// How the answer to a request begins.
 pub(super) enum Begun {
@@ -129,11 +128,13 @@ impl App {
     fn handle(&self, mut call: Call<'_>) -> Answer {
         let path = call.path;
         if !self.router.is_empty()
-            && let Some(found) = self.router.find(path, call.head.method())
+        // The place itself that this app is nested at.
+        let routed = if path.is_empty() { b"/" } else { path };
+            && let Some(found) = self.router.find(routed, call.head.method())
         {
             call.caller.story.tell("route", || found.methods.path().to_owned());
             let Some(handler) = found.methods.handler(call.head.method()) else {
-                return other_method(found.methods, call.head.method());
+                return other_method(&self.router.allowed(routed), call.head.method());
             };
             call.values = found.values;
             return handler.handle(call);
@@ -216,11 +217,10 @@ impl App {
 }
 
 /// No handler of the path answers the method: says which methods would do.
-fn other_method(methods: &Methods, method: Method) -> Answer {
-    let allowed = methods.allowed();
+fn other_method(allowed: &str, method: Method) -> Answer {
     match method {
-        Method::Options => options(&allowed).into(),
-        _ => not_allowed(&allowed).into(),
+        Method::Options => options(allowed).into(),
+        _ => not_allowed(allowed).into(),
     }
 }
 

@@ -311,14 +311,16 @@ impl App {
     }
 
     /// Hands every request below `prefix` to another app, which sees the rest of the path: its routes, mounts, layers,
-    /// states and pages for errors. The log, hosts and fields of every answer are those of the outer app, and so are the access
-    /// rules, with paths from the root of the server: an app with rules of its own ([`App::access`]) cannot be nested, and
-    /// [`App::check`] says so.
+    /// states and pages for errors. Its route `/` answers `prefix` with and without a slash at the end. The log, hosts and
+    /// fields of every answer are those of the outer app, and so are the access rules, with paths from the root of the server:
+    /// an app with rules of its own ([`App::access`]) cannot be nested, and [`App::check`] says so.
     ///
     /// ```
     /// use number8::App;
     ///
-    /// let users = App::new().get("/{id}", async |id: u32| format!("user {id}"));
+    /// let users = App::new()
+    ///     .get("/", async || "all users")
+    ///     .get("/{id}", async |id: u32| format!("user {id}"));
     /// let app = App::new().nest("/users", users);
     /// ```
     #[must_use]

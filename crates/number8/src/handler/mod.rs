@@ -179,12 +179,23 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
-impl<H: Handler + ?Sized> Handler for Arc<H> {
-    fn handle(&self, call: Call<'_>) -> Answer {
-        (**self).handle(call)
-    }
+/// A handler behind a pointer is the same handler.
+macro_rules! behind_pointers {
+    ($($pointer:ident),*) => {$(
+        impl<H: Handler + ?Sized> Handler for $pointer<H> {
+            fn handle(&self, call: Call<'_>) -> Answer {
+                (**self).handle(call)
+            }
 
-    fn measure(&self, sheet: &mut Sheet) {
-        (**self).measure(sheet);
-    }
+            fn allow(&self) -> &str {
+                (**self).allow()
+            }
+
+            fn measure(&self, sheet: &mut Sheet) {
+                (**self).measure(sheet);
+            }
+        }
+    )*};
 }
+
+behind_pointers!(Arc, Box);
