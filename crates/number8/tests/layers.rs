@@ -117,10 +117,16 @@ async fn a_layer_that_panics_is_500_and_the_connection_lives() {
         assert!(call.head.query().is_none(), "as the test wants it");
         None
     });
+    let late = App::new().get("/", async || "fine").after(|head, response| {
+        assert!(head.query().is_none(), "as the test wants it");
+        response
+    });
     let two = format!("GET /?x HTTP/1.1\r\nHost: a\r\n\r\n{}", get("/", ""));
-    let answer = ask(app, &two).await;
-    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
-    assert!(answer.ends_with("\r\n\r\nfine"), "{answer}");
+    for app in [app, late] {
+        let answer = ask(app, &two).await;
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nfine"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use number8_proto::headers::Known;
@@ -127,9 +128,9 @@ impl App {
 
     fn handle(&self, mut call: Call<'_>) -> Answer {
         let path = call.path;
-        if !self.router.is_empty()
         // The place itself that this app is nested at.
         let routed = if path.is_empty() { b"/" } else { path };
+        if !self.router.is_empty()
             && let Some(found) = self.router.find(routed, call.head.method())
         {
             call.caller.story.tell("route", || found.methods.path().to_owned());
@@ -164,8 +165,11 @@ impl App {
         let Some((head, caller)) = request else { return response };
         let response = match self.layers.is_empty() {
             true => response,
-            // A layer may put an error in its place.
-            false => self.explain(self.pass_layers_back(head, caller, response)),
+            // A layer may put an error in its place. One that panics takes the answer with it, and no other is asked.
+            false => {
+                let passed = AssertUnwindSafe(|| self.pass_layers_back(head, caller, response));
+                self.explain(catch_unwind(passed).unwrap_or_else(|_| failed()))
+            }
         };
         match &caller.request_id {
             Some(id) if self.request_ids && response.field(REQUEST_ID).is_none() => {
