@@ -264,12 +264,22 @@ impl Response {
         self
     }
 
+    /// How much content the head announces.
+    pub(crate) fn size(&self) -> BodySize {
+        match &self.head {
+            Head::Prepared(prepared, _) => prepared.size(),
+            // RFC 9110 §8.6: it would be that of a 200, which is not known here.
+            Head::Fields { status: 304, .. } if self.body.is_empty() => BodySize::Unknown,
+            Head::Fields { .. } => self.body.size(),
+        }
+    }
+
     /// The head for the encoder.
     pub(crate) fn head(&self) -> http1::ResponseHead<'_> {
         match &self.head {
             Head::Prepared(prepared, more) => http1::ResponseHead::Prepared(prepared, more),
             Head::Fields { status, fields } => {
-                let (reason, size) = (self.reason.as_deref(), self.body.size());
+                let (reason, size) = (self.reason.as_deref(), self.size());
                 http1::ResponseHead::Fields { status: *status, reason, fields, size }
             }
         }

@@ -204,6 +204,19 @@ async fn w4_what_a_gateway_says_of_the_length_is_a_promise() {
     }
 }
 
+/// RFC 9110 §8.6: it would be that of the content that is not sent.
+#[tokio::test]
+async fn a_304_says_nothing_of_a_length_that_is_not_known() {
+    for version in ["1.1", "1.0"] {
+        let app = App::new().get("/", async || Response::new(304, Body::empty()));
+        let answer = raw(app, &get(version, "")).await;
+        assert!(answer.starts_with("HTTP/1.1 304 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+        assert!(!answer.contains("Content-Length") && !answer.contains("chunked"), "{answer}");
+        let answer = raw(App::new().get("/", async || (304, "")), &get(version, "")).await;
+        assert!(!answer.contains("Content-Length"), "{answer}");
+    }
+}
+
 #[test]
 fn w4_a_gateway_cannot_say_what_is_the_servers() {
     let mut head = GatewayHead::new(200);

@@ -22,7 +22,7 @@ use crate::body::{Body, Kind};
 use crate::caller::Caller;
 use crate::handler::Call;
 use crate::handler::values::Values;
-use crate::response::{Head, Response};
+use crate::response::Response;
 use crate::router::RouteError;
 use crate::server::lane::Lane;
 use crate::server::{Limits, Options};
@@ -233,11 +233,7 @@ impl Inner {
                 converted.headers_mut().append(name, value);
             }
         }
-        let size = match &response.head {
-            Head::Prepared(prepared, _) => prepared.size(),
-            Head::Fields { .. } => response.body.size(),
-        };
-        let size = match size {
+        let size = match response.size() {
             BodySize::Known(length) if !is_without_content(status) => Some(length),
             _ => None,
         };

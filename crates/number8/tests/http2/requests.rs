@@ -61,6 +61,12 @@ async fn g7_the_same_handlers_answer() {
         .get("/empty", async || Response::new(204, Body::empty()))
         .get("/plain", || "from the lane")
         .get("/panic", async || -> String { panic!("as a test") })
+        .get("/panic/late", async || "lost")
+        .get("/same", async || Response::new(304, Body::empty()))
+        .after(|head, response| {
+            assert!(head.path() != b"/panic/late", "as a test");
+            response
+        })
         .test();
     let mut client = connect(&server).await;
     for (method, path, status, text, length) in [
@@ -71,6 +77,8 @@ async fn g7_the_same_handlers_answer() {
         ("PATCH", "/hello", 405, "", None),
         ("GET", "/nothing", 404, "", None),
         ("GET", "/panic", 500, "", None),
+        ("GET", "/panic/late", 500, "", None),
+        ("GET", "/same", 304, "", None),
     ] {
         let response = soon(send(&mut client, request(method, path))).await;
         let (head, mut body) = response.into_parts();

@@ -9,7 +9,7 @@ use number8_proto::{Error, Limits};
 
 use super::super::connection;
 use crate::layers::access_log::Sink;
-use crate::response::{Head, Response};
+use crate::response::Response;
 
 /// Memory for the head of a request, used again for the next.
 #[derive(Default)]
@@ -83,16 +83,12 @@ pub(super) fn head(
     stamp: &[u8],
 ) -> (http::Response<()>, Option<u64>) {
     let status = response.status();
-    let size = match &response.head {
-        Head::Fields { .. } => response.body.size(),
-        Head::Prepared(prepared, _) => prepared.size(),
-    };
     let mut fields = HeaderMap::with_capacity(16);
     let own = response.fields().filter_map(|(name, value)| field(name.as_bytes(), value));
     own.for_each(|(name, value)| {
         fields.append(name, value);
     });
-    let length = match size {
+    let length = match response.size() {
         BodySize::Known(length) if status != 204 => {
             fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
             Some(length)
