@@ -8,11 +8,11 @@ use crate::app::App;
 /// your own may add whatever belongs together. Tuples and arrays of them add one after the other.
 ///
 /// ```
-/// use number8::App;
+/// use number8::{App, Content};
 ///
 /// fn songs(app: App) -> App {
 ///     app.get("/songs/{id}", async |id: u32| format!("song {id}"))
-///         .post("/songs", async |title: String| (201, title))
+///         .post("/songs", async |title: Content| (201, title.to_vec()))
 /// }
 ///
 /// fn health(app: App) -> App {
@@ -20,6 +20,7 @@ use crate::app::App;
 /// }
 ///
 /// let app = App::new().add((songs, health));
+/// assert!(app.check().is_ok());
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be added to an app",

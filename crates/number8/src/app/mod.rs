@@ -202,7 +202,7 @@ impl App {
     ///
     /// ```
     /// # #[cfg(feature = "macros")] {
-    /// use number8::{App, get, post};
+    /// use number8::{App, Content, get, post};
     ///
     /// #[get("/songs/{id}")]
     /// async fn song(id: u32) -> String {
@@ -210,11 +210,12 @@ impl App {
     /// }
     ///
     /// #[post("/songs")]
-    /// async fn add_song(title: String) -> (u16, String) {
-    ///     (201, title)
+    /// async fn add_song(title: Content) -> (u16, Vec<u8>) {
+    ///     (201, title.to_vec())
     /// }
     ///
     /// let app = App::new().add((song, add_song));
+    /// assert!(app.check().is_ok());
     /// # }
     /// ```
     #[must_use]
