@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use number8::{App, Body, Caller, Error, Request, Tower};
+use number8::{App, Body, Caller, Error, Files, Request, Tower};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 #[tokio::test]
@@ -298,6 +298,16 @@ async fn d6_an_app_is_mounted_in_a_router_of_axum_and_that_in_an_app() {
     let answer = server.post("/axum/ours/echo").body("all the way").send().await.unwrap();
     assert_eq!((answer.status(), answer.text()), (200, "all the way"));
     assert_eq!(answer.field("x-ours"), Some("8"));
+    // What the router has taken away is still before it.
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    std::fs::write(folder.path().join("sub/index.html"), "sub").unwrap();
+    let files = App::new().mount("/", Files::new(folder.path()).unwrap()).into_service().unwrap();
+    let router = Router::new().nest_service("/ours", files);
+    let answer = oneshot(router, request("GET", "/ours/sub?x", "")).await;
+    assert_eq!(
+        (answer.status, &answer.headers["location"]),
+        (301, &HeaderValue::from_static("./sub/?x"))
+    );
     let mistaken = App::new().get("no slash", async || "").into_service();
     assert!(mistaken.unwrap_err().to_string().contains("slash"));
 }

@@ -103,24 +103,28 @@ pub(crate) fn h12_a_folder_without_its_slash_is_redirected() {
     let site = Site::new(&[
         ("docs/index.html", "docs"),
         ("docs/sub dir/x.txt", "x"),
+        ("docs/http:/x.txt", "x"),
         ("evil.example/x.txt", "x"),
     ]);
     let app = App::new().mount("/", site.files()).mount("/base/music", site.files());
     let served = serve_app(app);
     for (target, location) in [
-        ("/docs", "/docs/"),
-        ("/docs?a=b&c=%20d", "/docs/?a=b&c=%20d"),
-        ("/docs?", "/docs/?"),
-        ("/docs/sub%20dir", "/docs/sub%20dir/"),
-        ("/base/music/docs", "/base/music/docs/"),
-        ("/base/music/docs?x", "/base/music/docs/?x"),
+        ("/docs", "./docs/"),
+        ("/docs?a=b&c=%20d", "./docs/?a=b&c=%20d"),
+        ("/docs?", "./docs/?"),
+        ("/docs/sub%20dir", "./sub%20dir/"),
+        ("/docs//sub%20dir", "./sub%20dir/"),
+        // No scheme.
+        ("/docs/http:", "./http:/"),
+        ("/base/music/docs", "./docs/"),
+        ("/base/music/docs?x", "./docs/?x"),
         // A mount is a folder too: relative links in it need the slash.
-        ("/base/music", "/base/music/"),
-        ("/base/music?json", "/base/music/?json"),
+        ("/base/music", "./music/"),
+        ("/base/music?json", "./music/?json"),
         // Two slashes in front would name another host.
         ("//evil.example", "/evil.example/"),
         ("///evil.example?x", "/evil.example/?x"),
-        ("/%2Fevil.example", "/%2Fevil.example/"),
+        ("/%2Fevil.example", "./%2Fevil.example/"),
     ] {
         for method in ["GET", "HEAD"] {
             let answer = served.ask(method, target, &[]);
@@ -132,7 +136,7 @@ pub(crate) fn h12_a_folder_without_its_slash_is_redirected() {
     let app = App::new().mount("/docs", Files::new(site.path("docs")).unwrap());
     let served = serve_app(app);
     assert_eq!(served.get("/docs/").text(), "docs");
-    assert_eq!(served.get("/docs").field("Location"), Some("/docs/"));
+    assert_eq!(served.get("/docs").field("Location"), Some("./docs/"));
 }
 
 #[test]

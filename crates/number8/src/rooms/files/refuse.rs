@@ -9,11 +9,17 @@ use crate::store::{OpenError, PathError, is_shortage};
 
 /// Row H12: a folder without its slash. Relative links in it need the slash; the query is kept.
 pub(super) fn needs_slash(head: &Head<'_>) -> Response {
-    // SECURITY: a path that begins with two slashes would be the name of another host.
     let path = head.path();
-    let start = path.iter().position(|&b| b != b'/').unwrap_or(path.len());
-    let mut location = vec![b'/'];
-    for &b in &path[start..] {
+    let (mut location, shown) = match path.starts_with(b"//") {
+        // SECURITY: a path that begins with two slashes would be the name of another host.
+        true => {
+            (b"/".to_vec(), &path[path.iter().position(|&b| b != b'/').unwrap_or(path.len())..])
+        }
+        // Relative to what the client has asked for, which may be more than we see: who is in front may take a prefix away.
+        // SECURITY: the dot keeps a name with a colon in it from being the scheme of another address.
+        false => (b"./".to_vec(), path.rsplit(|&b| b == b'/').next().unwrap_or_default()),
+    };
+    for &b in shown {
         if b.is_ascii_graphic() {
             location.push(b);
         } else {
