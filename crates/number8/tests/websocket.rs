@@ -273,6 +273,38 @@ async fn x12_a_silent_client_is_asked_and_given_up() {
     assert_eq!(rest(&client).await, close(1008));
 }
 
+/// What lies there and is not taken is no sign of life.
+#[tokio::test]
+async fn x12_a_silent_client_is_given_up_while_its_messages_wait() {
+    let busy = async |_: number8::Socket| std::future::pending::<Result<(), SocketError>>().await;
+    let (_server, client) =
+        serve(WebSocket::new(busy).ping_every(Duration::from_millis(300))).await;
+    let messages = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x81, b"three")].concat();
+    client.write_all(&messages).await.unwrap();
+    until(&client, b"\x89\x00").await;
+    client.write_all(&frame(0x8a, b"")).await.unwrap();
+    until(&client, b"\x89\x00").await;
+    assert_eq!(rest(&client).await, close(1008));
+}
+
+#[tokio::test]
+async fn x12_who_has_left_is_not_waited_for_while_its_messages_wait() {
+    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let busy = move |_: number8::Socket| {
+        let (goes_on, ended) = tokio::sync::oneshot::channel::<()>();
+        begin.send(ended).unwrap();
+        async move {
+            let _goes_on = goes_on;
+            std::future::pending::<Result<(), SocketError>>().await
+        }
+    };
+    let (_server, client) = serve(WebSocket::new(busy).ping_every(None)).await;
+    let ended = begun.recv().await.unwrap();
+    client.write_all(&[frame(0x81, b"one"), frame(0x81, b"two")].concat()).await.unwrap();
+    drop(client);
+    timeout(PATIENCE, ended).await.expect("the function is given up").unwrap_err();
+}
+
 #[tokio::test]
 async fn x12_others_send_too() {
     let (senders, mut joined) = tokio::sync::mpsc::unbounded_channel();

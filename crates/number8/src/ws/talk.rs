@@ -12,10 +12,10 @@ use number8_proto::ws::{CloseCode, Decoder, Event, Frame, Kind};
 
 use super::message::{Message, SocketError};
 use super::socket::Pipe;
-use crate::session::{Session, SessionInput, SessionStep};
+use crate::session::{INPUT_BYTES_MAX, Session, SessionInput, SessionStep};
 use crate::sync::lock;
 
-/// How long a function may go on after its WebSocket has ended.
+/// How long a function may go on after its WebSocket has ended, or with a message after which no more come.
 const AFTER_END: Duration = Duration::from_secs(5);
 
 pub(crate) type Talking = Pin<Box<dyn Future<Output = CloseCode> + Send>>;
@@ -30,8 +30,11 @@ pub(super) struct Talk {
     ping_every: Option<Duration>,
     /// When something last came.
     heard: Instant,
+    /// Bytes that had come and were left, as the function had a message to take before them.
+    left: usize,
     /// A ping is not answered yet.
     is_pinged: bool,
+    /// Since when nothing more comes, and the function takes nothing of what has come.
     ended: Option<Instant>,
 }
 
@@ -49,6 +52,7 @@ impl Talk {
             begun: Vec::new(),
             ping_every,
             heard: Instant::now(),
+            left: 0,
             is_pinged: false,
             ended: None,
         }
@@ -183,7 +187,8 @@ impl Session for Talk {
     ) -> SessionStep {
         let SessionInput { bytes, has_ended, is_stopping } = input;
         self.begin(output, cx.waker());
-        let look = self.look_after(!bytes.is_empty());
+        // Of what comes where no more may wait nothing is seen.
+        let look = self.look_after(bytes.len() > self.left || bytes.len() >= INPUT_BYTES_MAX);
         if is_stopping || look.is_none() {
             let mut state = lock(&self.pipe.state);
             let (code, why) = match is_stopping {
@@ -207,7 +212,11 @@ impl Session for Talk {
             is_first = false;
             self.go_on(cx);
         }
+        if used > 0 {
+            self.ended = None;
+        }
         if has_ended && self.end_input() {
+            self.ended = None;
             self.go_on(cx);
         }
         let (is_closed, is_ended) = self.finish(output);
@@ -215,11 +224,12 @@ impl Session for Talk {
             // What follows is nothing.
             used = bytes.len();
         }
+        self.left = bytes.len() - used;
         let is_lost = look.is_none();
         if is_lost || (self.talking.is_none() && (is_closed || has_ended)) {
             return SessionStep::close(used);
         }
-        if is_ended {
+        if is_ended || has_ended {
             let since = *self.ended.get_or_insert_with(Instant::now);
             let left = AFTER_END.saturating_sub(since.elapsed());
             return match left.is_zero() {
