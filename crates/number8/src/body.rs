@@ -15,8 +15,8 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes};
@@ -59,14 +59,26 @@ pub(crate) enum Kind {
     Bytes(Bytes),
     /// Bytes and parts of files in turn: one file, a range of it, or several ranges with their heads.
     Parts(VecDeque<Part>),
-    /// A stream, its length where it is known, and how many bytes it holds where it tells.
-    Stream(ChunkStream, Option<u64>, Option<Arc<AtomicUsize>>),
+    /// A stream, its length where it is known, and what it tells.
+    Stream(ChunkStream, Option<u64>, Told),
     Incoming(Incoming),
     Limited(Box<Limited>),
     Broadcast(Box<Broadcast>),
     /// Nothing of HTTP follows: the connection is handed over.
     Session(Box<Takeover>),
 }
+
+/// What a stream tells of itself, where it does.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// How many bytes it holds.
+    held: Option<Arc<AtomicUsize>>,
+    /// The fields behind it.
+    trailers: Option<Trailing>,
+}
+
+/// The fields behind a stream, once it is at its end.
+pub(crate) type Trailing = Arc<Mutex<Option<Fields>>>;
 
 /// What takes over a connection.
 pub(crate) struct Takeover {
@@ -128,7 +140,7 @@ impl Body {
 
     /// Content of unknown length, sent as it comes.
     pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
-        Self { kind: Kind::Stream(Box::pin(stream), None, None) }
+        Self { kind: Kind::Stream(Box::pin(stream), None, Told::default()) }
     }
 
     /// Has the server count what a stream holds ready: `held` is to be so many bytes at each time. With what the server holds
@@ -163,8 +175,17 @@ impl Body {
     /// ```
     #[must_use]
     pub fn holding(mut self, bytes: Arc<AtomicUsize>) -> Self {
-        if let Kind::Stream(_, _, held) = &mut self.kind {
-            *held = Some(bytes);
+        if let Kind::Stream(_, _, told) = &mut self.kind {
+            told.held = Some(bytes);
+        }
+        self
+    }
+
+    /// Has those fields follow a stream that are there at its end.
+    #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
+    pub(crate) fn trailed_by(mut self, trailers: Trailing) -> Self {
+        if let Kind::Stream(_, _, told) = &mut self.kind {
+            told.trailers = Some(trailers);
         }
         self
     }
@@ -175,7 +196,8 @@ impl Body {
         length: u64,
         stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Self {
-        Self { kind: Kind::Stream(Box::pin(Sized::new(stream, length)), Some(length), None) }
+        let stream = Box::pin(Sized::new(stream, length));
+        Self { kind: Kind::Stream(stream, Some(length), Told::default()) }
     }
 
     /// Those bytes of a file, sent without a copy where the system can; an answer is cut where the file is shorter by then.
@@ -325,7 +347,12 @@ impl Body {
                 Some(chunk) if chunk.is_empty() => {}
                 Some(chunk) => return Poll::Ready(Ok(Some(chunk))),
                 None => {
-                    if !matches!(self.kind, Kind::Incoming(_)) {
+                    // What may have fields behind it is kept.
+                    let is_kept = matches!(
+                        self.kind,
+                        Kind::Incoming(_) | Kind::Stream(_, _, Told { trailers: Some(_), .. })
+                    );
+                    if !is_kept {
                         self.kind = Kind::Empty;
                     }
                     return Poll::Ready(Ok(None));
@@ -374,7 +401,7 @@ impl Body {
     pub(crate) fn queued_for_client(&self) -> usize {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.queued_for_client(),
-            Kind::Stream(_, _, Some(held)) => held.load(Ordering::Relaxed),
+            Kind::Stream(_, _, Told { held: Some(held), .. }) => held.load(Ordering::Relaxed),
             _ => 0,
         }
     }
@@ -390,6 +417,9 @@ impl Body {
     pub(crate) fn trailers_to_client(&self) -> Option<Fields> {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.trailers_to_client(),
+            Kind::Stream(_, _, Told { trailers: Some(trailers), .. }) => {
+                trailers.lock().unwrap_or_else(PoisonError::into_inner).take()
+            }
             _ => None,
         }
     }

@@ -65,6 +65,28 @@ async fn every_coding_and_every_length_reads_back() {
 }
 
 #[tokio::test]
+async fn l14_what_follows_content_follows_it_compressed_too() {
+    let app = App::new().layer(Compress::new()).get("/", async || {
+        let (mut sender, body) = Body::channel();
+        tokio::spawn(async move {
+            sender.send(text(40_000)).await.unwrap();
+            let mut trailers = number8::Fields::new();
+            trailers.push("X-Sum", b"8").unwrap();
+            sender.finish_with(trailers).unwrap();
+        });
+        Response::new(200, body).with("Content-Type", "text/plain")
+    });
+    let server = app.test();
+    let client = server.connect();
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTE: trailers\r\nAccept-Encoding: gzip\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    let answer = client.read_to_end().await.unwrap();
+    let shown = answer.escape_ascii();
+    assert!(shown.clone().to_string().contains("Content-Encoding: gzip"), "{shown}");
+    assert!(answer.ends_with(b"0\r\nX-Sum: 8\r\n\r\n"), "{shown}");
+}
+
+#[tokio::test]
 async fn what_must_stay_as_it_is_does() {
     type Fields = &'static [(&'static str, &'static str)];
     // Status, fields, length, whether it is compressed.

@@ -12,7 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{BodySize, Head, Prepared, Version};
 
-use crate::body::{Body, Kind};
+use crate::body::Body;
 use crate::error::Error;
 use crate::request::Request;
 use crate::response::{Response, final_status};
@@ -193,7 +193,7 @@ where
         Some(length) => BodySize::Known(length),
         None => BodySize::Unknown,
     };
-    let frames = Body { kind: Kind::Stream(Box::pin(Frames(Box::pin(body))), None, None) };
+    let frames = Body::stream(Frames(Box::pin(body)));
     Response::prepared(Arc::new(Prepared::new(status, &fields, size)), frames)
 }
 

@@ -12,7 +12,7 @@ use number8_codings::{Effort, Encoder};
 use number8_proto::negotiate::Coding;
 
 use super::INLINE_BYTES_MAX;
-use crate::body::Body;
+use crate::body::{Body, Trailing};
 use crate::server::lane::{Job, Lane};
 
 /// Bytes that are compressed at once: some milliseconds, so that others get their turn.
@@ -28,6 +28,7 @@ pub(super) struct Coded {
     left: Bytes,
     work: Arc<Work>,
     job: Option<Job<io::Result<Bytes>>>,
+    trailers: Trailing,
 }
 
 struct Work {
@@ -46,7 +47,20 @@ impl Coded {
     pub(super) fn new(source: Body, coding: Coding, lane: Option<Lane>) -> Self {
         let is_live = source.len().is_none();
         let work = Arc::new(Work { coding, encoder: Mutex::new(Stage::Unused) });
-        Self { source, is_live, lane, left: Bytes::new(), work, job: None }
+        Self {
+            source,
+            is_live,
+            lane,
+            left: Bytes::new(),
+            work,
+            job: None,
+            trailers: Trailing::default(),
+        }
+    }
+
+    /// Where the fields behind the source are at its end.
+    pub(super) fn trailers(&self) -> Trailing {
+        Arc::clone(&self.trailers)
     }
 
     /// Compresses a piece, here or on the lane; what of it is there already.
@@ -80,7 +94,13 @@ impl Stream for Coded {
                 if coded.left.is_empty() {
                     match ready!(coded.source.poll_chunk(cx))? {
                         Some(chunk) => coded.left = chunk,
-                        None => return Poll::Ready(coded.work.finish().transpose()),
+                        None => {
+                            if let Some(fields) = coded.source.trailers_to_client() {
+                                let trailers = coded.trailers.lock();
+                                *trailers.unwrap_or_else(PoisonError::into_inner) = Some(fields);
+                            }
+                            return Poll::Ready(coded.work.finish().transpose());
+                        }
                     }
                 }
                 let piece = coded.left.split_to(coded.left.len().min(PIECE_BYTES));

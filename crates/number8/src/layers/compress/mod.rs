@@ -112,7 +112,11 @@ impl Layer for Compress {
                     }
                 }
             }
-            kind => Body::stream(Coded::new(Body { kind }, coding, self.lane.get().cloned())),
+            kind => {
+                let coded = Coded::new(Body { kind }, coding, self.lane.get().cloned());
+                let trailers = coded.trailers();
+                Body::stream(coded).trailed_by(trailers)
+            }
         };
         recoded(response, coded, coding)
     }
