@@ -249,6 +249,7 @@ fn rule_name(name: &str) -> Result<(), AccountError> {
 
 /// Why somebody cannot be a user. It never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AccountError {
     /// The name is empty, or has a colon or a control character in it.
     Name,

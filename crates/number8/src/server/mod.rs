@@ -89,6 +89,7 @@ const DEFAULT_PORT: u16 = 8080;
 
 /// Why a server does not listen at an address.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ListenError {
     /// It is no address.
     Address(ParseBindError),
@@ -116,6 +117,7 @@ impl std::error::Error for ListenError {
 
 /// A server that could not start, or could not go on.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ServeError {
     /// A listener could not be registered, or a runtime or thread could not be made.
     Start(io::Error),

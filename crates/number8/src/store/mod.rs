@@ -85,6 +85,7 @@ pub struct Meta {
 
 /// Why nothing was opened.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum OpenError {
     /// There is no such file, or a path with a slash at its end named a file.
     NotFound,

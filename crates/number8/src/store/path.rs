@@ -103,6 +103,7 @@ impl SafePath {
 
 /// Why a URL path is no [`SafePath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PathError {
     /// It does not begin with `/`.
     NotAbsolute,

@@ -8,6 +8,7 @@ use crate::store::{OpenError, Refusal};
 
 /// Why a write has changed nothing.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum WriteError {
     /// There is nothing of that name to remove or move, or the folder has gone meanwhile.
     NotFound,
@@ -29,6 +30,7 @@ pub enum WriteError {
 
 /// What is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Clash {
     /// The name is taken, and what has it is to stay.
     Exists,
