@@ -281,6 +281,12 @@ async def quiet(scope, receive, send):
     await send(body(b"tick", True))
     while (await receive())["type"] != "http.disconnect":
         pass
+    for message in (body(b"tick", True), {"type": "http.response.trailers"}):
+        try:
+            await send(message)
+        except OSError:
+            continue
+        return
     await note("nobody is there")
 
 

@@ -288,6 +288,9 @@ impl HttpExchange {
         }
         let is_last = !flag(message, intern!(py, "more_trailers"))?;
         let mut state = self.lock();
+        if matches!(state.phase, Phase::Failed) {
+            return Err(self.of.disconnected(py));
+        }
         let Phase::Trailers(sender, fields) = &mut state.phase else {
             return Err(wrong(
                 "http.response.trailers",
