@@ -231,8 +231,9 @@ class Response:
 
     status: int
     @property
-    def headers(self) -> dict[str, str]:
-        """The headers by name; others may be added, and values changed."""
+    def headers(self) -> dict[str, Any]:
+        """The headers by name, as text, or as a list where there are several of one name; others may be added, and these changed
+        and taken away."""
 
 @final
 class Request:
