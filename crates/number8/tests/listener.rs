@@ -45,9 +45,9 @@ fn what_is_typed_is_understood_and_shown_again() {
 #[test]
 fn what_is_no_address_says_why() {
     let cases = [
-        ("", "\"\" is no IP address"),
+        ("", "it is no IP address"),
         (":", "\"\" is no port"),
-        ("8080", "\"8080\" is no IP address"),
+        ("8080", "it is no IP address"),
         ("example.org:80", "\"example.org\" is no IP address"),
         ("127.0.0.1:", "\"\" is no port"),
         ("127.0.0.1:65536", "\"65536\" is no port from 0 to 65535"),
@@ -169,12 +169,16 @@ fn a_busy_port_says_who_has_it_and_what_to_do() {
     let text = error.to_string();
     for part in [
         format!("cannot listen on {address}"),
-        format!("(process {})", std::process::id()),
-        "--port 0".to_owned(),
+        "the port is in use by this process itself".to_owned(),
     ] {
         assert!(text.contains(&part), "{part:?} in {text:?}");
     }
     assert!(!text.contains('\n'));
+    assert!(error.is_about_port());
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::ADDRINUSE.raw_os_error()));
+    let gone = bind(&["192.0.2.1".parse().unwrap()], 0).unwrap_err();
+    assert!(!gone.is_about_port());
+    assert_eq!(gone.raw_os_error(), Some(rustix::io::Errno::ADDRNOTAVAIL.raw_os_error()));
 }
 
 #[test]

@@ -238,7 +238,10 @@ impl FromStr for Bind {
             Some(host) => host.parse().map(IpAddr::V6).ok(),
             None => host.parse().map(IpAddr::V4).ok(),
         };
-        let ip = ip.ok_or_else(|| refuse(format!("{host:?} is no IP address")))?;
+        let ip = ip.ok_or_else(|| match host == text {
+            true => refuse("it is no IP address".to_owned()),
+            false => refuse(format!("{host:?} is no IP address")),
+        })?;
         Ok(Self::Ip { ip, port })
     }
 }
@@ -280,8 +283,8 @@ impl fmt::Display for ParseBindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no address to listen on: {} (one of IP, IP:PORT, [IPv6]:PORT, :PORT, unix:/path[,mode=660], \
-             unix:@name, fd:N)",
+            "{:?} is no address to listen on: {} (one of IP, IP:PORT, [IPv6]:PORT, :PORT, localhost, localhost:PORT, \
+             unix:/path[,mode=660], unix:@name, fd:N)",
             self.text, self.reason
         )
     }
@@ -315,6 +318,22 @@ impl BindError {
         }
     }
 
+    /// Whether it is the port of an IP address that is in use or needs a privilege: another one may do.
+    pub fn is_about_port(&self) -> bool {
+        matches!(self.cause, Cause::PortInUse(_) | Cause::PortDenied)
+    }
+
+    /// The system's number for it (`EADDRINUSE` and so on), where it was the system that refused.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        let errno = match &self.cause {
+            Cause::PortInUse(_) => Errno::ADDRINUSE,
+            Cause::PortDenied => Errno::ACCESS,
+            Cause::AddressUnknown => Errno::ADDRNOTAVAIL,
+            Cause::Other(error) => return error.raw_os_error(),
+        };
+        Some(errno.raw_os_error())
+    }
+
     fn new(bind: &Bind, error: io::Error) -> Self {
         Self { address: bind.to_string(), cause: Cause::Other(error) }
     }
@@ -336,14 +355,17 @@ impl fmt::Display for BindError {
         match &self.cause {
             Cause::PortInUse(holder) => {
                 f.write_str("the port is in use")?;
-                if let Some(holder) = holder {
-                    write!(f, " by {holder}")?;
+                match holder {
+                    Some(holder) if holder.is_this_process() => {
+                        f.write_str(" by this process itself")
+                    }
+                    Some(holder) => write!(f, " by {holder}"),
+                    None => Ok(()),
                 }
-                f.write_str("; choose another with --port, or --port 0 for any free one")
             }
             Cause::PortDenied => f.write_str(
-                "ports below 1024 need a privilege; choose a higher one with --port, grant CAP_NET_BIND_SERVICE \
-                 (setcap cap_net_bind_service=+ep on the program), or use systemd socket activation",
+                "ports below 1024 need a privilege: grant CAP_NET_BIND_SERVICE (setcap cap_net_bind_service=+ep on the \
+                 program), or use systemd socket activation",
             ),
             Cause::AddressUnknown => f.write_str("this machine does not have that address"),
             Cause::Other(error) => error.fmt(f),

@@ -12,6 +12,12 @@ pub(crate) struct Holder {
     program: String,
 }
 
+impl Holder {
+    pub(crate) fn is_this_process(&self) -> bool {
+        self.pid == std::process::id()
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (process {})", self.program.escape_debug(), self.pid)
