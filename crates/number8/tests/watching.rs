@@ -181,11 +181,15 @@ async fn o4_what_happens_is_counted() {
     let uploads = number8::Uploads::new(folder.path()).unwrap();
     let joined = number8::ByMethod::new().with(files).with(uploads);
     let rules = number8::access::Rule::everyone("/", number8::access::Rights::UP).unwrap();
+    let lossy = Arc::new(Sink::file("/dev/full").unwrap());
+    lossy.push(b"one\ntwo\n");
+    assert!(lossy.finish(Duration::from_secs(20)));
     let events = number8::Events::new();
     let app = App::new()
         .access(number8::access::Access::new([rules]))
         .mount("/", joined)
         .mount("/events", events.clone())
+        .access_log(AccessLog { format: "$status".parse().unwrap(), sink: lossy })
         .get("/bad", async || Response::error(503, "bad"));
     let limits = number8::server::Limits { connections_max: 2, ..Default::default() };
     let long = Duration::from_secs(600);
@@ -230,6 +234,8 @@ async fn o4_what_happens_is_counted() {
     )
     .await;
     assert!(text.contains("number8_worker_beat_age_seconds{worker=\"0\"} "), "{text}");
+    let lost = text.lines().find_map(|line| line.strip_prefix("number8_log_lines_lost_total "));
+    assert!(lost.unwrap().parse::<u64>().unwrap() >= 2, "{text}");
     drop((client, listener));
     let gone = ["number8_event_subscribers 0", "number8_ready 1"];
     let text = measured(&server.handle(), &gone).await;

@@ -578,6 +578,11 @@ impl App {
     /// Adds what its mounts have counted to the sheet.
     pub(crate) fn measure(&self, sheet: &mut Sheet) {
         self.mounts.handlers().for_each(|handler| handler.measure(sheet));
+        if let Some(log) = self.log() {
+            let help = "Lines of the access log that could not be written.";
+            let lost = log.sink.lost() as f64;
+            sheet.counter("number8_log_lines_lost_total", help, &[], lost);
+        }
     }
 
     pub(crate) fn is_health(&self, path: &[u8]) -> bool {

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lines are written once this much is waiting: large enough to make the write cheap, small enough to stay in cache.
 const WRITE_AT_BYTES: usize = 64 * 1024;
@@ -22,6 +22,9 @@ const DROP_WAIT: Duration = Duration::from_secs(1);
 
 /// How long to wait before trying again where the descriptor is non-blocking and full.
 const RETRY: Duration = Duration::from_millis(10);
+
+/// A disk that stays full is told of as often.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// A buffered, shared writer of whole lines to a file or to standard error.
 ///
@@ -42,6 +45,8 @@ struct Shared {
     /// The writer has done it.
     done: Condvar,
     lost: AtomicU64,
+    /// Who is told of that.
+    on_lost: OnceLock<fn(&str)>,
 }
 
 #[derive(Debug, Default)]
@@ -81,10 +86,26 @@ impl Sink {
         Sink::start(File::from(output.into()), None)
     }
 
+    /// Has `warn` called by the writing thread when lines are lost, with how many and why, at most once in five seconds.
+    /// It must not need this output: a reader that has stopped would stop it, too.
+    #[must_use]
+    pub fn on_lost(self, warn: fn(&str)) -> Self {
+        let _ = self.shared.on_lost.set(warn);
+        self
+    }
+
     fn start(output: File, path: Option<PathBuf>) -> io::Result<Sink> {
         let shared = Arc::new(Shared::default());
         let is_terminal = output.is_terminal();
-        let writer = Writer { shared: Arc::clone(&shared), output, is_torn: false };
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            output,
+            path: path.clone(),
+            is_torn: false,
+            why: None,
+            told: 0,
+            told_at: None,
+        };
         thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
         Ok(Sink { shared, path, is_terminal })
     }
@@ -187,8 +208,14 @@ fn open(path: &Path) -> io::Result<File> {
 struct Writer {
     shared: Arc<Shared>,
     output: File,
+    path: Option<PathBuf>,
     /// The last byte that was written did not end a line.
     is_torn: bool,
+    /// What the system said last.
+    why: Option<io::Error>,
+    /// Lost lines that were told of, and when.
+    told: u64,
+    told_at: Option<Instant>,
 }
 
 impl Writer {
@@ -217,6 +244,7 @@ impl Writer {
                 self.is_torn = false;
             }
             self.write(&batch);
+            self.tell_lost(is_closed);
             if is_closed {
                 return;
             }
@@ -234,6 +262,26 @@ impl Writer {
         self.shared.lose(unwritten);
     }
 
+    /// Says how many lines were lost, if some were: those of the last seconds later, or at the end.
+    fn tell_lost(&mut self, is_closed: bool) {
+        let Some(warn) = self.shared.on_lost.get() else { return };
+        let lost = self.shared.lost.load(Ordering::Relaxed);
+        let is_due = is_closed || self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+        if lost == self.told || !is_due {
+            return;
+        }
+        let count = match lost - self.told {
+            1 => "1 line is lost".to_owned(),
+            count => format!("{count} lines are lost"),
+        };
+        let place = self.path.as_ref().map_or_else(String::new, |path| path.display().to_string());
+        warn(&match self.why.take() {
+            Some(error) => format!("log file {place}: {count}: {error}"),
+            None => format!("log file {place}: {count}, as too many were waiting to be written"),
+        });
+        (self.told, self.told_at) = (lost, Some(Instant::now()));
+    }
+
     /// Writes as much of `bytes` as can be written and gives back the rest.
     fn write_part<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
         while !bytes.is_empty() {
@@ -245,7 +293,10 @@ impl Writer {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
-                Err(_) => break,
+                Err(error) => {
+                    self.why = Some(error);
+                    break;
+                }
             }
         }
         bytes

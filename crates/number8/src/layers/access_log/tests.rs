@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use number8_proto::http1::Version;
 use proptest::prelude::*;
@@ -322,6 +323,29 @@ fn an_output_that_fails_costs_lines_and_nothing_else() {
         assert!(sink.finish(LONG));
         assert_eq!(sink.lost(), 3);
     }
+}
+
+#[test]
+fn what_is_lost_is_told_with_why() {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let sink = Sink::file("/dev/full").unwrap().on_lost(|line| {
+        TOLD.lock().unwrap().push(line.to_owned());
+    });
+    for lines in [&b"one\ntwo\n"[..], b"three\n", b"four\n"] {
+        sink.push(lines);
+        assert!(sink.finish(LONG));
+    }
+    // Once, and what was lost since at the end.
+    let full = "No space left on device (os error 28)";
+    let first = format!("log file /dev/full: 2 lines are lost: {full}");
+    assert_eq!(TOLD.lock().unwrap().as_slice(), std::slice::from_ref(&first));
+    drop(sink);
+    let told = || TOLD.lock().unwrap().clone();
+    let end = Instant::now() + LONG;
+    while told().len() < 2 && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert_eq!(told(), [first, format!("log file /dev/full: 2 lines are lost: {full}")]);
 }
 
 #[test]
