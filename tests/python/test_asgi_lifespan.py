@@ -161,6 +161,10 @@ class Detected(unittest.TestCase):
             with self.subTest(arguments), self.assertRaises(ValueError) as raised:
                 number8.serve(app, bind="127.0.0.1:0", **arguments)
             self.assertEqual(str(raised.exception), error)
+        for no_app in "module:app", 3:
+            for interface in "auto", "wsgi", "asgi":
+                with self.subTest([no_app, interface]), self.assertRaisesRegex(TypeError, "cannot be called: serve"):
+                    number8.serve(no_app, bind="127.0.0.1:0", interface=interface)
 
 
 def program(app, loop):

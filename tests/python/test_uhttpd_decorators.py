@@ -588,6 +588,16 @@ class Decorated(Case):
         server.close()
         self.assertRaises(RuntimeError, client.get, "/hello/joe")
 
+    def test_a_decorator_without_parentheses_is_a_mistake(self):
+        server = self.serve()
+
+        def shop(request):
+            return "x"
+
+        for decorator in server.get, server.delete, server.websocket:
+            with self.subTest(decorator.__name__), self.assertRaisesRegex(TypeError, r"@server.get\('/shop'\)"):
+                decorator(shop)
+
     def test_u10_decorators_take_room(self):
         server = self.serve(routes=2)
         server.get("/x")(lambda request: "x")

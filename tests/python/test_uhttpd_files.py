@@ -176,7 +176,11 @@ class Served(Folders):
             with self.subTest(arguments):
                 self.assertRaises(error, server.serve, *arguments)
         self.table(server, [("GET", "/hello.txt", 404, None)])
-        self.assertRaises(OSError, self.serve(root=self.root / "missing").serve)
+        lost = self.serve(root=self.root / "missing")
+        for room in lost.serve, lost.receive:
+            with self.assertRaises(FileNotFoundError) as raised:
+                room()
+            self.assertEqual(raised.exception.filename, str(self.root / "missing"))
 
     def test_u10_the_rooms_take_their_slots(self):
         server = self.folder(routes=5)

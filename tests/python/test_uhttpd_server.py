@@ -1,6 +1,7 @@
 """uhttpd's Server: what it is made with, and whom it asks (rows U2 to U14 and U33 of the behaviours)."""
 
 import base64
+import errno
 import functools
 import gc
 import http.client
@@ -69,8 +70,21 @@ class Made(Case):
 
     def test_a_port_that_is_taken_is_an_oserror(self):
         server = self.serve()
-        with self.assertRaisesRegex(OSError, str(server.port())):
-            self.serve(server.port())
+        place = f"127.0.0.1:{server.port()}"
+        for listen in (
+            lambda: self.serve(server.port()),
+            lambda: number8.serve(ok, interface="wsgi", bind=place),
+        ):
+            with self.assertRaisesRegex(OSError, str(server.port())) as raised:
+                listen()
+            self.assertEqual(raised.exception.errno, errno.EADDRINUSE)
+        for listen in (
+            lambda: self.serve(bind="192.0.2.1", port=0),
+            lambda: number8.serve(ok, interface="wsgi", bind="192.0.2.1:0"),
+        ):
+            with self.assertRaises(OSError) as raised:
+                listen()
+            self.assertEqual(raised.exception.errno, errno.EADDRNOTAVAIL)
         self.assertEqual(self.ask(server, "GET", "/").status, 404)
 
     def test_mistakes_are_errors(self):
@@ -78,6 +92,7 @@ class Made(Case):
             ({"routing": 1}, TypeError),
             ({"port": 65536}, ValueError),
             ({"port": -1}, ValueError),
+            ({"port": "8080"}, TypeError),
             ({"acl": uhttpd.AUTH_BASIC}, ValueError),
             ({"acl": uhttpd.AUTH_CUSTOM}, ValueError),
             ({"acl": uhttpd.AUTH_CUSTOM, "auth": b"Basic x"}, ValueError),

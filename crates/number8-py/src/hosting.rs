@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use number8::server::{self, Bind, Listener, LocalAddr};
+use number8::server::{self, Bind, BindError, Listener, LocalAddr};
 use number8::{App, Authority, Before, Call, Handle, Layer, Options, ServeError, Server, Tls};
 use number8_cli::host::Log;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
@@ -307,7 +307,15 @@ fn listen(bind: &str) -> PyResult<Vec<Listener>> {
     let address = bind
         .parse::<Bind>()
         .map_err(|error| PyValueError::new_err(format!("bind={bind:?}: {error}")))?;
-    server::bind(&[address], DEFAULT_PORT).map_err(|error| PyOSError::new_err(error.to_string()))
+    server::bind(&[address], DEFAULT_PORT).map_err(|error| cannot_listen(&error))
+}
+
+/// As Python's own sockets say it: the class and `errno` are of what the system said.
+pub(crate) fn cannot_listen(error: &BindError) -> PyErr {
+    match error.raw_os_error() {
+        Some(errno) => PyOSError::new_err((errno, error.to_string())),
+        None => PyOSError::new_err(error.to_string()),
+    }
 }
 
 /// What a host says once it can be stopped by signals: where it listens, and whom to trust.

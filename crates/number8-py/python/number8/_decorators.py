@@ -46,6 +46,7 @@ class Decorators:
     def websocket(self, path: str) -> Callable[[Handler], Handler]:
         """Has a function talk to the WebSockets of a path: it is called with the Request and the WebSocket, then with what
         the placeholders stand for, on a thread of its own."""
+        _not_a_function(path)
 
         def decorate(function: Handler) -> Handler:
             self._add_websocket(path, function)
@@ -77,6 +78,8 @@ class Decorators:
         return function
 
     def _method(self, path: str, methods: Iterable[str]) -> Callable[[Handler], Handler]:
+        _not_a_function(path)
+
         def decorate(function: Handler) -> Handler:
             self._add_handler(path, tuple(methods), function)
             return function
@@ -109,6 +112,12 @@ def plain(what: str, function: Handler) -> Handler:
         if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part):
             raise TypeError(f"{what} needs a plain function, not async def")
     return function
+
+
+def _not_a_function(path: Any) -> None:
+    """A decorator without parentheses is called with the function, and would do nothing, silently."""
+    if callable(path):
+        raise TypeError(f"a decorator of a path has it in parentheses, such as @server.get('/{path.__name__}')")
 
 
 def methods_of(methods: Any) -> tuple[str, ...]:

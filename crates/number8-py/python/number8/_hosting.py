@@ -48,7 +48,7 @@ def serve(
     websocket_ping: seconds that the client of a WebSocket may be silent before it is asked whether it is there; after as
         much silence again it counts as gone. 0 is never.
 
-    Raises ValueError for an argument that cannot be, and OSError where the address cannot be had.
+    Raises TypeError for what is no application, ValueError for an argument that cannot be, and OSError where the address cannot be had.
     """
     if interface not in ("auto", "asgi", "wsgi"):
         raise ValueError(f'interface={interface!r}: it is "auto", "asgi" or "wsgi"')
@@ -56,6 +56,8 @@ def serve(
     for name, count in counts.items():
         if count < 0:
             raise ValueError(f"{name}={count}: it is 0 or more")
+    if not callable(app):
+        raise TypeError(f"{app!r} cannot be called: serve() takes the application itself, number8 app takes its name")
     if interface != "wsgi":
         speaks = interface_of(app)
         interface = speaks if interface == "auto" else interface

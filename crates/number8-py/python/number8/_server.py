@@ -81,6 +81,8 @@ class Server(_native.Core, Decorators):
         name = socket.gethostname()
         self._hosts = None if cors else [name, name.partition(".")[0] + ".local"]
         self._ext_root = None if ext_root is None else os.path.abspath(ext_root)
+        if not isinstance(port, int):
+            raise TypeError(f"port={port!r} is no number; an address goes to bind=")
         if not 0 <= port <= 65535:
             raise ValueError(f"port={port} is no port: it is a number from 0 to 65535")
         self._set_up()
@@ -113,6 +115,10 @@ class Server(_native.Core, Decorators):
         first."""
         place, below = _prefix("prefix", prefix), _prefix("base", "" if base is None else base)
         over = self._ext_root if ext else None
+        for folder in self._root, over:
+            if folder is not None:
+                # Says which one is missing.
+                os.stat(folder)
         with self._taking(1):
             self._files(place, quote(below), below, self._root, over, dirs)
 
@@ -125,6 +131,7 @@ class Server(_native.Core, Decorators):
         place = _prefix("prefix", "" if prefix is None else prefix)
         if not dynamic and not place:
             raise ValueError("receive(False) needs prefix=: the url that takes all files")
+        os.stat(self._root)
         only = None
         if extonly:
             # A folder that is not there refuses all.

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use number8::server::{Bind, LocalAddr, bind};
 use number8::{Event, Events, Handle, Method, Options, RouteError};
-use pyo3::exceptions::{PyBrokenPipeError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBrokenPipeError, PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
@@ -163,17 +163,7 @@ impl Core {
         let (tls, authority) = hosting::certificate(tls)?;
         let binds: Vec<Bind> =
             addresses.into_iter().map(|address| place(&address, port)).collect::<PyResult<_>>()?;
-        let listeners = bind(&binds, port).map_err(|error| {
-            let errno = std::error::Error::source(&error)
-                .and_then(|source| source.downcast_ref::<std::io::Error>()?.raw_os_error())
-                .or_else(|| std::io::Error::from(error.kind()).raw_os_error())
-                .unwrap_or(if error.kind() == std::io::ErrorKind::AddrInUse {
-                    EADDRINUSE
-                } else {
-                    0
-                });
-            PyOSError::new_err((errno, error.to_string()))
-        })?;
+        let listeners = bind(&binds, port).map_err(|error| hosting::cannot_listen(&error))?;
         let ports = listeners
             .iter()
             .map(|listener| (listener.local_addr().clone(), listener.as_raw_fd()))
@@ -478,9 +468,6 @@ impl Drop for Core {
         }
     }
 }
-
-/// EADDRINUSE of Linux, which `std` gives no name.
-const EADDRINUSE: i32 = 98;
 
 /// Where to listen: every address of the machine for an empty text.
 fn place(address: &str, port: u16) -> PyResult<Bind> {
