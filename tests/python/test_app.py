@@ -83,6 +83,20 @@ class Loading(unittest.TestCase):
                         self.assertNotIn("_loading.py", ended.stderr)
 
 
+    def test_a_process_that_ends_without_a_word_is_spoken_for(self):
+        modules = {
+            "killed": "import os\nos.kill(os.getpid(), 9)",
+            "left": "import os\nos._exit(7)",
+        }
+        cases = [("killed", "was ended by SIGKILL before it served"), ("left", "ended with exit code 7 before it served")]
+        with folder(**modules) as path:
+            for module, how in cases:
+                with self.subTest(module):
+                    ended = refused(path, module)
+                    self.assertEqual(ended.returncode, 1)
+                    self.assertRegex(ended.stderr, f"^number8: process [0-9]+ of the app {how}\n$")
+
+
 class Beside(unittest.TestCase):
     def test_d10_a_folder_beside_the_app_is_served_by_the_rules_of_files_and_logged(self):
         with folder() as path:

@@ -304,7 +304,9 @@ class Supervisor:
                 self._later(RETRY, lambda: self._replace(old))
             return
         if process.ready_at is None and not self._has_served:
-            # It has said why.
+            # With exit code 1 it has said why.
+            if process.popen.returncode != 1:
+                say(f"process {process.popen.pid} of the app {how} before it served")
             if self._watcher is not None:
                 say("waiting until the code changes")
             else:
