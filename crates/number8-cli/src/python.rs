@@ -13,6 +13,12 @@ use crate::problem::Problem;
 
 const PYTHON: &str = "python3";
 
+/// Has the interpreter say where it is, or why it has not the Python package.
+const ASK: &str = "import sys
+try: import number8._native
+except Exception as error: sys.exit(f'{sys.executable}: {type(error).__name__}: {error}')
+print(sys.executable)";
+
 /// Becomes `python3 -m number8` with the arguments of this process, and so returns only if that fails.
 pub fn become_python(_: Invocation, _: &Config) -> ExitCode {
     if let Err(problem) = interpreter() {
@@ -28,19 +34,20 @@ pub fn become_python(_: Invocation, _: &Config) -> ExitCode {
 /// # Errors
 /// There is none, or it does not have the Python package.
 pub(crate) fn interpreter() -> Result<PathBuf, Problem> {
-    let asked = Command::new(PYTHON)
-        .args(["-c", "import sys, number8._native; print(sys.executable)"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
+    let asked = Command::new(PYTHON).args(["-c", ASK]).stdin(Stdio::null()).output();
     match asked {
         Ok(answer) if answer.status.success() => {
             let name = answer.stdout.strip_suffix(b"\n").unwrap_or(&answer.stdout);
             Ok(OsString::from_vec(name.to_vec()).into())
         }
-        Ok(_) => Err(Problem::failure(
-            "number8 app needs the Python package: pip install number8, into the environment of the app",
-        )),
+        Ok(answer) => {
+            let told = String::from_utf8_lossy(&answer.stderr);
+            let why = told.lines().last().unwrap_or(PYTHON);
+            Err(Problem::failure(format!(
+                "number8 app needs the Python package ({why}): make wheel, in a checkout of number8, makes what pip \
+                 installs into the environment of the app"
+            )))
+        }
         Err(error) => Err(Problem::failure(format!(
             "number8 app needs {PYTHON}, which cannot be run: {error}"
         ))),

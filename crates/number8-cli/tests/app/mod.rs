@@ -127,9 +127,10 @@ fn it_becomes_python_with_the_same_arguments_or_says_what_is_missing() {
     assert!(complaint(&without).contains("number8 app needs python3, which cannot be run"));
     assert_eq!(without.status.code(), Some(1));
 
-    python(folder.path(), "exit 1");
+    python(folder.path(), "echo /bin/python3: it has none >&2; exit 1");
     let without = app();
-    assert!(complaint(&without).contains("pip install number8"));
+    let want = "number8 app needs the Python package (/bin/python3: it has none): make wheel";
+    assert!(complaint(&without).contains(want));
     assert_eq!(without.status.code(), Some(1));
 
     python(folder.path(), r#"[ "$1" = -c ] && exit 0; echo "$@"; exit 7"#);

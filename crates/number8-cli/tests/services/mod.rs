@@ -308,7 +308,7 @@ fn o5_d10_an_app_is_a_service_too() {
     python(&here, false);
     let refused = service(&here, &words);
     assert!(
-        complaint_of(&refused).contains("pip install number8, into the environment of the app")
+        complaint_of(&refused).contains("number8 app needs the Python package (python3): make")
     );
     let python = python(&here, true);
     let shown = service(&here, &[&words[..1], &["--dry-run"], &words[1..]].concat());
