@@ -39,6 +39,11 @@ impl Access {
         self.rules.everyone_may_any(Rights::ALL.without(Rights::RO))
     }
 
+    /// Whether somebody whom nobody knows may change files.
+    pub fn everyone_changes_files(&self) -> bool {
+        self.rules.everyone_may_any(Rights::RW.without(Rights::RO))
+    }
+
     /// SECURITY: whoever can reach a server that lets everyone write can fill its disk, or replace its pages. So unless that was
     /// asked for, it is reached from this machine only.
     pub fn is_for_this_machine(&self) -> bool {
@@ -55,6 +60,13 @@ impl Access {
     pub fn anybody_writes(&self) -> bool {
         let writing = Rights::RW.without(Rights::RO);
         self.rules.rules().iter().any(|rule| rule.rights().intersects(writing))
+    }
+
+    /// A warning where accounts were asked for, and there is none.
+    pub(crate) fn nobody_logs_in(&self) -> Option<String> {
+        let is_empty = self.accounts.as_ref()?.names().next().is_none();
+        let warning = "nobody can log in yet: the file of auth-file is empty; number8 passwd NAME makes a line for it";
+        is_empty.then(|| warning.to_owned())
     }
 
     /// Checks the settings about access.

@@ -207,7 +207,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
         rendered.map_err(|error| {
             Stop::Problem(Problem::failure(format!("the manual page: {error}")))
         })?;
-        return Ok(Action::Print(page));
+        // There are no pages of the subcommands.
+        let mut page = String::from_utf8_lossy(&page).replace(".SH EXTRA", ".SH EXAMPLES");
+        for subcommand in command().get_subcommands() {
+            let name = subcommand.get_name();
+            page = page.replace(&format!("number8\\-{name}(1)"), &format!("number8 {name}"));
+        }
+        return Ok(Action::Print(page.into_bytes()));
     }
     Ok(serving(&matches, false))
 }
@@ -319,6 +325,11 @@ fn serviced(matches: &ArgMatches) -> Result<Action, Stop> {
         _ => {
             let words: Vec<String> =
                 matches.get_many("arguments").unwrap_or_default().cloned().collect();
+            let own = ["--dry-run", "--name", "--root", "--user"];
+            if let Some(word) = words.iter().find(|word| own.contains(&word.as_str())) {
+                let message = format!("service install: {word} stands before what is to be served");
+                return Err(Stop::Problem(Problem::usage(message)));
+            }
             let typed = std::iter::once("number8").chain(words.iter().map(String::as_str));
             match parse(typed.map(OsString::from))? {
                 Action::Serve(invocation) | Action::App(invocation) => {

@@ -1,7 +1,10 @@
 //! The checked configuration. What can be known to be wrong before serving is found here, once; what serves takes
 //! these values as they are.
 
-use std::path::{Path, PathBuf};
+mod odd;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use number8::access::{Rights, Rule};
@@ -11,10 +14,12 @@ use number8::server::Bind;
 use number8::store::OnClash;
 
 pub use crate::access::Access;
+use crate::banner::Place;
 pub use crate::hosted::Hosted;
 use crate::problem::Problem;
 use crate::repl::Repl;
 use crate::runner::Run;
+use crate::serve;
 use crate::settings::{Origin, Settings};
 use crate::syntax;
 use crate::tls::{self, Certificate};
@@ -55,6 +60,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is odd but no mistake, one line each.
     pub warnings: Vec<String>,
+    /// What was said of the options that cannot change while it is served.
+    fixed: Vec<(&'static str, Vec<String>)>,
 }
 
 /// What is served.
@@ -107,8 +114,8 @@ pub struct Mount {
 /// Where it is served.
 #[derive(Clone, Debug)]
 pub struct Listen {
-    /// Addresses as typed; empty for every address of the machine, IPv4 and IPv6, whichever it has.
-    pub binds: Vec<String>,
+    /// Addresses; empty for every address of the machine, IPv4 and IPv6, whichever it has.
+    pub binds: Vec<Bind>,
     /// The port of addresses that name none; 0 for any free one.
     pub port: u16,
     /// Host names that are answered, in lower case; empty for all.
@@ -259,6 +266,7 @@ impl Config {
             timeouts: timeouts(settings)?,
             limits: limits(settings)?,
             warnings: Vec::new(),
+            fixed: odd::fixed(settings),
         };
         if config.log.quiet && config.log.verbose {
             return Err(
@@ -272,6 +280,13 @@ impl Config {
         if config.redirect_http.is_some() && config.tls.is_none() {
             let why = "there is no https to lead to: give it a certificate with tls-cert or tls-self-signed";
             return Err(settings.problem("redirect-http", why));
+        }
+        if config.access.is_for_this_machine() {
+            let near = settings.list("bind", |text| {
+                let place = text.parse().ok().and_then(|bind| config.listen.place(&bind));
+                serve::local_only(place.as_slice(), serve::WRITABLE).map_err(|why| why.to_string())
+            });
+            near.map_err(Problem::of_config)?;
         }
         config.repl.check_rights(&config.access.rules, settings)?;
         let may_run = |rule: &Rule| rule.rights().contains(Rights::RUN);
@@ -289,37 +304,26 @@ impl Config {
                 settings.problem(name, "max-uri cannot be more than max-head, which holds it")
             );
         }
-        config.warnings = config.secrets_within_reach();
-        config.warnings.extend(config.tls.as_ref().and_then(tls::warning));
+        config.check_paths(settings)?;
+        let root = config.files.mounts.iter().find(|mount| mount.url == "/");
+        if config.run.is_some() && root.is_some_and(|root| !root.path.is_dir()) {
+            let why = "programs are run in it, so it has to be a folder; --run off runs none";
+            let name = if settings.get("path").is_some() { "path" } else { "mount" };
+            return Err(settings.problem(name, why));
+        }
+        config.warnings = config.oddities(settings);
         Ok(config)
     }
+}
 
-    /// SECURITY: what programs and the terminal may change they may read, whatever else is kept from them.
-    fn secrets_within_reach(&self) -> Vec<String> {
-        let mut places: Vec<&Path> = Vec::new();
-        let folders = || self.files.mounts.iter().map(|mount| mount.path.as_path());
-        if let Some(run) = &self.run {
-            places.extend(folders().take(1));
-            places.extend(run.writable.iter().map(PathBuf::as_path));
+impl Listen {
+    /// The address that is named, if one is; a port of 0 is not known yet.
+    fn place(&self, bind: &Bind) -> Option<Place> {
+        match *bind {
+            Bind::Ip { ip, port } => Some(Place::Tcp((ip, port.unwrap_or(self.port)).into())),
+            Bind::Every { port } => Some(Place::Tcp((Ipv4Addr::UNSPECIFIED, port).into())),
+            _ => None,
         }
-        if self.repl.is_on || self.repl.webrepl.is_some() {
-            places.extend(folders().take(1));
-            places.extend(self.repl.writable.iter().map(PathBuf::as_path));
-            places.push(Path::new("/tmp"));
-        }
-        let places: Vec<PathBuf> =
-            places.into_iter().filter_map(|place| place.canonicalize().ok()).collect();
-        let is_within = |secret: &&PathBuf| {
-            let secret = secret.canonicalize().ok();
-            secret.is_some_and(|secret| places.iter().any(|place| secret.starts_with(place)))
-        };
-        let warning = |secret: &PathBuf| {
-            let secret = secret.display();
-            format!(
-                "{secret} is where programs may write, so they may read it: keep secrets elsewhere"
-            )
-        };
-        self.repl.secrets.iter().filter(is_within).map(warning).collect()
     }
 }
 
@@ -373,7 +377,9 @@ fn listen(settings: &Settings) -> Result<Listen, Problem> {
         hosts.push(format!("{name}.local"));
     }
     Ok(Listen {
-        binds: settings.list("bind", syntax::non_empty)?,
+        binds: settings.list("bind", |text| {
+            syntax::non_empty(text)?.parse::<Bind>().map_err(|error| error.to_string())
+        })?,
         port: required(settings, "port", |value| {
             value.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
         })?,

@@ -13,6 +13,11 @@ use crate::problem::Problem;
 /// # Errors
 /// There is no password, or the two that were typed differ.
 pub fn line(name: Option<&str>) -> Result<String, Problem> {
+    if name.is_some_and(|name| name.is_empty() || name.contains(':')) {
+        return Err(Problem::usage(
+            "a name is not empty, and has no colon: that ends it in the file",
+        ));
+    }
     let failure = |error: io::Error| Problem::failure(format!("standard input: {error}"));
     let password = if io::stdin().is_terminal() {
         let first = unseen("Password: ").map_err(failure)?;

@@ -27,6 +27,11 @@ impl Problem {
         Problem { exit: 78, message: message.into() }
     }
 
+    /// The same, as one of the configuration, wherever it was set.
+    pub(crate) fn of_config(self) -> Self {
+        Problem { exit: 78, ..self }
+    }
+
     /// Prints the line on standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
         say(&self.to_string());

@@ -75,6 +75,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
         tls,
         invocation,
         kept,
+        config: config.clone(),
         at_start: config.run.as_ref().and_then(|run| run.at_start.clone()),
         status: banner::status(config, &places(server.local_addrs())),
         is_stopping: false,
@@ -123,7 +124,7 @@ impl Beside {
                 .parse::<Bind>()
                 .map_err(|error| Problem::usage(format!("webrepl {address}: {error}")))?,
         };
-        let failure = |error: server::BindError| Problem::failure(format!("webrepl: {error}"));
+        let failure = |error| busy("webrepl: ", &error, "--webrepl=ADDR");
         let listeners = server::bind(&[bind], WEBREPL_PORT).map_err(failure)?;
         guard_terminal(config, &places(listeners.iter().map(Listener::local_addr)))?;
         Self::serve("webrepl", app, Options { workers: 1, ..options(config) }, listeners).map(Some)
@@ -132,7 +133,7 @@ impl Beside {
     /// What `app` says of what is counted, at an address of its own; `None` where nobody asked for it.
     pub(crate) fn metrics(config: &Config, app: App) -> Result<Option<Self>, Problem> {
         let Some(bind) = &config.answers.metrics else { return Ok(None) };
-        let failure = |error: server::BindError| Problem::failure(format!("metrics: {error}"));
+        let failure = |error| busy("metrics: ", &error, "--metrics");
         let listeners = server::bind(std::slice::from_ref(bind), METRICS_PORT).map_err(failure)?;
         let app = metrics(config, app);
         let options = Options { workers: 1, ..Options::default() };
@@ -146,8 +147,7 @@ impl Beside {
         let (Some(bind), Some(&port)) = (&config.redirect_http, ports.first()) else {
             return Ok(None);
         };
-        let failure =
-            |error: server::BindError| Problem::failure(format!("redirect-http: {error}"));
+        let failure = |error| busy("redirect-http: ", &error, "--redirect-http");
         let listeners = server::bind(std::slice::from_ref(bind), HTTP_PORT).map_err(failure)?;
         let app = with_authority(App::new().mount("/", ToHttps::new(port)), config, kept);
         let options = Options { workers: 1, ..options(config) };
@@ -214,9 +214,13 @@ impl Logs {
         let path = config.log.file.clone();
         let access = match &path {
             _ if config.log.format == Format::Off => None,
-            Some(path) => Some(Sink::file(path).map_err(|error| {
-                Problem::failure(format!("log file {}: {error}", path.display()))
-            })?),
+            Some(path) => Some(
+                Sink::file(path)
+                    .map_err(|error| {
+                        Problem::failure(format!("log file {}: {error}", path.display()))
+                    })?
+                    .on_lost(say),
+            ),
             None => Some(stderr()?),
         };
         let if_asked =
@@ -314,17 +318,37 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
         guard(config, &places(listeners.iter().map(Listener::local_addr)))?;
         return Ok(listeners);
     }
-    let mut binds = Vec::new();
-    for bind in &config.listen.binds {
-        let parsed = bind.parse::<Bind>();
-        binds.push(parsed.map_err(|error| Problem::usage(format!("bind {bind}: {error}")))?);
-    }
+    let mut binds = config.listen.binds.clone();
     if binds.is_empty() {
         binds.push(usual_bind(config));
     }
-    let listeners = server::bind(&binds, config.listen.port).map_err(failure)?;
+    let option = match config.listen.binds.is_empty() || binds.iter().any(takes_port) {
+        true => "--port, or --port 0 for any free one",
+        false => "--bind",
+    };
+    let listeners =
+        server::bind(&binds, config.listen.port).map_err(|error| busy("", &error, option))?;
     guard(config, &places(listeners.iter().map(Listener::local_addr)))?;
     Ok(listeners)
+}
+
+/// Whether `--port` says at which port this is: no other was named, or none at all.
+fn takes_port(bind: &Bind) -> bool {
+    matches!(bind, Bind::Ip { port: None, .. } | Bind::Loopback { port: None })
+}
+
+/// What to say where an address cannot be had that `option` chooses.
+fn busy(of: &str, error: &server::BindError, option: &str) -> Problem {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse if error.is_about_port() => {
+            format!("; choose another with {option}")
+        }
+        io::ErrorKind::PermissionDenied if error.is_about_port() => {
+            format!("; or choose a higher one with {option}")
+        }
+        _ => String::new(),
+    };
+    Problem::failure(format!("{of}{error}{advice}"))
 }
 
 /// Where to listen if nobody says.
@@ -338,7 +362,7 @@ pub(crate) fn usual_bind(config: &Config) -> Bind {
 /// Refuses to be reached from other machines where that is not safe.
 fn guard(config: &Config, places: &[Place]) -> Result<(), Problem> {
     match config.access.is_for_this_machine() {
-        true => local_only(places, "everyone who reaches {} could write there"),
+        true => local_only(places, WRITABLE),
         false => Ok(()),
     }
 }
@@ -351,8 +375,11 @@ fn guard_terminal(config: &Config, places: &[Place]) -> Result<(), Problem> {
     }
 }
 
+/// Why other machines are not to reach what everyone may write.
+pub(crate) const WRITABLE: &str = "everyone who reaches {} could write there";
+
 /// Refuses places that other machines reach, with why.
-fn local_only(places: &[Place], why: &str) -> Result<(), Problem> {
+pub(crate) fn local_only(places: &[Place], why: &str) -> Result<(), Problem> {
     let far = places.iter().find_map(|place| match place {
         Place::Tcp(address) if !address.ip().is_loopback() => Some(address),
         Place::Tcp(_) | Place::Unix(_) => None,
@@ -432,6 +459,8 @@ struct Steering {
     tls: Option<Tls>,
     invocation: Invocation,
     kept: Kept,
+    /// As it was loaded last.
+    config: Config,
     /// The saved program that is run first.
     at_start: Option<String>,
     /// What is served and where, in a line, for the service manager.
@@ -494,7 +523,7 @@ impl Steering {
         }
     }
 
-    fn replace(&self) -> Result<(), Problem> {
+    fn replace(&mut self) -> Result<(), Problem> {
         let (_, config) = self.invocation.load()?;
         // We go on to listen where we do.
         guard(&config, &self.places)?;
@@ -509,12 +538,17 @@ impl Steering {
             handle.replace(app).map_err(failure)?;
         }
         self.kept.heed(&config);
+        let changed = config.fixed_that_changed(&self.config);
+        if !changed.is_empty() {
+            say(&format!("{}: what has changed there takes a new start", changed.join(", ")));
+        }
+        self.config = config;
         Ok(())
     }
 
     /// Reads the configuration again. What cannot change while serving (where to listen, threads, time-outs)
     /// stays as it is.
-    fn reload(&self) {
+    fn reload(&mut self) {
         notify::reloading();
         self.kept.logs.reopen();
         match self.replace() {

@@ -52,8 +52,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Sets an option; names with commas between become several.
+    /// Sets an option; names with commas between become several, and a word for on or off is the same everywhere.
     pub fn set(&mut self, option: &Opt, mut setting: Setting) {
+        if option.kind == Kind::OptionalText {
+            for value in &mut setting.values {
+                if let Some(is_on) = switched(value) {
+                    *value = is_on.to_string();
+                }
+            }
+        }
         if option.kind == Kind::Names {
             let names = setting
                 .values
@@ -169,7 +176,7 @@ impl Settings {
     pub fn with_admin(mut self, password: &str) -> Settings {
         if !self.name_somebody() {
             self.fall_back("auth", &format!("admin:{password}@/:all"));
-            if self.by_name.contains_key("webrepl") {
+            if self.get("webrepl").is_some_and(|webrepl| webrepl.values != ["false"]) {
                 self.fall_back("webrepl-password", &format!("admin:{password}"));
             }
         }
@@ -232,11 +239,8 @@ impl Settings {
     /// # Errors
     /// Its value is neither.
     pub fn switch(&self, name: &str) -> Result<bool, Problem> {
-        let parsed = self.one(name, |value| match value {
-            "true" | "1" | "yes" | "on" => Ok(true),
-            "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err("use true or false".to_owned()),
-        })?;
+        let parsed =
+            self.one(name, |value| switched(value).ok_or_else(|| "use true or false".to_owned()))?;
         Ok(parsed.unwrap_or(false))
     }
 
@@ -297,6 +301,15 @@ impl Settings {
     }
 }
 
+/// Whether a word means on or off; `None` for any other.
+fn switched(word: &str) -> Option<bool> {
+    match word {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
 /// A value as it may be shown: of `name:secret@/path:rights` all but the secret.
 fn shown<'a>(option: &Opt, value: &'a str) -> Cow<'a, str> {
     if !option.is_secret {
@@ -315,7 +328,7 @@ fn to_toml(kind: Kind, values: &[String]) -> toml::Value {
     let text = || toml::Value::String(last.to_owned());
     match kind {
         Kind::List | Kind::Names | Kind::Pairs(_) => toml::Value::from(values.to_vec()),
-        Kind::Switch => toml::Value::Boolean(matches!(last, "true" | "1" | "yes" | "on")),
+        Kind::Switch => toml::Value::Boolean(switched(last) == Some(true)),
         Kind::Number | Kind::Size => last.parse().map_or_else(|_| text(), toml::Value::Integer),
         Kind::OptionalText => last.parse().map_or_else(|_| text(), toml::Value::Boolean),
         Kind::Text => text(),
@@ -329,7 +342,14 @@ impl Origin {
         let flag = option.map_or_else(|| name.to_owned(), Opt::flag);
         let value = option.map_or(Cow::Borrowed(value), |option| shown(option, value));
         match self {
-            Origin::Flag if option.is_some_and(|option| option.kind == Kind::Switch) => {
+            // Nobody has typed its value.
+            Origin::Flag
+                if option.is_some_and(|option| match option.kind {
+                    Kind::Switch => true,
+                    Kind::OptionalText => value == "true",
+                    _ => false,
+                }) =>
+            {
                 Problem::usage(format!("{flag}: {why}"))
             }
             Origin::Flag => Problem::usage(format!("{flag} {value}: {why}")),

@@ -132,7 +132,7 @@ pub(crate) struct Folder {
 fn folder(settings: &Settings) -> Result<Option<Result<Folder, &'static str>>, Problem> {
     Ok(settings
         .one("tls-self-signed", |text| match text {
-            "false" | "off" => Ok(None),
+            "false" => Ok(None),
             "true" => Ok(Some(
                 usual_folder().map(|path| Folder { path, is_named: false }).ok_or(NO_FOLDER),
             )),

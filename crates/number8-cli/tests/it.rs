@@ -76,6 +76,10 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["site", "-p", "65536"], "from 0 to 65535"),
         (&["site", "-b", ""], "--bind : it is empty"),
         (
+            &["site", "-b", "foo"],
+            "--bind foo: \"foo\" is no address to listen on: it is no IP address",
+        ),
+        (
             &["site", "--host", "http://x"],
             "--host http://x: write a host name without scheme and port",
         ),
@@ -131,6 +135,24 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["site", "--max-uri", "64K"], "--max-uri 64K: max-uri cannot be more than max-head"),
         (&["site", "--max-head", "1K"], "--max-head 1K: max-uri cannot be more than max-head"),
         (&["--print-completions", "tcsh"], "invalid value 'tcsh'"),
+        (
+            &["board", "site/404.html", "--run", "sh=sh"],
+            "PATH site/404.html: programs are run in it, so it has to be a",
+        ),
+        (&["passwd", "a:b"], "a name is not empty, and has no colon"),
+        (
+            &["service", "install", "site", "--dry-run"],
+            "--dry-run stands before what is to be served",
+        ),
+        (&["site", "--health", "/x", "--ready", "/x"], "--ready /x: /x is that of health already"),
+        (
+            &["site", "--events", "/x", "--mount", "/x=site"],
+            "--mount /x=site: /x is that of events already",
+        ),
+        (
+            &["site", "--tls-self-signed", "--tls-key", "k"],
+            "--tls-self-signed: this does not go with",
+        ),
         (&["board", "bord"], "PATH bord: there is no such folder or file: check the spelling"),
         (&["config"], "requires a subcommand"),
         (&["config", "check"], "<FILE>"),
@@ -168,6 +190,10 @@ fn a_wrong_configuration_file_is_one_line_with_its_number_and_exit_code_78() {
         ("port = 70000", ":1: port = 70000: a port is a number from 0 to 65535"),
         ("path = 'nope'", ":1: path = nope: there is no such folder"),
         ("timeout-head = '30'", ":1: timeout-head = 30: a duration is"),
+        (
+            "\nbind = ['foo']",
+            ":2: bind = foo: \"foo\" is no address to listen on: it is no IP address (one of",
+        ),
         ("quiet = true\nverbose = true", ":2: verbose = true: this does not go with quiet"),
     ];
     let path = folder.path().join("n8.toml");
@@ -200,6 +226,11 @@ fn config_check_says_that_a_file_is_right() {
     fs::write(folder.path().join("empty.toml"), "").unwrap();
     let output = number8(folder.path()).args(["config", "check", "empty.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "a service may give the path as an argument");
+
+    fs::write(folder.path().join("open.toml"), "allow = 'rw'\nbind = ['::1', '0.0.0.0']").unwrap();
+    let output = number8(folder.path()).args(["config", "check", "open.toml"]).output().unwrap();
+    assert!(complaint(&output).contains("everyone who reaches 0.0.0.0:8080 could write there"));
+    assert_eq!(output.status.code(), Some(78));
 
     let output = number8(folder.path()).args(["config", "check", "none.toml"]).output().unwrap();
     assert!(complaint(&output).contains("none.toml: the configuration file cannot be read"));
@@ -240,6 +271,39 @@ fn a_variable_that_is_no_option_is_only_a_warning() {
     assert_eq!(output.stderr, b"number8: NUMBER8_PROT is ignored: there is no such option\n");
     assert_eq!(output.status.code(), Some(0));
     assert!(print(&["-q"]).stderr.is_empty());
+}
+
+#[test]
+fn what_nobody_can_do_is_a_warning() {
+    let folder = sandbox();
+    fs::write(folder.path().join("users"), "").unwrap();
+    for (arguments, want) in [
+        (
+            &["--events", "/e"][..],
+            "number8: nobody has the right events, so nobody can send to /e: --allow",
+        ),
+        (&["--events", "/e", "--allow", "ro,events"], ""),
+        (
+            &["--run", "py=nosuchpython", "--repl=nosuchprogram", "-a", "a:b@/:all"],
+            "number8: run: there is no program nosuchpython in PATH\nnumber8: repl: there is no program nosuchprogram in",
+        ),
+        (
+            &["--auth-file", "users"],
+            "number8: nobody can log in yet: the file of auth-file is empty",
+        ),
+    ] {
+        let output = number8(folder.path())
+            .args(["site", "--print-config"])
+            .args(arguments)
+            .env("PATH", "/usr/bin")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.starts_with(want) && said.is_empty() == want.is_empty(),
+            "{arguments:?}: {said}"
+        );
+    }
 }
 
 #[test]
@@ -293,6 +357,21 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
 
     assert_eq!(effective(&print(&[], &[]), "hidden"), "true");
     assert_eq!(effective(&print(&[], &[("NUMBER8_HIDDEN", "0")]), "hidden"), "false");
+    // The same words with options that may have a value.
+    for (word, want) in ["0", "no", "off", "false"]
+        .map(|off| (off, "false"))
+        .iter()
+        .chain(&[("1", "true"), ("on", "true")])
+    {
+        let flag = format!("--repl={word}");
+        assert_eq!(effective(&print(&["-a", "a:b@/:all", &flag], &[]), "repl"), *want, "{word}");
+        let made = print(&[], &[("NUMBER8_TLS_SELF_SIGNED", word), ("NUMBER8_MDNS", word)]);
+        assert_eq!(effective(&made, "tls-self-signed"), *want, "{word}");
+        assert_eq!(effective(&made, "mdns"), *want, "{word}");
+    }
+    let board =
+        number8(folder.path()).args(["board", "site", "--webrepl=off", "--print-config"]).output();
+    assert_eq!(effective(&board.unwrap(), "webrepl"), "false");
     assert_eq!(effective(&print(&[], &[]), "index"), r#"["a", "b"]"#);
     assert_eq!(
         effective(&print(&["--index", "c,d", "--index", "e"], &[]), "index"),

@@ -65,7 +65,7 @@ pub const SECTIONS: &[Section] = &[
                 "allow",
                 Text,
                 "RIGHTS",
-                "What everyone may do: list,read,create,overwrite,delete,move, or ro, up, rw, wo, none",
+                "What everyone may do: list,read,create,overwrite,delete,move,events, or ro, up, rw, wo, none",
             ).of(Use::Files)
             .computed("ro; with --auth, --auth-file or --token only what those say"),
             Opt::new(
@@ -93,7 +93,7 @@ pub const SECTIONS: &[Section] = &[
                 "login-failures",
                 Number,
                 "COUNT",
-                "Wrong passwords of one client before it has to wait",
+                "Wrong passwords of one client that are free; the next makes it wait",
             ).of(Use::Files)
             .default("5"),
             Opt::new("login-remember", Text, "TIME", "How long a right password is remembered").of(Use::Files)

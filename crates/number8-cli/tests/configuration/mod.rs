@@ -213,7 +213,11 @@ proptest! {
                 let option = said[lines.iter().position(|&at| at == line).unwrap()].option;
                 let rest = rest.strip_prefix(&format!("{} = ", option.name)).unwrap_or_else(|| panic!("{message} of {file}"));
                 let want = match option.kind {
-                    Kind::Switch => format!("{}: {}", option.flag(), rest.strip_prefix("true: ").unwrap_or(rest)),
+                    Kind::Switch | Kind::OptionalText => match rest.strip_prefix("true: ") {
+                        Some(why) => format!("{}: {why}", option.flag()),
+                        None if option.kind == Kind::Switch => format!("{}: {rest}", option.flag()),
+                        None => format!("{} {rest}", option.flag()),
+                    },
                     _ => format!("{} {rest}", option.flag()),
                 };
                 prop_assert_eq!(want, other, "{}", file);

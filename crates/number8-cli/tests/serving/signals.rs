@@ -190,6 +190,30 @@ fn a_broken_pipe_and_the_end_of_a_child_are_nothing() {
     }
 }
 
+/// What a reload cannot change is named, once for each change.
+#[test]
+fn hup_names_what_takes_a_new_start() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    let mut command = crate::number8(folder.path());
+    fs::write(&file, "max-head = '16K'\nhidden = true").unwrap();
+    command.args(["site", "-b", "127.0.0.1:0", "--config", "n8.toml"]);
+    let served = Served::run(command);
+    served.url();
+    fs::write(&file, "max-head = '20K'\nport = 1").unwrap();
+    for times in [1, 2] {
+        served.signal(Signal::HUP);
+        let loaded = |line: &String| line.contains("has been loaded again");
+        until("it is told", || {
+            served.messages().iter().filter(|line| loaded(line)).count() == times
+        });
+    }
+    let named = "number8: port, max-head: what has changed there takes a new start";
+    let lines = served.messages();
+    assert_eq!(lines.iter().filter(|line| line.contains("a new start")).count(), 1, "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains(named)), "{lines:?}");
+}
+
 /// What is refused at the start is refused later, too.
 #[test]
 fn hup_lets_nobody_write_from_other_machines_who_could_not_from_the_start() {

@@ -34,7 +34,9 @@ impl Interpreter {
         &self.language
     }
 
-    pub(super) fn command(&self) -> &str {
+    /// The program that runs them: a path, or a name that is looked for as the shell does.
+    #[must_use]
+    pub fn command(&self) -> &str {
         &self.command
     }
 

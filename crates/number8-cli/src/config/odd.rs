@@ -1,0 +1,150 @@
+//! What is odd in a configuration that could be served: what is at one path twice, what nobody can do, what is not there, and
+//! what a reload does not change.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use number8::access::{Rights, Rule};
+
+use super::Config;
+use crate::options;
+use crate::problem::Problem;
+use crate::runner;
+use crate::settings::{Origin, Settings};
+use crate::tls;
+
+impl Config {
+    /// What is odd but no mistake, one line each.
+    pub(super) fn oddities(&self, settings: &Settings) -> Vec<String> {
+        let mut warnings = self.secrets_within_reach();
+        warnings.extend(self.tls.as_ref().and_then(tls::warning));
+        warnings.extend(self.nobody_sends(settings));
+        warnings.extend(self.access.nobody_logs_in());
+        warnings.extend(self.not_found());
+        warnings
+    }
+
+    /// That no two things are at one path.
+    pub(super) fn check_paths(&self, settings: &Settings) -> Result<(), Problem> {
+        let answers = &self.answers;
+        let named =
+            [("health", &answers.health), ("ready", &answers.ready), ("events", &answers.events)];
+        let mut taken: Vec<(&str, &str)> = Vec::new();
+        let named = named.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?)));
+        let mounts = self.files.mounts.iter().map(|mount| ("mount", mount.url.as_str()));
+        for (name, path) in named.chain(mounts) {
+            if let Some((other, _)) = taken.iter().find(|(_, other)| *other == path) {
+                let is_set = settings.get(name).is_some_and(|set| set.origin != Origin::Default);
+                let (name, other) = if is_set { (name, *other) } else { (*other, name) };
+                return Err(settings.problem(name, &format!("{path} is that of {other} already")));
+            }
+            taken.push((name, path));
+        }
+        Ok(())
+    }
+
+    /// A warning where events were asked for that nobody can send.
+    fn nobody_sends(&self, settings: &Settings) -> Option<String> {
+        let path = self.answers.events.as_ref()?;
+        let is_asked = settings.get("events")?.origin != Origin::Default;
+        let may_send = |rule: &Rule| rule.rights().contains(Rights::EVENTS);
+        let warns = is_asked && !self.access.rules.rules().iter().any(may_send);
+        warns.then(|| {
+            format!(
+                "nobody has the right events, so nobody can send to {path}: --allow ro,events gives it to everyone, \
+                 --auth NAME:PASSWORD@{path}:ro,events to one account"
+            )
+        })
+    }
+
+    /// Warnings about programs that are to run others' and are not there.
+    fn not_found(&self) -> Vec<String> {
+        let run = self.run.iter().flat_map(|run| &run.interpreters);
+        let run = run.map(|by| ("run", by.command()));
+        let repl = self.repl.command.first().filter(|_| self.repl.is_on);
+        let all = run.chain(repl.map(|command| ("repl", command.as_str())));
+        // Without a PATH the system has one, and a path is looked at when it is run.
+        if env::var_os("PATH").is_none() {
+            return Vec::new();
+        }
+        let lacking =
+            all.filter(|(_, command)| !command.contains('/') && !runner::is_there(command));
+        lacking
+            .map(|(name, command)| format!("{name}: there is no program {command} in PATH"))
+            .collect()
+    }
+
+    /// The options whose values differ from `other`'s though they cannot change while it is served.
+    pub(crate) fn fixed_that_changed(&self, other: &Config) -> Vec<&'static str> {
+        let pairs = self.fixed.iter().zip(&other.fixed);
+        pairs.filter(|(one, other)| one != other).map(|((name, _), _)| *name).collect()
+    }
+
+    /// SECURITY: what programs and the terminal may change they may read, whatever else is kept from them.
+    fn secrets_within_reach(&self) -> Vec<String> {
+        let mut places: Vec<&Path> = Vec::new();
+        let folders = || self.files.mounts.iter().map(|mount| mount.path.as_path());
+        if let Some(run) = &self.run {
+            places.extend(folders().take(1));
+            places.extend(run.writable.iter().map(PathBuf::as_path));
+        }
+        if self.repl.is_on || self.repl.webrepl.is_some() {
+            places.extend(folders().take(1));
+            places.extend(self.repl.writable.iter().map(PathBuf::as_path));
+            places.push(Path::new("/tmp"));
+        }
+        let places: Vec<PathBuf> =
+            places.into_iter().filter_map(|place| place.canonicalize().ok()).collect();
+        let is_within = |secret: &&PathBuf| {
+            let secret = secret.canonicalize().ok();
+            secret.is_some_and(|secret| places.iter().any(|place| secret.starts_with(place)))
+        };
+        let warning = |secret: &PathBuf| {
+            let secret = secret.display();
+            format!(
+                "{secret} is where programs may write, so they may read it: keep secrets elsewhere"
+            )
+        };
+        self.repl.secrets.iter().filter(is_within).map(warning).collect()
+    }
+}
+
+/// What takes a new start: where it is listened, threads, and what is done for how many clients and how long.
+pub(super) fn fixed(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
+    let is_fixed = |name: &str| {
+        let alone = [
+            "bind",
+            "port",
+            "mdns",
+            "tls-cert",
+            "tls-key",
+            "tls-self-signed",
+            "redirect-http",
+            "metrics",
+            "webrepl",
+            "io-threads",
+            "lane-threads",
+            "lane-queue",
+            "grace",
+            "max-head",
+            "max-fields",
+            "max-uri",
+            "max-body",
+            "min-body-rate",
+            "min-body-rate-after",
+            "max-linger",
+            "max-connections",
+            "max-connections-per-ip",
+            "max-buffered",
+            "lenient",
+            "verbose",
+            "log-file",
+        ];
+        alone.contains(&name) || name.starts_with("timeout-") || name.starts_with("http2-")
+    };
+    let fixed = options::all().filter(|option| is_fixed(option.name));
+    // What is off is as good as not said.
+    let said =
+        |name| settings.get(name).map(|set| set.values.clone()).filter(|set| *set != ["false"]);
+    fixed.map(|option| (option.name, said(option.name).unwrap_or_default())).collect()
+}
