@@ -31,6 +31,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             rows += &embed(path, &out)?;
         }
     }
+    if !rows.contains(".js\"") {
+        println!(
+            "cargo::warning=the pages will be without scripts: run `make web` first (it needs npm)"
+        );
+    }
     fs::write(out.join("assets.rs"), format!("&[\n{rows}]\n"))?;
     pack_relocations();
     Ok(())

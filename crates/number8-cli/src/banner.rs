@@ -11,6 +11,7 @@ use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
 use crate::config::{Access, Config};
+use crate::pages;
 use crate::problem::one_line;
 use crate::runner::Run;
 
@@ -86,9 +87,11 @@ pub fn text(
     }
     // Who has said where to listen has asked for it.
     if config.access.is_for_this_machine() && config.listen.binds.is_empty() {
-        text.push_str(
-            "  for this machine alone, since everyone may write: say who may (--auth), allow less, or add --insecure\n",
-        );
+        let what =
+            if config.access.everyone_changes_files() { "write" } else { "do more than look" };
+        text.push_str(&format!(
+            "  for this machine alone, since everyone may {what}: say who may (--auth), allow less, or add --insecure\n"
+        ));
     }
     if config.board {
         text.push_str(&board(config, &urls));
@@ -164,13 +167,18 @@ fn board(config: &Config, urls: &[Url]) -> String {
         None => text.push_str("  there are no accounts: everyone may do what is allowed\n"),
     }
     let languages = config.run.as_ref().map(Run::languages).unwrap_or_default();
-    let terminal = config.repl.is_on.then_some("a terminal");
+    let terminal = (config.repl.is_on && pages::have_scripts()).then_some("a terminal");
     let on: Vec<&str> = languages.iter().map(String::as_str).chain(terminal).collect();
     if !on.is_empty() {
         text.push_str(&format!(
             "  who has the right may run programs on this machine: {}\n",
             on.join(", ")
         ));
+    }
+    if !pages::have_scripts() {
+        text.push_str(
+            "  the pages are without scripts and without a terminal: make web builds them\n",
+        );
     }
     let is_in_the_open = config.tls.is_none() && urls.iter().any(|url| url.is_for_others);
     if config.access.accounts.is_some() && is_in_the_open {
@@ -196,10 +204,15 @@ fn rights_of(everyone: Rights) -> String {
     if everyone == Rights::RO {
         return "read only".to_owned();
     }
-    format!(
-        "everyone may {}",
-        everyone.to_string().replace(',', ", ").replace("none", "do nothing")
-    )
+    let verbs = everyone.to_string();
+    let verbs = verbs.split(',').map(|verb| match verb {
+        "none" => "do nothing",
+        "run" => "run programs",
+        "repl" => "use the terminal",
+        "events" => "publish events",
+        other => other,
+    });
+    format!("everyone may {}", verbs.collect::<Vec<_>>().join(", "))
 }
 
 struct Url {

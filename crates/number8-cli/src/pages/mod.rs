@@ -87,7 +87,7 @@ impl Pages {
             Kind::Board => self.0.runner.is_some(),
             Kind::Files => true,
             // It is nothing without its script.
-            Kind::Terminal => self.0.has_terminal && script(Kind::Terminal).is_some(),
+            Kind::Terminal => self.0.has_terminal && have_scripts(),
         })
     }
 
@@ -240,7 +240,16 @@ impl Page {
         let seen: Vec<Kind> = self.pages.kinds().filter(|kind| may(*kind).is_ok()).collect();
         let kind = self.kind.or(seen.first().copied()).or(self.pages.kinds().next());
         let kind = kind.unwrap_or(Kind::Files);
-        call.allowed(may(kind))?;
+        if let Err(error) = call.allowed(may(kind)) {
+            // The address that the command prints is for everybody who has an account.
+            return match seen.first() {
+                Some(other) if kind == Kind::Board && error.status() == 403 => {
+                    let to = format!("{}/.number8/{}", site.prefix, other.name());
+                    Ok(Redirect::to(to).into_response())
+                }
+                _ => Err(error),
+            };
+        }
         if kind == Kind::Files && script(kind).is_none() {
             return Ok(Redirect::to(format!("{}/?list", site.prefix)).into_response());
         }
@@ -327,6 +336,11 @@ fn program(page: Template, runner: &Runner, languages: &[String], prefix: &str) 
     page.text("code", code.as_deref().unwrap_or_default())
         .html("languages", &options)
         .html("status", &status)
+}
+
+/// Whether the pages have their scripts; a terminal is nothing without.
+pub(crate) fn have_scripts() -> bool {
+    script(Kind::Terminal).is_some()
 }
 
 /// The script of a page, where there is one.

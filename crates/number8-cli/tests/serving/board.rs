@@ -95,6 +95,46 @@ fn issue_4_without_scripts_forms_add_and_remove_files() {
     assert!(ask(&served, "GET /?list", &cookie, "").starts_with("HTTP/1.1 303 "));
 }
 
+/// The address that is printed leads people to what they may see.
+#[test]
+fn issue_4_who_may_not_run_programs_gets_the_files() {
+    let folder = sandbox();
+    let mut command = crate::number8(folder.path());
+    command.args(["board", "site", "-b", "127.0.0.1:0", "--run", "sh=sh"]);
+    command.args(["-a", "joe:pw@/:rw", "-a", "up:pw@/:create", "-a", "boss:pw@/:all"]);
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    for (account, want) in [("am9lOnB3", "303 "), ("dXA6cHc=", "403 ")] {
+        let login = format!("Authorization: Basic {account}\r\n");
+        let answer = ask(&served, "GET /.number8/board", &login, "");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {want}")), "{answer}");
+        let to = field(&answer, "Location");
+        assert_eq!(to, if want == "303 " { "/.number8/files" } else { "" });
+        if !to.is_empty() {
+            let files = ask(&served, &format!("GET {to}"), &login, "");
+            assert!(
+                files.starts_with("HTTP/1.1 200 ") || field(&files, "Location") == "/?list",
+                "{files}"
+            );
+        }
+    }
+    let stranger = ask(&served, "GET /.number8/board", "", "");
+    assert_eq!(field(&stranger, "Location"), "/.number8/login?to=/.number8/board");
+}
+
+/// It is nothing without its script, which is part of the command where `make web` has built it.
+#[test]
+fn issue_4_a_terminal_is_promised_where_its_page_is() {
+    let folder = sandbox();
+    let (served, password) = board(folder.path(), &["--run", "sh=sh", "--repl=sh"]);
+    let cookie = log_in(&served, &password);
+    let page = ask(&served, "GET /.number8/terminal", &cookie, "");
+    let told = served.message("may run programs on this machine: ");
+    assert_eq!(told.contains("a terminal"), page.starts_with("HTTP/1.1 200 "), "{told}: {page}");
+    let without = served.messages().iter().any(|line| line.contains("without scripts"));
+    assert_eq!(without, !told.contains("a terminal"));
+}
+
 #[test]
 fn issue_4_the_first_page_is_the_index_or_the_board() {
     let folder = sandbox();
