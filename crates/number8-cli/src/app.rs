@@ -381,9 +381,14 @@ fn same_origin(listen: &Listen, origins: &[String]) -> SameOrigin {
     origins.iter().fold(named, |layer, origin| layer.origin(origin))
 }
 
+/// Whether files are taken into it: somebody may write, and it is a folder.
+fn takes_files(config: &Config, path: &Path) -> bool {
+    config.access.anybody_writes() && path.is_dir()
+}
+
 /// What takes files into a folder, if anybody may write; `None` for a single file.
 fn uploads(config: &Config, path: &Path) -> Result<Option<Uploads>, Problem> {
-    if !config.access.anybody_writes() || !path.is_dir() {
+    if !takes_files(config, path) {
         return Ok(None);
     }
     let uploads = Uploads::with_reach(path, reach(config))
@@ -433,7 +438,7 @@ fn files(config: &Config, path: &Path) -> Result<Files, Problem> {
         .index(config.files.index.iter().cloned())
         .listing(config.files.listing)
         .listing_page(config.files.listing_entries_max)
-        .forms(config.board)
+        .forms(config.board || takes_files(config, path))
         .cache_bytes(usize::try_from(cache_bytes).unwrap_or(usize::MAX));
     if let Some(page) = &config.files.spa {
         files = files.single_page(page);

@@ -70,6 +70,33 @@ fn f9_options_of_uploads_have_an_effect() {
     assert_eq!(status(&served, "PUT /one", "x"), 405);
 }
 
+/// A browser has a form for it, where who asks may write.
+#[test]
+fn listings_have_a_form_for_those_who_may_write() {
+    let folder = sandbox();
+    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"new.txt\"\r\n\r\nnew\r\n--b--\r\n";
+    for (arguments, adds, removes) in [
+        (&["--allow", "up"][..], true, false),
+        (&["-A"], true, true),
+        (&[], false, false),
+        (&["-a", "joe:pw@/:rw", "-a", "@/:ro"], false, false),
+    ] {
+        let served = Served::start(folder.path(), arguments);
+        let list = served.get("/?list");
+        assert_eq!(list.contains("type=\"file\""), adds, "{arguments:?}: {list}");
+        assert_eq!(list.contains("?delete"), removes, "{arguments:?}: {list}");
+        if adds {
+            let length = form.len();
+            let answer = served.connect().send(&format!(
+                "POST /?list HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://localhost\r\nAccept: text/html\r\n\
+                 Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n{form}"
+            )).rest();
+            assert!(answer.contains("Location: /?list\r\n"), "{arguments:?}: {answer}");
+            assert!(names(folder.path()).contains("new.txt"), "{arguments:?}");
+        }
+    }
+}
+
 #[test]
 fn design_7_a_server_that_everyone_may_write_to_is_reached_from_this_machine_only() {
     let folder = sandbox();
