@@ -189,10 +189,10 @@ impl Beside {
 }
 
 /// Where exporters of metrics listen by custom.
-const METRICS_PORT: u16 = 9100;
+pub(crate) const METRICS_PORT: u16 = 9100;
 
 /// Where clients come that are told no port.
-const HTTP_PORT: u16 = 80;
+pub(crate) const HTTP_PORT: u16 = 80;
 
 /// Where MicroPython's devices listen.
 const WEBREPL_PORT: u16 = 8266;

@@ -230,6 +230,11 @@ impl Service {
         let mounts = config.files.mounts.iter().map(|mount| mount.path.as_path());
         let served: Vec<&Path> = of_app.into_iter().chain(mounts).collect();
         let user = owner(&served)?;
+        let binds_low = binds_low(config);
+        if self.is_personal && binds_low {
+            let why = "--user: a service of your own may not listen at a port below 1024";
+            return Err(Problem::usage(why));
+        }
         let mut writes = Vec::new();
         if let Some(folder) = of_app
             && user.is_some()
@@ -274,6 +279,7 @@ impl Service {
             stops_within: config.workers.grace
                 + if config.app.is_some() { ENDING_OF_APP } else { ENDING },
             listens: listens(config),
+            binds_low,
         })
     }
 
@@ -458,6 +464,22 @@ fn listens(config: &Config) -> Option<Listens> {
     }
     let is_loopback = matches!(serve::usual_bind(config), Bind::Loopback { .. });
     Some(Listens { port: config.listen.port, is_loopback })
+}
+
+/// Whether it listens by itself at a port that takes a privilege.
+fn binds_low(config: &Config) -> bool {
+    let listen = &config.listen;
+    let beside =
+        [(&config.redirect_http, serve::HTTP_PORT), (&config.answers.metrics, serve::METRICS_PORT)];
+    let beside = beside.into_iter().filter_map(|(bind, usual)| Some((bind.as_ref()?, usual)));
+    listen.binds.iter().map(|bind| (bind, listen.port)).chain(beside).any(|(bind, usual)| {
+        let port = match bind {
+            Bind::Ip { port, .. } | Bind::Loopback { port } => port.unwrap_or(usual),
+            Bind::Every { port } => *port,
+            _ => return false,
+        };
+        (1..1024).contains(&port)
+    })
 }
 
 /// Whose the first thing served is, unless it is root's: then the service gets a user of its own.

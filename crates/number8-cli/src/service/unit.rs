@@ -61,6 +61,8 @@ pub(super) struct Unit {
     pub(super) stops_within: Duration,
     /// Where systemd binds for it.
     pub(super) listens: Option<Listens>,
+    /// Whether it binds a port itself that takes a privilege.
+    pub(super) binds_low: bool,
 }
 
 /// A port that systemd binds.
@@ -111,6 +113,11 @@ impl Unit {
                     let seconds = self.stops_within.as_millis().div_ceil(1000);
                     text.push_str(&format!("TimeoutStopSec={seconds}\n"));
                 }
+                "AmbientCapabilities" | "CapabilityBoundingSet" if self.binds_low => {
+                    text.push_str(&format!("{key}=CAP_NET_BIND_SERVICE\n"));
+                }
+                // Of users of its own it would have the capability for ports of its own.
+                "PrivateUsers" if self.binds_low => text.push_str("PrivateUsers=no\n"),
                 "PrivateTmp" if self.sees_tmp => text.push_str("PrivateTmp=no\n"),
                 "WantedBy" if self.is_personal => text.push_str("WantedBy=default.target\n"),
                 _ => text.push_str(&format!("{line}\n")),
@@ -220,6 +227,7 @@ mod tests {
             sees_tmp: false,
             stops_within: Duration::from_secs(15),
             listens: Some(Listens { port: 80, is_loopback: false }),
+            binds_low: false,
         }
     }
 
@@ -265,6 +273,11 @@ mod tests {
                 Unit { stops_within: Duration::from_millis(60_001), ..unit() },
                 "\nTimeoutStopSec=61\n",
                 "TimeoutStopSec=15",
+            ),
+            (
+                Unit { binds_low: true, ..unit() },
+                "\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n",
+                "PrivateUsers=yes",
             ),
             (Unit { is_personal: true, ..unit() }, "WantedBy=default.target", "ProtectSystem"),
         ] {

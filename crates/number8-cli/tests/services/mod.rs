@@ -149,6 +149,11 @@ fn what_cannot_be_a_service_is_said() {
             2,
             "--name a b: use letters, digits, - and _",
         ),
+        (
+            &["service", "install", "--user", "site", "-b", "127.0.0.1:80"],
+            2,
+            "--user: a service of your own may not listen at a port below 1024",
+        ),
         (&["service", "install", "passwd"], 2, "only what serves can be a service"),
         (&["service", "install", "app"], 2, "Provide a WSGI application object"),
         (
@@ -182,7 +187,12 @@ fn o5_the_unit_is_sound_and_says_little_yes() {
     }
     let folder = sandbox();
     fs::create_dir(folder.path().join("log")).unwrap();
-    for arguments in [&["site"][..], &["site", "-A"], &["site", "--log-file", "log/access.log"]] {
+    for arguments in [
+        &["site"][..],
+        &["site", "-A"],
+        &["site", "-b", "127.0.0.1:80"],
+        &["site", "--log-file", "log/access.log"],
+    ] {
         let installed = service(folder.path(), &[&["install"], arguments].concat());
         assert!(installed.status.success(), "{installed:?}");
         let unit = folder.path().join("root/etc/systemd/system/number8.service");
