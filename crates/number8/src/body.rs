@@ -29,7 +29,7 @@ use number8_proto::http1::BodySize;
     allow(unused_imports, reason = "HTTP/2 has windows of its own")
 )]
 pub(crate) use incoming::channel_in;
-pub(crate) use incoming::{Feeder, Incoming, Memory, channel};
+pub(crate) use incoming::{Feeder, Gathering, Incoming, Memory, channel};
 use limited::{Limited, Sized};
 pub use read::BodyReader;
 pub use sender::Sender;
@@ -129,6 +129,11 @@ pub(crate) struct FileRange {
     pub(crate) end: u64,
     /// The pages are known to be in memory: no need to ask.
     pub(crate) warm: bool,
+}
+
+/// How much memory these bytes take that nothing else holds: what is kept for many is not this one's.
+pub(crate) fn owned(bytes: &Bytes) -> usize {
+    if bytes.is_unique() { bytes.len() } else { 0 }
 }
 
 impl Body {
@@ -368,10 +373,13 @@ impl Body {
     pub async fn bytes(mut self) -> io::Result<Bytes> {
         let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
         let Some(second) = self.chunk().await? else { return Ok(first) };
+        let gathering = self.gathering();
         let mut all = Vec::from(first);
         all.extend_from_slice(&second);
+        gathering.is(all.len());
         while let Some(chunk) = self.chunk().await? {
             all.extend_from_slice(&chunk);
+            gathering.is(all.len());
         }
         Ok(all.into())
     }
@@ -394,6 +402,14 @@ impl Body {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.trailers(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Where whoever keeps content until more has come says how much that is: it counts as what the server holds.
+    pub(crate) fn gathering(&self) -> Gathering {
+        match &self.kind {
+            Kind::Incoming(incoming) => incoming.gathering(),
+            _ => Gathering::default(),
         }
     }
 

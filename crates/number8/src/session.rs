@@ -41,6 +41,12 @@ pub trait Session: Send {
         input: SessionInput<'_>,
         output: &mut Vec<u8>,
     ) -> SessionStep;
+
+    /// Bytes of the client's that this holds between two polls: they count as what the server holds
+    /// ([`Limits::buffered_bytes_max`](crate::server::Limits::buffered_bytes_max)).
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 /// What a session is given.

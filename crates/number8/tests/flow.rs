@@ -55,6 +55,24 @@ async fn an_unread_body_stops_at_the_window() {
     assert_eq!((server.handle().connections(), server.handle().buffered()), (0, 0));
 }
 
+/// Whoever gathers content before using it holds it for the client all the same.
+#[tokio::test(start_paused = true)]
+async fn content_that_is_gathered_is_counted() {
+    const BYTES: usize = 600_000;
+    let whole = async |body: Body| body.bytes().await.map(|bytes| bytes.len().to_string());
+    let server = TestServer::new(App::new().post("/", whole), patient());
+    let client = server.connect_with(PIPE);
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    until_all_wait(client.write_all(&vec![b'x'; BYTES - 1])).await.unwrap();
+    until_all_wait(std::future::pending::<()>()).await;
+    let held = server.handle().buffered();
+    assert!((BYTES - 1..BYTES + 100_000).contains(&held), "{held}");
+    client.write_all(b"x").await.unwrap();
+    until_all_wait(std::future::pending::<()>()).await;
+    assert_eq!(server.handle().buffered(), 0);
+}
+
 /// Content without end, and how much of it was asked for.
 struct Endless(Arc<AtomicUsize>);
 

@@ -363,6 +363,37 @@ async fn a_client_that_does_not_read_is_waited_for() -> io::Result<()> {
     Ok(())
 }
 
+/// What a client has begun to say, and what it has said and nobody takes, are memory that it fills.
+#[tokio::test]
+async fn what_a_client_has_said_is_counted_until_it_is_taken() {
+    const BYTES: usize = 100_000;
+    let (go, _) = tokio::sync::watch::channel(false);
+    let opened = go.clone();
+    let (server, client) = serve(WebSocket::new(move |socket: number8::Socket| {
+        let mut opened = opened.subscribe();
+        async move {
+            let _ = opened.wait_for(|go| *go).await;
+            echo(socket).await
+        }
+    }))
+    .await;
+    let is_held = async |is_so: fn(usize) -> bool| {
+        let held = async {
+            while !is_so(server.handle().buffered()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, held).await.expect("it counts");
+    };
+    for first in [0x02, 0x80] {
+        client.write_all(&frame(first, &[b'x'; BYTES])).await.unwrap();
+        is_held(|held| held >= BYTES).await;
+    }
+    go.send_replace(true);
+    assert_eq!(until(&client, &[b'x'; 2 * BYTES]).await.len(), 2 * BYTES + 10);
+    is_held(|held| held == 0).await;
+}
+
 /// Decides later, by the path: whether to open, and with which protocol.
 struct Later(WebSocket);
 

@@ -527,7 +527,7 @@ pub const SECTIONS: &[Section] = &[
                 "http2-window",
                 Size,
                 "SIZE",
-                "What a client may send of one body over HTTP/2 before it is read; of all, 4 times that",
+                "What a client may send of one body over HTTP/2 before it is read; of all, 4 times that beyond what already waits",
             )
             .default("256KiB"),
             Opt::new(

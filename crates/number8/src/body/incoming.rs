@@ -67,6 +67,8 @@ struct State {
     lent: Lent,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
+    /// Bytes that the reader has taken and gathers.
+    gathered_bytes: usize,
     /// Bytes that may lie unread.
     window_bytes: usize,
     /// It is the content of an answer.
@@ -84,6 +86,8 @@ struct State {
     end: Option<Result<(), BodyError>>,
     /// The reader has asked for something that is not there yet.
     wanted: bool,
+    /// The connection is to be woken when the reader has taken everything and waits for more.
+    tells_when_empty: bool,
     reader_is_gone: bool,
     reader: Option<Waker>,
     feeder: Option<Waker>,
@@ -147,6 +151,20 @@ pub(crate) struct Incoming(Shared);
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct Feeder(Shared);
+
+/// Tells the connection how much of a request's content its reader gathers, so that it counts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gathering(Option<Shared>);
+
+impl Gathering {
+    /// It is so many bytes now.
+    pub(crate) fn is(&self, bytes: usize) {
+        if let Some(shared) = &self.0 {
+            let mut state = shared.lock();
+            state.gathered_bytes = if state.reader_is_gone { 0 } else { bytes };
+        }
+    }
+}
 
 /// A body to come, of that length if the client tells, and of `limit` bytes at most. `connection` is woken when the
 /// reader wants more.
@@ -234,11 +252,14 @@ impl Incoming {
             return Poll::Ready(end.map(|()| None));
         }
         state.reader = Some(cx.waker().clone());
-        if !state.wanted {
-            state.wanted = true;
+        if mem::take(&mut state.tells_when_empty) | !mem::replace(&mut state.wanted, true) {
             wake(&state.feeder);
         }
         Poll::Pending
+    }
+
+    pub(super) fn gathering(&self) -> Gathering {
+        Gathering(Some(self.0.clone()))
     }
 
     /// Bytes that wait for a client.
@@ -282,6 +303,7 @@ impl Drop for Incoming {
         state.lent = Lent::No;
         state.queue.clear();
         state.queued_bytes = 0;
+        state.gathered_bytes = 0;
         wake(&state.feeder);
     }
 }
@@ -296,6 +318,13 @@ impl Feeder {
             && state.queued_bytes < state.window_bytes
     }
 
+    /// Whether the reader has taken everything. Where it has not, the connection is woken when it has, and waits for more.
+    pub(crate) fn is_empty_or_tells(&self) -> bool {
+        let mut state = self.0.lock();
+        state.tells_when_empty = state.queued_bytes > 0;
+        !state.tells_when_empty
+    }
+
     /// How many bytes may come.
     pub(crate) fn limit(&self) -> u64 {
         self.0.lock().limit
@@ -304,6 +333,12 @@ impl Feeder {
     /// Bytes that the reader has not taken yet.
     pub(crate) fn queued(&self) -> usize {
         self.0.lock().queued_bytes
+    }
+
+    /// The same, and those that it gathers.
+    pub(crate) fn held(&self) -> usize {
+        let state = self.0.lock();
+        state.queued_bytes + state.gathered_bytes
     }
 
     pub(crate) fn push(&self, chunk: Bytes) {

@@ -125,7 +125,9 @@ pub struct Http2 {
     pub streams_max: u32,
     /// Bytes of content that a client may send on one stream before the handler takes some. 256 KiB, as over HTTP/1.1.
     pub stream_window_bytes: u32,
-    /// Bytes of content that a client may send on all streams of a connection before handlers take some.
+    /// Bytes of content that a client may send on all streams of a connection before handlers take some, beyond those that wait
+    /// for a handler already: these leave the others their room while the server holds less than
+    /// [`Limits::buffered_bytes_max`].
     pub connection_window_bytes: u32,
     /// Streams that the client ends, or brings the server to end, in one second, before it is told to calm down: work is
     /// begun for each that nobody waits for. A page that is left takes back what it has asked at once, 100 at most. Of the

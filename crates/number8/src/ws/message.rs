@@ -20,6 +20,14 @@ pub enum Message {
 }
 
 impl Message {
+    /// Bytes of content.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
     pub(super) fn frame(&self) -> Frame<'_> {
         match self {
             Self::Text(text) => Frame::Text(text),

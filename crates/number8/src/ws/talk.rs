@@ -242,6 +242,11 @@ impl Session for Talk {
             Some(after) => SessionStep::wait(used).wake_after(after),
         }
     }
+
+    fn held(&self) -> usize {
+        let waits = lock(&self.pipe.state).inbox.as_ref().map_or(0, Message::len);
+        self.begun.capacity() + waits
+    }
 }
 
 impl Drop for Talk {

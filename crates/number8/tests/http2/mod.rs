@@ -6,6 +6,7 @@ mod counts;
 #[cfg(feature = "events")]
 mod events;
 mod h2_client;
+mod held;
 mod limits;
 mod requests;
 #[cfg(all(feature = "files", feature = "uploads"))]

@@ -201,3 +201,13 @@ impl Client {
         self.wait_for(|frame| frame.kind == HEADERS && frame.stream == stream).await.status()
     }
 }
+
+/// Waits until it is so.
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let so = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, so).await.unwrap_or_else(|_| panic!("{what}: waited in vain"));
+}

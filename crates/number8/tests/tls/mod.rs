@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use number8::layers::proxies::Proxies;
-use number8::server::{Closed, LocalAddr, Timeouts};
+use number8::server::{Closed, Limits, LocalAddr, Timeouts};
 use number8::{
     App, Body, Content, Files, Handle, Options, Request, Server, Socket, Tls, WebSocket,
 };
@@ -529,6 +529,18 @@ fn until(mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "waited in vain");
         thread::park_timeout(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn g5_a_connection_too_many_is_not_held_though_its_client_is_silent() {
+    let timeouts = Timeouts { linger: Duration::from_millis(50), ..Timeouts::default() };
+    let limits = Limits { connections_max: 1, ..Limits::default() };
+    let options = Options { workers: 1, timeouts, limits, ..Options::default() };
+    let running = Running::start_with(app(), tls(), options);
+    let _served = running.plain();
+    until(|| running.handle.connections() == 1);
+    let _silent = running.plain();
+    assert_eq!(running.closed(), Closed::TooMany);
 }
 
 #[test]

@@ -66,13 +66,17 @@ pub(super) async fn publish(events: Events, topic: String, named: Named, body: B
 }
 
 async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
+    let gathering = body.gathering();
     let mut all = BytesMut::new();
     loop {
         match body.chunk().await {
             Ok(Some(chunk)) if all.len() + chunk.len() > bytes_max => {
                 return Err(Error::new(413, format!("an event has at most {bytes_max} bytes")));
             }
-            Ok(Some(chunk)) => all.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => {
+                all.extend_from_slice(&chunk);
+                gathering.is(all.len());
+            }
             Ok(None) => return Ok(all.freeze()),
             Err(error) => return Err(error.into()),
         }

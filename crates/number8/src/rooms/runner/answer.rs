@@ -114,12 +114,16 @@ pub(super) async fn read_all(
 ) -> Result<Bytes, Error> {
     let mut all = BytesMut::new();
     let mut body = body.limit(bytes_max as u64);
+    let gathering = body.gathering();
     loop {
         match body.chunk().await {
             Ok(Some(chunk)) if all.len() + chunk.len() > bytes_max => {
                 return Err(too_large(bytes_max, what));
             }
-            Ok(Some(chunk)) => all.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => {
+                all.extend_from_slice(&chunk);
+                gathering.is(all.len());
+            }
             Ok(None) => return Ok(all.freeze()),
             Err(error) => return Err(error.into()),
         }

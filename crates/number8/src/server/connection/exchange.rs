@@ -332,12 +332,16 @@ impl Connection {
 
     /// Bytes of a body that wait for their reader, and of an answer that wait for the client.
     pub(super) fn held_in_queues(&self) -> usize {
-        let Phase::Exchange(exchange) = &self.phase else { return 0 };
+        let exchange = match &self.phase {
+            Phase::Exchange(exchange) => exchange,
+            Phase::Session(conversation) => return conversation.held(),
+            _ => return 0,
+        };
         let of_answer = match &exchange.making {
             Making::Content { body, .. } => body.queued_for_client(),
             Making::Answer(_) => 0,
         };
-        exchange.feed.as_ref().map_or(0, Feed::queued) + of_answer
+        exchange.feed.as_ref().map_or(0, Feed::held) + of_answer
     }
 
     /// The body did not come in time; false when that ends the connection at once.

@@ -32,9 +32,9 @@ impl Feed {
         Self { feeder, received: 0, since_ms: None, last_ms: 0 }
     }
 
-    /// Bytes that wait for their reader.
-    pub(super) fn queued(&self) -> usize {
-        self.feeder.queued()
+    /// Bytes that wait for their reader, or that it gathers.
+    pub(super) fn held(&self) -> usize {
+        self.feeder.held()
     }
 
     /// The body is over before its end.

@@ -236,6 +236,8 @@ impl Connection {
             // A client that waits for TLS would not understand, and to speak TLS with so many costs too much.
             connection.closed = Some(Closed::TooMany);
             connection.phase = Phase::Linger(0);
+            let linger = clock::millis(connection.place.worker.shared.options.timeouts.linger);
+            connection.wait_for(Wait::Linger, clock::monotonic_ms() + linger);
         } else {
             let (current, mut work) = connection.place.worker.begin();
             let turn = Turn::new(current);
@@ -410,7 +412,9 @@ impl Connection {
         let holds = match &self.held {
             Held::Nothing => 0,
             Held::Aside(aside) => aside.bytes.len(),
-            Held::Work(work) => work.input.unread().len() + work.output.held(),
+            Held::Work(work) => {
+                work.input.head().len() + work.input.unread().len() + work.output.held()
+            }
         };
         let holds = holds + self.held_in_queues() + self.held_by_streams + self.io.held();
         if holds != self.counted {

@@ -14,7 +14,7 @@ use number8_proto::http1::Conn;
 use super::super::lane::{Job, Lane};
 use super::super::transport::Transport;
 use super::TURN_BYTES;
-use crate::body::{FileRange, Part};
+use crate::body::{FileRange, Part, owned};
 
 /// Contents up to this size are copied behind their head; larger ones are sent from where they are.
 pub(super) const COPY_MAX: usize = 16 * 1024;
@@ -55,7 +55,7 @@ impl Output {
     /// Bytes that this holds in memory (files hold none).
     pub(crate) fn held(&self) -> usize {
         let parts = self.parts.iter().map(|part| match part {
-            Part::Bytes(bytes) => bytes.len(),
+            Part::Bytes(bytes) => owned(bytes),
             Part::File(_) => 0,
         });
         self.bytes.capacity() + parts.sum::<usize>()

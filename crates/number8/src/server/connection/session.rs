@@ -26,6 +26,13 @@ pub(super) struct Conversation {
     _one: OneOpen,
 }
 
+impl Conversation {
+    /// Bytes that the session holds.
+    pub(super) fn held(&self) -> usize {
+        self.session.held()
+    }
+}
+
 impl Connection {
     /// Hands the connection to the session that is the content of this answer.
     pub(super) fn hand_over(

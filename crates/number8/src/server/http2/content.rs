@@ -13,7 +13,7 @@ use h2::SendStream;
 use super::super::connection::poll_warm;
 use super::super::lane::{Job, Lane};
 use super::message::{Data, trailers};
-use crate::body::{Body, Broadcast, FileRange, Part};
+use crate::body::{Body, Broadcast, FileRange, Part, owned};
 use crate::broadcast::{Framing, Look, Subscription};
 use crate::standing::Over;
 
@@ -127,7 +127,7 @@ impl Sending {
             Source::Body(body) => body.queued_for_client(),
             Source::Parts { .. } | Source::Listening(_) => 0,
         };
-        of_source + self.chunk.len()
+        of_source + owned(&self.chunk)
     }
 
     /// Sends what can be sent; ready when it is over.

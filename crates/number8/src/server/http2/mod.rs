@@ -5,6 +5,7 @@
 //! [`Response`](crate::Response). Streams are polled inside the connection's task, each when it was woken.
 
 mod content;
+mod logged;
 mod message;
 mod meter;
 mod pipe;
@@ -26,7 +27,7 @@ use number8_proto::http2::{Announced, PREFACE};
 use super::clock;
 use super::connection::{Closed, Turn};
 use super::options::Options;
-use super::shared::Stop;
+use super::shared::{Shared, Stop};
 use super::transport::Transport;
 use super::worker::{Place, Standing};
 use crate::app::readiness;
@@ -80,6 +81,8 @@ pub(crate) struct Http2 {
     since: Since,
     /// Bytes of content that were handed to the protocol since the client last took everything.
     given: usize,
+    /// What the client may send on all streams before some is read, with what waits to be read.
+    window: u32,
 }
 
 /// When something began that must not go on for ever, in milliseconds.
@@ -176,6 +179,7 @@ impl Http2 {
             is_stopping: false,
             since: Since::default(),
             given: 0,
+            window: limits.connection_window_bytes.min(WINDOW_MAX),
         }
     }
 
@@ -438,11 +442,29 @@ impl Http2 {
             standing: if self.active == 0 { Standing::Idle } else { Standing::Busy },
             holds: moved.queued + self.given,
         };
+        let mut owed = 0;
         for stream in self.seats.iter().filter_map(|seat| seat.stream.as_ref()) {
             rest.deadline_ms = rest.deadline_ms.min(stream.deadline_ms());
             rest.holds += stream.held();
+            owed += stream.owed();
         }
+        self.open_window(shared, owed);
         rest
+    }
+}
+
+impl Http2 {
+    /// Content that nobody reads yet takes no room from what is read, while there is memory for both: its own stream's window
+    /// holds it up.
+    fn open_window(&mut self, shared: &Shared, owed: usize) {
+        let Link::Open(connection) = &mut self.link else { return };
+        let more = u32::try_from(owed).unwrap_or(WINDOW_MAX);
+        let window = shared.options.http2.connection_window_bytes.saturating_add(more);
+        let window = window.min(WINDOW_MAX);
+        if window < self.window || (window > self.window && shared.has_room()) {
+            connection.set_target_window_size(window);
+            self.window = window;
+        }
     }
 }
 

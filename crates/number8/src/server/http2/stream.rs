@@ -15,6 +15,7 @@ use super::super::connection::Turn;
 use super::super::shared::Stop;
 use super::super::worker::{Told, Worker};
 use super::content::{Cut, Sending, Source};
+use super::logged::shortened;
 use super::message::{self, Data, Stamped};
 use super::upload::{News, Upload};
 use crate::app::{App, Asked, Next, Said};
@@ -311,7 +312,10 @@ impl Stream {
     }
 
     fn hold(exchange: Exchange, head: &Head<'_>, making: Making) -> Self {
-        let head = head.to_owned();
+        let head = match &making {
+            Making::Content(..) => shortened(head),
+            Making::Answer(_) => head.to_owned(),
+        };
         Self { exchange, head, making, wait: Wait::Nothing, deadline_ms: u64::MAX, taken: 0 }
     }
 
@@ -319,13 +323,19 @@ impl Stream {
         self.deadline_ms
     }
 
-    /// Bytes of contents, received and to be sent, that this holds.
+    /// Bytes that this holds: its head, and contents received and to be sent.
     pub(super) fn held(&self) -> usize {
         let of_answer = match &self.making {
             Making::Content(sending, _) => sending.held(),
             Making::Answer(_) => 0,
         };
-        of_answer + self.exchange.upload.as_ref().map_or(0, Upload::queued)
+        let of_upload = self.exchange.upload.as_ref().map_or(0, Upload::held);
+        self.head.head().bytes().len() + of_answer + of_upload
+    }
+
+    /// Bytes of content that have come, and for which the client may not send others yet.
+    pub(super) fn owed(&self) -> usize {
+        self.exchange.upload.as_ref().map_or(0, Upload::owed)
     }
 
     /// Goes on; ready when this is over.
@@ -394,6 +404,9 @@ impl Stream {
         };
         let goes_on = next.is_some();
         if let Some(next) = next {
+            if matches!(next, Making::Content(..)) {
+                self.head = shortened(&head);
+            }
             self.making = next;
         } else {
             self.exchange.caller.departure = None;

@@ -38,9 +38,14 @@ impl Upload {
         Self { stream, feeder, received: 0, owed: 0, has_ended: false, since_ms: None, last_ms: 0 }
     }
 
-    /// Bytes that wait for their reader.
-    pub(super) fn queued(&self) -> usize {
-        self.feeder.queued()
+    /// Bytes of the window that have not been given back.
+    pub(super) fn owed(&self) -> usize {
+        self.owed
+    }
+
+    /// Bytes that wait for their reader, or that it gathers.
+    pub(super) fn held(&self) -> usize {
+        self.feeder.held()
     }
 
     /// Bytes that have come.
@@ -123,7 +128,8 @@ impl Upload {
 
     /// When the client will have been too slow; `None` while it is not waited for.
     pub(super) fn deadline(&mut self, now_ms: u64, timeouts: &Timeouts) -> Option<u64> {
-        if self.has_ended || !self.feeder.wants_more() || self.feeder.queued() > 0 {
+        // The reader may be another thread, and take what has come with nobody here to see it.
+        if self.has_ended || !self.feeder.is_empty_or_tells() || !self.feeder.wants_more() {
             self.since_ms = None;
             return None;
         }

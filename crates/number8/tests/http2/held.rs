@@ -1,0 +1,115 @@
+//! Content and heads that wait: for their readers, or for the client.
+
+use std::time::Duration;
+
+use number8::server::Options;
+use number8::server::testing::TestServer;
+use number8::{App, Body};
+use tokio::sync::watch;
+
+use super::wire::*;
+
+/// Whose reader is another task, or another thread, takes what has come with nobody at the connection to see it.
+#[tokio::test]
+async fn g7_content_that_stops_is_told_to_a_reader_elsewhere() {
+    let app = App::new().post("/", async |body: Body| {
+        tokio::spawn(body.bytes()).await.unwrap().map(|bytes| bytes.len().to_string())
+    });
+    let mut options = Options::default();
+    options.timeouts.body = Duration::from_millis(300);
+    let server = TestServer::new(app, options);
+    let mut client = Client::connect(&server).await;
+    client.send(&[post(1), frame(DATA, 0, 1, &[b'x'; 10_000])].concat()).await;
+    assert_eq!(client.status(1).await, 408);
+}
+
+/// RFC 9113 §5.2.2: what lies unread on some streams is not to keep others from being read.
+#[tokio::test]
+async fn g7_content_that_nobody_reads_leaves_room_for_what_is_read() {
+    let (go, _) = watch::channel(false);
+    let opened = go.clone();
+    let app = App::new()
+        .post("/waits", move |body: Body| {
+            let mut opened = opened.subscribe();
+            async move {
+                opened.wait_for(|&go| go).await.unwrap();
+                body.bytes().await.map(|bytes| bytes.len().to_string())
+            }
+        })
+        .post("/", async |body: Body| body.bytes().await.map(|bytes| bytes.len().to_string()));
+    let server = TestServer::new(app, Options::default());
+    let mut client = Client::connect(&server).await;
+    // The windows of streams count from here on.
+    client.wait_for(|frame| frame.kind == SETTINGS && frame.flags == 0).await;
+    client.send(&frame(SETTINGS, ACK, 0, b"")).await;
+    let piece = [b'x'; 16_000];
+    // As much as their own windows let them send; more than the connection's at first.
+    for stream in (1..=15).step_by(2) {
+        client.send(&post_to(stream, "/waits")).await;
+        client.send(&frame(DATA, 0, stream, &piece).repeat(16)).await;
+        // The next has room when this has been seen.
+        client.send(&frame(PING, 0, 0, b"12345678")).await;
+        client.wait_for(|frame| frame.kind == PING).await;
+    }
+    until("all of it lies there", || server.handle().buffered() >= 8 * 16 * 16_000).await;
+    client.send(&post_to(17, "/")).await;
+    client.send(&frame(DATA, END_STREAM, 17, &piece)).await;
+    assert_eq!(client.status(17).await, 200);
+    go.send_replace(true);
+    client.send(&frame(DATA, END_STREAM, 1, b"")).await;
+    assert_eq!(client.status(1).await, 200);
+}
+
+/// A field is repeated for the price of a byte, and a window of 0 lets every answer wait.
+#[tokio::test]
+async fn g7_heads_that_wait_are_counted_and_shortened_while_their_answers_are_sent() {
+    let value = "v".repeat(3000);
+    let fields = [("a", &*value), ("b", &*value), ("c", &*value), ("user-agent", &*value)];
+    // Heads that are needed, and those of which only the log has any use.
+    for (path, least, most) in
+        [("/never", 10 * 12_000, 10 * 13_000), ("/large", 10 * 2000, 10 * 3000)]
+    {
+        let app = App::new()
+            .get("/never", async || std::future::pending::<String>().await)
+            .get("/large", async || "x".repeat(1000));
+        let server = TestServer::new(app, Options::default());
+        let mut client = Client::connect(&server).await;
+        client.send(&frame(SETTINGS, 0, 0, &setting(4, 0))).await;
+        for stream in (1..20).step_by(2) {
+            client.send(&frame(HEADERS, WHOLE, stream, &get(path, &fields))).await;
+        }
+        until("they wait", || server.handle().buffered() >= least).await;
+        client.send(&frame(PING, 0, 0, b"12345678")).await;
+        client.wait_for(|frame| frame.kind == PING).await;
+        let held = server.handle().buffered();
+        assert!((least..most).contains(&held), "{path}: {held}");
+    }
+}
+
+/// What is kept for many is counted where it is kept.
+#[tokio::test]
+async fn g7_content_that_is_only_lent_to_an_answer_is_not_held_by_it() {
+    let content = bytes::Bytes::from("x".repeat(100_000));
+    let app = App::new().get("/", move || std::future::ready(Body::from(content.clone())));
+    let server = TestServer::new(app, Options::default());
+    let mut client = Client::connect(&server).await;
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 0))).await;
+    for stream in (1..200).step_by(2) {
+        client.send(&request(stream, "/")).await;
+    }
+    client.wait_for(|frame| frame.kind == HEADERS && frame.stream == 199).await;
+    client.send(&frame(PING, 0, 0, b"12345678")).await;
+    client.wait_for(|frame| frame.kind == PING).await;
+    let held = server.handle().buffered();
+    assert!(held < 100_000, "{held}");
+}
+
+fn post(stream: u32) -> Vec<u8> {
+    post_to(stream, "/")
+}
+
+fn post_to(stream: u32, path: &str) -> Vec<u8> {
+    let fields =
+        [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost")];
+    frame(HEADERS, END_HEADERS, stream, &block(&fields))
+}
