@@ -319,6 +319,7 @@ impl Feeder {
     }
 
     /// Whether the reader has taken everything. Where it has not, the connection is woken when it has, and waits for more.
+    #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "the streams of HTTP/2 need it"))]
     pub(crate) fn is_empty_or_tells(&self) -> bool {
         let mut state = self.0.lock();
         state.tells_when_empty = state.queued_bytes > 0;
@@ -331,6 +332,7 @@ impl Feeder {
     }
 
     /// Bytes that the reader has not taken yet.
+    #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "the streams of HTTP/2 need it"))]
     pub(crate) fn queued(&self) -> usize {
         self.0.lock().queued_bytes
     }
