@@ -64,7 +64,7 @@ async fn content_that_is_gathered_is_counted() {
     let client = server.connect_with(PIPE);
     let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n");
     client.write_all(head.as_bytes()).await.unwrap();
-    until_all_wait(client.write_all(&vec![b'x'; BYTES - 1])).await.unwrap();
+    until_all_wait(client.write_all(&vec![b'x'; BYTES - 1])).await.unwrap().unwrap();
     until_all_wait(std::future::pending::<()>()).await;
     let held = server.handle().buffered();
     assert!((BYTES - 1..BYTES + 100_000).contains(&held), "{held}");
