@@ -1,8 +1,12 @@
 """People and programs log in: curl and requests by Basic, tokens by Bearer, passwords with odd characters."""
 
+import os
 import pathlib
+import pty
+import signal
 import subprocess
 import tempfile
+import termios
 import unittest
 
 import requests
@@ -75,6 +79,24 @@ class Curl(unittest.TestCase):
     def test_a1_curl_waits_for_the_challenge_if_asked(self):
         code = self.curl("--anyauth", "-u", "ann:battery staple", "-X", "DELETE", server.url + "/text.html")
         self.assertEqual(code, 204)
+
+
+class Passwd(unittest.TestCase):
+    def test_a2_what_is_typed_is_shown_again_when_it_is_interrupted(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                ours, terminal = pty.openpty()
+                self.addCleanup(os.close, ours)
+                self.addCleanup(os.close, terminal)
+                asking = subprocess.Popen([BINARY, "passwd"], stdin=terminal, stderr=terminal, stdout=subprocess.DEVNULL,
+                                          env=environment())
+                self.addCleanup(asking.wait)
+                self.addCleanup(asking.kill)
+                while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                    self.assertIsNone(asking.poll())
+                asking.send_signal(number)
+                self.assertEqual(asking.wait(60), 128 + number)
+                self.assertTrue(termios.tcgetattr(terminal)[3] & termios.ECHO)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,13 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use std::process;
+use std::thread;
+
 use number8::accounts::hash_password;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::problem::Problem;
 
@@ -20,6 +25,7 @@ pub fn line(name: Option<&str>) -> Result<String, Problem> {
     }
     let failure = |error: io::Error| Problem::failure(format!("standard input: {error}"));
     let password = if io::stdin().is_terminal() {
+        show_at_signals().map_err(failure)?;
         let first = unseen("Password: ").map_err(failure)?;
         if first != unseen("Once more: ").map_err(failure)? {
             return Err(Problem::failure("the two passwords differ"));
@@ -51,6 +57,33 @@ fn unseen(prompt: &str) -> io::Result<String> {
     let line = read();
     writeln!(stderr)?;
     line
+}
+
+/// From now on a signal that ends the program leaves the terminal as it is now.
+fn show_at_signals() -> io::Result<()> {
+    let shown = tcgetattr(io::stdin())?;
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let entered = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    drop(entered);
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let kind = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => SignalKind::interrupt(),
+                _ = quit.recv() => SignalKind::quit(),
+                _ = hang_up.recv() => SignalKind::hangup(),
+                _ = terminate.recv() => SignalKind::terminate(),
+            }
+        });
+        drop(Hidden(shown));
+        let _ = writeln!(io::stderr());
+        // As a shell tells that a signal ended a program.
+        process::exit(128 + kind.as_raw_value());
+    })?;
+    Ok(())
 }
 
 /// While this lives, the terminal shows nothing of what is typed.
