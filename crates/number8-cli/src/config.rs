@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::repl::Repl;
 use crate::runner::Run;
 use crate::serve;
-use crate::settings::{Origin, Settings};
+use crate::settings::{LANE_THREADS_MAX, Origin, Settings};
 use crate::syntax;
 use crate::tls::{self, Certificate};
 use crate::units::{parse_duration, parse_size};
@@ -425,7 +425,7 @@ fn log(settings: &Settings) -> Result<Log, Problem> {
 fn workers(settings: &Settings) -> Result<Workers, Problem> {
     Ok(Workers {
         io_threads: count(settings, "io-threads", 1, 1024)?,
-        lane_threads: count(settings, "lane-threads", 1, 1024)?,
+        lane_threads: count(settings, "lane-threads", 1, LANE_THREADS_MAX)?,
         lane_queue: count(settings, "lane-queue", 1, 1_000_000)?,
         grace: required(settings, "grace", parse_duration)?,
     })

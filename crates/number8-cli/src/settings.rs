@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use number8::WebReplLimits;
+
 use crate::options::{self, Default as Fallback, Kind, Opt, Use};
 use crate::problem::{Problem, one_line};
 use crate::runner;
@@ -17,6 +19,9 @@ use crate::units;
 
 /// What `short` is in the journal of systemd, which has its own time and reads a level in front.
 const JOURNAL_LOG: &str = "<6>$remote_addr $method $target $status $bytes_sent ${duration_ms}ms";
+
+/// The most threads for work that may block.
+pub const LANE_THREADS_MAX: usize = 1024;
 
 /// Where a value comes from; whoever wrote it there is told when it is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,9 +211,10 @@ impl Settings {
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let is_app = of == Use::App;
+        let hashes = if is_app { 0 } else { self.hashes() };
         self.fall_back("io-threads", &if is_app { 1 } else { cores }.to_string());
         self.fall_back("max-body", if is_app { "1GiB" } else { "1MiB" });
-        self.fall_back("lane-threads", &cores.max(2).to_string());
+        self.fall_back("lane-threads", &cores.max(2).max(hashes + 1).to_string());
 
         let ram = memory_bytes();
         self.fall_back("cache-size", &units::size_text((ram / 16).min(64 << 20)));
@@ -227,6 +233,17 @@ impl Settings {
         };
         self.fall_back("log", log);
         Ok(self)
+    }
+
+    /// Password hashes that may be computed at once, each by a thread that nothing else has meanwhile.
+    fn hashes(&self) -> usize {
+        let logins = self.one("login-hashes", |value| Ok(value.parse().unwrap_or(0)));
+        let of_logins = logins.ok().flatten().unwrap_or(0);
+        let of_webrepl = match self.by_name.contains_key("webrepl-password") {
+            true => WebReplLimits::default().hashes_max,
+            false => 0,
+        };
+        of_webrepl.saturating_add(of_logins).min(LANE_THREADS_MAX - 1)
     }
 
     fn fall_back(&mut self, name: &'static str, value: &str) {

@@ -327,6 +327,25 @@ fn effective(output: &Output, name: &str) -> String {
     line.unwrap_or("unset").split(" #").next().unwrap_or_default().to_owned()
 }
 
+/// Files and listings do not wait for those who log in.
+#[test]
+fn a2_password_hashes_leave_a_thread_to_the_rest() {
+    let folder = sandbox();
+    let terminal =
+        ["--repl", "--webrepl=127.0.0.1:0", "--webrepl-password", "joe:pw", "-a", "joe:pw@/:all"];
+    for (arguments, least) in [
+        (&[][..], 3),
+        (&["--login-hashes", "500"], 501),
+        (&["--login-hashes", "18446744073709551615"], 1024),
+        (&[&["--login-hashes", "500"], &terminal[..]].concat(), 503),
+    ] {
+        let command = &mut number8(folder.path());
+        let output = command.args(["site", "--print-config"]).args(arguments).output().unwrap();
+        let threads: usize = effective(&output, "lane-threads").parse().unwrap();
+        assert!(threads >= least, "{arguments:?}: {threads}");
+    }
+}
+
 #[test]
 fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
     let folder = sandbox();

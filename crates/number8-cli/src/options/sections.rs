@@ -446,7 +446,7 @@ pub const SECTIONS: &[Section] = &[
             Opt::new("io-threads", Number, "COUNT", "Threads that serve connections")
                 .computed("one per core; 1 in each process of an app"),
             Opt::new("lane-threads", Number, "COUNT", "Threads for work that may block")
-                .computed("one per core, at least 2"),
+                .computed("one per core, at least 2, and more than password hashes at once"),
             Opt::new(
                 "lane-queue",
                 Number,
