@@ -154,6 +154,11 @@ class Scope(Hosted):
                     scope = ask(server, target, version=version).json
                     self.assertEqual({key: scope[key] for key in expected}, expected)
 
+    def test_b6_the_host_of_an_absolute_target_is_the_only_one(self):
+        for server in self.servers():
+            headers = dict((name["bytes"], value["bytes"]) for name, value in ask(server, "http://other.test/scope").json["headers"])
+            self.assertEqual(headers["host"], "other.test")
+
     def test_d4_state_is_a_copy_for_each(self):
         for server in self.servers():
             for _ in range(2):

@@ -87,7 +87,7 @@ class Wsgi(unittest.TestCase):
                 "wsgi.multiprocess": False, "wsgi.run_once": False,
                 "wsgi.input_terminated": True, "CONTENT_LENGTH": None, "CONTENT_TYPE": None,
             }),
-            (("http://other.test/environ?q",), {}, {"PATH_INFO": "/environ", "QUERY_STRING": "q"}),
+            (("http://other.test/environ?q",), {}, {"PATH_INFO": "/environ", "QUERY_STRING": "q", "HTTP_HOST": "other.test"}),
             (("/environ",), {"version": "1.0"}, {"SERVER_PROTOCOL": "HTTP/1.0"}),
             (("/environ/100%",), {}, {"PATH_INFO": "/environ/100%"}),
             (("/environ",), {"method": "BREW"}, {"REQUEST_METHOD": "BREW"}),
