@@ -335,6 +335,27 @@ class Decorated(Case):
             self.assertEqual(closed.exception.rcvd.code, 1001)
         self.assertEqual(ended.get(timeout=DEADLINE), "number8-websocket")
 
+    def test_n2_pages_by_another_name_talk_to_no_websocket(self):
+        for cors in (False, True):
+            server = self.serve(cors=cors)
+            server.websocket("/talk")(lambda request, ws: None)
+            port = server.port()
+            named, rebound = (f"{name}:{port}" for name in (socket.gethostname(), "evil.example"))
+            for host, origin, status in [
+                (named, None, 101),
+                (named, f"http://{named}", 101),
+                (f"127.0.0.1:{port}", f"http://127.0.0.1:{port}", 101),
+                (named, "http://evil.example", 403),
+                (rebound, None, 101),
+                # A site has its name lead here.
+                (rebound, f"http://{rebound}", 101 if cors else 403),
+            ]:
+                with self.subTest((cors, host, origin)):
+                    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Host": host}
+                    answer = self.ask(server, "GET", "/talk", headers=headers | ({"Origin": origin} if origin else {}))
+                    self.assertEqual(answer.status, status)
+
     def test_n2_coroutines_that_wait_for_clients_hold_up_no_others(self):
         server = self.serve()
 

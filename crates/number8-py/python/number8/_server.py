@@ -203,7 +203,7 @@ class Server(_native.Core, Decorators):
         if not callable(function):
             raise TypeError(f"the function of {path!r} cannot be called")
         with self._taking(1):
-            self._talks(path, called_by_name(path, function))
+            self._talks(path, called_by_name(path, function), self._hosts)
 
     def _add_error(self, status: int, function: Callback) -> None:
         self._error(status, function)

@@ -266,9 +266,16 @@ impl Core {
         testing::ask(py, &self.shared, app, method, target, fields, body)
     }
 
-    /// Has a function talk to the WebSockets of a path.
-    fn _talks(&self, path: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Has a function talk to the WebSockets of a path; with `hosts`, our names, not to pages by another name.
+    fn _talks(
+        &self,
+        path: &str,
+        function: &Bound<'_, PyAny>,
+        hosts: Option<Vec<String>>,
+    ) -> PyResult<()> {
         let talks = Arc::new(Talks::new(&self.shared, self.keep(function)));
+        let why = "a page of another site, or by a name that is not ours, asks; Server(cors=True) takes any name";
+        let talks = rooms::ours(talks, hosts, why);
         self.change(|routes| routes.add_path(vec![Method::Get], path, talks))
     }
 

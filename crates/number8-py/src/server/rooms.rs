@@ -59,10 +59,22 @@ impl Handler for Endpoint {
     }
 }
 
-/// A room that changes files, for pages of this server and for programs alone.
+/// What is for pages of this server and for programs alone.
 struct Ours {
     handler: Arc<dyn Handler>,
     same_origin: SameOrigin,
+    why: &'static str,
+}
+
+/// Keeps pages of other sites from a handler, and those of names that are not among ours, where there are any.
+pub(crate) fn ours(
+    handler: Arc<dyn Handler>,
+    hosts: Option<Vec<String>>,
+    why: &'static str,
+) -> Arc<dyn Handler> {
+    let Some(hosts) = hosts else { return handler };
+    let same_origin = hosts.into_iter().fold(SameOrigin::new(), SameOrigin::host);
+    Arc::new(Ours { handler, same_origin, why })
 }
 
 impl Handler for Ours {
@@ -72,8 +84,7 @@ impl Handler for Ours {
         let is_of_page =
             ["Origin", "Sec-Fetch-Site"].iter().any(|name| call.head.named(name).is_some());
         if is_of_page && !matches!(self.same_origin.before(&mut call), Before::Go) {
-            let why = "a page of another site sent this; Server(cors=True) lets all sites do so";
-            return Response::error(403, why).into();
+            return Response::error(403, self.why).into();
         }
         self.handler.handle(call)
     }
@@ -211,13 +222,8 @@ pub(crate) fn uploads(
     } else {
         place.place(shared, Arc::new(uploads))
     };
-    Ok(match hosts {
-        Some(hosts) => {
-            let same_origin = hosts.into_iter().fold(SameOrigin::new(), SameOrigin::host);
-            Arc::new(Ours { handler, same_origin })
-        }
-        None => handler,
-    })
+    let why = "a page of another site sent this; Server(cors=True) lets all sites do so";
+    Ok(ours(handler, hosts, why))
 }
 
 /// Answers those who want to listen.
