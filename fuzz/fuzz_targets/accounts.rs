@@ -38,8 +38,9 @@ fuzz_target!(|input: &[u8]| {
         }
         Err(problem) => problem.to_string(),
     };
-    let line = problem.split(':').nth(1).and_then(|line| line.parse::<usize>().ok());
-    let at = line.expect("a line") - 1;
+    let mut parts = problem.splitn(3, ':').skip(1);
+    let line = parts.next().and_then(|line| line.parse::<usize>().ok());
+    let (at, said) = (line.expect("a line") - 1, parts.next().expect("what is wrong"));
     let wrong = text.lines().nth(at).expect("a line that there is");
     let before: Vec<&str> = text.lines().take(at).collect();
     let users = read(before.join("\n").as_bytes()).expect("what stands before is right");
@@ -47,6 +48,7 @@ fuzz_target!(|input: &[u8]| {
     // So may a hash be that is too much work beside those before it.
     let is_too_much = problem.contains("s of work");
     assert!(is_twice || is_too_much || read(wrong.as_bytes()).is_err());
-    let hash = wrong.rsplit('$').next().unwrap_or_default();
-    assert!(hash.len() < 20 || !problem.contains(hash), "{problem}");
+    // No word of a message is as long as that.
+    let hash = wrong.rsplit('$').next().filter(|hash| hash.len() >= 20 && !hash.contains(' '));
+    assert!(hash.is_none_or(|hash| !said.contains(hash)), "{problem}");
 });

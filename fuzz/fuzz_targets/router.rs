@@ -150,11 +150,15 @@ fn plain(routes: &[&str], path: &str) -> Option<String> {
 }
 
 // Routes and patterns, a line each; an empty line; paths.
+/// The plain reading tries every way to divide a path among them.
+const STARS_MAX: usize = 4;
+
 fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(input);
     let (lines, paths) = text.split_once("\n\n").unwrap_or((&text, "/"));
     let mut routes: Vec<&str> = Vec::new();
-    for line in lines.lines().take(8) {
+    let has_few_stars = |line: &&str| line.matches('*').count() <= STARS_MAX;
+    for line in lines.lines().filter(has_few_stars).take(8) {
         routes.push(line);
         if app(&routes).check().is_err() {
             routes.pop();

@@ -242,14 +242,21 @@ fn f2_descriptors_are_bounded() {
         site.write(name, &large);
         site.write(&format!("{name}.br"), &large);
     }
-    site.write("small.txt", "old");
     let served = serve(site.files().freshness(HOUR));
-    served.get("/small.txt");
-    site.write("small.txt", "new");
-    for name in &names {
-        assert_eq!(served.ask("HEAD", &format!("/{name}"), &[]).status, 200);
-    }
-    assert_eq!(served.get("/small.txt").text(), "old", "it has none to give up");
+    let kept = (0..100).any(|attempt| {
+        let (small, changes) = (format!("small-{attempt}.txt"), number8::store::changes());
+        site.write(&small, "old");
+        served.get(&format!("/{small}"));
+        site.write(&small, "new");
+        for name in &names {
+            assert_eq!(served.ask("HEAD", &format!("/{name}"), &[]).status, 200);
+        }
+        let is_old = served.get(&format!("/{small}")).text() == "old";
+        // What another test has written meanwhile has everything looked at again.
+        assert!(is_old || number8::store::changes() > changes, "it has none to give up");
+        is_old
+    });
+    assert!(kept);
     let open = open_below(&site.temp.path().canonicalize().unwrap());
     // The folder itself is one.
     assert!((2..=512 + 1).contains(&open), "{open} descriptors");
