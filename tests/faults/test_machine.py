@@ -28,6 +28,36 @@ def status(answer):
     return int(answer.split(b" ")[1]) if answer else None
 
 
+def frame(kind, flags, stream, payload):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+# The preface of HTTP/2, and windows of 0 (RFC 9113 §3.4, §6.5.2).
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"\0\4\0\0\0\0")
+
+
+def get_by_http2(stream, path):
+    """A request in one frame: GET and http of the static table, the others as literals (RFC 7541 §6.1, §6.2.2)."""
+    literal = b"\x04" + bytes([len(path)]) + path + b"\x01" + bytes([9]) + b"localhost"
+    return frame(1, 0x5, stream, b"\x82\x86" + literal)
+
+
+def seen_by_http2(client, answers):
+    """The status codes of so many answers."""
+    codes, received = [], b""
+    while len(codes) < answers:
+        while len(received) < 9 or len(received) < 9 + int.from_bytes(received[:3], "big"):
+            more = client.recv(65536)
+            assert more, "the connection has ended"
+            received += more
+        length, kind = int.from_bytes(received[:3], "big"), received[3]
+        payload, received = received[9 : 9 + length], received[9 + length :]
+        if kind == 1:
+            # 200 stands in the static table (RFC 7541 Appendix A); nothing else is expected than 503.
+            codes.append(200 if payload[0] == 0x88 else 503)
+    return codes
+
+
 class Machine(unittest.TestCase):
     def folder(self):
         temporary, root, _ = harness.number8.folder()
@@ -97,6 +127,27 @@ class Machine(unittest.TestCase):
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
         server.settled(before)
         self.assertFalse((root / "a").exists())
+
+    def test_w10_answers_that_wait_leave_descriptors(self):
+        """By HTTP/2 one client has a hundred files open at once, and takes nothing of them."""
+        server = self.enterContext(Server(self.folder(), "--log", "off", "--timeout-write", "60s"))
+        before = server.at_rest()
+        limit = 150
+        _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, hard))
+        clients = [connect(server.port) for _ in range(3)]
+        for client in clients:
+            # Two slashes: none of these is the one that is kept.
+            client.sendall(PREFACE + b"".join(get_by_http2(1 + 2 * number, b"//big.bin") for number in range(100)))
+        seen = [seen_by_http2(client, 100) for client in clients]
+        self.assertEqual(sum(codes.count(200) + codes.count(503) for codes in seen), 300)
+        self.assertIn(503, seen[-1])
+        self.assertTrue(ask(server.port, HELLO).endswith(b"hello, world\n"))
+        self.assertLess(len(os.listdir(f"/proc/{server.process.pid}/fd")), limit)
+        for client in clients:
+            reset(client)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        server.settled(before)
 
     def test_g2_a_memory_limit(self):
         """What clients can make it keep stays below --max-buffered: an address space with little more than that is enough."""

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::descriptors::Held;
 use super::{Kind, Meta, sys};
 
 /// A regular file, open for reading. A clone shares the descriptor, which no function moves: offsets are arguments.
@@ -13,11 +14,12 @@ use super::{Kind, Meta, sys};
 pub struct File {
     fd: Arc<OwnedFd>,
     meta: Meta,
+    held: Option<Arc<Held>>,
 }
 
 impl File {
     pub(super) fn new(fd: OwnedFd, meta: Meta) -> Self {
-        Self { fd: Arc::new(fd), meta }
+        Self { fd: Arc::new(fd), meta, held: None }
     }
 
     /// Takes a file that something else has opened, to send it as [`Body`](crate::Body). The descriptor is this one's alone:
@@ -31,6 +33,16 @@ impl File {
             Ok(meta) if meta.kind == Kind::File => Ok(Self::new(fd, meta)),
             _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
         }
+    }
+
+    /// The same file, to be sent: then it stays open for as long as a client likes.
+    ///
+    /// # Errors
+    /// As many are open so as may be (EMFILE).
+    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "who sends files"))]
+    pub(crate) fn held(mut self) -> io::Result<Self> {
+        self.held = Some(Arc::new(Held::new()?));
+        Ok(self)
     }
 
     /// What the file was like when it was opened.

@@ -15,6 +15,7 @@
 //!
 //! How files are written is told in `write`.
 
+mod descriptors;
 mod file;
 mod list;
 mod path;

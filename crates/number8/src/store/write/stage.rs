@@ -11,6 +11,7 @@ use super::claim::{Claim, Look, Written};
 use super::sys::{self, Space};
 use super::temporary::Temporary;
 use super::{Clash, OnClash, RACES_MAX, WriteError};
+use crate::store::descriptors::Held;
 use crate::store::sys::fstat;
 use crate::store::{Meta, Root, SafePath};
 
@@ -37,6 +38,8 @@ impl Default for StageOptions {
 #[derive(Debug)]
 pub struct Staged {
     file: OwnedFd,
+    /// It is open for as long as the client takes.
+    _held: Held,
     /// Where the file system has no files without a name.
     name: Option<Temporary>,
     root: Root,
@@ -71,6 +74,7 @@ impl Root {
         length: Option<u64>,
         options: StageOptions,
     ) -> Result<Staged, WriteError> {
+        let held = Held::new()?;
         let (parent, _) = path.split().ok_or(WriteError::Clash(Clash::Root))?;
         // Folders that are missing are made when the file is whole: until then this one will do, on the same disk.
         let (folder, _) = self.nearest_folder(parent)?;
@@ -85,8 +89,17 @@ impl Root {
         let (root, path) = (self.clone(), path.clone());
         // Whoever does not wait for the disk at the end does not want to on the way either.
         let direct = if options.sync { Direct::NotYet } else { Direct::No };
-        let mut staged =
-            Staged { file, name, root, path, options, written: 0, direct, unchecked: 0 };
+        let mut staged = Staged {
+            file,
+            _held: held,
+            name,
+            root,
+            path,
+            options,
+            written: 0,
+            direct,
+            unchecked: 0,
+        };
         staged.check_space(length.unwrap_or(0))?;
         Ok(staged)
     }
