@@ -149,10 +149,10 @@ fn plain(routes: &[&str], path: &str) -> Option<String> {
     Some(format!("{number} {values:?}"))
 }
 
-// Routes and patterns, a line each; an empty line; paths.
 /// The plain reading tries every way to divide a path among them.
 const STARS_MAX: usize = 4;
 
+// Routes and patterns, a line each; an empty line; paths.
 fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(input);
     let (lines, paths) = text.split_once("\n\n").unwrap_or((&text, "/"));

@@ -17,7 +17,7 @@ use crate::handler::values::{INNER_SLASH, Values};
 /// Handlers by path and method.
 #[derive(Default)]
 pub(crate) struct Router {
-    tree: matchit::Router<usize>,
+    tree: Tree,
     literals: Literals,
     /// The path of each route as it was written, by its place.
     places: HashMap<String, usize>,
@@ -144,7 +144,7 @@ impl Router {
                 let plain = plain_path(braces.as_bytes())
                     .ok_or_else(|| RouteError::Syntax(path.to_owned()))?
                     .into_owned();
-                self.tree.insert(plain.clone(), place).map_err(|error| match error {
+                self.tree.insert(&plain, place).map_err(|error| match error {
                     matchit::InsertError::Conflict { with } => {
                         let with = with.replace('%', "%25").replace(INNER_SLASH, "%2F");
                         RouteError::Conflict { route: path.to_owned(), with }
@@ -191,9 +191,8 @@ impl Router {
             return Some(Found { methods: &self.routes[place], values: Values::default() });
         }
         let path = plain_path(path)?;
-        if let Ok(matched) = self.tree.at(&path) {
-            let values = Values::of(matched.params.iter());
-            return Some(Found { methods: &self.routes[*matched.value], values });
+        if let Some((place, values)) = self.tree.find(&path) {
+            return Some(Found { methods: &self.routes[place], values });
         }
         // The first that fits path and method; where none does, one that fits the path.
         let mut fits = self.fits(&path);
@@ -211,9 +210,9 @@ impl Router {
         if let Some(place) = self.literals.find(path) {
             self.routes[place].note_allowed(&mut allow);
         } else if let Some(path) = plain_path(path) {
-            match self.tree.at(&path) {
-                Ok(matched) => self.routes[*matched.value].note_allowed(&mut allow),
-                Err(_) => self.fits(&path).for_each(|found| found.methods.note_allowed(&mut allow)),
+            match self.tree.find(&path) {
+                Some((place, _)) => self.routes[place].note_allowed(&mut allow),
+                None => self.fits(&path).for_each(|found| found.methods.note_allowed(&mut allow)),
             }
         }
         allow.sort_unstable();
@@ -231,6 +230,48 @@ impl Router {
     /// The number of placeholders in a path or pattern.
     pub(crate) fn placeholders(path: &str) -> usize {
         path.replace("{{", "").matches('{').count()
+    }
+}
+
+/// The routes with placeholders, and all others.
+#[derive(Default)]
+struct Tree {
+    all: matchit::Router<usize>,
+    /// Each for itself, with what it is made of, where there is text behind a placeholder in its segment: of two routes that
+    /// differ there, `all` tries the longer text alone, though behind it nothing may fit.
+    each: Vec<(matchit::Router<()>, String, usize)>,
+    has_suffixes: bool,
+}
+
+impl Tree {
+    fn insert(&mut self, route: &str, place: usize) -> Result<(), matchit::InsertError> {
+        self.all.insert(route, place)?;
+        let mut alone = matchit::Router::new();
+        alone.insert(route, ())?;
+        self.each.push((alone, route.to_owned(), place));
+        let mut ends = route.split('}').skip(1);
+        self.has_suffixes |= ends.any(|behind| !behind.is_empty() && !behind.starts_with('/'));
+        Ok(())
+    }
+
+    /// The most specific one that fits, and what its placeholders stand for.
+    fn find(&self, path: &str) -> Option<(usize, Values)> {
+        let found = |tree: &matchit::Router<usize>| {
+            let matched = tree.at(path).ok()?;
+            Some((*matched.value, Values::of(matched.params.iter())))
+        };
+        if let Some(found) = found(&self.all) {
+            return Some(found);
+        }
+        if !self.has_suffixes {
+            return None;
+        }
+        // Of those that fit, any text that is tried leads on.
+        let mut fitting = matchit::Router::new();
+        for (_, route, place) in self.each.iter().filter(|(alone, ..)| alone.at(path).is_ok()) {
+            fitting.insert(route.as_str(), *place).ok()?;
+        }
+        found(&fitting)
     }
 }
 

@@ -58,6 +58,30 @@ async fn n2_the_most_specific_route_wins() {
     }
 }
 
+/// The longer text behind a placeholder is more specific, and where nothing fits behind it, the others do.
+#[tokio::test]
+async fn n2_text_behind_a_placeholder_that_leads_nowhere_hides_no_other_route() {
+    let cases: &[(&str, Option<&str>)] = &[
+        ("/song-y/c", Some("1 [\"song\"]")),
+        ("/song-y/d", Some("2 [\"song-\"]")),
+        ("/song-y/e", Some("3 [\"song-y\", \"e\"]")),
+        ("/song-y/e.gz", Some("4 [\"song-y\", \"e\"]")),
+        ("/song-y/e/f", None),
+    ];
+    let routes = ["/{x}.png", "/{x}-y/c", "/{x}y/d", "/{a}/{b}", "/{a}/{b}.gz"];
+    let app = routes.iter().enumerate().fold(App::new(), |app, (number, route)| {
+        app.get(route, move |request: Request| {
+            let values: Vec<_> = request.values().map(|(_, value)| value.to_owned()).collect();
+            std::future::ready(format!("{number} {values:?}"))
+        })
+    });
+    let server = app.test();
+    for &(target, expected) in cases {
+        let answer = server.get(target).send().await.unwrap();
+        assert_eq!((answer.status() == 200).then(|| answer.text()), expected, "{target}");
+    }
+}
+
 /// A part of an escape is no text: what is compared is what the path means.
 #[tokio::test]
 async fn n2_text_beside_a_placeholder_is_compared_with_what_the_path_means() {
