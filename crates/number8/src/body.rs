@@ -56,7 +56,7 @@ pub struct Body {
 pub(crate) enum Kind {
     #[default]
     Empty,
-    Bytes(Bytes),
+    Bytes(Bytes, Whose),
     /// Bytes and parts of files in turn: one file, a range of it, or several ranges with their heads.
     Parts(VecDeque<Part>),
     /// A stream, its length where it is known, and what it tells.
@@ -108,14 +108,14 @@ pub enum Chunk {
 /// A piece of content whose length is known.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
-    Bytes(Bytes),
+    Bytes(Bytes, Whose),
     File(FileRange),
 }
 
 impl Part {
     pub(crate) fn len(&self) -> u64 {
         match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes, _) => bytes.len() as u64,
             Self::File(range) => range.end - range.start,
         }
     }
@@ -131,9 +131,20 @@ pub(crate) struct FileRange {
     pub(crate) warm: bool,
 }
 
-/// How much memory these bytes take that nothing else holds: what is kept for many is not this one's.
-pub(crate) fn owned(bytes: &Bytes) -> usize {
-    if bytes.is_unique() { bytes.len() } else { 0 }
+/// Whose memory content is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The answer's.
+    Own,
+    /// It is kept for many, and counted there: however many answers wait, it is there once.
+    Kept,
+}
+
+impl Whose {
+    /// What counts for one answer, of so many bytes that it holds.
+    pub(crate) fn count(self, bytes: usize) -> usize {
+        if self == Self::Own { bytes } else { 0 }
+    }
 }
 
 impl Body {
@@ -225,6 +236,12 @@ impl Body {
         }
     }
 
+    /// Content that is kept for many.
+    pub(crate) fn kept(bytes: Bytes) -> Self {
+        let is_empty = bytes.is_empty();
+        Self { kind: if is_empty { Kind::Empty } else { Kind::Bytes(bytes, Whose::Kept) } }
+    }
+
     pub(crate) fn parts(parts: impl Into<VecDeque<Part>>) -> Self {
         Self { kind: Kind::Parts(parts.into()) }
     }
@@ -247,7 +264,7 @@ impl Body {
     pub fn len(&self) -> Option<u64> {
         match &self.kind {
             Kind::Empty => Some(0),
-            Kind::Bytes(bytes) => Some(bytes.len() as u64),
+            Kind::Bytes(bytes, _) => Some(bytes.len() as u64),
             Kind::Parts(parts) => Some(parts.iter().map(Part::len).sum()),
             Kind::Stream(_, length, _) => *length,
             Kind::Incoming(_) | Kind::Limited(_) | Kind::Broadcast(_) | Kind::Session(_) => None,
@@ -337,7 +354,9 @@ impl Body {
         loop {
             let chunk = match &mut self.kind {
                 Kind::Empty => None,
-                Kind::Bytes(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
+                Kind::Bytes(bytes, _) => {
+                    Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())
+                }
                 Kind::Parts(_) | Kind::Broadcast(_) | Kind::Session(_) => {
                     return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
                 }
@@ -449,7 +468,7 @@ impl fmt::Debug for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self { kind: if bytes.is_empty() { Kind::Empty } else { Kind::Bytes(bytes) } }
+        Self { kind: if bytes.is_empty() { Kind::Empty } else { Kind::Bytes(bytes, Whose::Own) } }
     }
 }
 
@@ -475,7 +494,7 @@ impl From<String> for Body {
 
 impl From<&'static str> for Body {
     fn from(text: &'static str) -> Self {
-        Bytes::from_static(text.as_bytes()).into()
+        Self::kept(Bytes::from_static(text.as_bytes()))
     }
 }
 

@@ -39,8 +39,8 @@ impl Stream for Pieces {
             }
             let Some(part) = self.parts.pop_front() else { return Poll::Ready(None) };
             let FileRange { file, start, end, warm } = match part {
-                Part::Bytes(bytes) if bytes.is_empty() => continue,
-                Part::Bytes(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                Part::Bytes(bytes, _) if bytes.is_empty() => continue,
+                Part::Bytes(bytes, _) => return Poll::Ready(Some(Ok(bytes))),
                 Part::File(range) if range.start >= range.end => continue,
                 Part::File(range) => range,
             };

@@ -65,7 +65,7 @@ impl Handler for Assets {
             known.is_some_and(|tags| tags.windows(etag.len()).any(|tag| tag == etag.as_bytes()));
         let content = match (is_known, is_coded) {
             (true, _) => Ok(Body::empty()),
-            (false, true) => Ok(Body::from(Bytes::from_static(asset.gzip))),
+            (false, true) => Ok(Body::kept(Bytes::from_static(asset.gzip))),
             // For the few clients that read nothing compressed.
             (false, false) => number8_codings::gunzip(asset.gzip).map(Body::from),
         };

@@ -1,6 +1,7 @@
 //! How many descriptors may be open for as long as clients like.
 
 use std::io;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
@@ -10,6 +11,12 @@ use rustix::process::{Resource, getrlimit};
 const SHARE: u64 = 2;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// How many there may be: a server has set its limit before it sends a file.
+static MOST: LazyLock<usize> = LazyLock::new(|| {
+    let most = getrlimit(Resource::Nofile).current.map_or(u64::MAX, |all| all / SHARE);
+    usize::try_from(most).unwrap_or(usize::MAX)
+});
 
 /// Counts a descriptor that a client keeps open, by not taking what is sent or not sending what it has announced, until this
 /// is dropped.
@@ -22,10 +29,9 @@ impl Held {
     /// # Errors
     /// There are as many as there may be: EMFILE, as where the system refuses it.
     pub(in crate::store) fn new() -> io::Result<Self> {
-        let most = getrlimit(Resource::Nofile).current.map_or(u64::MAX, |all| all / SHARE);
         // Counted from here on, also where it is one too many.
         let held = Self(());
-        match HELD.fetch_add(1, Ordering::Relaxed) as u64 >= most {
+        match HELD.fetch_add(1, Ordering::Relaxed) >= *MOST {
             true => Err(Errno::MFILE.into()),
             false => Ok(held),
         }

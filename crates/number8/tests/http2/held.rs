@@ -1,5 +1,6 @@
 //! Content and heads that wait: for their readers, or for the client.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use number8::server::Options;
@@ -89,8 +90,8 @@ async fn g7_heads_that_wait_are_counted_and_shortened_while_their_answers_are_se
 /// What is kept for many is counted where it is kept.
 #[tokio::test]
 async fn g7_content_that_is_only_lent_to_an_answer_is_not_held_by_it() {
-    let content = bytes::Bytes::from("x".repeat(100_000));
-    let app = App::new().get("/", move || std::future::ready(Body::from(content.clone())));
+    static CONTENT: LazyLock<String> = LazyLock::new(|| "x".repeat(100_000));
+    let app = App::new().get("/", async || CONTENT.as_str());
     let server = TestServer::new(app, Options::default());
     let mut client = Client::connect(&server).await;
     client.send(&frame(SETTINGS, 0, 0, &setting(4, 0))).await;
@@ -102,6 +103,30 @@ async fn g7_content_that_is_only_lent_to_an_answer_is_not_held_by_it() {
     client.wait_for(|frame| frame.kind == PING).await;
     let held = server.handle().buffered();
     assert!(held < 100_000, "{held}");
+}
+
+/// Whatever is made for one answer counts until it is sent, whoever made it, and also what is behind the first piece of it.
+#[tokio::test]
+async fn g7_content_of_one_answer_is_held_by_it() {
+    const BYTES: usize = 300_000;
+    let app = App::new()
+        .get("/made", async || "x".repeat(BYTES))
+        .get("/owned", async || Body::from(bytes::Bytes::from_owner(vec![b'x'; BYTES])));
+    let server = TestServer::new(app, Options::default());
+    for path in ["/made", "/owned"] {
+        for window in [0, 1 << 30] {
+            let client = Client::connect(&server).await;
+            client.send(&frame(SETTINGS, 0, 0, &setting(4, window))).await;
+            for stream in (1..20).step_by(2) {
+                client.send(&request(stream, path)).await;
+            }
+            // Less what has been given to the connection, and to the memory between the two.
+            let least = 10 * (BYTES - 100_000);
+            until(&format!("{path} {window}"), || server.handle().buffered() >= least).await;
+            drop(client);
+            until("they are given up", || server.handle().buffered() == 0).await;
+        }
+    }
 }
 
 fn post(stream: u32) -> Vec<u8> {

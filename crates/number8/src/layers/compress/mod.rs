@@ -71,7 +71,7 @@ impl Compress {
 
     fn is_worth_it(&self, response: &Response) -> bool {
         let is_content = match &response.body.kind {
-            Kind::Bytes(bytes) => bytes.len() as u64 >= self.bytes_min,
+            Kind::Bytes(bytes, _) => bytes.len() as u64 >= self.bytes_min,
             Kind::Stream(..) | Kind::Incoming(_) | Kind::Limited(_) => true,
             _ => false,
         };
@@ -103,7 +103,7 @@ impl Layer for Compress {
         let coding = coding.filter(|&coding| coding != Coding::Identity);
         let Some(coding) = coding else { return varying(response) };
         let coded = match std::mem::take(&mut response.body.kind) {
-            Kind::Bytes(content) if content.len() <= INLINE_BYTES_MAX => {
+            Kind::Bytes(content, _) if content.len() <= INLINE_BYTES_MAX => {
                 match at_once(&content, coding) {
                     Some(coded) => Body::from(coded),
                     None => {

@@ -9,7 +9,7 @@ use number8_proto::negotiate::{Coding, Encodings};
 use super::Settings;
 use super::load::Moment;
 use super::representation::{Content, Representation, Source};
-use crate::body::{Body, FileRange, Part};
+use crate::body::{Body, FileRange, Part, Whose};
 use crate::server::clock;
 use crate::store::{self, File, Meta, SafePath};
 
@@ -255,7 +255,9 @@ impl Entry {
     pub(super) fn part(&self, content: &Content, start: u64, end: u64) -> Part {
         match content {
             // What is in memory is far smaller than the address space.
-            Content::Memory(bytes) => Part::Bytes(bytes.slice(start as usize..end as usize)),
+            Content::Memory(bytes) => {
+                Part::Bytes(bytes.slice(start as usize..end as usize), Whose::Kept)
+            }
             Content::File(file, size) => Part::File(FileRange {
                 warm: self.is_warm(file, *size),
                 file: file.clone(),
@@ -268,7 +270,7 @@ impl Entry {
     /// The whole content.
     pub(super) fn body(&self, content: &Content) -> Body {
         match content {
-            Content::Memory(bytes) => bytes.clone().into(),
+            Content::Memory(bytes) => Body::kept(bytes.clone()),
             Content::File(_, size) => Body::parts([self.part(content, 0, *size)]),
         }
     }

@@ -294,7 +294,6 @@ impl Search<'_> {
     fn source(&self, file: File, coding: Coding) -> Result<Source, OpenError> {
         let meta = *file.meta();
         if meta.size > MEMORY_BYTES_MAX {
-            let file = file.held().map_err(OpenError::Io)?;
             let content = Content::File(file, meta.size);
             return Ok(Source::new(meta, content, coding, true, self.now));
         }

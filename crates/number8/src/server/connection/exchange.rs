@@ -398,14 +398,16 @@ impl Connection {
         let mut bytes = 0;
         match (send, response.body.kind) {
             (SendBody::Omit, _) | (_, Kind::Empty) => {}
-            (_, Kind::Bytes(content)) if send == SendBody::Chunked || content.len() <= COPY_MAX => {
+            (_, Kind::Bytes(content, _))
+                if send == SendBody::Chunked || content.len() <= COPY_MAX =>
+            {
                 bytes = content.len() as u64;
                 self.conn.send_body(&content, &mut work.output.bytes);
             }
-            (_, Kind::Bytes(content)) => {
+            (_, Kind::Bytes(content, whose)) => {
                 bytes = content.len() as u64;
                 self.conn.sent(bytes);
-                work.output.parts.push_back(Part::Bytes(content));
+                work.output.parts.push_back(Part::Bytes(content, whose));
             }
             (_, Kind::Parts(parts)) => {
                 bytes = parts.iter().map(Part::len).sum();

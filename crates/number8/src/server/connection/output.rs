@@ -14,7 +14,7 @@ use number8_proto::http1::Conn;
 use super::super::lane::{Job, Lane};
 use super::super::transport::Transport;
 use super::TURN_BYTES;
-use crate::body::{FileRange, Part, owned};
+use crate::body::{FileRange, Part, Whose};
 
 /// Contents up to this size are copied behind their head; larger ones are sent from where they are.
 pub(super) const COPY_MAX: usize = 16 * 1024;
@@ -55,7 +55,7 @@ impl Output {
     /// Bytes that this holds in memory (files hold none).
     pub(crate) fn held(&self) -> usize {
         let parts = self.parts.iter().map(|part| match part {
-            Part::Bytes(bytes) => owned(bytes),
+            Part::Bytes(bytes, whose) => whose.count(bytes.len()),
             Part::File(_) => 0,
         });
         self.bytes.capacity() + parts.sum::<usize>()
@@ -100,7 +100,7 @@ impl Output {
 
     /// Adds a part. Small ones are put together where that copies nothing that is there already: there may be very many.
     fn push_part(&mut self, part: Bytes) {
-        if let Some(Part::Bytes(last)) = self.parts.back_mut()
+        if let Some(Part::Bytes(last, Whose::Own)) = self.parts.back_mut()
             && last.len() + part.len() <= COPY_MAX
         {
             match mem::take(last).try_into_mut() {
@@ -113,7 +113,7 @@ impl Output {
             }
         }
         if !part.is_empty() {
-            self.parts.push_back(Part::Bytes(part));
+            self.parts.push_back(Part::Bytes(part, Whose::Own));
         }
     }
 
@@ -194,13 +194,15 @@ impl Output {
         let count = match self.parts.front() {
             None => io.try_write(bytes)?,
             Some(Part::File(_)) => io.try_write(bytes)?,
-            Some(Part::Bytes(_)) => {
+            Some(Part::Bytes(..)) => {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 slices[0] = IoSlice::new(bytes);
                 let mut used = 1;
                 for part in &self.parts {
                     match part {
-                        Part::Bytes(bytes) if used < SLICES => slices[used] = IoSlice::new(bytes),
+                        Part::Bytes(bytes, _) if used < SLICES => {
+                            slices[used] = IoSlice::new(bytes)
+                        }
                         _ => break,
                     }
                     used += 1;
@@ -219,7 +221,7 @@ impl Output {
         let own = count.min(self.bytes.len() - self.sent);
         self.sent += own;
         count -= own;
-        while let Some(Part::Bytes(bytes)) = self.parts.front_mut() {
+        while let Some(Part::Bytes(bytes, _)) = self.parts.front_mut() {
             let taken = count.min(bytes.len());
             *bytes = bytes.slice(taken..);
             count -= taken;
@@ -238,7 +240,7 @@ impl Output {
         let read = range.file.read_at(&mut bytes, range.start)?;
         bytes.truncate(read);
         advance_file(range, read)?;
-        self.parts.push_front(Part::Bytes(Bytes::from(bytes)));
+        self.parts.push_front(Part::Bytes(Bytes::from(bytes), Whose::Own));
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use h2::SendStream;
 use super::super::connection::poll_warm;
 use super::super::lane::{Job, Lane};
 use super::message::{Data, trailers};
-use crate::body::{Body, Broadcast, FileRange, Part, owned};
+use crate::body::{Body, Broadcast, FileRange, Part, Whose};
 use crate::broadcast::{Framing, Look, Subscription};
 use crate::standing::Over;
 
@@ -36,6 +36,7 @@ pub(super) struct Sending {
     source: Source,
     /// Bytes that come next.
     chunk: Bytes,
+    whose: Whose,
     /// Bytes that the head has announced and that are still to come.
     left: Option<u64>,
     pub(super) sent: u64,
@@ -81,6 +82,7 @@ impl Sending {
             stream,
             source,
             chunk: Bytes::new(),
+            whose: Whose::Own,
             left,
             sent: 0,
             takes_trailers,
@@ -127,7 +129,7 @@ impl Sending {
             Source::Body(body) => body.queued_for_client(),
             Source::Parts { .. } | Source::Listening(_) => 0,
         };
-        of_source + owned(&self.chunk)
+        of_source + self.whose.count(self.chunk.len())
     }
 
     /// Sends what can be sent; ready when it is over.
@@ -164,7 +166,7 @@ impl Sending {
                 }
                 Source::Parts { parts, .. } => match parts.pop_front() {
                     None => return Poll::Ready(self.end()),
-                    Some(Part::Bytes(bytes)) => self.chunk = bytes,
+                    Some(Part::Bytes(bytes, whose)) => (self.chunk, self.whose) = (bytes, whose),
                     Some(Part::File(range)) if range.start == range.end => {}
                     Some(Part::File(range)) => {
                         parts.push_front(Part::File(range));

@@ -448,23 +448,27 @@ impl Http2 {
             rest.holds += stream.held();
             owed += stream.owed();
         }
-        self.open_window(shared, owed);
+        if !self.open_window(shared, owed) {
+            rest.deadline_ms = rest.deadline_ms.min(now_ms + WINDOW_AGAIN_MS);
+        }
         rest
     }
 }
 
 impl Http2 {
     /// Content that nobody reads yet takes no room from what is read, while there is memory for both: its own stream's window
-    /// holds it up.
-    fn open_window(&mut self, shared: &Shared, owed: usize) {
-        let Link::Open(connection) = &mut self.link else { return };
+    /// holds it up. Returns whether there is.
+    fn open_window(&mut self, shared: &Shared, owed: usize) -> bool {
+        let Link::Open(connection) = &mut self.link else { return true };
         let more = u32::try_from(owed).unwrap_or(WINDOW_MAX);
         let window = shared.options.http2.connection_window_bytes.saturating_add(more);
         let window = window.min(WINDOW_MAX);
-        if window < self.window || (window > self.window && shared.has_room()) {
+        let may_be = window <= self.window || shared.has_room();
+        if may_be && window != self.window {
             connection.set_target_window_size(window);
             self.window = window;
         }
+        may_be
     }
 }
 
@@ -513,6 +517,9 @@ fn is_malformed(error: Error) -> bool {
             | Error::ConnectionField
     )
 }
+
+/// When it is looked again whether there is memory, in milliseconds.
+const WINDOW_AGAIN_MS: u64 = 250;
 
 /// The largest window (RFC 9113 §6.9.1).
 const WINDOW_MAX: u32 = (1 << 31) - 1;

@@ -19,7 +19,7 @@ use super::logged::shortened;
 use super::message::{self, Data, Stamped};
 use super::upload::{News, Upload};
 use crate::app::{App, Asked, Next, Said};
-use crate::body::{Body, BodyError, Kind};
+use crate::body::{Body, BodyError, Kind, Part};
 use crate::caller::Caller;
 use crate::handler::Call;
 use crate::handler::values::Values;
@@ -222,6 +222,7 @@ impl Exchange {
                 return Some(Making::Content(Box::new(sending), status));
             }
             Kind::Parts(parts) => Source::parts(parts),
+            Kind::Bytes(bytes, whose) => Source::parts([Part::Bytes(bytes, whose)].into()),
             kind => Source::Body(Body { kind }),
         };
         let trailers = head.and_then(|head| head.named("te")).is_some_and(takes_trailers);
