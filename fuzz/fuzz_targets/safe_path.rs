@@ -40,7 +40,9 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(path.names_folder(), input.ends_with(b"/"));
         let again = SafePath::parse(&[b"/", path.as_bytes()].concat(), hidden).unwrap();
         assert_eq!(again.as_bytes(), path.as_bytes());
-        for cut in (0..input.len()).filter(|&at| input[at] == b'/') {
+        // To join adds two slashes, which count.
+        let may_be_joined = input.len() + 2 <= 4096;
+        for cut in (0..input.len()).filter(|&at| may_be_joined && input[at] == b'/') {
             let start = SafePath::parse(&[b"/", &input[..cut]].concat(), hidden).unwrap();
             assert_eq!(start.join(&input[cut..], hidden).unwrap(), path);
         }

@@ -201,7 +201,7 @@ impl Output {
                 for part in &self.parts {
                     match part {
                         Part::Bytes(bytes, _) if used < SLICES => {
-                            slices[used] = IoSlice::new(bytes)
+                            slices[used] = IoSlice::new(bytes);
                         }
                         _ => break,
                     }
