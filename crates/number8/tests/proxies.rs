@@ -99,6 +99,44 @@ async fn g11_wish26_trusted_proxies_are_believed() {
             "Forwarded: for=192.0.2.9;host=evil.example\r\nX-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Host: a\r\n",
             "400",
         ),
+        // Two proxies that write both, each of its own hop.
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https;host=a, for=10.0.0.1;proto=http;host=a\r\n\
+             X-Forwarded-For: 192.0.2.9, 10.0.0.1\r\nX-Forwarded-Proto: https, http\r\nX-Forwarded-Host: a, a\r\n",
+            "192.0.2.9 https a 4",
+        ),
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https, for=10.0.0.1;proto=http\r\n\
+             X-Forwarded-For: 192.0.2.9, 10.0.0.1\r\nX-Forwarded-Proto: http, http\r\n",
+            "400",
+        ),
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https, for=10.0.0.1;proto=http\r\n\
+             X-Forwarded-For: 192.0.2.9, 10.0.0.1\r\nX-Forwarded-Proto: http\r\n",
+            "192.0.2.9 http - 3",
+        ),
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https, for=10.0.0.1;proto=https\r\n\
+             X-Forwarded-For: 192.0.2.9, 10.0.0.1\r\nX-Forwarded-Proto: http\r\n",
+            "400",
+        ),
+        // One that tells of its own hop alone, and hands on what the edge says of the client.
+        (
+            from,
+            "Forwarded: for=192.0.2.9;proto=https\r\nX-Forwarded-For: 192.0.2.9, 10.0.0.1\r\nX-Forwarded-Proto: http\r\n",
+            "192.0.2.9 http - 3",
+        ),
+        // The first host is made up, beside a Forwarded that is: the second proxy adds to X-Forwarded-For alone.
+        (
+            from,
+            "Forwarded: for=192.0.2.9;host=evil.example\r\nX-Forwarded-For: 192.0.2.9, 10.0.0.1\r\n\
+             X-Forwarded-Host: evil.example, a\r\n",
+            "192.0.2.9 http - 3",
+        ),
         // Told by one alone, which the client may have made up.
         (
             from,

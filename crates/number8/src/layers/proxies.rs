@@ -16,8 +16,9 @@ use crate::request_id::RequestId;
 ///
 /// They say it by Forwarded (RFC 7239) or by X-Forwarded-For, -Proto and -Host. A proxy hands on what it does not write
 /// itself, so where both are there and tell two things (of the client, the protocol or the host), the request is refused:
-/// one of them was made up. A protocol or a host that only one of the two tells then counts for nothing. By X-Request-Id they
-/// give a request its name in all logs.
+/// one of them was made up. A protocol or a host that only one of the two tells then counts for nothing. Of several proxies, each
+/// tells of its own hop: where X-Forwarded-Proto or -Host has as many entries as X-Forwarded-For, they are one for each hop, and
+/// a single one is of the last. By X-Request-Id they give a request its name in all logs.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     trusted: Vec<Proxy>,
@@ -79,37 +80,44 @@ impl Proxies {
         let forwarded = match head.joined(Known::Forwarded) {
             Some(value) => {
                 let hops = parse_forwarded(&value).ok_or(Disagreement::Unreadable)?;
-                Some(self.client(hops.iter().map(|hop| hop.client)).map(|at| owned(&hops[at])))
+                let at = self.client(hops.iter().map(|hop| hop.client)).unwrap_or(0);
+                Some(hops.iter().skip(at).map(owned).collect::<Vec<_>>())
             }
             None => None,
         };
         let x_forwarded = head.joined(Known::XForwardedFor).map(|value| {
             let addresses: Vec<_> = parse_x_forwarded_for(&value).collect();
-            self.client(addresses.iter().copied()).and_then(|at| addresses[at])
+            let at = self.client(addresses.iter().copied()).unwrap_or(0);
+            (addresses[at], at, addresses.len())
         });
-        let told = match (forwarded, x_forwarded) {
-            (Some(hop), Some(address)) => {
-                let hop = hop.unwrap_or_default();
-                if hop.client != address {
-                    return Err(Disagreement::TwoClients);
-                }
-                hop
+        let told = forwarded.as_deref().map(|hops| hops.first().and_then(|hop| hop.client));
+        let client = match (told, x_forwarded) {
+            (Some(told), Some((address, ..))) if told != address => {
+                return Err(Disagreement::TwoClients);
             }
-            (Some(hop), None) => hop.unwrap_or_default(),
-            (None, Some(client)) => Told { client, ..Told::default() },
-            (None, None) => Told { client: caller.ip, ..Told::default() },
+            (Some(client), _) | (None, Some((client, ..))) => client,
+            (None, None) => caller.ip,
         };
-        caller.ip = told.client;
+        caller.ip = client;
+        let way = Way {
+            hops: forwarded.unwrap_or_default(),
+            place: x_forwarded.map_or((0, 0), |(_, at, count)| (at, count)),
+            has_both: head.has(Known::Forwarded) && head.has_any(&X_FORWARDED),
+        };
         caller.request_id = head.get(Known::XRequestId).and_then(RequestId::told);
-        let x_proto = last(head, Known::XForwardedProto);
-        let x_host = last(head, Known::XForwardedHost).filter(|host| valid_host(host));
-        let has_both = head.has(Known::Forwarded) && head.has_any(&X_FORWARDED);
-        let host = told.host.filter(|host| valid_host(host));
         // Of the way from the client to the proxy, which is the one that strangers listen in on.
-        if let Some(proto) = agreed(told.proto, x_proto, has_both, Disagreement::TwoProtocols)? {
+        let protos = entries(head, Known::XForwardedProto);
+        let proto = |hop: &Told| hop.proto.clone();
+        if let Some(proto) = way.agreed(proto, &protos, Disagreement::TwoProtocols)? {
             caller.is_secure = proto.eq_ignore_ascii_case(b"https");
         }
-        let host = agreed(host, x_host, has_both, Disagreement::TwoHosts)?;
+        let hosts = entries(head, Known::XForwardedHost);
+        let host = |hop: &Told| hop.host.clone().filter(|host| valid_host(host));
+        let host = way.agreed(host, &hosts, Disagreement::TwoHosts)?;
+        // SECURITY: where one proxy adds to X-Forwarded-Host (Apache does) and the next to X-Forwarded-For alone, a client
+        // chooses which entry is its own. What the nearest proxy tells is none of those.
+        let is_nearest = |host: &Vec<u8>| hosts.last().is_none_or(|last| is_same(last, host));
+        let host = host.filter(|host| valid_host(host) && is_nearest(host));
         let host = host.and_then(|host| String::from_utf8(host).ok());
         caller.host = host.map(String::into_boxed_str).or_else(|| caller.host.take());
         Ok(())
@@ -141,31 +149,58 @@ pub(crate) const FIELDS: [Known; 6] = [
 const X_FORWARDED: [Known; 3] =
     [Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost];
 
-/// What is told last in a field: by the proxy that is nearest.
-fn last(head: &Head<'_>, field: Known) -> Option<Vec<u8>> {
-    let value = head.joined(field)?;
-    value.rsplit(|&b| b == b',').next().map(|last| last.trim_ascii().to_vec())
+/// What is told in a field, the last by the proxy that is nearest.
+fn entries(head: &Head<'_>, field: Known) -> Vec<Vec<u8>> {
+    let Some(value) = head.joined(field) else { return Vec::new() };
+    value.split(|&b| b == b',').map(|entry| entry.trim_ascii().to_vec()).collect()
 }
 
-/// What Forwarded and a field beside it tell.
-///
-/// SECURITY: where a request has both kinds, the proxy may write one of them alone, and the client made up the other.
-fn agreed(
-    forwarded: Option<Vec<u8>>,
-    other: Option<Vec<u8>>,
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// What the fields tell of the way from the client on.
+struct Way {
+    /// By Forwarded, the client's first.
+    hops: Vec<Told>,
+    /// Where X-Forwarded-For names the client: at which of how many entries.
+    place: (usize, usize),
     has_both: bool,
-    disagreement: Disagreement,
-) -> Result<Option<Vec<u8>>, Disagreement> {
-    match (forwarded, other) {
-        (Some(one), Some(other)) if one.eq_ignore_ascii_case(&other) => Ok(Some(one)),
-        (Some(_), Some(_)) => Err(disagreement),
-        _ if has_both => Ok(None),
-        (one, other) => Ok(one.or(other)),
+}
+
+impl Way {
+    /// What Forwarded and the entries of a field beside it tell of the client.
+    ///
+    /// SECURITY: where a request has both kinds, the proxy may write one of them alone, and the client made up the other.
+    fn agreed(
+        &self,
+        of: impl Fn(&Told) -> Option<Vec<u8>>,
+        entries: &[Vec<u8>],
+        disagreement: Disagreement,
+    ) -> Result<Option<Vec<u8>>, Disagreement> {
+        let (one, last) = match (self.hops.first().and_then(&of), entries.last()) {
+            (Some(one), Some(last)) => (one, last),
+            _ if self.has_both => return Ok(None),
+            (one, last) => return Ok(one.or_else(|| last.cloned())),
+        };
+        let (at, count) = self.place;
+        let other = if entries.len() == count { &entries[at] } else { last };
+        if is_same(&one, other) {
+            return Ok(Some(one));
+        }
+        // A single entry is of the last hop: where that is not the client's, it tells nothing of the client, as long as it
+        // is what Forwarded tells of that hop, if anything.
+        let after = count.saturating_sub(at + 1);
+        let tells_of_other = after > 0 && entries.len() == 1;
+        let told = self.hops.get(after).and_then(of);
+        match tells_of_other && told.is_none_or(|told| is_same(&told, last)) {
+            true => Ok(None),
+            false => Err(disagreement),
+        }
     }
 }
 
-/// What is told of a client.
-#[derive(Default)]
+/// What Forwarded tells of a hop.
 struct Told {
     client: Option<IpAddr>,
     proto: Option<Vec<u8>>,
