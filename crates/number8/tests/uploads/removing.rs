@@ -53,6 +53,8 @@ pub(crate) fn u24_a_form_removes_a_file_and_shows_the_listing() {
     let form = "Content-Type: application/x-www-form-urlencoded";
     let page = shared.send("GET", "/?list", &[], b"");
     let html = String::from_utf8_lossy(&page.body).into_owned();
+    // No page of another site shows these buttons under something else.
+    assert_eq!(page.field("Content-Security-Policy"), Some("frame-ancestors 'self'"));
     for part in [
         "<form method=\"post\" action=\"a%20b?delete\">",
         "<form method=\"post\" action=\"sub/?delete\">",

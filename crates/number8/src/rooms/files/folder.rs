@@ -74,16 +74,22 @@ pub(super) fn list(
             Ok(Err(error)) => return refuse::missing(&Missing::Open(OpenError::Io(error))),
             Err(_) => return refuse::failed(),
         };
+        let has_forms = !view.json && (forms.add || forms.remove);
         let (body, mime) = if view.json {
             (stream(listing::json::document(&path, view, listing, rights)), "application/json")
         } else {
             (stream(listing::html::page(&path, view, listing, forms)), "text/html; charset=utf-8")
         };
         let listing = Response { is_ours: true, ..Response::new(200, body) };
-        listing
+        let listing = listing
             .with_known("Content-Type", mime)
             .with_known("Vary", "Accept")
-            .with_known("Cache-Control", "no-cache")
+            .with_known("Cache-Control", "no-cache");
+        match has_forms {
+            // SECURITY: a page of another site could show the buttons under something else.
+            true => listing.with_known("Content-Security-Policy", "frame-ancestors 'self'"),
+            false => listing,
+        }
     })
 }
 
