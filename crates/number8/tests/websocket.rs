@@ -277,8 +277,7 @@ async fn x12_a_silent_client_is_asked_and_given_up() {
 #[tokio::test]
 async fn x12_a_silent_client_is_given_up_while_its_messages_wait() {
     let busy = async |_: number8::Socket| std::future::pending::<Result<(), SocketError>>().await;
-    let (_server, client) =
-        serve(WebSocket::new(busy).ping_every(Duration::from_millis(300))).await;
+    let (_server, client) = serve(WebSocket::new(busy).ping_every(Duration::from_secs(2))).await;
     let messages = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x81, b"three")].concat();
     client.write_all(&messages).await.unwrap();
     until(&client, b"\x89\x00").await;
@@ -303,6 +302,27 @@ async fn x12_who_has_left_is_not_waited_for_while_its_messages_wait() {
     client.write_all(&[frame(0x81, b"one"), frame(0x81, b"two")].concat()).await.unwrap();
     drop(client);
     timeout(PATIENCE, ended).await.expect("the function is given up").unwrap_err();
+}
+
+/// Also where more messages wait: it is told in their place.
+#[tokio::test]
+async fn x12_a_function_that_is_busy_for_long_learns_that_the_client_has_left() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let busy = move |mut socket: number8::Socket| {
+        let tell = tell.clone();
+        async move {
+            let first = socket.receive().await;
+            // Longer than messages may wait for it.
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            tell.send((first, socket.receive().await)).unwrap();
+            Ok::<_, SocketError>(())
+        }
+    };
+    let (_server, client) = serve(WebSocket::new(busy).ping_every(None)).await;
+    client.write_all(&[frame(0x81, b"one"), frame(0x81, b"two")].concat()).await.unwrap();
+    drop(client);
+    let (first, then) = timeout(PATIENCE, told.recv()).await.unwrap().expect("it goes on");
+    assert_eq!((first, then), (Ok(Some(Message::Text("one".into()))), Err(SocketError::Lost)));
 }
 
 #[tokio::test]

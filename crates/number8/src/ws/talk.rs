@@ -176,6 +176,16 @@ impl Talk {
         }
         is_over
     }
+
+    /// The client has left while the function was busy: it finds the end in place of the messages that it did not take.
+    fn forget(&mut self, used: usize) -> SessionStep {
+        let mut state = lock(&self.pipe.state);
+        state.inbox = None;
+        state.end(SocketError::Lost);
+        drop(state);
+        self.ended = Some(Instant::now());
+        SessionStep::wait(used).wake_after(AFTER_END)
+    }
 }
 
 impl Session for Talk {
@@ -233,6 +243,7 @@ impl Session for Talk {
             let since = *self.ended.get_or_insert_with(Instant::now);
             let left = AFTER_END.saturating_sub(since.elapsed());
             return match left.is_zero() {
+                true if !is_ended => self.forget(used),
                 true => SessionStep::close(used),
                 false => SessionStep::wait(used).wake_after(left),
             };

@@ -24,7 +24,7 @@ const DROP_WAIT: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(10);
 
 /// A disk that stays full is told of as often.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// A buffered, shared writer of whole lines to a file or to standard error.
 ///
