@@ -62,8 +62,9 @@ impl Access {
         self.rules.rules().iter().any(|rule| rule.rights().intersects(writing))
     }
 
-    /// A warning where accounts were asked for, and there is none.
-    pub(crate) fn nobody_logs_in(&self) -> Option<String> {
+    /// A warning where a file of accounts was asked for, and there is none.
+    pub(crate) fn nobody_logs_in(&self, settings: &Settings) -> Option<String> {
+        settings.get("auth-file")?;
         let is_empty = self.accounts.as_ref()?.names().next().is_none();
         let warning = "nobody can log in yet: the file of auth-file is empty; number8 passwd NAME makes a line for it";
         is_empty.then(|| warning.to_owned())

@@ -104,7 +104,8 @@ pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Probl
     }
     let prefix = &config.listen.path_prefix;
     let events = config.answers.events.as_ref().map(|path| format!("{prefix}{path}"));
-    let runner = kept.runner.clone().map(|runner| careful_runner(runner, config));
+    let runner = kept.runner.clone().filter(|_| config.run.is_some());
+    let runner = runner.map(|runner| careful_runner(runner, config));
     let languages = config.run.as_ref().map(Run::languages).unwrap_or_default();
     let programs = runner.clone().map(|runner| (runner, languages));
     let pages = config.board.then(|| Pages::new(prefix, events, programs, config.repl.is_on));

@@ -375,8 +375,8 @@ fn guard_terminal(config: &Config, places: &[Place]) -> Result<(), Problem> {
     }
 }
 
-/// Why other machines are not to reach what everyone may write.
-pub(crate) const WRITABLE: &str = "everyone who reaches {} could write there";
+/// Why other machines are not to reach what everyone may change, run or send.
+pub(crate) const WRITABLE: &str = "everyone who reaches {} could do more there than read";
 
 /// Refuses places that other machines reach, with why.
 pub(crate) fn local_only(places: &[Place], why: &str) -> Result<(), Problem> {

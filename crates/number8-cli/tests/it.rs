@@ -229,7 +229,10 @@ fn config_check_says_that_a_file_is_right() {
 
     fs::write(folder.path().join("open.toml"), "allow = 'rw'\nbind = ['::1', '0.0.0.0']").unwrap();
     let output = number8(folder.path()).args(["config", "check", "open.toml"]).output().unwrap();
-    assert!(complaint(&output).contains("everyone who reaches 0.0.0.0:8080 could write there"));
+    assert!(
+        complaint(&output)
+            .contains("everyone who reaches 0.0.0.0:8080 could do more there than read")
+    );
     assert_eq!(output.status.code(), Some(78));
 
     let output = number8(folder.path()).args(["config", "check", "none.toml"]).output().unwrap();
@@ -291,6 +294,7 @@ fn what_nobody_can_do_is_a_warning() {
             &["--auth-file", "users"],
             "number8: nobody can log in yet: the file of auth-file is empty",
         ),
+        (&["--token", "ci:0123456789abcdef@/:rw"], ""),
     ] {
         let output = number8(folder.path())
             .args(["site", "--print-config"])

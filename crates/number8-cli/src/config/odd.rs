@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::runner;
 use crate::settings::{Origin, Settings};
 use crate::tls;
+use crate::units::parse_duration;
 
 impl Config {
     /// What is odd but no mistake, one line each.
@@ -19,7 +20,7 @@ impl Config {
         let mut warnings = self.secrets_within_reach();
         warnings.extend(self.tls.as_ref().and_then(tls::warning));
         warnings.extend(self.nobody_sends(settings));
-        warnings.extend(self.access.nobody_logs_in());
+        warnings.extend(self.access.nobody_logs_in(settings));
         warnings.extend(self.not_found());
         warnings
     }
@@ -77,7 +78,10 @@ impl Config {
     /// The options whose values differ from `other`'s though they cannot change while it is served.
     pub(crate) fn fixed_that_changed(&self, other: &Config) -> Vec<&'static str> {
         let pairs = self.fixed.iter().zip(&other.fixed);
-        pairs.filter(|(one, other)| one != other).map(|((name, _), _)| *name).collect()
+        let can_end = |name: &str| ["run", "repl", "log", "log-slow"].contains(&name);
+        let changed = pairs.filter(|(one, other)| one != other);
+        let changed = changed.filter(|((name, values), _)| !(values.is_empty() && can_end(name)));
+        changed.map(|((name, _), _)| *name).collect()
     }
 
     /// SECURITY: what programs and the terminal may change they may read, whatever else is kept from them.
@@ -109,7 +113,8 @@ impl Config {
     }
 }
 
-/// What takes a new start: where it is listened, threads, and what is done for how many clients and how long.
+/// What takes a new start: where it is listened, threads, what is done for how many clients and how long, how programs and the
+/// terminal run, and which logs there are.
 pub(super) fn fixed(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
     let is_fixed = |name: &str| {
         let alone = [
@@ -138,13 +143,37 @@ pub(super) fn fixed(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
             "max-buffered",
             "lenient",
             "verbose",
+            "log",
             "log-file",
+            "log-slow",
+            "dump",
+            "run",
+            "programs",
+            "repl",
+            "repl-viewers",
+            "repl-scroll-back",
+            "session-idle",
+            "session-life",
+            "max-sessions",
+            "max-sessions-per-user",
         ];
-        alone.contains(&name) || name.starts_with("timeout-") || name.starts_with("http2-")
+        let kinds = ["timeout-", "http2-", "run-"];
+        alone.contains(&name) || kinds.iter().any(|kind| name.starts_with(kind))
     };
     let fixed = options::all().filter(|option| is_fixed(option.name));
     // What is off is as good as not said.
-    let said =
-        |name| settings.get(name).map(|set| set.values.clone()).filter(|set| *set != ["false"]);
+    let said = |name| {
+        let mut values = settings.get(name)?.values.clone();
+        let is_off = match name {
+            "run" | "log" => values == ["off"],
+            "log-slow" => values.iter().all(|time| parse_duration(time).is_ok_and(|t| t.is_zero())),
+            _ => values == ["false"],
+        };
+        if name.starts_with("log") && name != "log-file" {
+            // As long as there is a log, the rest is read again.
+            values = vec!["on".to_owned()];
+        }
+        Some(values).filter(|_| !is_off)
+    };
     fixed.map(|option| (option.name, said(option.name).unwrap_or_default())).collect()
 }

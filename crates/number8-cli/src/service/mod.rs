@@ -230,9 +230,10 @@ impl Service {
         let mounts = config.files.mounts.iter().map(|mount| mount.path.as_path());
         let served: Vec<&Path> = of_app.into_iter().chain(mounts).collect();
         let user = owner(&served)?;
-        let binds_low = binds_low(config);
-        if self.is_personal && binds_low {
-            let why = "--user: a service of your own may not listen at a port below 1024";
+        let first = first_free_port();
+        if self.is_personal && binds_below(config, first) {
+            let why =
+                format!("--user: a service of your own may not listen at a port below {first}");
             return Err(Problem::usage(why));
         }
         let mut writes = Vec::new();
@@ -279,7 +280,8 @@ impl Service {
             stops_within: config.workers.grace
                 + if config.app.is_some() { ENDING_OF_APP } else { ENDING },
             listens: listens(config),
-            binds_low,
+            // Whatever this machine lets everybody do now.
+            binds_low: binds_below(config, 1024),
         })
     }
 
@@ -466,8 +468,8 @@ fn listens(config: &Config) -> Option<Listens> {
     Some(Listens { port: config.listen.port, is_loopback })
 }
 
-/// Whether it listens by itself at a port that takes a privilege.
-fn binds_low(config: &Config) -> bool {
+/// Whether it listens by itself at a port below this one.
+fn binds_below(config: &Config, first: u16) -> bool {
     let listen = &config.listen;
     let beside =
         [(&config.redirect_http, serve::HTTP_PORT), (&config.answers.metrics, serve::METRICS_PORT)];
@@ -478,8 +480,14 @@ fn binds_low(config: &Config) -> bool {
             Bind::Every { port } => *port,
             _ => return false,
         };
-        (1..1024).contains(&port)
+        (1..first).contains(&port)
     })
+}
+
+/// The first port that needs no privilege.
+fn first_free_port() -> u16 {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }
 
 /// Whose the first thing served is, unless it is root's: then the service gets a user of its own.

@@ -123,8 +123,8 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
         (&["--cors=app.example"], "an origin is a scheme, a host"),
         (&["--cors=https://a.example/"], "an origin is a scheme, a host"),
         (&["--login-failures", "x"], "this is a number"),
-        (&["-A", "-a", "joe:hunter2@/:ro", "-b", "0.0.0.0"], "could write there"),
-        (&["-a", "@/in:wo", "-b", "0.0.0.0"], "could write there"),
+        (&["-A", "-a", "joe:hunter2@/:ro", "-b", "0.0.0.0"], "could do more there than read"),
+        (&["-a", "@/in:wo", "-b", "0.0.0.0"], "could do more there than read"),
     ] {
         let output = run(folder.path(), &[&["site", "-p", "0"], arguments].concat(), "");
         assert_ne!(output.status.code(), Some(0), "{arguments:?}");

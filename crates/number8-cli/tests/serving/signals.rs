@@ -196,11 +196,12 @@ fn hup_names_what_takes_a_new_start() {
     let folder = sandbox();
     let file = folder.path().join("n8.toml");
     let mut command = crate::number8(folder.path());
-    fs::write(&file, "max-head = '16K'\nhidden = true").unwrap();
+    fs::write(&file, "max-head = '16K'\nhidden = true\nlog = 'off'").unwrap();
     command.args(["site", "-b", "127.0.0.1:0", "--config", "n8.toml"]);
     let served = Served::run(command);
     served.url();
-    fs::write(&file, "max-head = '20K'\nport = 1").unwrap();
+    let changed = "max-head = '20K'\nport = 1\nmax-sessions = 9\nrun-time = '9s'\nlog = 'json'\nlog-slow = '1s'";
+    fs::write(&file, changed).unwrap();
     for times in [1, 2] {
         served.signal(Signal::HUP);
         let loaded = |line: &String| line.contains("has been loaded again");
@@ -208,10 +209,36 @@ fn hup_names_what_takes_a_new_start() {
             served.messages().iter().filter(|line| loaded(line)).count() == times
         });
     }
-    let named = "number8: port, max-head: what has changed there takes a new start";
+    let named = "number8: max-sessions, run-time, port, log, log-slow, max-head: what has changed there takes a new start";
     let lines = served.messages();
     assert_eq!(lines.iter().filter(|line| line.contains("a new start")).count(), 1, "{lines:?}");
     assert!(lines.iter().any(|line| line.contains(named)), "{lines:?}");
+}
+
+/// What was on at the start can be turned off, and that takes no new start.
+#[test]
+fn hup_stops_programs_from_being_run() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    let mut command = crate::number8(folder.path());
+    fs::write(&file, "allow = 'ro,run'\nlog = 'json'\nrun = 'sh=sh'").unwrap();
+    command.args(["site", "-b", "127.0.0.1:0", "--config", "n8.toml"]);
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    let run = || {
+        let mut client = served.connect();
+        let request = "POST /.number8/run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 22\r\nConnection: close\r\n\
+            Content-Type: application/x-www-form-urlencoded\r\n\r\nlang=sh&code=echo+8888";
+        client.send(request).rest()
+    };
+    assert!(run().starts_with("HTTP/1.1 303 "), "{}", run());
+    fs::write(&file, "allow = 'ro,run'\nlog = 'short'\nrun = 'off'").unwrap();
+    served.signal(Signal::HUP);
+    let loaded = |line: &String| line.contains("has been loaded again");
+    until("it is told", || served.messages().iter().any(loaded));
+    assert!(run().starts_with("HTTP/1.1 405 "), "{}", run());
+    let lines = served.messages();
+    assert!(!lines.iter().any(|line| line.contains("a new start")), "{lines:?}");
 }
 
 /// What is refused at the start is refused later, too.
@@ -230,7 +257,7 @@ fn hup_lets_nobody_write_from_other_machines_who_could_not_from_the_start() {
         client.send(request).rest()
     };
     for (text, said, is_open) in [
-        ("allow = 'rw'", "could write there: listen at localhost", false),
+        ("allow = 'rw'", "could do more there than read: listen at localhost", false),
         ("allow = 'rw'\ninsecure = true", "the configuration has been loaded again", true),
     ] {
         fs::write(&file, text).unwrap();

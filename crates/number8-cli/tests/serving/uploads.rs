@@ -117,7 +117,10 @@ fn design_7_a_server_that_everyone_may_write_to_is_reached_from_this_machine_onl
         let output = run(&["--allow", "up", "-b", bind]).output().unwrap();
         assert_eq!(output.status.code(), Some(78), "{bind}");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(text.contains("could write there") && text.contains("--insecure"), "{text}");
+        assert!(
+            text.contains("could do more there than read") && text.contains("--insecure"),
+            "{text}"
+        );
     }
     let mut served = Served::run(run(&["-A", "-b", "0.0.0.0", "--insecure"]));
     served.message("http://127.0.0.1:");
