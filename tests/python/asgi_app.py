@@ -275,6 +275,31 @@ async def ticks(scope, receive, send):
         await note("nobody takes it")
 
 
+async def announced(scope, receive, send):
+    """Content of a known length in pieces, by one who looks whether the client has left, as Django does."""
+    await receive()
+    watching = asyncio.create_task(receive())
+    await send(start((b"content-length", b"262144")))
+    for left in (3, 2, 1, 0):
+        await send(body(b"8" * 65536, left > 0))
+        await asyncio.sleep(0)
+        if watching.done() and left:
+            return await note("announced: cut")
+    await watching
+    await note("announced: whole")
+
+
+async def cleanup(scope, receive, send):
+    """Fails when its client has left."""
+    await send(START)
+    try:
+        while True:
+            await send(body(b"tick", True))
+            await asyncio.sleep(0)
+    except OSError:
+        raise KeyError("no such order")
+
+
 async def quiet(scope, receive, send):
     """A stream that begins, and says nothing more until its client leaves."""
     await send(START)
@@ -414,6 +439,8 @@ CASES = {
     "array": array,
     "ticks": ticks,
     "quiet": quiet,
+    "announced": announced,
+    "cleanup": cleanup,
     "state": state,
 }
 

@@ -309,6 +309,22 @@ class Send(Hosted):
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("number8", server.log)
 
+    def test_d4_who_announces_a_length_comes_to_the_end_for_head(self):
+        for server in self.servers():
+            with connect(server) as connection:
+                connection.sendall(request("/announced", method="HEAD", closes=False))
+                until(connection, b"\r\n\r\n")
+                self.notes(server, "announced: whole")
+            self.assertEqual(server.stop(), 0)
+            self.assertNotIn("number8", server.log)
+
+    def test_d4_who_fails_when_a_client_has_left_is_logged(self):
+        for server in self.servers():
+            with connect(server) as connection:
+                connection.sendall(request("/cleanup"))
+                until(connection, b"tick")
+            server.wait_for("KeyError: 'no such order'")
+
     def test_d4_a_file_is_sent_as_it_is(self):
         content = (HERE / "asgi_app.py").read_bytes()
         for server in self.servers():

@@ -143,14 +143,16 @@ async def run(application: Application, scope: dict[str, Any], exchange: Any) ->
 
 
 def _is_departure(error: BaseException) -> bool:
-    """Whether an exception is ours of a client that has left, or what a framework has made of it: Starlette raises another."""
+    """Whether an exception is ours of a client that has left, or what a framework has made of it: Starlette raises another.
+
+    What an application fails at when it deals with that is an error of its own."""
     seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
+    while (isinstance(cause, OSError) or type(cause).__name__ == "ClientDisconnect") and id(cause) not in seen:
         if isinstance(cause, ClientDisconnected):
             return True
         seen.add(id(cause))
-        cause = cause.__cause__ or cause.__context__
+        cause = cause and (cause.__cause__ or cause.__context__)
     return False
 
 

@@ -58,6 +58,14 @@ enum Received {
     Disconnect,
 }
 
+impl State {
+    /// What follows the head of an answer to HEAD is taken by nobody. Who has announced how long it is comes to an end, and does then
+    /// what is to be done at the end of an answer.
+    fn is_endless_head(&self) -> bool {
+        self.is_head && !matches!(self.phase, Phase::Streaming { left: Some(_), .. })
+    }
+}
+
 impl HttpExchange {
     pub(super) fn new(
         of: &Arc<Loop>,
@@ -100,8 +108,7 @@ impl HttpExchange {
                 }
             });
         }
-        // What follows the head of an answer to HEAD is taken by nobody.
-        let is_taken = state.is_head && self.line.is_over();
+        let is_taken = state.is_endless_head() && self.line.is_over();
         if is_taken || matches!(state.phase, Phase::Complete | Phase::Failed) {
             return Poll::Ready(Received::Disconnect);
         }
@@ -138,10 +145,12 @@ impl HttpExchange {
     /// Whether there is room for more content; an error when nobody is left to take it.
     pub(super) fn has_room(&self, py: Python<'_>) -> PyResult<bool> {
         let mut state = self.lock();
+        let goes_on = state.is_head && !state.is_endless_head();
         let Phase::Streaming { sender, .. } = &mut state.phase else { return Ok(true) };
         match sender.poll_ready(&mut Context::from_waker(&self.waker)) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(_)) if goes_on => Ok(true),
             // The client has left, or wants no content (HEAD): whoever makes it is to end.
             Poll::Ready(Err(_)) => {
                 state.phase = Phase::Failed;
@@ -342,7 +351,8 @@ impl HttpExchange {
         let has_left = self.departure.is_known();
         let mut state = self.lock();
         let phase = std::mem::replace(&mut state.phase, Phase::Failed);
-        let is_well = matches!(phase, Phase::Complete | Phase::Failed);
+        let is_taken = state.is_head && self.line.is_over();
+        let is_well = is_taken || matches!(phase, Phase::Complete | Phase::Failed);
         drop(state);
         if matches!(phase, Phase::Nothing | Phase::Begun(_) | Phase::Failed) {
             // Where there was an answer, this is none.
