@@ -512,6 +512,44 @@ class Decorated(Case):
                 with self.subTest(add, function=function):
                     self.assertRaises(TypeError, add, function)
 
+    def test_n2_a_plain_function_around_an_async_one_is_plain(self):
+        server = self.serve()
+
+        async def check(*_):
+            return "checked", 403
+
+        @server.before
+        @functools.wraps(check)
+        def blocking(*arguments):
+            return asyncio.run(check(*arguments))
+
+        answer = self.ask(server, "GET", "/")
+        self.assertEqual((answer.status, answer.body), (403, b"checked"))
+
+    def test_n2_a_coroutine_where_a_value_is_needed_lets_nobody_in(self):
+        async def later(*_):
+            return None
+
+        def hidden(*_):
+            # It cannot be seen that this is one.
+            coroutine = later()
+            self.addCleanup(coroutine.close)
+            return coroutine
+
+        allowing = self.serve(acl=number8.AUTH_CUSTOM, auth=hidden)
+        cases = [(None, "/", 403), ("before", "/", 500), ("after", "/", 500), ("file_acl", "/f/x", 403)]
+        for add, target, wanted in cases:
+            with self.subTest(add):
+                server = allowing if add is None else self.serve()
+                server.get("/")(lambda request: "secret")
+                if add == "file_acl":
+                    server.serve(prefix="/f")
+                if add is not None:
+                    getattr(server, add)(hidden)
+                self.logged.clear()
+                self.assertEqual(self.ask(server, "GET", target).status, wanted)
+                self.assertEqual(bool(self.logged), add != "file_acl")
+
     def test_n2_after_takes_headers_away_and_sees_all_of_one_name(self):
         server, seen = self.serve(), []
 
@@ -615,6 +653,7 @@ class Decorated(Case):
         def shop(request):
             return "x"
 
+        self.assertRaisesRegex(TypeError, r"@server.get\('/path'\)", server.get, functools.partial(shop))
         for decorator in server.get, server.delete, server.websocket:
             with self.subTest(decorator.__name__), self.assertRaisesRegex(TypeError, r"@server.get\('/shop'\)"):
                 decorator(shop)

@@ -178,6 +178,33 @@ def hang(request):
                     returned, out, err = self.ended(process)
                 self.assertEqual((returned, out), (code, "at the end\n"), err)
 
+    def test_u2_where_nobody_asks_for_the_end_callbacks_are_waited_for(self):
+        script = """
+import sys, threading
+begun, goes_on = threading.Event(), threading.Event()
+def late(request):
+    begun.set()
+    goes_on.wait()
+    print('callback', flush=True)
+httpd.route('/late', uhttpd.GET, late)
+def own():
+    # As long as nothing is asked for, no other end comes first.
+    threading.Event().wait(5)
+    print('own', flush=True)
+    goes_on.set()
+"""
+        end = "\nbegun.wait()\nthreading.Thread(target=own).start()\nhttpd.close()\nraise SystemExit(3)"
+        process = self.start(BEGIN + script + READY + end)
+        with socket.create_connection(("127.0.0.1", self.port(process)), timeout=DEADLINE) as client:
+            client.sendall(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertEqual(self.ended(process)[:2], (3, "own\ncallback\n"))
+
+    def test_u2_an_exit_is_shown_and_copied_as_what_it_is(self):
+        script = "import pickle, sys\ntry: sys.exit(3)\nexcept SystemExit as error: kept = pickle.loads(pickle.dumps(error))"
+        process = self.start(BEGIN + READY + script + "\nprint(repr(kept), type(kept) is SystemExit)\nhttpd.close()")
+        self.port(process)
+        self.assertEqual(self.ended(process), (0, "SystemExit(3) True\n", ""))
+
     def test_u2_nobody_at_a_prompt_is_held(self):
         process = self.start(BEGIN + READY, "-i", stdin=subprocess.PIPE)
         port = self.port(process)
@@ -291,6 +318,27 @@ if child:
         port = self.port(process)
         self.assertEqual(process.stdout.readline(), "forked\n")
         self.assertEqual(self.get(port), b"ok")
+        self.waits(process)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(process), (0, "", ""))
+
+    def test_a_process_that_a_callback_forks_ends_with_its_own_code(self):
+        script = """
+import multiprocessing, sys, warnings
+warnings.simplefilter('ignore')
+@httpd.get('/fork')
+def fork(request):
+    codes = []
+    for code in (0, 4):
+        process = multiprocessing.get_context('fork').Process(target=sys.exit, args=(code,))
+        process.start()
+        process.join()
+        codes.append(process.exitcode)
+    return str(codes)
+"""
+        process = self.start(BEGIN + script + READY)
+        port = self.port(process)
+        self.assertEqual(self.get(port, "/fork"), b"[0, 4]")
         self.waits(process)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process), (0, "", ""))

@@ -99,6 +99,27 @@ class Wire(unittest.TestCase):
         self.serve(second)
         self.assertEqual(self.ask(port, "GET", "/")[0], 200)
 
+    def test_n2_the_first_request_may_close_it(self):
+        server = wire.Server("127.0.0.1", 0)
+
+        @server.get("/stop")
+        def stop(request):
+            server.close()
+            return "stopped"
+
+        answers, start = [], number8.Server._start
+
+        def started(serving, *more):
+            start(serving, *more)
+            answers.append(self.ask(serving.port(), "GET", "/stop"))
+
+        with unittest.mock.patch.object(wire._Serving, "_start", started), contextlib.redirect_stdout(io.StringIO()):
+            serving = threading.Thread(target=server.serve, daemon=True)
+            serving.start()
+            serving.join(DEADLINE)
+        self.assertFalse(serving.is_alive())
+        self.assertEqual(answers, [(200, b"stopped")])
+
     def test_n2_nothing_is_answered_before_all_functions_are_there(self):
         server = wire.Server("127.0.0.1", 0)
         server.before(lambda request: ("refused", 403))

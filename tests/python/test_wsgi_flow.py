@@ -363,12 +363,19 @@ def app(environ, start_response):
 """
         alone = "import atexit, number8, shop; atexit.register(print, 'at the end'); number8.serve(shop.app, bind='127.0.0.1:0', grace=0.1)"
         command = ["-m", "number8", "app", "-b", "127.0.0.1:0", "--grace", "100ms", "shop"]
-        for arguments, said in [(["-c", alone], b"at the end\n"), (command, b""), ([*command, "--no-respawn"], b"")]:
+        cases = [
+            (["-c", alone], b"at the end\n", 0),
+            (["-c", alone + "; import sys; sys.exit(3)"], b"at the end\n", 3),
+            (["-c", alone + "; from number8 import _leaving; _leaving.leave(4)"], b"at the end\n", 4),
+            (command, b"", 0),
+            ([*command, "--no-respawn"], b"", 0),
+        ]
+        for arguments, said, code in cases:
             with self.subTest(arguments), folder(shop=app) as path:
                 with running(arguments, cwd=path, stdout=subprocess.PIPE) as server, connect(server) as connection:
                     connection.sendall(request("/"))
                     read_until(connection, b"begun")
-                    self.assertEqual(server.stop(), 0, server.log)
+                    self.assertEqual(server.stop(), code, server.log)
                     self.assertEqual(server.process.stdout.read(), said)
                     server.process.stdout.close()
                     self.assertIn("calls of the application still go on", server.log)

@@ -107,8 +107,10 @@ def plain(what: str, function: Handler) -> Handler:
     if not callable(function):
         raise TypeError(f"{what} needs a function")
     # What is called of an object, and within functools.partial, is looked at, too.
-    for part in (function, getattr(function, "func", function), getattr(function, "__call__", function)):
-        part = inspect.unwrap(part)
+    called: Any = function
+    while isinstance(called, functools.partial):
+        called = called.func
+    for part in (called, type(called).__call__):
         if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part):
             raise TypeError(f"{what} needs a plain function, not async def")
     return function
@@ -117,7 +119,7 @@ def plain(what: str, function: Handler) -> Handler:
 def _not_a_function(path: Any) -> None:
     """A decorator without parentheses is called with the function, and would do nothing, silently."""
     if callable(path):
-        raise TypeError(f"a decorator of a path has it in parentheses, such as @server.get('/{path.__name__}')")
+        raise TypeError(f"a decorator of a path has it in parentheses, such as @server.get('/{getattr(path, '__name__', 'path')}')")
 
 
 def methods_of(methods: Any) -> tuple[str, ...]:

@@ -26,6 +26,14 @@ class _Exit(SystemExit):
             return
         _noted.clear()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SystemExit, self.args
+
+
+# So it is shown, too.
+_Exit.__name__ = _Exit.__qualname__ = SystemExit.__name__
+_Exit.__module__ = SystemExit.__module__
+
 
 def _noting_exit(status: Any = None, /) -> NoReturn:
     if threading.current_thread() is not threading.main_thread():
@@ -63,6 +71,8 @@ def leave_calls(exit_code: int | None = None) -> None:
 
 def leave(code: int) -> NoReturn:
     """Ends the process although there are threads that do not end: the interpreter would wait for them, or fall over them."""
+    # Among what is called here it would end the process with a code of its own.
+    atexit.unregister(leave_calls)
     try:
         atexit._run_exitfuncs()
     finally:

@@ -31,6 +31,9 @@ threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 #: Seconds that callbacks have to end, as the server gives them.
 _GRACE = 3.0
 
+#: Whether a signal has ended a wait: somebody wants the process to end.
+_was_stopped = False
+
 #: Exceptions that somebody has seen who typed: they did not end the script.
 _seen: list[object] = [None]
 
@@ -66,12 +69,17 @@ def _at_end() -> None:
             wait(*live)
     finally:
         until = time.monotonic() + _GRACE
-        for server in list(live):
+        servers = list(live)
+        for server in servers:
+            server._stop()
+        for server in servers:
             server.close()
         if "number8._async" in sys.modules:
             sys.modules["number8._async"].stop()
+        until = max(until, time.monotonic() + 1.0)
+        is_wanted = _was_stopped or _leaving.is_exiting()
         for thread in list(threads):
-            thread.join(max(until - time.monotonic(), 1.0))
+            thread.join(max(until - time.monotonic(), 0.0) if is_wanted else None)
             if thread.is_alive():
                 # A callback does not return, and the interpreter would wait for it.
                 _leaving.leave(_leaving.code())
@@ -80,6 +88,7 @@ def _at_end() -> None:
 def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
     """Goes on as long as one of these servers runs, and, in the main thread, until SIGINT or SIGTERM; calls ``ready`` when
     these are expected."""
+    global _was_stopped
     news = threading.Event()
     stopped = False
 
@@ -104,8 +113,9 @@ def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
             news.wait()
             news.clear()
     except (KeyboardInterrupt, SystemExit):
-        pass
+        stopped = True
     finally:
+        _was_stopped |= stopped
         _waiting.discard(news)
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -116,6 +126,8 @@ def _runs(server: Server | None) -> bool:
 
 
 def _after_fork() -> None:
+    # They are not in this process; but for one that has forked, and nobody can wait for oneself.
+    threads.clear()
     for server in list(live):
         for descriptor in server._descriptors():
             os.close(descriptor)

@@ -47,8 +47,7 @@ class Server(Decorators):
 
     def serve(self) -> None:
         """Serves until SIGINT, SIGTERM or ``close``; says where first."""
-        serving = _Serving(self._setup, self._port, _numeric(self.address))
-        self._serving = serving
+        serving = _Serving(self, self._setup, self._port, _numeric(self.address))
         try:
             _lifetime.wait(serving, ready=self._say_where)
         finally:
@@ -81,11 +80,15 @@ class Server(Decorators):
 class _Serving(number8.Server):
     """What serves, with all functions from its first request on."""
 
-    def __init__(self, setup: list[Callable[[number8.Server], Any]], port: int, bind: str) -> None:
+    def __init__(self, of: Server, setup: list[Callable[[number8.Server], Any]], port: int, bind: str) -> None:
+        self._of: Server | None = of
         self._setup = setup
         super().__init__(port, bind=bind)
 
     def _set_up(self) -> None:
+        if self._of is not None:
+            # Its first request may close it.
+            self._of._serving, self._of = self, None
         if not self._setup:
             self.get("/{*path}")(_hello)
             self.get("/")(_hello)

@@ -239,6 +239,15 @@ impl Core {
         Ok(())
     }
 
+    /// Begins to close, and waits for nothing.
+    fn _stop(&self) {
+        let state = lock(&self.state);
+        if let Some(running) = state.running.as_ref().filter(|it| it.process == std::process::id())
+        {
+            running.handle.shutdown();
+        }
+    }
+
     /// Answers these verbs of whatever fits a pattern with a callback.
     fn _route(&self, verbs: i64, pattern: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let number = self.keep(function);

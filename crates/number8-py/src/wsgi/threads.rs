@@ -87,6 +87,7 @@ static LEFT: Mutex<Vec<Lane>> = Mutex::new(Vec::new());
 fn left(py: Python<'_>, lane: Lane) -> PyResult<()> {
     LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
     let leaving = py.import("number8._leaving")?;
+    leaving.call_method0("note_exits")?;
     py.import("atexit")?.call_method1("register", (leaving.getattr("leave_calls")?,)).map(drop)
 }
 
