@@ -189,7 +189,7 @@ def late(request):
 httpd.route('/late', uhttpd.GET, late)
 def own():
     # As long as nothing is asked for, no other end comes first.
-    threading.Event().wait(5)
+    threading.Event().wait(8)
     print('own', flush=True)
     goes_on.set()
 """
