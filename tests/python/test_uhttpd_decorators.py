@@ -336,8 +336,8 @@ class Decorated(Case):
         self.assertEqual(ended.get(timeout=DEADLINE), "number8-websocket")
 
     def test_n2_pages_by_another_name_talk_to_no_websocket(self):
-        for cors in (False, True):
-            server = self.serve(cors=cors)
+        for ours in ({}, {"cors": True}, {"hosts": "evil.example"}, {"hosts": ["other.example", "evil.example"]}):
+            server = self.serve(**ours)
             server.websocket("/talk")(lambda request, ws: None)
             port = server.port()
             named, rebound = (f"{name}:{port}" for name in (socket.gethostname(), "evil.example"))
@@ -348,9 +348,9 @@ class Decorated(Case):
                 (named, "http://evil.example", 403),
                 (rebound, None, 101),
                 # A site has its name lead here.
-                (rebound, f"http://{rebound}", 101 if cors else 403),
+                (rebound, f"http://{rebound}", 101 if ours else 403),
             ]:
-                with self.subTest((cors, host, origin)):
+                with self.subTest((ours, host, origin)):
                     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Host": host}
                     answer = self.ask(server, "GET", "/talk", headers=headers | ({"Origin": origin} if origin else {}))

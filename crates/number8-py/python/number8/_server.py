@@ -46,6 +46,7 @@ class Server(_native.Core, Decorators):
     below which all files are, ``ext_root`` the external one. A callback may read ``max_body`` bytes of a request.
     ``tls`` names two files, of a certificate and of its key, in PEM: then it is served by https. With ``"self-signed"`` both are
     made here, for every name and address of this machine; ``/.number8/ca.crt`` is what devices install to trust them.
+    ``hosts`` are names, beside those of this machine, by which pages of this server are reached, such as that of a proxy.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Server(_native.Core, Decorators):
         ext_root: str | os.PathLike[str] | None = None,
         tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | Literal["self-signed"] | None = None,
         max_body: int = MAX_BODY,
+        hosts: str | Iterable[str] = (),
     ) -> None:
         self._slots = _slots(routes)
         self._has_table = self._slots is None and not isinstance(routes, int)
@@ -79,7 +81,8 @@ class Server(_native.Core, Decorators):
         self._root = os.path.abspath(root)
         # Pages under these names are our own.
         name = socket.gethostname()
-        self._hosts = None if cors else [name, name.partition(".")[0] + ".local"]
+        short = name.partition(".")[0]
+        self._hosts = None if cors else [name, short, short + ".local", *([hosts] if isinstance(hosts, str) else hosts)]
         self._ext_root = None if ext_root is None else os.path.abspath(ext_root)
         if not isinstance(port, int):
             raise TypeError(f"port={port!r} is no number; an address goes to bind=")

@@ -283,7 +283,7 @@ impl Core {
         hosts: Option<Vec<String>>,
     ) -> PyResult<()> {
         let talks = Arc::new(Talks::new(&self.shared, self.keep(function)));
-        let why = "a page of another site, or by a name that is not ours, asks; Server(cors=True) takes any name";
+        let why = "a page of another site, or by a name that is not ours, asks: Server(hosts=…) adds names, cors=True takes any";
         let talks = rooms::ours(talks, hosts, why);
         self.change(|routes| routes.add_path(vec![Method::Get], path, talks))
     }

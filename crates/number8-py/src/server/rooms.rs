@@ -222,7 +222,7 @@ pub(crate) fn uploads(
     } else {
         place.place(shared, Arc::new(uploads))
     };
-    let why = "a page of another site sent this; Server(cors=True) lets all sites do so";
+    let why = "a page of another site, or by a name that is not ours, sent this: Server(hosts=…) adds names, cors=True lets all sites do so";
     Ok(ours(handler, hosts, why))
 }
 
