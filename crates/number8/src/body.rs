@@ -29,7 +29,7 @@ use number8_proto::http1::BodySize;
     allow(unused_imports, reason = "HTTP/2 has windows of its own")
 )]
 pub(crate) use incoming::channel_in;
-pub(crate) use incoming::{Feeder, Gathering, Incoming, Memory, channel};
+pub(crate) use incoming::{Feeder, Gathered, Incoming, Memory, channel};
 use limited::{Limited, Sized};
 pub use read::BodyReader;
 pub use sender::Sender;
@@ -392,13 +392,13 @@ impl Body {
     pub async fn bytes(mut self) -> io::Result<Bytes> {
         let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
         let Some(second) = self.chunk().await? else { return Ok(first) };
-        let gathering = self.gathering();
+        let gathered = self.gathered();
         let mut all = Vec::from(first);
         all.extend_from_slice(&second);
-        gathering.is(all.len());
+        gathered.is(all.len());
         while let Some(chunk) = self.chunk().await? {
             all.extend_from_slice(&chunk);
-            gathering.is(all.len());
+            gathered.is(all.len());
         }
         Ok(all.into())
     }
@@ -425,10 +425,10 @@ impl Body {
     }
 
     /// Where whoever keeps content until more has come says how much that is: it counts as what the server holds.
-    pub(crate) fn gathering(&self) -> Gathering {
+    pub(crate) fn gathered(&self) -> Gathered {
         match &self.kind {
-            Kind::Incoming(incoming) => incoming.gathering(),
-            _ => Gathering::default(),
+            Kind::Incoming(incoming) => incoming.gathered(),
+            _ => Gathered::default(),
         }
     }
 

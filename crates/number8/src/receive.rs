@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use crate::body::Gathering;
+use crate::body::Gathered;
 use crate::response::{Response, try_again};
 use crate::server::lane::{Lane, LaneFailure, OnLane, on_lane};
 use crate::store::{Clash, WriteError, is_shortage};
@@ -26,7 +26,7 @@ pub(crate) trait Sink: Send + Sized + 'static {
 pub(crate) async fn receive<S: Sink>(
     lane: &Lane,
     sink: S,
-    gathering: &Gathering,
+    gathered: &Gathered,
     mut next: impl FnMut(&mut Context<'_>) -> Poll<Result<Option<Bytes>, S::Error>>,
 ) -> Result<(OnLane<S>, Vec<Bytes>), S::Error> {
     let mut sink = OnLane::new(sink, lane);
@@ -35,7 +35,7 @@ pub(crate) async fn receive<S: Sink>(
     while let Some(chunk) = poll_fn(&mut next).await? {
         length += chunk.len();
         piece.push(chunk);
-        gathering.is(length);
+        gathered.is(length);
         if length >= PIECE_BYTES {
             let rest = cut_excess(&mut piece, length % PIECE_BYTES);
             let (file, chunks) = (sink, std::mem::replace(&mut piece, rest));
@@ -44,7 +44,7 @@ pub(crate) async fn receive<S: Sink>(
             length %= PIECE_BYTES;
         }
     }
-    gathering.is(0);
+    gathered.is(0);
     Ok((sink, piece))
 }
 

@@ -50,19 +50,14 @@ impl Response {
     /// A status that ends no exchange (below 200, RFC 9110 §15.2) or has not three digits is a mistake in
     /// the program: it becomes 500.
     pub fn new(status: u16, body: impl Into<Body>) -> Self {
-        Self {
-            head: Head::Fields { status: final_status(status), fields: Fields::new() },
-            body: body.into(),
-            explanation: None,
-            close: false,
-            reason: None,
-            stands_in: None,
-            is_ours: false,
-        }
+        Self::from_fields(status, Fields::new(), body.into())
     }
 
     pub(crate) fn from_fields(status: u16, fields: Fields, body: Body) -> Self {
-        let head = Head::Fields { status: final_status(status), fields };
+        Self::of(Head::Fields { status: final_status(status), fields }, body)
+    }
+
+    fn of(head: Head, body: Body) -> Self {
         Self {
             head,
             body,
@@ -94,16 +89,7 @@ impl Response {
         if !agrees {
             return Self::error(500, "the handler failed");
         }
-        let head = Head::Prepared(head, Fields::new());
-        Self {
-            head,
-            body,
-            explanation: None,
-            close: false,
-            reason: None,
-            stands_in: None,
-            is_ours: false,
-        }
+        Self::of(Head::Prepared(head, Fields::new()), body)
     }
 
     /// An answer that says what is wrong: the status, and a sentence for the person at the other end. The

@@ -152,11 +152,11 @@ pub(crate) struct Incoming(Shared);
 #[derive(Debug)]
 pub(crate) struct Feeder(Shared);
 
-/// Tells the connection how much of a request's content its reader gathers, so that it counts.
+/// Tells the connection how much of a request's content its reader has gathered, so that it counts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Gathering(Option<Shared>);
+pub(crate) struct Gathered(Option<Shared>);
 
-impl Gathering {
+impl Gathered {
     /// It is so many bytes now.
     pub(crate) fn is(&self, bytes: usize) {
         if let Some(shared) = &self.0 {
@@ -258,8 +258,8 @@ impl Incoming {
         Poll::Pending
     }
 
-    pub(super) fn gathering(&self) -> Gathering {
-        Gathering(Some(self.0.clone()))
+    pub(super) fn gathered(&self) -> Gathered {
+        Gathered(Some(self.0.clone()))
     }
 
     /// Bytes that wait for a client.

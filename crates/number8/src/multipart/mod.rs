@@ -13,7 +13,7 @@ use futures_core::Stream;
 use multer::Field;
 use number8_proto::headers::Known;
 
-use crate::body::{Body, Gathering};
+use crate::body::{Body, Gathered};
 use crate::error::Error;
 use crate::handler::{Argument, Call, Taken};
 use feed::{Feed, Gate, PIECE_BYTES};
@@ -44,7 +44,7 @@ use feed::{Feed, Gate, PIECE_BYTES};
 pub struct Multipart {
     parser: multer::Multipart<'static>,
     gate: Gate,
-    gathering: Gathering,
+    gathered: Gathered,
     limits: MultipartLimits,
     /// The part that is being read.
     current: Option<Field<'static>>,
@@ -98,10 +98,10 @@ impl Multipart {
         if boundary.is_empty() || boundary.len() > BOUNDARY_BYTES_MAX {
             return Err(Error::new(400, "the boundary of a form has 1 to 70 characters"));
         }
-        let (gate, gathering) = (Gate::default(), body.gathering());
+        let (gate, gathered) = (Gate::default(), body.gathered());
         let parser = multer::Multipart::new(Feed::new(body, gate.clone()), boundary);
         let limits = MultipartLimits::default();
-        Ok(Self { parser, gate, gathering, limits, current: None, parts: 0, fault: None })
+        Ok(Self { parser, gate, gathered, limits, current: None, parts: 0, fault: None })
     }
 
     /// The same form, with other limits for its parts.
@@ -266,20 +266,20 @@ impl Part<'_> {
         let most = self.form.limits.part_bytes_max;
         let mut all = Vec::new();
         while let Some(chunk) = self.chunk().await? {
-            self.gathering().is(all.len() + chunk.len());
+            self.gathered().is(all.len() + chunk.len());
             if all.len() + chunk.len() > most {
                 let why = format!("the field {:?} is larger than {most} bytes", self.name);
                 return Err(Error::new(413, why));
             }
             all.extend_from_slice(&chunk);
         }
-        self.gathering().is(0);
+        self.gathered().is(0);
         Ok(all.into())
     }
 
     /// Where whoever keeps content says how much.
-    pub(crate) fn gathering(&self) -> &Gathering {
-        &self.form.gathering
+    pub(crate) fn gathered(&self) -> &Gathered {
+        &self.form.gathered
     }
 
     /// All that is left of it, as text.

@@ -56,9 +56,9 @@ impl Part<'_> {
         let saved = async {
             let begin = move || Ok(File(root.stage(&path, None, StageOptions::default())?));
             let file = begin_on_lane::<_, Fail>(lane, begin).await?;
-            let gathering = self.gathering().clone();
+            let gathered = self.gathered().clone();
             let next = |cx: &mut Context<'_>| self.poll_chunk(cx).map_err(Fail::Form);
-            let (file, rest) = receive(lane, file, &gathering, next).await?;
+            let (file, rest) = receive(lane, file, &gathered, next).await?;
             on_lane(lane, move || file.take()?.write(&rest)?.commit(on_clash)).await
         };
         saved.await.map_err(Fail::into_error)

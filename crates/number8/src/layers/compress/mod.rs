@@ -103,11 +103,11 @@ impl Layer for Compress {
         let coding = coding.filter(|&coding| coding != Coding::Identity);
         let Some(coding) = coding else { return varying(response) };
         let coded = match std::mem::take(&mut response.body.kind) {
-            Kind::Bytes(content, _) if content.len() <= INLINE_BYTES_MAX => {
+            Kind::Bytes(content, whose) if content.len() <= INLINE_BYTES_MAX => {
                 match at_once(&content, coding) {
                     Some(coded) => Body::from(coded),
                     None => {
-                        response.body = content.into();
+                        response.body.kind = Kind::Bytes(content, whose);
                         return varying(response);
                     }
                 }

@@ -66,7 +66,7 @@ pub(super) async fn publish(events: Events, topic: String, named: Named, body: B
 }
 
 async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
-    let gathering = body.gathering();
+    let gathered = body.gathered();
     let mut all = BytesMut::new();
     loop {
         match body.chunk().await {
@@ -75,7 +75,7 @@ async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
             }
             Ok(Some(chunk)) => {
                 all.extend_from_slice(&chunk);
-                gathering.is(all.len());
+                gathered.is(all.len());
             }
             Ok(None) => return Ok(all.freeze()),
             Err(error) => return Err(error.into()),

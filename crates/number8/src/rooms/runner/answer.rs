@@ -114,7 +114,7 @@ pub(super) async fn read_all(
 ) -> Result<Bytes, Error> {
     let mut all = BytesMut::new();
     let mut body = body.limit(bytes_max as u64);
-    let gathering = body.gathering();
+    let gathered = body.gathered();
     loop {
         match body.chunk().await {
             Ok(Some(chunk)) if all.len() + chunk.len() > bytes_max => {
@@ -122,7 +122,7 @@ pub(super) async fn read_all(
             }
             Ok(Some(chunk)) => {
                 all.extend_from_slice(&chunk);
-                gathering.is(all.len());
+                gathered.is(all.len());
             }
             Ok(None) => return Ok(all.freeze()),
             Err(error) => return Err(error.into()),

@@ -99,9 +99,9 @@ impl Form {
             let permit = self.permits.store(&target)?;
             let upload = Upload::of_form(&self.inner, target, permit, !names.insert(name));
             let receiving = on_lane(&self.lane, move || upload.begin(None)).await?;
-            let gathering = part.gathering().clone();
+            let gathered = part.gathered().clone();
             let next = |cx: &mut Context<'_>| part.poll_chunk(cx).map_err(Fail::from);
-            let (file, rest) = receive(&self.lane, receiving, &gathering, next).await?;
+            let (file, rest) = receive(&self.lane, receiving, &gathered, next).await?;
             let file = on_lane(&self.lane, move || file.take()?.write(&rest)).await?;
             files.push(OnLane::new(file, &self.lane));
         }

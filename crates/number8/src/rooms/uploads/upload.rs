@@ -134,9 +134,9 @@ pub(super) async fn store(
 ) -> Response {
     let stored = async {
         let receiving = begin_on_lane(&lane, move || upload.begin(length)).await?;
-        let gathering = body.gathering();
+        let gathered = body.gathered();
         let next = |cx: &mut Context<'_>| body.poll_chunk(cx).map_err(Fail::Content);
-        let (receiving, rest) = receive(&lane, receiving, &gathering, next).await?;
+        let (receiving, rest) = receive(&lane, receiving, &gathered, next).await?;
         on_lane(&lane, move || receiving.take()?.write(&rest)?.commit()).await
     };
     match stored.await {

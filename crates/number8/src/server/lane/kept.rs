@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{Job, Lane};
+use super::{Job, Lane, LaneFull};
 
 /// Why the lane gave no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ impl fmt::Display for LaneFailure {
 impl Error for LaneFailure {}
 
 /// What a function gives that may wait for the disk, and with which something begins: where the lane is full, nothing does.
+/// It is called in any case, also when nobody waits for it any more: what it owns is a file whose end may take time.
 pub(crate) async fn begin_on_lane<T, E>(
     lane: &Lane,
     function: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -38,12 +39,10 @@ where
     T: Send + 'static,
     E: From<LaneFailure> + Send + 'static,
 {
-    let job = lane.submit(function).map_err(|_| LaneFailure::Full)?;
-    Sure(Some(job)).await.map_err(|_| LaneFailure::Panicked)?
+    done(lane.submit(function)).await
 }
 
-/// As [`begin_on_lane`], for what goes on with something that has begun ([`Lane::go_on`]). The function is called in any
-/// case, also when nobody waits for it any more: what it owns is a file whose end may take time.
+/// As [`begin_on_lane`], for what goes on with something that has begun ([`Lane::go_on`]).
 pub(crate) async fn on_lane<T, E>(
     lane: &Lane,
     function: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -52,7 +51,15 @@ where
     T: Send + 'static,
     E: From<LaneFailure> + Send + 'static,
 {
-    let job = lane.go_on(function).map_err(|_| LaneFailure::Full)?;
+    done(lane.go_on(function)).await
+}
+
+async fn done<T, E>(job: Result<Job<Result<T, E>>, LaneFull>) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<LaneFailure> + Send + 'static,
+{
+    let job = job.map_err(|_| LaneFailure::Full)?;
     Sure(Some(job)).await.map_err(|_| LaneFailure::Panicked)?
 }
 
