@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import re
 import signal
@@ -37,9 +38,13 @@ class Started(unittest.TestCase):
         return process
 
     def port(self, process):
-        line = process.stdout.readline()
-        if not line:
-            self.fail(process.communicate(timeout=DEADLINE)[1])
+        # Byte by byte: what a buffer takes along, communicate() does not see.
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = os.read(process.stdout.fileno(), 1)
+            if not byte:
+                self.fail(process.communicate(timeout=DEADLINE)[1])
+            line += byte
         return int(line)
 
     def get(self, port, target="/x"):
