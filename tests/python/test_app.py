@@ -122,6 +122,14 @@ class Beside(unittest.TestCase):
             self.assertEqual((answer.read(), answer.headers["X-A"]), (b"192.0.2.7", "b"))
             connection.close()
 
+    def test_large_content_leaves_room_on_the_disk(self):
+        with folder(shop=APP) as path, command(path, "shop", "--keep-free", "1000000G") as server:
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
+            connection.request("POST", "/", body=bytes((32 << 20) + 1))
+            self.assertEqual(connection.getresponse().status, 507)
+            connection.close()
+            self.assertEqual(ask(server.port, "/")[0], 200)
+
     def test_the_app_is_told_where_it_stands(self):
         names = "SCRIPT_NAME", "PATH_INFO", "wsgi.multithread", "wsgi.multiprocess"
         code = APP.replace('f"{os.getpid()} {VERSION}"', f"repr([environ[name] for name in {names}])")

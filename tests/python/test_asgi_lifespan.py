@@ -156,6 +156,7 @@ class Detected(unittest.TestCase):
             ({"threads": -1}, "threads=-1: it is 0 or more"),
             ({"max_body": -1}, "max_body=-1: it is 0 or more"),
             ({"body_memory": -1}, "body_memory=-1: it is 0 or more"),
+            ({"keep_free": -1}, "keep_free=-1: it is 0 or more"),
             ({"max_message": -1}, "max_message=-1: it is 0 or more"),
         ]:
             with self.subTest(arguments), self.assertRaises(ValueError) as raised:

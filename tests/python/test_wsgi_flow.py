@@ -173,6 +173,13 @@ class Flow(unittest.TestCase):
             wire = talk(server, request("/kind", "POST", f"Content-Length: {(8 << 20) + 1}\r\n"))
             self.assertTrue(wire.startswith(b"HTTP/1.1 413 "), wire)
 
+    def test_content_in_files_leaves_room_on_the_disk(self):
+        for server in self.each(body_memory=1 << 20, keep_free=1 << 60):
+            for _ in range(2):
+                self.assertEqual(Answer(server, "/kind", method="POST", content=bytes(2 << 20)).status, 507)
+                # What fits in memory takes nothing of the disk.
+                self.assertEqual(Answer(server, "/kind", method="POST", content=bytes(1 << 20)).status, 200)
+
     def test_content_in_small_pieces_takes_no_more_memory(self):
         for server in self.each():
             # Whoever is asked first needs some for the first time.

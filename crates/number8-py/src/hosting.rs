@@ -17,7 +17,7 @@ use tokio::net::unix::pipe;
 
 use crate::asgi;
 use crate::sys;
-use crate::wsgi::{self, BODY_MEMORY};
+use crate::wsgi::{self, BODY_MEMORY, KEEP_FREE};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(serve, module)?)?;
@@ -41,6 +41,7 @@ pub(crate) struct How<'a> {
     pub(crate) threads: usize,
     /// How much content of all requests waits in memory, in bytes; more waits in files.
     pub(crate) body_memory: usize,
+    pub(crate) keep_free: u64,
     /// "asyncio", "uvloop" or "auto".
     pub(crate) event_loop: &'a str,
     /// Empty, or the path that a proxy has taken off.
@@ -146,6 +147,7 @@ pub(crate) fn host(
             let options = wsgi::Options {
                 threads: how.threads,
                 body_memory: how.body_memory,
+                keep_free: how.keep_free,
                 root_path: how.root_path,
                 has_others: how.has_others,
             };
@@ -169,7 +171,8 @@ const MAX_BODY: u64 = 1024 * 1024 * 1024;
 ///
 /// `interface` is "asgi" or "wsgi"; `threads` is how many Python threads call a WSGI application, 0 where it is called in the
 /// thread that serves; `event_loop` is the one that an ASGI application runs in, `root_path` where that is mounted.
-/// `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in memory, `grace`
+/// `max_body` is the most content of a request in bytes, `body_memory` how much of all requests waits in memory, `keep_free` how many
+/// bytes stay free on the disk where the rest waits, `grace`
 /// how many seconds requests may go on after the first signal. `tls` names the files of a certificate and its key, or is
 /// "self-signed".
 /// `max_message` is the largest message of a WebSocket in bytes, `websocket_ping` how many seconds its client may be silent before it is
@@ -177,7 +180,7 @@ const MAX_BODY: u64 = 1024 * 1024 * 1024;
 #[pyfunction]
 #[pyo3(signature = (
     application, *, bind, interface, threads, event_loop="auto", root_path="", max_body=MAX_BODY, body_memory=BODY_MEMORY,
-    grace=10.0, tls=None, max_message=MAX_MESSAGE, websocket_ping=PING.as_secs_f64()
+    keep_free=KEEP_FREE, grace=10.0, tls=None, max_message=MAX_MESSAGE, websocket_ping=PING.as_secs_f64()
 ))]
 #[allow(clippy::too_many_arguments, reason = "each is named where it is called from")]
 fn serve(
@@ -190,6 +193,7 @@ fn serve(
     root_path: &str,
     max_body: u64,
     body_memory: usize,
+    keep_free: u64,
     grace: f64,
     tls: Option<&Bound<'_, PyAny>>,
     max_message: u64,
@@ -209,8 +213,16 @@ fn serve(
     };
     let telling = Telling::Program { tls, authority };
     let base = Base { app, options, listeners: listen(bind)?, telling };
-    let how =
-        How { interface, threads, body_memory, event_loop, root_path, has_others: false, sockets };
+    let how = How {
+        interface,
+        threads,
+        body_memory,
+        keep_free,
+        event_loop,
+        root_path,
+        has_others: false,
+        sockets,
+    };
     host(py, base, application, &how)
 }
 
@@ -245,6 +257,7 @@ fn serve_at(
         interface: "wsgi",
         threads,
         body_memory: BODY_MEMORY,
+        keep_free: KEEP_FREE,
         event_loop: "auto",
         root_path: "",
         has_others: false,

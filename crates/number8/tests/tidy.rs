@@ -71,6 +71,8 @@ const RULES: &[Rule] = &[
             "crates/number8-cli/build.rs",
             // /proc and the standard streams, for defaults.
             "crates/number8-cli/src/settings.rs",
+            // Content that waits for an app is in files without names, never served.
+            "crates/number8-py/src/wsgi/spool.rs",
             // Units for systemd are written, never served.
             "crates/number8-cli/src/service/",
             // Whether a path on the command line can be served at all.

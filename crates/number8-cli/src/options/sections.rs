@@ -296,7 +296,7 @@ pub const SECTIONS: &[Section] = &[
                 "Where a name is taken: error, replace, or rename to keep both",
             ).of(Use::Files)
             .default("replace"),
-            Opt::new("keep-free", Size, "SIZE", "What stays free on the disk").of(Use::Files).default("64MiB"),
+            Opt::new("keep-free", Size, "SIZE", "What stays free on the disk").default("64MiB"),
             Opt::switch("no-fsync", "Do not wait for the disk: faster, and torn by a power cut").of(Use::Files),
         ],
     },

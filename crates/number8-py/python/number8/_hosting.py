@@ -21,6 +21,7 @@ def serve(
     root_path: str = "",
     max_body: int = 1 << 30,
     body_memory: int = 32 << 20,
+    keep_free: int = 64 << 20,
     grace: float = 10.0,
     tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | Literal["self-signed"] | None = None,
     max_message: int = 1 << 20,
@@ -40,6 +41,7 @@ def serve(
     max_body: the largest content of a request, in bytes; a larger one is refused (413).
     body_memory: bytes of content that wait in memory for a WSGI application, over all requests; what is beyond waits in
         temporary files.
+    keep_free: bytes that stay free on the disk with those files; what would take them is refused (507).
     grace: seconds that requests may go on after the first signal.
     tls: two files in PEM, a certificate with those that vouch for it and its key: then it is served by https. With
         "self-signed" both are made here, for every name and address of this machine; standard error says how devices
@@ -52,7 +54,13 @@ def serve(
     """
     if interface not in ("auto", "asgi", "wsgi"):
         raise ValueError(f'interface={interface!r}: it is "auto", "asgi" or "wsgi"')
-    counts = {"threads": threads, "max_body": max_body, "body_memory": body_memory, "max_message": max_message}
+    counts = {
+        "threads": threads,
+        "max_body": max_body,
+        "body_memory": body_memory,
+        "keep_free": keep_free,
+        "max_message": max_message,
+    }
     for name, count in counts.items():
         if count < 0:
             raise ValueError(f"{name}={count}: it is 0 or more")
@@ -70,6 +78,7 @@ def serve(
         root_path=root_path,
         max_body=max_body,
         body_memory=body_memory,
+        keep_free=keep_free,
         grace=grace,
         tls=tls,
         max_message=max_message,

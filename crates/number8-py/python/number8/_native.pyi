@@ -96,6 +96,7 @@ def serve(
     root_path: str = ...,
     max_body: int = ...,
     body_memory: int = ...,
+    keep_free: int = ...,
     grace: float = ...,
     tls: tuple[str | os.PathLike[str], str | os.PathLike[str]] | Literal["self-signed"] | None = ...,
     max_message: int = ...,

@@ -97,6 +97,7 @@ fn run(
     if loaded.is_none(py) {
         return Ok(ExitCode::FAILURE);
     }
+    let keep_free = config.uploads.keep_free_bytes;
     let beside = match Beside::new(config) {
         Ok(beside) => beside,
         Err(problem) => return Ok(problem.report()),
@@ -114,6 +115,7 @@ fn run(
         interface: &hosted.interface,
         threads: hosted.threads,
         body_memory: wsgi::BODY_MEMORY,
+        keep_free,
         event_loop: &hosted.event_loop,
         root_path: &hosted.root_path,
         has_others: hosted.workers > 1,

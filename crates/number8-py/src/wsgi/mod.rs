@@ -40,6 +40,8 @@ pub(crate) struct Options<'a> {
     pub(crate) threads: usize,
     /// Bytes of requests that wait in memory, over all requests; what is beyond waits in files.
     pub(crate) body_memory: usize,
+    /// Bytes that stay free on the disk with those files.
+    pub(crate) keep_free: u64,
     /// Empty, or the path that a proxy has taken off.
     pub(crate) root_path: &'a str,
     /// Whether other processes run the same application.
@@ -48,6 +50,9 @@ pub(crate) struct Options<'a> {
 
 /// Bytes of requests that wait in memory: 32 MiB, some uploads at once, also on a small board.
 pub(crate) const BODY_MEMORY: usize = 32 * 1024 * 1024;
+
+/// Bytes that stay free on the disk where what is beyond waits: 64 MiB, as with uploads.
+pub(crate) const KEEP_FREE: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(threads::calls_go_on, module)?)
@@ -61,7 +66,7 @@ pub(crate) fn serve(
     options: Options<'_>,
 ) -> PyResult<()> {
     let environ = Environ::new(py, &base.listeners, &options)?;
-    let budget = Budget::new(options.body_memory);
+    let budget = Budget::new(options.body_memory, options.keep_free);
     let application = Application { callable: application, environ, budget, lane: None };
     match options.threads {
         0 => inline::serve(py, base, application),

@@ -1,6 +1,7 @@
 //! The content of a request, taken before the application is called: so a client that sends slowly holds up no thread, and
 //! reading never waits.
 
+use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
@@ -68,13 +69,15 @@ pub(super) const OBJECT_BYTES: usize = 64 * 1024;
 /// What serves has no interpreter to make objects with, so those who read content make as many as they have used.
 pub(super) struct Budget {
     max: usize,
+    /// Bytes that stay free on the disk, for what goes beyond it.
+    keep_free: u64,
     used: AtomicUsize,
     blanks: Mutex<Vec<Blank>>,
 }
 
 impl Budget {
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicUsize::new(0), blanks: Mutex::default() })
+    pub(super) fn new(max: usize, keep_free: u64) -> Arc<Self> {
+        Arc::new(Self { max, keep_free, used: AtomicUsize::new(0), blanks: Mutex::default() })
     }
 
     fn blanks(&self) -> MutexGuard<'_, Vec<Blank>> {
@@ -239,6 +242,7 @@ async fn to_file(
 ) -> io::Result<Spooled> {
     let mut file = None;
     let mut length = 0;
+    let keep_free = held.budget.keep_free;
     let mut held = Some(held);
     loop {
         let mut waiting: usize = pieces.iter().map(Piece::len).sum();
@@ -254,7 +258,9 @@ async fn to_file(
         }
         length += waiting as u64;
         let (before, batch) = (file.take(), std::mem::take(&mut pieces));
-        let job = lane.submit(move || write(before, &batch, is_end)).map_err(io::Error::other)?;
+        let job = lane
+            .submit(move || write(before, &batch, is_end, keep_free))
+            .map_err(io::Error::other)?;
         let written = job.await.map_err(io::Error::other)?.map_err(Unkept)?;
         // It is in the file now.
         drop(held.take());
@@ -266,11 +272,23 @@ async fn to_file(
 }
 
 /// Adds content to a file, which is made first where there is none.
-fn write(file: Option<OwnedFd>, batch: &[Piece], is_end: bool) -> io::Result<OwnedFd> {
+///
+/// SECURITY: whoever may send may send many at once, and the folder for temporary files is often the memory of the machine.
+fn write(
+    file: Option<OwnedFd>,
+    batch: &[Piece],
+    is_end: bool,
+    keep_free: u64,
+) -> io::Result<OwnedFd> {
     let mut file = match file {
         Some(file) => file.into(),
         None => tempfile::tempfile()?,
     };
+    let length: usize = batch.iter().map(Piece::len).sum();
+    if free(&file)?.is_some_and(|free| free < keep_free.saturating_add(length as u64)) {
+        let why = format!("less than the {keep_free} bytes of keep-free would stay free");
+        return Err(io::Error::other(why));
+    }
     for piece in batch {
         file.write_all(piece.as_ref())?;
     }
@@ -278,6 +296,12 @@ fn write(file: Option<OwnedFd>, batch: &[Piece], is_end: bool) -> io::Result<Own
         file.rewind()?;
     }
     Ok(file.into())
+}
+
+/// Bytes that are free where a file is; `None` where the file system does not say.
+fn free(file: &File) -> io::Result<Option<u64>> {
+    let space = rustix::fs::fstatvfs(file)?;
+    Ok((space.f_blocks > 0).then(|| space.f_bavail.saturating_mul(space.f_frsize)))
 }
 
 /// There is no room for content.
