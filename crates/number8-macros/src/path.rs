@@ -4,11 +4,21 @@ use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Error, FnArg, Ident, LitStr, Pat, Result, Token};
 
+/// The most placeholders in a path, as the library takes them.
+const PLACEHOLDERS_MAX: usize = 25;
+
 /// The names of the placeholders in a path, in order.
 pub(crate) fn names(path: &LitStr) -> Result<Vec<String>> {
     let text = path.value();
     if !text.starts_with('/') {
         return Err(Error::new(path.span(), "a path begins with a slash"));
+    }
+    // A brace that is doubled stands for itself.
+    let plain = text.replace("{{", "").replace("}}", "");
+    let has = plain.matches('{').count();
+    if has > PLACEHOLDERS_MAX {
+        let message = format!("{has} placeholders: {PLACEHOLDERS_MAX} at most are understood");
+        return Err(Error::new(path.span(), message));
     }
     // The library builds its routes with this, so both agree on what a path is.
     if matchit::Router::new().insert(&text, ()).is_err() {
@@ -16,8 +26,6 @@ pub(crate) fn names(path: &LitStr) -> Result<Vec<String>> {
             "not understood: a placeholder is {name}, one to a segment, or {*rest} at the end";
         return Err(Error::new(path.span(), message));
     }
-    // A brace that is doubled stands for itself.
-    let plain = text.replace("{{", "").replace("}}", "");
     let placeholders = plain.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     Ok(placeholders.map(|name| name.trim_start_matches('*').to_owned()).collect())
 }

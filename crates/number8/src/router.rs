@@ -50,6 +50,13 @@ pub enum RouteError {
     /// The path has a `{` or `}` that is no placeholder, two placeholders in one segment, something after `{*rest}`, or a `%`
     /// that escapes nothing.
     Syntax(String),
+    /// The path has more than 25 placeholders.
+    Placeholders {
+        /// The path.
+        path: String,
+        /// How many it has.
+        has: usize,
+    },
     /// No request could tell these two apart.
     Conflict {
         /// The route that was to be added.
@@ -87,6 +94,10 @@ impl fmt::Display for RouteError {
                 f,
                 "the path {path:?} is not understood: a placeholder is {{name}}, one to a segment, or {{*rest}} at the end, and a % \
                  is written %25"
+            ),
+            Self::Placeholders { path, has } => write!(
+                f,
+                "the path {path:?} has {has} placeholders: {PLACEHOLDERS_MAX} at most are understood"
             ),
             Self::Conflict { route, with } => {
                 write!(
@@ -144,6 +155,10 @@ impl Router {
                 let plain = plain_path(braces.as_bytes())
                     .ok_or_else(|| RouteError::Syntax(path.to_owned()))?
                     .into_owned();
+                let has = Self::placeholders(&plain);
+                if has > PLACEHOLDERS_MAX {
+                    return Err(RouteError::Placeholders { path: path.to_owned(), has });
+                }
                 self.tree.insert(&plain, place).map_err(|error| match error {
                     matchit::InsertError::Conflict { with } => {
                         let with = with.replace('%', "%25").replace(INNER_SLASH, "%2F");
@@ -232,6 +247,9 @@ impl Router {
         path.replace("{{", "").matches('{').count()
     }
 }
+
+/// The most placeholders in a path: matchit names them by the letters of the alphabet.
+const PLACEHOLDERS_MAX: usize = 25;
 
 /// The routes with placeholders, and all others.
 #[derive(Default)]

@@ -140,6 +140,10 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
         ),
         (App::new().get("/users/{id", user), "not understood"),
         (App::new().get("/{*rest}/more", async |rest: String| rest), "not understood"),
+        (
+            App::new().get(&"/{a}".repeat(26), async |_: Request| ""),
+            "has 26 placeholders: 25 at most",
+        ),
         (App::new().get("/users", user), "takes 1 values of the path, which has 0"),
         (
             App::new().get("/{a}/{b}", user),
@@ -161,7 +165,9 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
     let fine = App::new()
         .get("/{a}/{b}", async |_: Request| "")
         .state(8u8)
-        .get("/", async |_: State<u8>| "");
+        .get("/", async |_: State<u8>| "")
+        .get(&("/{{b}}".repeat(9) + &"/{a}".repeat(25)), async |_: Request| "")
+        .get(&"/{a}".repeat(25), async |_: Request| "");
     assert_eq!(fine.check(), Ok(()));
     // A running server keeps the app that it has.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

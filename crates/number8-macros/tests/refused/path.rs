@@ -18,6 +18,9 @@ async fn two_in_one(artist: String, song: String) {
     let _ = (artist, song);
 }
 
+#[get("/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}/{r}/{s}/{t}/{u}/{v}/{w}/{x}/{y}/{z}")]
+async fn too_many() {}
+
 #[get(songs)]
 async fn no_text() {}
 
@@ -28,6 +31,6 @@ async fn no_method() {}
 async fn which_method() {}
 
 fn main() {
-    let app = App::new().add((no_slash, open, rest_first, two_in_one));
+    let app = App::new().add((no_slash, open, rest_first, two_in_one, too_many));
     let _ = app.add([no_text, no_method, which_method]);
 }
