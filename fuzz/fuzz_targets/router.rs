@@ -106,13 +106,14 @@ fn compare(one: &[Token], other: &[Token]) -> Ordering {
         .then(rank(&one[same..]).cmp(&rank(&other[same..])))
 }
 
-/// What the stars of a pattern stand for, each as little as it can.
-fn stars(pattern: &str, path: &[Part]) -> Option<Vec<String>> {
-    let Some((before, after)) = pattern.split_once('*') else {
-        return (meant(pattern)? == path).then(Vec::new);
-    };
-    let path = path.strip_prefix(&*meant(before)?)?;
-    let mut fits = (0..=path.len()).filter_map(|at| Some((at, stars(after, &path[at..])?)));
+/// What the stars between the texts of a pattern stand for, each as little as it can.
+fn stars(texts: &[Vec<Part>], path: &[Part]) -> Option<Vec<String>> {
+    let (first, texts) = texts.split_first()?;
+    let path = path.strip_prefix(&**first)?;
+    if texts.is_empty() {
+        return path.is_empty().then(Vec::new);
+    }
+    let mut fits = (0..=path.len()).filter_map(|at| Some((at, stars(texts, &path[at..])?)));
     let (at, rest) = fits.next()?;
     Some([vec![text(&path[..at])], rest].concat())
 }
@@ -144,7 +145,10 @@ fn plain(routes: &[&str], path: &str) -> Option<String> {
     let best = fitting.min_by(|(_, one, _), (_, other, _)| compare(one, other));
     let (number, values) = best.map(|(number, _, values)| (number, values)).or_else(|| {
         let mut patterns = numbered().filter(|(_, route)| is_pattern(route));
-        patterns.find_map(|(number, route)| Some((number, stars(route, &path)?)))
+        patterns.find_map(|(number, route)| {
+            let texts = route.split('*').map(meant).collect::<Option<Vec<_>>>()?;
+            Some((number, stars(&texts, &path)?))
+        })
     })?;
     Some(format!("{number} {values:?}"))
 }
