@@ -41,6 +41,7 @@ pub(crate) struct How<'a> {
     pub(crate) threads: usize,
     /// How much content of all requests waits in memory, in bytes; more waits in files.
     pub(crate) body_memory: usize,
+    /// How many bytes stay free on the disk with those files.
     pub(crate) keep_free: u64,
     /// "asyncio", "uvloop" or "auto".
     pub(crate) event_loop: &'a str,

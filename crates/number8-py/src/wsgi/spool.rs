@@ -13,6 +13,7 @@ use number8::server::lane::Lane;
 use number8::{Body, BodyError, Chunk, Response};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use rustix::io::Errno;
 
 use crate::sys::Blank;
 
@@ -300,8 +301,11 @@ fn write(
 
 /// Bytes that are free where a file is; `None` where the file system does not say.
 fn free(file: &File) -> io::Result<Option<u64>> {
-    let space = rustix::fs::fstatvfs(file)?;
-    Ok((space.f_blocks > 0).then(|| space.f_bavail.saturating_mul(space.f_frsize)))
+    match rustix::fs::fstatvfs(file) {
+        Ok(space) if space.f_blocks > 0 => Ok(Some(space.f_bavail.saturating_mul(space.f_frsize))),
+        Ok(_) | Err(Errno::NOSYS) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// There is no room for content.
