@@ -253,6 +253,13 @@ async def stuck(scope, receive, send):
         raise
 
 
+async def cancels(scope, receive, send):
+    """Fails by what it has cancelled itself."""
+    task = asyncio.create_task(asyncio.Event().wait())
+    task.cancel()
+    await task
+
+
 async def pid(scope, receive, send):
     await answer(send, str(os.getpid()).encode())
 
@@ -433,6 +440,7 @@ CASES = {
     "loop": loop_,
     "background": background,
     "slow": slow,
+    "cancels": cancels,
     "stuck": stuck,
     "pid": pid,
     "leaks": leaks,

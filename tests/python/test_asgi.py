@@ -468,6 +468,13 @@ class Stop(Hosted):
                 self.assertEqual(server.wait(), 0)
                 self.assertEqual(server.log.count("Traceback"), 0, server.log)
 
+    def test_d4_an_application_that_is_cancelled_by_itself_has_failed(self):
+        for server in self.servers():
+            self.assertEqual(ask(server, "/cancels").status, 500)
+            server.send(signal.SIGTERM)
+            self.assertEqual(server.wait(), 0)
+            self.assertIn("the application failed at /cancels", server.log)
+
     def test_d4_what_does_not_end_is_cancelled(self):
         cases = [("the grace is over", {"grace": 0.3}, 1), ("a second signal", {"grace": 60}, 2)]
         for name, arguments, signals in cases:

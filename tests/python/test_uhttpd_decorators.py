@@ -109,6 +109,48 @@ class Decorated(Case):
                 server.get("/songs/{id}")(function)
                 self.assertEqual(self.ask(server, "GET", "/songs/8").body, want)
 
+    def test_n2_annotations_are_found_through_partial_and_objects(self):
+        def song(request, id: int, kind=None):
+            return {"id": id}
+
+        class Song:
+            def __call__(self, request, id: "int"):
+                return {"id": id}
+
+        for function in (functools.partial(song, kind="x"), functools.partial(functools.partial(song)), Song(), Song().__call__):
+            with self.subTest(function):
+                server = self.serve()
+                server.get("/songs/{id}")(function)
+                self.assertEqual(self.ask(server, "GET", "/songs/8").body, b'{"id": 8}')
+                self.assertEqual(self.ask(server, "GET", "/songs/x").status, 404)
+
+    def test_n2_a_placeholder_of_one_segment_is_no_path(self):
+        server = self.serve()
+        server.error(404)(lambda request: "missing")
+        server.get("/plain/{name}")(lambda request, name: name)
+
+        @server.get("/str/{name}/x")
+        def annotated(request, name: str):
+            return name
+
+        @server.get("/rest/{*rest}")
+        def rest(request, rest):
+            return rest
+
+        for text, value in [("a%20b", b"a b"), ("..a", b"..a"), ("...", b"..."), ("a%5Cb", b"a\\b"), ("%2Fetc%2Fpasswd", None), ("a%2F", None),
+                            ("%2E%2E%2Fa", None), ("a%00b", None)]:
+            for target in (f"/plain/{text}", f"/str/{text}/x"):
+                with self.subTest(target):
+                    answer = self.ask(server, "GET", target)
+                    if value is None:
+                        # Where the server itself refuses a path, nothing is asked.
+                        self.assertIn(answer.status, (400, 404))
+                    else:
+                        self.assertEqual((answer.status, answer.body), (200, value))
+        answer = self.ask(server, "GET", "/plain/%2Fetc%2Fpasswd")
+        self.assertEqual((answer.status, answer.body), (404, b"missing"))
+        self.assertEqual(self.ask(server, "GET", "/rest/a%2Fb").body, b"a/b")
+
     def test_l10_returned_values_answer(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "page.css"
@@ -279,6 +321,130 @@ class Decorated(Case):
                 self.assertEqual((refused.status, refused.body, seen), (401, b"who are you?", [target]))
                 answer = self.ask(server, "GET", target, headers={"X-Key": "8"})
                 self.assertEqual(answer.status, 404 if target == "/nothing" else 200)
+
+    def test_n2_a_coroutine_that_is_cancelled_has_failed(self):
+        server = self.serve()
+        server.error(500)(lambda request: "own")
+
+        async def cancelled(*_):
+            task = asyncio.create_task(asyncio.sleep(DEADLINE))
+            task.cancel()
+            await task
+
+        server.get("/get")(cancelled)
+        server.websocket("/talk")(cancelled)
+        answer = self.ask(server, "GET", "/get")
+        self.assertEqual((answer.status, answer.body, len(self.logged)), (500, b"own", 1))
+        with self.connected(server, "/talk") as client:
+            with self.assertRaises(websockets.exceptions.ConnectionClosed) as closed:
+                client.recv(DEADLINE)
+            self.assertEqual((closed.exception.rcvd.code, len(self.logged)), (1011, 2))
+
+    def connected(self, server, path):
+        return websockets.sync.client.connect(f"ws://127.0.0.1:{server.port()}{path}", open_timeout=DEADLINE)
+
+    def test_n2_a_receive_that_is_cancelled_loses_nothing(self):
+        server, failures = self.serve(), queue.SimpleQueue()
+
+        @server.websocket("/talk")
+        async def talk(request, ws):
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.put(context))
+            for _ in range(3):
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(ws.receive(), 0.001)
+            await ws.send("waited")
+            # This comes while nobody asks.
+            while not ws._message.done():
+                await asyncio.sleep(0)
+            await ws.send(await ws.receive())
+            task = asyncio.create_task(ws.receive())
+            await asyncio.sleep(0)
+            try:
+                await ws.receive()
+            except RuntimeError:
+                await ws.send("two wait")
+            await ws.send(await task)
+            await ws.send(str([message async for message in ws]))
+
+        @server.websocket("/leave")
+        async def leave(request, ws):
+            task = asyncio.create_task(ws.receive())
+            await asyncio.sleep(0)
+            task.cancel()
+            kept.append(ws._message)
+
+        kept = []
+        with self.connected(server, "/talk") as client:
+            self.assertEqual(client.recv(DEADLINE), "waited")
+            client.send("one")
+            self.assertEqual(client.recv(DEADLINE), "one")
+            self.assertEqual(client.recv(DEADLINE), "two wait")
+            client.send("two")
+            self.assertEqual(client.recv(DEADLINE), "two")
+        with self.connected(server, "/leave") as client:
+            self.assertRaises(websockets.exceptions.ConnectionClosed, client.recv, DEADLINE)
+        deadline = time.monotonic() + DEADLINE
+        while not kept[0].done():
+            self.assertLess(time.monotonic(), deadline)
+        kept.clear()
+        self.assertTrue(failures.empty())
+        self.assertEqual(self.logged, [])
+
+    def test_n2_a_websocket_whose_placeholder_does_not_fit_is_closed(self):
+        server, asked = self.serve(), []
+        server.error(404)(lambda request: asked.append("error"))
+        server.after(lambda request, response: asked.append("after"))
+
+        @server.websocket("/plain/{id}")
+        def plain(request, ws, id: int):
+            ws.send(repr(id))
+
+        @server.websocket("/async/{id}")
+        async def later(request, ws, id: int):
+            await ws.send(repr(id))
+
+        for path in ("/plain", "/async"):
+            with self.subTest(path):
+                with self.connected(server, f"{path}/8") as client:
+                    self.assertEqual(client.recv(DEADLINE), "8")
+                with self.connected(server, f"{path}/joe") as client:
+                    with self.assertRaises(websockets.exceptions.ConnectionClosed) as closed:
+                        client.recv(DEADLINE)
+                    self.assertEqual(closed.exception.rcvd.code, 4404)
+        self.assertEqual((asked, self.logged), ([], []))
+
+    def test_n2_a_websockets_function_is_async_where_it_is_so_itself(self):
+        server = self.serve()
+
+        class Room:
+            async def __call__(self, request, ws):
+                await ws.send("async")
+
+        async def room(request, ws):
+            await ws.send("async")
+
+        def plain(request, ws):
+            ws.send("plain")
+
+        @functools.wraps(plain)
+        async def around_plain(request, ws):
+            await ws.send("async")
+
+        @functools.wraps(room)
+        def around_async(request, ws):
+            ws.send("plain")
+
+        for number, (function, said) in enumerate([(Room(), "async"), (functools.partial(room), "async"), (around_plain, "async"),
+                                                   (functools.partial(Room()), "async"), (around_async, "plain"), (plain, "plain")]):
+            with self.subTest(function):
+                server.websocket(f"/{number}")(function)
+                with self.connected(server, f"/{number}") as client:
+                    self.assertEqual(client.recv(DEADLINE), said)
+        self.assertEqual(self.logged, [])
+
+    def test_n2_the_websocket_of_coroutines_has_a_name(self):
+        self.assertEqual(number8.AsyncWebSocket.__name__, "AsyncWebSocket")
+        self.assertIn("AsyncWebSocket", number8.__all__)
 
     def test_n2_websockets_talk(self):
         server = self.serve()

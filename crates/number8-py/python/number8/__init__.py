@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from number8._hosting import serve
     from number8._server import AUTH_BASIC, AUTH_CUSTOM, AUTH_OPEN, Server
+    from number8._sockets import AsyncWebSocket
 
 #: What a ``file_acl`` callback may answer.
 ACL_RO = 1
@@ -19,6 +20,7 @@ __all__ = [
     "AUTH_BASIC",
     "AUTH_CUSTOM",
     "AUTH_OPEN",
+    "AsyncWebSocket",
     "DELETE",
     "GET",
     "OPTIONS",
@@ -38,6 +40,7 @@ _ELSEWHERE = {
     "AUTH_BASIC": "_server",
     "AUTH_CUSTOM": "_server",
     "AUTH_OPEN": "_server",
+    "AsyncWebSocket": "_sockets",
     "Server": "_server",
     "serve": "_hosting",
 }

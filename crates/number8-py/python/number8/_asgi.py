@@ -125,14 +125,15 @@ class Lifespan:
         future.set_result(message.get("message", "") if outcome == "failed" else None)
 
 
-async def run(application: Application, scope: dict[str, Any], exchange: Any) -> None:
+async def run(application: Application, is_cancelling: Callable[[], bool], scope: dict[str, Any], exchange: Any) -> None:
     """Sees one request to its end."""
     try:
         await application(scope, exchange.receive, exchange.send)
-    except (asyncio.CancelledError, GeneratorExit):
-        exchange.ended(True)
-        raise
     except BaseException as error:
+        if isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and is_cancelling()):
+            # The server ends.
+            exchange.ended(True)
+            raise
         # SystemExit and KeyboardInterrupt, too: they would end the loop, with the requests of all others.
         exchange.ended(True)
         if not _is_departure(error):
@@ -169,6 +170,8 @@ class Serving:
         self._is_started = False
         # Nothing but the end of the application is waited for.
         self._is_ending = False
+        # Requests are cancelled; before, who raises CancelledError has failed.
+        self.is_cancelling = False
         self._main: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str | None] | None = None
 
@@ -201,6 +204,7 @@ class Serving:
         if self._is_started:
             self._host.stop(self._stops > 1)
         if self._stops > 1:
+            self.is_cancelling = True
             for task in self._host.tasks():
                 task.cancel()
         if self._stops > 2 or (self._stops > 1 and self._is_ending) or not self._is_started:
@@ -218,7 +222,7 @@ class Serving:
         hooks = _Hooks()
         hooks.create_future = loop.create_future
         hooks.create_task = create_task
-        hooks.run = functools.partial(run, self._application)
+        hooks.run = functools.partial(run, self._application, lambda: self.is_cancelling)
         hooks.disconnected = ClientDisconnected
         hooks.ended = self._on_end
         hooks.failed = lambda error: logger.error("a request failed", exc_info=error)
@@ -237,6 +241,7 @@ class Serving:
         passed = time.monotonic() - self._stopped_at if self._stopped_at is not None else 0.0
         if tasks := self._host.tasks():
             _, late = await asyncio.wait(tasks, timeout=max(self._grace - passed, 0.0))
+            self.is_cancelling = True
             for task in late:
                 task.cancel()
             if late:
@@ -280,6 +285,7 @@ def serve(host: _native.AsgiHost, application: Application, root_path: str, grac
             raise
     finally:
         try:
+            serving.is_cancelling = True
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())

@@ -20,6 +20,10 @@ _WAITING_MAX = 1024
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 _starting = threading.Lock()
+#: The interpreter ends, and cancels what runs.
+_is_ending = False
+#: Loops of the processes that this one was forked from.
+_left: list[asyncio.AbstractEventLoop] = []
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -64,10 +68,10 @@ async def _answer(request: _native.Request, value: Any) -> None:
             await _stream(request, value)
         else:
             request._finish(value)
-    except asyncio.CancelledError:
-        # The interpreter ends, and with it the request.
-        raise
     except BaseException as error:
+        if is_stopped(error):
+            # The request ends, too.
+            raise
         # SystemExit, too: raised here it would end the loop, and with it what others are waiting for.
         request._fail(error)
 
@@ -89,7 +93,14 @@ def is_later(value: Any) -> bool:
     return hasattr(value, "__await__") or hasattr(value, "__aiter__")
 
 
+def is_stopped(error: BaseException) -> bool:
+    """Whether an exception is but the end of the interpreter; a function may also be cancelled by what it calls."""
+    return _is_ending and isinstance(error, asyncio.CancelledError)
+
+
 async def _cancel_all() -> None:
+    global _is_ending
+    _is_ending = True
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
@@ -108,3 +119,11 @@ def stop() -> None:
         if _thread is not None:
             # Unless something on it blocks: it is closed by the thread, not by the end of the interpreter, which would complain.
             _thread.join(timeout=1)
+
+
+def forget() -> None:
+    """This process is a forked child: its parent has the loop's thread. The loop is left as it is, for it shares descriptors."""
+    global _loop, _thread, _starting, _is_ending
+    if _loop is not None:
+        _left.append(_loop)
+    _loop, _thread, _starting, _is_ending = None, None, threading.Lock(), False

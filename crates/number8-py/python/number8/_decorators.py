@@ -106,14 +106,21 @@ def plain(what: str, function: Handler) -> Handler:
     """The function, of which a value is needed at once: a coroutine is none, and would be true whatever it comes to."""
     if not callable(function):
         raise TypeError(f"{what} needs a function")
-    # What is called of an object, and within functools.partial, is looked at, too.
-    called: Any = function
-    while isinstance(called, functools.partial):
-        called = called.func
-    for part in (called, type(called).__call__):
-        if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part):
-            raise TypeError(f"{what} needs a plain function, not async def")
+    if is_async(function) or any(inspect.isasyncgenfunction(part) for part in _parts(function)):
+        raise TypeError(f"{what} needs a plain function, not async def")
     return function
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a function is ``async def`` itself, whatever it wraps."""
+    return any(inspect.iscoroutinefunction(part) for part in _parts(function))
+
+
+def _parts(function: Any) -> tuple[Any, Any]:
+    """What is called: within functools.partial, and of an object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function, type(function).__call__
 
 
 def _not_a_function(path: Any) -> None:
@@ -131,31 +138,53 @@ def methods_of(methods: Any) -> tuple[str, ...]:
     return names
 
 
+class Placeholders:
+    """What the placeholders of a path stand for, by name, as a function has them."""
+
+    def __init__(self, path: str, function: Callable[..., Any]) -> None:
+        found = re.findall(r"\{(\*?)(\w+)\}", path.replace("{{", ""))
+        annotations = _annotations(function) if found else {}
+        self._kinds: list[tuple[str, Callable[[str], Any]]] = []
+        for is_rest, name in found:
+            kind = _kind(function, annotations.get(name))
+            self._kinds.append((name, _segment if kind is str and not is_rest else kind))
+
+    def __bool__(self) -> bool:
+        return bool(self._kinds)
+
+    def values(self, request: _native.Request) -> dict[str, Any] | None:
+        """The values of a request's path; None where one is not what it has to be."""
+        texts = request.args if self._kinds else {}
+        try:
+            return {name: kind(texts[name]) for name, kind in self._kinds}
+        except ValueError:
+            return None
+
+
+def _segment(text: str) -> str:
+    """SECURITY: one segment is no path, whatever %2F and the like stood for in it."""
+    if text in (".", "..") or "/" in text or "\0" in text:
+        raise ValueError(text)
+    return text
+
+
 def called_by_name(path: str, function: Callable[..., Any]) -> Callable[[_native.Request], Any]:
     """The function, called with what the placeholders of a path stand for."""
-    names = re.findall(r"\{\*?(\w+)\}", path.replace("{{", ""))
-    if not names:
+    placeholders = Placeholders(path, function)
+    if not placeholders:
         return function
-    annotations = _annotations(function)
-    wanted = [(name, _kind(function, annotations.get(name))) for name in names]
 
     @functools.wraps(function)
-    def call(request: _native.Request, *more: Any) -> Any:
-        texts = request.args
-        values = {}
-        for name, kind in wanted:
-            try:
-                values[name] = kind(texts[name])
-            except ValueError:
-                return request._nothing()
-        return function(request, *more, **values)
+    def call(request: _native.Request) -> Any:
+        values = placeholders.values(request)
+        return request._nothing() if values is None else function(request, **values)
 
     return call
 
 
 def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
     """What stands behind the names of a function's arguments, as values or as text."""
-    function = getattr(function, "__func__", function)
+    function = _defined(function)
     if not inspect.isfunction(function):
         return {}
     if sys.version_info >= (3, 14):
@@ -165,11 +194,18 @@ def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
     return inspect.get_annotations(function)
 
 
+def _defined(function: Callable[..., Any]) -> Any:
+    """What stands behind a method, functools.partial, or an object that can be called."""
+    called, of_type = _parts(function)
+    called = getattr(called, "__func__", called)
+    return called if inspect.isfunction(called) or not inspect.isfunction(of_type) else of_type
+
+
 def _kind(function: Callable[..., Any], annotation: Any) -> type:
     """``int``, ``float`` or ``str``: the type of an argument. Others may have annotations that mean something to type checkers alone."""
     if isinstance(annotation, str):
         try:
-            annotation = eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
+            annotation = eval(annotation, getattr(inspect.unwrap(_defined(function)), "__globals__", {}))
         except Exception:
             return str
     return annotation if annotation in (int, float) else str

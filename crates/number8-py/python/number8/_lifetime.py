@@ -128,6 +128,8 @@ def _runs(server: Server | None) -> bool:
 def _after_fork() -> None:
     # They are not in this process; but for one that has forked, and nobody can wait for oneself.
     threads.clear()
+    if "number8._async" in sys.modules:
+        sys.modules["number8._async"].forget()
     for server in list(live):
         for descriptor in server._descriptors():
             os.close(descriptor)

@@ -8,11 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, overload
 from urllib.parse import quote
 
 from number8 import _lifetime, _native, _repl
-from number8._decorators import Decorators, called_by_name, methods_of, plain
+from number8._decorators import Decorators, Handler, called_by_name, methods_of, plain
 from number8._native import DELETE, GET, POST, Request
 from number8._testing import TestClient
 
@@ -99,6 +99,12 @@ class Server(_native.Core, Decorators):
         """The port that this server listens at."""
         return self._port()
 
+    @overload
+    def route(self, url: Text, methods: int, callback: Callback) -> None: ...
+    @overload
+    def route(self, url: Text, methods: int = GET, *, callback: Callback) -> None: ...
+    @overload
+    def route(self, url: Text, methods: str | Iterable[str] = ...) -> Callable[[Handler], Handler]: ...
     def route(self, url: Text, methods: Any = GET, callback: Callback | None = None) -> Any:
         """Has ``callback`` answer these verbs, a sum of ``GET``, ``POST`` and ``DELETE``, of ``url``, in which ``*`` stands
         for any text. Of routes that fit the first one answers.
@@ -205,8 +211,11 @@ class Server(_native.Core, Decorators):
     def _add_websocket(self, path: str, function: Callback) -> None:
         if not callable(function):
             raise TypeError(f"the function of {path!r} cannot be called")
+        # Imported where there is a WebSocket: without, nobody needs asyncio.
+        from number8._sockets import Talking
+
         with self._taking(1):
-            self._talks(path, called_by_name(path, function), self._hosts)
+            self._talks(path, Talking(path, function), self._hosts)
 
     def _add_error(self, status: int, function: Callback) -> None:
         self._error(status, function)

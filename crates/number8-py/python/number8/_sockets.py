@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import functools
 import logging
 import threading
 import weakref
@@ -11,8 +11,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from number8 import _async, _native
+from number8._decorators import Placeholders, is_async
 
 _log = logging.getLogger("number8")
+
+#: The code that closes a WebSocket whose address fits no function, as 404 would have said.
+_NOTHING = 4404
 
 
 class AsyncWebSocket:
@@ -20,10 +24,24 @@ class AsyncWebSocket:
 
     def __init__(self, socket: _native.WebSocket) -> None:
         self._socket = socket
+        #: The wait for the next message, which outlives a task that is cancelled: what it comes to is for whoever asks next.
+        self._message: asyncio.Future[str | bytes | None] | None = None
+        self._is_awaited = False
 
     async def receive(self) -> str | bytes | None:
-        """The next message; None when the client has closed."""
-        return await asyncio.to_thread(self._socket.receive)
+        """The next message; None when the client has closed. Where this is cancelled, the next call has the message."""
+        if self._is_awaited:
+            raise RuntimeError("another task waits for this WebSocket")
+        if self._message is None:
+            self._message = asyncio.get_running_loop().run_in_executor(None, self._socket.receive)
+            self._message.add_done_callback(_note)
+        message, self._is_awaited = self._message, True
+        try:
+            await asyncio.wait([message])
+        finally:
+            self._is_awaited = False
+        self._message = None
+        return message.result()
 
     async def send(self, data: str | bytes) -> None:
         """Sends a message; waits while the client is behind."""
@@ -38,9 +56,29 @@ class AsyncWebSocket:
             yield message
 
 
-def begin(function: Callable[..., Any], request: _native.Request, socket: _native.WebSocket) -> None:
+def _note(message: asyncio.Future[str | bytes | None]) -> None:
+    # Nobody may ask for it any more: an exception is not to be logged as one that was never retrieved.
+    if not message.cancelled():
+        message.exception()
+
+
+class Talking:
+    """A function that talks, and the placeholders of its path."""
+
+    def __init__(self, path: str, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.placeholders = Placeholders(path, function)
+        self.is_async = is_async(function)
+
+
+def begin(talking: Talking, request: _native.Request, socket: _native.WebSocket) -> None:
     """Has a function talk."""
-    if inspect.iscoroutinefunction(inspect.unwrap(function)):
+    values = talking.placeholders.values(request)
+    if values is None:
+        socket.close(_NOTHING, "there is nothing at this address")
+        return socket._end(False)
+    function = functools.partial(talking.function, **values)
+    if talking.is_async:
         _async.run(_talk_async(function, request, socket))
     else:
         _Talk(function, request, socket).start()
@@ -71,9 +109,9 @@ async def _talk_async(function: Callable[..., Any], request: _native.Request, so
     try:
         await function(request, AsyncWebSocket(socket))
         has_failed = False
-    except asyncio.CancelledError:
-        raise
     except BaseException as error:
+        if _async.is_stopped(error):
+            raise
         _tell(error)
     finally:
         socket._end(has_failed)
