@@ -311,15 +311,15 @@ pub(crate) fn options(config: &Config) -> Options {
 /// Listens where the configuration says, or where whoever started us listens already, or everywhere.
 pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
     let failure = |error: server::BindError| Problem::failure(error.to_string());
-    let inherited = server::inherited().map_err(failure)?;
-    if config.listen.binds.is_empty() && !inherited.is_empty() {
-        let listeners: Vec<Listener> =
-            inherited.into_iter().map(|(_, listener)| listener).collect();
-        guard(config, &places(listeners.iter().map(Listener::local_addr)))?;
-        return Ok(listeners);
-    }
     let mut binds = config.listen.binds.clone();
     if binds.is_empty() {
+        let inherited = server::inherited().map_err(failure)?;
+        if !inherited.is_empty() {
+            let listeners: Vec<Listener> =
+                inherited.into_iter().map(|(_, listener)| listener).collect();
+            guard(config, &places(listeners.iter().map(Listener::local_addr)))?;
+            return Ok(listeners);
+        }
         binds.push(usual_bind(config));
     }
     let option = match config.listen.binds.is_empty() || binds.iter().any(takes_port) {
@@ -328,6 +328,13 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
     };
     let listeners =
         server::bind(&binds, config.listen.port).map_err(|error| busy("", &error, option))?;
+    // Only those that `fd:N` has not named are left.
+    for (number, name) in server::not_taken().map_err(failure)? {
+        say(&format!(
+            "the socket {name} that was handed over is not served, and who visits it waits: add --bind fd:{number}, or \
+             take it away"
+        ));
+    }
     guard(config, &places(listeners.iter().map(Listener::local_addr)))?;
     Ok(listeners)
 }
@@ -542,6 +549,10 @@ impl Steering {
         if !changed.is_empty() {
             say(&format!("{}: what has changed there takes a new start", changed.join(", ")));
         }
+        if Certificate::names_differ(&config.tls, &self.config.tls) {
+            say("host: the certificate keeps the names that it has until a new start");
+        }
+        self.status = banner::status(&config, &self.places);
         self.config = config;
         Ok(())
     }

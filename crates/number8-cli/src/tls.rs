@@ -36,6 +36,16 @@ impl Certificate {
         authority.map(Some).map_err(|error| Problem::failure(format!("tls-self-signed: {error}")))
     }
 
+    /// Whether two are made for other names.
+    pub fn names_differ(one: &Option<Self>, other: &Option<Self>) -> bool {
+        match (one, other) {
+            (Some(Self::Made { names: one, .. }), Some(Self::Made { names: other, .. })) => {
+                one != other
+            }
+            _ => false,
+        }
+    }
+
     /// What is shown to clients, and the authority that has made it; makes it where it is missing.
     ///
     /// # Errors

@@ -45,8 +45,6 @@ pub(crate) fn receive_onto(socket: BorrowedFd<'_>, buf: &mut dyn BufMut) -> io::
 ///
 /// The number is below 3, taken before, not open, was opened by this process itself, or is no listening stream socket.
 pub(crate) fn take_inherited_listener(number: RawFd) -> io::Result<OwnedFd> {
-    static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
-
     let refuse = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     if number < 3 {
         return refuse("descriptors 0 to 2 are the standard streams");
@@ -77,6 +75,14 @@ pub(crate) fn take_inherited_listener(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open, nobody else owns it (above), and the list makes this the only owner ever made
     // here from this number.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The numbers that [`take_inherited_listener`] has made owners of.
+static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+/// Whether [`take_inherited_listener`] has taken this one.
+pub(crate) fn is_taken(number: RawFd) -> bool {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 
 /// Drops the pages of these addresses, which are those of a private mapping of a program or library that cannot be written, and in
@@ -119,6 +125,7 @@ mod tests {
         let taken = TcpListener::from(take_inherited_listener(number).unwrap());
         assert_eq!(taken.local_addr().unwrap(), address);
         assert!(rustix::io::fcntl_getfd(&taken).unwrap().contains(FdFlags::CLOEXEC));
+        assert!(is_taken(number));
         assert_refused(number, "in use already");
         // Never closed: the test beside this one must not get the number.
         let _ = taken.into_raw_fd();

@@ -53,6 +53,7 @@ fn b22_h1_a_handed_over_socket_is_served() {
     let cases = [
         "exec \"$0\" \"$@\" -b fd:3 3<&0 0</dev/null",
         "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 0</dev/null",
+        "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" -b fd:3 3<&0 0</dev/null",
     ];
     let folder = sandbox();
     for script in cases {
@@ -67,6 +68,20 @@ fn b22_h1_a_handed_over_socket_is_served() {
         served.signal(Signal::TERM);
         assert_eq!(served.ended().code(), Some(0), "{script}");
     }
+}
+
+/// Whoever visits it would wait for ever.
+#[test]
+fn b22_a_handed_over_socket_that_is_not_served_is_told_of() {
+    let folder = sandbox();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let script =
+        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$0\" \"$@\" 3<&0 0</dev/null";
+    let mut command = by_shell(folder.path(), script, &["site", "-b", "127.0.0.1:0"]);
+    command.stdin(OwnedFd::from(listener));
+    let served = Served::run(command);
+    served.message("the socket web that was handed over is not served");
+    served.message("--bind fd:3");
 }
 
 #[test]

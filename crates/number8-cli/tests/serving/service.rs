@@ -83,6 +83,24 @@ fn o5_a_reload_that_fails_is_over_too() {
 }
 
 #[test]
+fn o5_after_a_reload_the_status_says_what_is_served_then() {
+    let folder = sandbox();
+    let manager = Manager::start(folder.path());
+    fs::create_dir(folder.path().join("other")).unwrap();
+    fs::write(folder.path().join("conf.toml"), "path = 'site'\n").unwrap();
+    let mut command = crate::number8(folder.path());
+    command.args(["-b", "127.0.0.1:0", "--config", "conf.toml"]);
+    command.env("NOTIFY_SOCKET", folder.path().join("notify"));
+    let served = Served::run(command);
+    assert!(manager.hears().contains("STATUS=serving site at "));
+    fs::write(folder.path().join("conf.toml"), "path = 'other'\n").unwrap();
+    served.signal(Signal::HUP);
+    assert!(manager.hears().starts_with("RELOADING=1\n"));
+    let ready = manager.hears();
+    assert!(ready.contains("STATUS=serving other at "), "{ready}");
+}
+
+#[test]
 fn o5_the_watchdog_hears_that_it_lives() {
     let folder = sandbox();
     let manager = Manager::start(folder.path());

@@ -215,6 +215,25 @@ fn hup_names_what_takes_a_new_start() {
     assert!(lines.iter().any(|line| line.contains(named)), "{lines:?}");
 }
 
+/// The certificate is made at the start, for the names of then.
+#[test]
+fn hup_tells_that_a_certificate_keeps_its_names() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    let mut command = crate::number8(folder.path());
+    fs::write(&file, "host = ['a.local']\ntls-self-signed = 'state'").unwrap();
+    command.args(["site", "-b", "127.0.0.1:0", "--config", "n8.toml"]);
+    let served = Served::run(command);
+    served.message("The certificate is by");
+    for (times, host, said) in [(1, "a.local", 0), (2, "b.local", 1), (3, "b.local", 1)] {
+        fs::write(&file, format!("host = ['{host}']\ntls-self-signed = 'state'")).unwrap();
+        served.signal(Signal::HUP);
+        let count = |text: &str| served.messages().iter().filter(|it| it.contains(text)).count();
+        until("it is loaded", || count("has been loaded again") == times);
+        assert_eq!(count("host: the certificate keeps the names that it has"), said, "{host}");
+    }
+}
+
 /// What was on at the start can be turned off, and that takes no new start.
 #[test]
 fn hup_stops_programs_from_being_run() {

@@ -86,6 +86,18 @@ pub fn inherited() -> Result<Vec<(String, Listener)>, BindError> {
     handed_over.into_iter().map(take).collect()
 }
 
+/// The descriptors of systemd socket activation that nobody has taken, neither [`inherited`] nor [`bind`], each with its name:
+/// whoever connects to them waits.
+///
+/// # Errors
+///
+/// `LISTEN_FDS` is no number.
+pub fn not_taken() -> Result<Vec<(RawFd, String)>, BindError> {
+    let mut handed_over = handed_over(|name| std::env::var(name).ok(), std::process::id())?;
+    handed_over.retain(|(number, _)| !sys::is_taken(*number));
+    Ok(handed_over)
+}
+
 /// The descriptors and names that `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES` announce for process `pid`.
 fn handed_over(
     variable: impl Fn(&str) -> Option<String>,

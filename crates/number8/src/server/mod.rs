@@ -47,7 +47,7 @@ use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub use bind::{Bind, BindError, ParseBindError, bind, inherited};
+pub use bind::{Bind, BindError, ParseBindError, bind, inherited, not_taken};
 pub use handle::Handle;
 pub use lane::{Around, LaneOptions};
 pub use listener::{Listener, LocalAddr};

@@ -1,12 +1,13 @@
 //! Tests of the access log through its public interface.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use number8_proto::http1::Version;
 use proptest::prelude::*;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
 
@@ -282,6 +283,34 @@ fn the_sink_keeps_every_line_of_every_thread_whole() {
             .collect();
         assert_eq!(numbers, (0..200).collect::<Vec<_>>(), "thread {thread}");
     }
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let told = |error: io::Error| assert_eq!(error.to_string(), "nobody reads from this pipe");
+    told(Sink::file(&path).unwrap_err());
+
+    // Opened for both, so that this does not wait either.
+    let open = || fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let reader = open();
+    let sink = Sink::file(&path).unwrap();
+    sink.push(b"one\n");
+    assert!(sink.finish(LONG));
+    let mut line = [0; 4];
+    (&reader).read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"one\n");
+
+    drop(reader);
+    told(sink.reopen().unwrap_err());
+    let reader = open();
+    sink.reopen().unwrap();
+    sink.push(b"two\n");
+    assert!(sink.finish(LONG));
+    (&reader).read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"two\n");
 }
 
 #[test]
