@@ -446,6 +446,17 @@ class Decorated(Case):
         self.assertEqual(number8.AsyncWebSocket.__name__, "AsyncWebSocket")
         self.assertIn("AsyncWebSocket", number8.__all__)
 
+    def test_n2_what_fails_after_a_part_of_its_answer_leaves_it_cut(self):
+        def fail(request):
+            request.send_chunk("half")
+            raise ValueError("secret")
+
+        before = self.serve()
+        before.before(fail)
+        for server in (before, self.serve(acl=number8.AUTH_CUSTOM, auth=fail)):
+            self.assertRaises(http.client.IncompleteRead, self.ask, server, "GET", "/")
+        self.assertEqual(len(self.logged), 2)
+
     def test_n2_websockets_talk(self):
         server = self.serve()
         ended = queue.Queue()
@@ -812,6 +823,22 @@ class Decorated(Case):
         self.assertEqual(client.get("/self").status, 500)
         server.close()
         self.assertRaises(RuntimeError, client.get, "/hello/joe")
+
+    def test_d2_a_coroutine_asks_from_another_thread(self):
+        server = self.serve()
+        client = server.test()
+
+        @server.get("/later")
+        async def later(request):
+            return "later"
+
+        @server.get("/blocks")
+        async def blocks(request):
+            with self.assertRaises(RuntimeError):
+                client.get("/later")
+            return (await asyncio.to_thread(client.get, "/later")).text
+
+        self.assertEqual(client.get("/blocks").text, "later")
 
     def test_a_decorator_without_parentheses_is_a_mistake(self):
         server = self.serve()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,9 @@ class TestClient:
         json: Any = None,
     ) -> TestResponse:
         """Sends a request, with content, or with ``json`` as content; returns the answer."""
+        asynchronous = sys.modules.get("number8._async")
+        if asynchronous is not None and threading.current_thread() is asynchronous._thread:
+            raise RuntimeError("a coroutine cannot ask the server that waits for it: await asyncio.to_thread(…) can")
         fields = dict(headers or {})
         if json is not None:
             body = _encode(json)

@@ -104,6 +104,7 @@ fn ask(
         Asked::Answer if value.is_none() => Ok(None),
         Asked::Answer => of_value(shared, &value).map(Some),
     });
+    let has_failed = decided.is_err();
     let refusal = match decided {
         Ok(None) if !answered => return None,
         Ok(None) => failed(),
@@ -116,8 +117,8 @@ fn ask(
             }
         }
     };
-    // What the callback has written itself goes before this.
-    request.get().end(true);
+    // What the callback has written itself goes before this; where it has failed, that is not all of it.
+    request.get().end(!has_failed);
     Request::answer(request, refusal);
     Some(failed())
 }
