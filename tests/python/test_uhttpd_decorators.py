@@ -431,11 +431,15 @@ class Decorated(Case):
             await ws.send("async")
 
         @functools.wraps(room)
-        def around_async(request, ws):
-            ws.send("plain")
+        def passes(*arguments):
+            return room(*arguments)
+
+        @functools.wraps(room)
+        def runs(*arguments):
+            asyncio.run(room(*arguments))
 
         for number, (function, said) in enumerate([(Room(), "async"), (functools.partial(room), "async"), (around_plain, "async"),
-                                                   (functools.partial(Room()), "async"), (around_async, "plain"), (plain, "plain")]):
+                                                   (functools.partial(Room()), "async"), (passes, "async"), (runs, "async"), (plain, "plain")]):
             with self.subTest(function):
                 server.websocket(f"/{number}")(function)
                 with self.connected(server, f"/{number}") as client:

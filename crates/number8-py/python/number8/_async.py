@@ -60,6 +60,15 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run_coroutine_threadsafe(coroutine, _running_loop())
 
 
+def run_and_wait(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine; waits, on another thread than the loop's, until it has ended, or the interpreter does."""
+    try:
+        asyncio.run_coroutine_threadsafe(coroutine, _running_loop()).result()
+    except concurrent.futures.CancelledError:
+        if not _is_ending:
+            raise
+
+
 async def _answer(request: _native.Request, value: Any) -> None:
     try:
         if hasattr(value, "__await__"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 import threading
 import weakref
@@ -69,6 +70,8 @@ class Talking:
         self.function = function
         self.placeholders = Placeholders(path, function)
         self.is_async = is_async(function)
+        #: A plain function around one: it may return the coroutine, or run it itself. Both are for an AsyncWebSocket.
+        self.is_around_async = not self.is_async and is_async(inspect.unwrap(function))
 
 
 def begin(talking: Talking, request: _native.Request, socket: _native.WebSocket) -> None:
@@ -80,8 +83,16 @@ def begin(talking: Talking, request: _native.Request, socket: _native.WebSocket)
     function = functools.partial(talking.function, **values)
     if talking.is_async:
         _async.run(_talk_async(function, request, socket))
+    elif talking.is_around_async:
+        _Talk(functools.partial(_talk_around, function), request, socket).start()
     else:
         _Talk(function, request, socket).start()
+
+
+def _talk_around(function: Callable[..., Any], request: _native.Request, socket: _native.WebSocket) -> None:
+    returned = function(request, AsyncWebSocket(socket))
+    if inspect.iscoroutine(returned):
+        _async.run_and_wait(returned)
 
 
 class _Talk(threading.Thread):
