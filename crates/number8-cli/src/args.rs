@@ -119,6 +119,11 @@ impl Invocation {
         })
     }
 
+    /// The configuration file that is read, and whether it was named here.
+    pub fn file(&self) -> (Option<PathBuf>, bool) {
+        (file::find(self.file.as_deref()), self.file.is_some())
+    }
+
     /// Reads all sources and checks the whole.
     ///
     /// # Errors

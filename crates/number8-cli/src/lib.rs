@@ -33,6 +33,7 @@ pub mod units;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use args::{Action, Invocation, Task};
@@ -41,7 +42,7 @@ use explain::Question;
 use options::Use;
 use problem::Problem;
 use service::{Program, Service};
-use settings::Origin;
+use settings::{Origin, Settings};
 
 /// Does what the command line asks for, as `program`, which is how this command is started again; `serve` is called with the checked configuration if it asks to serve, and
 /// with the [`Invocation`] that can load it again; `host` likewise, if it asks to run an app of Python's.
@@ -146,11 +147,49 @@ fn manage(program: &Program, service: &Service, task: Task) -> Result<ExitCode, 
             if !matches!(origin, Some(Origin::Flag | Origin::File { .. })) {
                 return Err(Problem::usage(format!("service install: say {advice}")));
             }
+            let read = heard(service, &invocation, &settings)?;
             let command = program.command(&arguments, &config)?;
-            service.install(command, &config).map(|()| ExitCode::SUCCESS)
+            service.install(command, read.as_deref(), &config).map(|()| ExitCode::SUCCESS)
         }
         Task::Remove => service.remove().map(|()| ExitCode::SUCCESS),
         Task::Status => service.status(),
+    }
+}
+
+/// The configuration file that a service reads, where its command does not name it.
+///
+/// # Errors
+/// SECURITY: something holds here that the service would not hear, such as who may log in.
+fn heard(
+    service: &Service,
+    invocation: &Invocation,
+    settings: &Settings,
+) -> Result<Option<PathBuf>, Problem> {
+    let unheard = |what: &str| {
+        Err(Problem::usage(format!("service install: the service does not see {what}")))
+    };
+    for option in options::all() {
+        let origin = settings.get(option.name).map(|setting| &setting.origin);
+        if let Some(Origin::Variable(name)) = origin {
+            return unheard(&format!("{name}: say {} instead, and unset it", option.flag()));
+        }
+    }
+    let (file, is_named) = invocation.file();
+    if is_named {
+        return Ok(None);
+    }
+    if std::env::var_os("NUMBER8_CONFIG").is_some_and(|path| !path.is_empty()) {
+        return unheard("NUMBER8_CONFIG: say --config instead, and unset it");
+    }
+    let of_machine = Path::new("/etc/number8/number8.toml");
+    match file {
+        Some(file) if !service.is_personal && file != of_machine => unheard(&format!(
+            "{}, which is yours: say --config with it, or with {} or /dev/null",
+            file.display(),
+            of_machine.display()
+        )),
+        Some(file) => Ok(Some(file)),
+        None => Ok(Some(PathBuf::from("/dev/null"))),
     }
 }
 

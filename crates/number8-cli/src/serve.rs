@@ -195,7 +195,7 @@ pub(crate) const METRICS_PORT: u16 = 9100;
 pub(crate) const HTTP_PORT: u16 = 80;
 
 /// Where MicroPython's devices listen.
-const WEBREPL_PORT: u16 = 8266;
+pub(crate) const WEBREPL_PORT: u16 = 8266;
 
 /// Where logs go. The same sinks stay in use when the configuration is loaded again.
 #[derive(Clone)]

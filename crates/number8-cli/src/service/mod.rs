@@ -99,17 +99,39 @@ impl Service {
 
     /// Writes the units that serve by this command, of which `config` is what it means, and starts them.
     ///
+    /// `read` is the configuration file that was read, where the command does not name it.
+    ///
     /// # Errors
     /// They cannot be a service, or a step fails.
-    pub fn install(&self, command: Vec<String>, config: &Config) -> Result<(), Problem> {
-        let unit = self.unit(command, config)?;
+    pub fn install(
+        &self,
+        command: Vec<String>,
+        read: Option<&Path>,
+        config: &Config,
+    ) -> Result<(), Problem> {
+        let unit = self.unit(command, read, config)?;
         let mut steps = Vec::new();
         let mut units = Vec::new();
-        if let Some(text) = unit.socket() {
-            let file = format!("{}.socket", self.name);
-            steps.push(Step::Write(self.folder()?.join(&file), text));
-            units.push(file);
-        }
+        let file = format!("{}.socket", self.name);
+        let path = self.folder()?.join(&file);
+        let has_socket = match unit.socket() {
+            Some(text) => {
+                steps.push(Step::Write(path, text));
+                units.push(file);
+                true
+            }
+            None => {
+                if is_ours(&path) == Some(true) {
+                    // Of what was installed under this name before: systemd would keep the port, where nobody answers.
+                    let now = self.root.is_none().then_some("--now");
+                    let words: Vec<_> =
+                        ["disable"].into_iter().chain(now).chain([&*file]).collect();
+                    steps.push(self.systemctl(&words));
+                    steps.push(Step::Remove(path));
+                }
+                false
+            }
+        };
         let file = format!("{}.service", self.name);
         steps.push(Step::Write(self.folder()?.join(&file), unit.service()?));
         units.push(file);
@@ -132,14 +154,22 @@ impl Service {
         {
             let hash = hash_password(password);
             let hash = hash.map_err(|error| Problem::failure(error.to_string()))?;
-            steps.push(Step::Keep(users.clone(), format!("{MARK}\nadmin:{hash}\n")));
+            let manager = if self.is_personal { "systemctl --user" } else { "systemctl" };
+            let after =
+                format!("# What is changed here counts after: {manager} restart {}", self.name);
+            steps.push(Step::Keep(users.clone(), format!("{MARK}\n{after}\nadmin:{hash}\n")));
         }
         if self.root.is_none() {
             steps.push(self.systemctl(&["daemon-reload"]));
             let units: Vec<_> = units.iter().map(String::as_str).collect();
-            steps.push(self.systemctl(&[&["enable", "--now"], &units[..]].concat()));
-            // What ran before runs as the old unit says.
-            steps.push(self.systemctl(&["try-restart", units[units.len() - 1]]));
+            steps.push(self.systemctl(&[&["enable"], &units[..]].concat()));
+            // What ran before runs as the old units say, and no socket starts anew beside its service.
+            let service = units[units.len() - 1];
+            if has_socket {
+                steps.push(self.systemctl(&["stop", service]));
+                steps.push(self.systemctl(&["restart", units[0]]));
+            }
+            steps.push(self.systemctl(&["restart", service]));
         } else {
             let units: Vec<_> = units.iter().map(String::as_str).collect();
             steps.push(self.systemctl(&[&["enable"], &units[..]].concat()));
@@ -173,12 +203,14 @@ impl Service {
             .filter(|path| path.parent() == self.folder().ok().as_deref())
             .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
             .collect();
-        let mut words = vec!["disable"];
-        if self.root.is_none() {
-            words.push("--now");
+        let mut steps = Vec::new();
+        // Somebody may have taken the units away already.
+        if !units.is_empty() {
+            let now = self.root.is_none().then_some("--now");
+            let words = ["disable"].into_iter().chain(now);
+            let words: Vec<_> = words.chain(units.iter().map(String::as_str)).collect();
+            steps.push(self.systemctl(&words));
         }
-        words.extend(units.iter().map(String::as_str));
-        let mut steps = vec![self.systemctl(&words)];
         steps.extend(ours.into_iter().map(Step::Remove));
         steps.push(Step::RemoveEmpty(self.folder()?.join(format!("{}.service.d", self.name))));
         if self.root.is_none() {
@@ -220,7 +252,12 @@ impl Service {
     }
 
     /// What is to be run, and what that needs.
-    fn unit(&self, command: Vec<String>, config: &Config) -> Result<Unit, Problem> {
+    fn unit(
+        &self,
+        mut command: Vec<String>,
+        read: Option<&Path>,
+        config: &Config,
+    ) -> Result<Unit, Problem> {
         let here = |error: io::Error| Problem::failure(format!("the current folder: {error}"));
         let folder = std::env::current_dir().map_err(here)?;
         let program = command.first().map(PathBuf::from).unwrap_or_default();
@@ -230,6 +267,14 @@ impl Service {
         let mounts = config.files.mounts.iter().map(|mount| mount.path.as_path());
         let served: Vec<&Path> = of_app.into_iter().chain(mounts).collect();
         let user = owner(&served)?;
+        if user.is_some()
+            && !self.is_personal
+            && let Some(read) = read
+        {
+            // SECURITY: in the home of that user there may be a file of its own, which says less, or more.
+            let end = command.iter().position(|word| word == "--").unwrap_or(command.len());
+            command.splice(end..end, ["--config".to_owned(), text(read)?]);
+        }
         let first = first_free_port();
         if self.is_personal && binds_below(config, first) {
             let why =
@@ -282,6 +327,7 @@ impl Service {
             listens: listens(config),
             // Whatever this machine lets everybody do now.
             binds_low: binds_below(config, 1024),
+            needs_address: binds(config).any(|(bind, _)| needs_address(&bind)),
         })
     }
 
@@ -468,20 +514,34 @@ fn listens(config: &Config) -> Option<Listens> {
     Some(Listens { port: config.listen.port, is_loopback })
 }
 
+/// Where it listens by itself, and at which port where that is not said.
+fn binds(config: &Config) -> impl Iterator<Item = (Bind, u16)> {
+    let listen = &config.listen;
+    let webrepl = config.repl.webrepl.as_deref().and_then(|place| place.parse().ok());
+    let beside = [
+        (config.redirect_http.clone(), serve::HTTP_PORT),
+        (config.answers.metrics.clone(), serve::METRICS_PORT),
+        (webrepl, serve::WEBREPL_PORT),
+    ];
+    let beside = beside.into_iter().filter_map(|(bind, usual)| Some((bind?, usual)));
+    listen.binds.iter().map(|bind| (bind.clone(), listen.port)).chain(beside)
+}
+
 /// Whether it listens by itself at a port below this one.
 fn binds_below(config: &Config, first: u16) -> bool {
-    let listen = &config.listen;
-    let beside =
-        [(&config.redirect_http, serve::HTTP_PORT), (&config.answers.metrics, serve::METRICS_PORT)];
-    let beside = beside.into_iter().filter_map(|(bind, usual)| Some((bind.as_ref()?, usual)));
-    listen.binds.iter().map(|bind| (bind, listen.port)).chain(beside).any(|(bind, usual)| {
+    binds(config).any(|(bind, usual)| {
         let port = match bind {
             Bind::Ip { port, .. } | Bind::Loopback { port } => port.unwrap_or(usual),
-            Bind::Every { port } => *port,
+            Bind::Every { port } => port,
             _ => return false,
         };
         (1..first).contains(&port)
     })
+}
+
+/// Whether this is an address that the machine has only once its network is there.
+fn needs_address(bind: &Bind) -> bool {
+    matches!(bind, Bind::Ip { ip, .. } if !ip.is_loopback() && !ip.is_unspecified())
 }
 
 /// The first port that needs no privilege.

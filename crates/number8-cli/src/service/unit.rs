@@ -63,6 +63,8 @@ pub(super) struct Unit {
     pub(super) listens: Option<Listens>,
     /// Whether it binds a port itself that takes a privilege.
     pub(super) binds_low: bool,
+    /// Whether it listens at an address that comes with the network.
+    pub(super) needs_address: bool,
 }
 
 /// A port that systemd binds.
@@ -115,6 +117,9 @@ impl Unit {
                 }
                 "AmbientCapabilities" | "CapabilityBoundingSet" if self.binds_low => {
                     text.push_str(&format!("{key}=CAP_NET_BIND_SERVICE\n"));
+                }
+                "After" if self.needs_address && !self.is_personal => {
+                    text.push_str("Wants=network-online.target\nAfter=network-online.target\n");
                 }
                 // Of users of its own it would have the capability for ports of its own.
                 "PrivateUsers" if self.binds_low => text.push_str("PrivateUsers=no\n"),
@@ -169,7 +174,8 @@ impl Unit {
             match line.split_once('=') {
                 Some(("ListenStream", _)) if is_loopback => {
                     text.push_str(&format!(
-                        "ListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\n"
+                        // Also where IPv6 is turned off.
+                        "ListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\nFreeBind=yes\n"
                     ));
                 }
                 Some(("ListenStream", _)) => text.push_str(&format!("ListenStream={port}\n")),
@@ -228,6 +234,7 @@ mod tests {
             stops_within: Duration::from_secs(15),
             listens: Some(Listens { port: 80, is_loopback: false }),
             binds_low: false,
+            needs_address: false,
         }
     }
 
@@ -279,6 +286,11 @@ mod tests {
                 "\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n",
                 "PrivateUsers=yes",
             ),
+            (
+                Unit { needs_address: true, ..unit() },
+                "\nWants=network-online.target\nAfter=network-online.target\n",
+                "After=network.target",
+            ),
             (Unit { is_personal: true, ..unit() }, "WantedBy=default.target", "ProtectSystem"),
         ] {
             let text = unit.service().unwrap();
@@ -313,7 +325,7 @@ mod tests {
         let text = of(Some(Listens { port: 8080, is_loopback: false })).unwrap();
         assert!(text.contains("\nListenStream=8080\n") && !text.contains("=80\n"), "{text}");
         let text = of(Some(Listens { port: 8080, is_loopback: true })).unwrap();
-        let loopback = "\nListenStream=127.0.0.1:8080\nListenStream=[::1]:8080\n";
+        let loopback = "\nListenStream=127.0.0.1:8080\nListenStream=[::1]:8080\nFreeBind=yes\n";
         assert!(text.contains(loopback) && !text.contains("=8080\n"), "{text}");
         assert_eq!(of(None), None);
     }

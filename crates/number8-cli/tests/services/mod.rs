@@ -72,7 +72,9 @@ fn b1_b22_a_service_is_installed_shown_and_removed() {
     }
     let unit = fs::read_to_string(units.join("number8.service")).unwrap();
     let program = env!("CARGO_BIN_EXE_number8");
-    assert!(unit.contains(&format!("\nExecStart={program} site --port 80 -q\n")), "{unit}");
+    let of_owner = pinned(&folder.path().join("site"), "/dev/null");
+    let starts = format!("\nExecStart={program} site --port 80 -q{of_owner}\n");
+    assert!(unit.contains(&starts), "{unit}");
     let here = fs::canonicalize(folder.path()).unwrap();
     assert!(unit.contains(&format!("\nWorkingDirectory={}\n", here.display())), "{unit}");
     let socket = fs::read_to_string(units.join("number8.socket")).unwrap();
@@ -94,6 +96,130 @@ fn b1_b22_a_service_is_installed_shown_and_removed() {
     assert!(
         complaint_of(&service(folder.path(), &["remove"])).contains("no service number8 of ours")
     );
+}
+
+/// How a command line goes on for whoever owns a folder, in whose home there may be a configuration file.
+fn pinned(served: &Path, file: &str) -> String {
+    let is_of_root = fs::metadata(served).unwrap().uid() == 0;
+    if is_of_root { String::new() } else { format!(" --config {file}") }
+}
+
+/// What is said to the one who installs and the service would not hear may be who can log in.
+#[test]
+fn what_a_service_would_not_hear_is_refused() {
+    let folder = sandbox();
+    let install = |more: &[&str]| {
+        let mut command = number8(folder.path());
+        command.args(["service", "install", "--dry-run", "site"]).args(more);
+        command
+    };
+    for name in ["NUMBER8_ALLOW", "NUMBER8_CONFIG"] {
+        let refused = install(&[]).env(name, "none").output().unwrap();
+        assert_ne!(refused.status.code(), Some(0), "{refused:?}");
+        assert!(name != "NUMBER8_ALLOW" || complaint(&refused).contains(name), "{refused:?}");
+    }
+    let port = install(&[]).env("PORT", "85").output().unwrap();
+    let said = complaint(&port);
+    assert!(said.contains("the service does not see PORT: say --port instead"), "{said}");
+
+    let home = folder.path().join("home");
+    fs::create_dir_all(home.join(".config/number8")).unwrap();
+    let file = home.join(".config/number8/number8.toml");
+    fs::write(&file, "allow = 'none'\n").unwrap();
+    let at_home = |more: &[&str]| install(more).env("HOME", &home).output().unwrap();
+    let refused = at_home(&[]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(complaint(&refused).contains("number8.toml, which is yours: say --config"));
+    let file = file.to_str().unwrap();
+    for file in [file, "/dev/null"] {
+        let output = at_home(&["--config", file]);
+        let text = stdout(&output);
+        assert!(text.contains(&format!(" site --config {file}\n")), "{output:?}");
+    }
+    // A service of one's own reads that file, too.
+    let output = number8(folder.path())
+        .args(["service", "install", "--dry-run", "--user", "site"])
+        .env("HOME", &home)
+        .output()
+        .unwrap();
+    assert!(stdout(&output).contains(" site\n"), "{output:?}");
+}
+
+/// In the home of whoever owns the folder there may be a configuration file, which says who may log in.
+#[test]
+fn a_service_of_an_owner_reads_no_file_of_that_owner() {
+    let folder = sandbox();
+    let site = folder.path().join("site");
+    if std::os::unix::fs::chown(&site, Some(1000), Some(1000)).is_err() {
+        eprintln!("skipped: only root gives folders away");
+        return;
+    }
+    let text = |words: &[&str]| {
+        let output = service(folder.path(), &[&["install", "--dry-run", "site"], words].concat());
+        assert!(output.status.success(), "{output:?}");
+        stdout(&output).to_owned()
+    };
+    assert!(text(&[]).contains(" site --config /dev/null\n"));
+    assert!(text(&["-p", "80", "--"]).contains(" site -p 80 --config /dev/null --\n"));
+}
+
+/// systemd would keep the port, where nobody answers.
+#[test]
+fn a_socket_of_before_goes_where_the_service_listens_by_itself() {
+    if !has_systemd() {
+        return;
+    }
+    let folder = sandbox();
+    let units = folder.path().join("root/etc/systemd/system");
+    for (words, has_socket) in [(["--port", "80"], true), (["--bind", "127.0.0.1:9000"], false)] {
+        let installed = service(folder.path(), &[&["install", "site"], &words[..]].concat());
+        assert!(installed.status.success(), "{installed:?}");
+        let found = [
+            units.join("number8.socket").exists(),
+            units.join("sockets.target.wants/number8.socket").is_symlink(),
+        ];
+        assert_eq!(found, [has_socket; 2], "{words:?}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_service_without_units_is_removed() {
+    if !has_systemd() {
+        return;
+    }
+    let folder = sandbox();
+    let etc = folder.path().join("root/etc");
+    let installed = service(folder.path(), &["install", "board", "site", "--port", "80"]);
+    assert!(installed.status.success(), "{installed:?}");
+    for kind in ["socket", "service"] {
+        fs::remove_file(etc.join(format!("systemd/system/number8.{kind}"))).unwrap();
+    }
+    let removed = service(folder.path(), &["remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(!etc.join("number8/number8.users").exists());
+}
+
+/// Each address that it listens at by itself counts.
+#[test]
+fn what_an_address_takes_is_in_the_unit() {
+    let folder = sandbox();
+    let low = "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n";
+    let online = "After=network-online.target\n";
+    for (address, is_low, is_online) in [
+        ("--bind=127.0.0.1:8099", false, false),
+        ("--bind=:80", true, false),
+        ("--webrepl=:80", true, false),
+        ("--webrepl", false, false),
+        ("--metrics=192.0.2.7:9100", false, true),
+        ("--bind=192.0.2.7:80", true, true),
+    ] {
+        let words = ["install", "--dry-run", "board", "site", address];
+        let output = service(folder.path(), &words);
+        let text = stdout(&output);
+        assert!(output.status.success(), "{address}: {output:?}");
+        let found = [text.contains(low), text.contains(online)];
+        assert_eq!(found, [is_low, is_online], "{address}: {text}");
+    }
 }
 
 /// The line on standard error of a command that failed.
