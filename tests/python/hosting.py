@@ -41,10 +41,10 @@ class Server:
         with self._said:
             return "".join(self._log)
 
-    def wait_for(self, text):
-        """Waits until the server has said that."""
+    def wait_for(self, text, times=1):
+        """Waits until the server has said that, so many times."""
         with self._said:
-            said = self._said.wait_for(lambda: text in "".join(self._log), DEADLINE)
+            said = self._said.wait_for(lambda: "".join(self._log).count(text) >= times, DEADLINE)
         assert said, f"{text!r} is not in:\n{self.log}"
 
     def send(self, number):

@@ -6,6 +6,7 @@ import functools
 import http.client
 import pathlib
 import queue
+import signal
 import socket
 import tempfile
 import threading
@@ -170,6 +171,9 @@ class Decorated(Case):
                 ((None, 304), 304, None, b""),
                 (file, 200, "text/css", b"p {}"),
                 (pathlib.Path(folder) / "missing", 404, html, None),
+                (file / "below", 404, html, None),
+                (pathlib.Path(folder) / ("x" * 300), 404, html, None),
+                (pathlib.Path(folder) / "a\0b", 404, html, None),
                 ((file, 200, {"Content-Type": "text/plain"}), 200, "text/plain", b"p {}"),
                 (iter(["one ", b"two ", "", "three"]), 200, html, b"one two three"),
                 ((piece for piece in "abc"), 200, html, b"abc"),
@@ -803,6 +807,26 @@ class Decorated(Case):
         self.assertEqual(self.ask(server, "GET", "/alive").body, b"alive")
         self.assertIsInstance(tasks.pop().exception(), SystemExit)
         self.assertEqual(len(self.logged), 3)
+
+    def test_d2_a_signal_ends_the_wait_for_an_answer(self):
+        server = self.serve()
+        answered = threading.Event()
+        server.get("/late")(lambda request: answered.wait(DEADLINE) and "late")
+
+        class Rung(Exception):
+            pass
+
+        def ring(number, frame):
+            raise Rung
+
+        before = signal.signal(signal.SIGALRM, ring)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            self.assertRaises(Rung, server.test().get, "/late")
+            self.assertFalse(answered.is_set())
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            answered.set()
 
     def test_d2_a_test_client_needs_no_socket(self):
         server = self.serve()

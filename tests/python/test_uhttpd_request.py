@@ -149,6 +149,44 @@ class Asked(Case):
         self.assertEqual(text, "é")
 
 
+    def test_r14_content_that_is_something_else_is_no_fault_of_the_callback(self):
+        form = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+        parts = {"Content-Type": "multipart/form-data; boundary=b"}
+        cases = [
+            (lambda r: r.json(), b'{"a": 1', {}, 400),
+            (lambda r: r.json(), b"\xff", {}, 400),
+            (lambda r: r.json(), b"[" * 100_000, {}, 400),
+            (lambda r: r.text(), b"\xff", {}, 400),
+            (lambda r: r.form(), b"a=1", form, 200),
+            (lambda r: r.form(), b"\xff", form, 400),
+            (lambda r: r.form(), b"--b\r\n\r\n\r\n--b--", parts, 415),
+            (lambda r: r.form(), b'{"a": 1}', {"Content-Type": "application/json"}, 415),
+        ]
+        for number, (function, body, headers, status) in enumerate(cases):
+            with self.subTest(number), self.assertNoLogs("number8"):
+                server = self.serve()
+                server.route("/x", number8.POST, function)
+                self.assertEqual(self.ask(server, "POST", "/x", body=body, headers=headers).status, status)
+
+        def caught(request):
+            try:
+                request.json()
+            except ValueError:
+                return "caught"
+
+        def otherwise(request):
+            if caught(request) == "caught":
+                raise ValueError("a fault of mine")
+
+        for function, status in [(caught, 200), (otherwise, 500)]:
+            with self.subTest(function.__name__):
+                server = self.serve()
+                server.route("/x", number8.POST, function)
+                logs = self.assertLogs("number8") if status == 500 else self.assertNoLogs("number8")
+                with logs:
+                    self.assertEqual(self.ask(server, "POST", "/x", body=b"{").status, status)
+
+
 class Answered(Case):
     def answer(self, function, method="GET", **kwargs):
         server = self.serve(**kwargs)

@@ -235,6 +235,18 @@ class Wsgi(unittest.TestCase):
                     self.assertNotIn(name, answer.headers)
                 self.assertEqual(answer.headers["ETag"], '"8"')
 
+    def test_w4_what_the_client_has_is_not_missed(self):
+        for test, server, query in self.each(["", "parts"]):
+            with test:
+                less, more = "less content than it announced", "more content than it announced"
+                before = {kind: server.log.count(kind) for kind in (less, more)}
+                answer = Answer(server, f"/known?{query}")
+                self.assertEqual((answer.status, answer.headers["Content-Length"], answer.content), (304, "5", b""))
+                # What is said of this comes behind what is said of the other.
+                self.assertEqual(Answer(server, "/promises?3&5").status, 200)
+                server.wait_for(more, before[more] + 1)
+                self.assertEqual(server.log.count(less), before[less])
+
     def test_w4_the_length_is_a_promise(self):
         cases = [
             ("3&3", b"888", True), ("3&5", b"888", True), ("5&3", b"888", False), ("5&0", b"", False),

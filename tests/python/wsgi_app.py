@@ -163,6 +163,12 @@ def without_content(environ, start_response):
     return []
 
 
+def known(environ, start_response):
+    """What the client has already, by its length: `?` one empty part, or `?parts`."""
+    start_response("304 Not Modified", [("Content-Length", "5")])
+    return iter([b""]) if environ["QUERY_STRING"] else [b""]
+
+
 def promises(environ, start_response):
     """What is promised, and what is given: `?5&3`, `?5&parts&3`."""
     promised, *how, given = environ["QUERY_STRING"].split("&")

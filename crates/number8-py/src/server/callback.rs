@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::answer::of_value;
-use super::request::Request;
+use super::request::{Request, fault_of_client};
 use super::{ClientGone, Core, Shared};
 
 /// Answers with a callback.
@@ -104,11 +104,12 @@ pub(crate) fn finish(
             }
         }
         Err(error) => {
-            if !error.is_instance_of::<ClientGone>(py) {
+            let fault = fault_of_client(py, &error);
+            if fault.is_none() && !error.is_instance_of::<ClientGone>(py) {
                 log_error(py, "a callback failed", &error);
             }
             // SECURITY: what went wrong is not told.
-            match request.content_failure() {
+            match fault.or_else(|| request.content_failure()) {
                 Some(status @ 400..500) => {
                     let why = "the content could not be read";
                     Request::answer(bound, Response::error(status, why));

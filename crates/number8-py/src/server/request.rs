@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use number8::{Body, BodyError, Response, Sender};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRecursionError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -445,20 +445,31 @@ impl Request {
         answer_nothing(slf, &slf.get().shared);
     }
 
-    /// The content as text: UTF-8.
+    /// The content as text: UTF-8. What is none is the client's fault, as with `json` and `form`: a 400, where the exception is let through.
     fn text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         let bytes = self.receive(py, None)?;
-        PyString::from_bytes(py, &bytes)
+        PyString::from_bytes(py, &bytes).map_err(|error| of_client(py, error, 400))
     }
 
     /// The content as JSON says it.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let bytes = self.receive(py, None)?;
-        py.import("json")?.call_method1("loads", (PyBytes::new(py, &bytes),))
+        let loaded = py.import("json")?.call_method1("loads", (PyBytes::new(py, &bytes),));
+        loaded.map_err(|error| {
+            let is_of_client = error.is_instance_of::<PyValueError>(py)
+                || error.is_instance_of::<PyRecursionError>(py);
+            if is_of_client { of_client(py, error, 400) } else { error }
+        })
     }
 
-    /// The fields of a form as a dict of str; of several with one name the last.
+    /// The fields of a form as a dict of str; of several with one name the last. Content that is said to be something else than
+    /// an urlencoded form, such as one with files, is a ValueError, and a 415.
     fn form<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if !lock(&self.head).head().named("content-type").is_none_or(is_urlencoded) {
+            let error =
+                PyValueError::new_err("the content is not application/x-www-form-urlencoded");
+            return Err(of_client(py, error, 415));
+        }
         let text = self.text(py)?;
         let pairs = py.import("urllib.parse")?.call_method1("parse_qsl", (text, true))?;
         py.import("builtins")?.getattr("dict")?.call1((pairs,))
@@ -470,6 +481,26 @@ impl Request {
         let method = String::from_utf8_lossy(head.head().method_bytes()).into_owned();
         format!("<Request {method} {}>", head.target())
     }
+}
+
+/// The attribute of an exception that says which answer it is.
+const STATUS: &str = "_number8_status";
+
+/// Has an exception be an answer that says that what the client has sent is at fault, where the callback lets it through.
+fn of_client(py: Python<'_>, error: PyErr, status: u16) -> PyErr {
+    // Without it, it is a fault of the callback.
+    let _ = error.value(py).setattr(STATUS, status);
+    error
+}
+
+/// The status of an exception of [`of_client`].
+pub(crate) fn fault_of_client(py: Python<'_>, error: &PyErr) -> Option<u16> {
+    error.value(py).getattr(STATUS).ok()?.extract().ok()
+}
+
+fn is_urlencoded(media_type: &[u8]) -> bool {
+    let named = media_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    named.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 fn query_value(py: Python<'_>, value: Option<Vec<u8>>) -> PyResult<Py<PyAny>> {

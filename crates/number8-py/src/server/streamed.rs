@@ -102,6 +102,13 @@ pub(crate) fn of_iterable(shared: &Arc<Shared>, value: &Bound<'_, PyAny>) -> PyR
     typed("text/html; charset=utf-8", Body::stream(pieces))
 }
 
+/// Whether a path leads to nothing, rather than to something that cannot be read.
+fn is_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    // A name may be too long, or hold NUL.
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
+}
+
 /// The answer with a file: 404 where there is none.
 ///
 /// # Errors
@@ -115,7 +122,7 @@ pub(crate) fn of_file(py: Python<'_>, path: &Path) -> PyResult<Response> {
     match opened {
         Ok(Opened::File(file)) => typed(&media_type(&name), Body::from(file)),
         Ok(Opened::Dir(_)) => Err(PyOSError::new_err(format!("{} is a folder", path.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if is_nothing(&error) => {
             Ok(Response::error(404, "there is nothing at this address"))
         }
         Err(error) => Err(error.into()),

@@ -1,6 +1,8 @@
 //! Requests in memory, for tests: the library's, driven by the thread that asks.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use number8::testing::TestServer;
 use number8::{App, Options};
@@ -13,10 +15,13 @@ use super::Shared;
 /// Status, fields and content of an answer.
 pub(crate) type Answered<'py> = (u16, Vec<(String, String)>, Bound<'py, PyBytes>);
 
+/// How often it is looked whether a signal has come while an answer is waited for.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Sends one request to an app; waits, detached, for the answer.
 ///
 /// # Errors
-/// The answer is cut, or the thread is that of callbacks, which would wait for itself.
+/// The answer is cut, the thread is that of callbacks, which would wait for itself, or what a signal raises, such as Ctrl-C.
 pub(crate) fn ask<'py>(
     py: Python<'py>,
     shared: &Arc<Shared>,
@@ -40,7 +45,13 @@ pub(crate) fn ask<'py>(
             if !body.is_empty() {
                 request = request.body(body);
             }
-            request.send().await
+            let mut sending = pin!(request.send());
+            loop {
+                match tokio::time::timeout(LOOK, &mut sending).await {
+                    Ok(answer) => return answer.map_err(PyErr::from),
+                    Err(_) => Python::attach(|py| py.check_signals())?,
+                }
+            }
         })
     })?;
     // Bytes of fields are text to Python's programs, one character each.

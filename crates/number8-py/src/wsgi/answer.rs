@@ -1,7 +1,7 @@
 //! An application's answer as the server's.
 
 use bytes::Bytes;
-use number8::{Body, Response};
+use number8::{Body, GatewayHead, Response};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -46,7 +46,7 @@ pub(super) fn answer(
         // What nearly all applications give: nothing to close, nothing to wait for.
         let content = parts::bytes(&item)?;
         let (head, given) = (start.send()?, content.len() as u64);
-        if head.length().is_some_and(|length| length != given) && !is_head(environ) {
+        if head.length().is_some_and(|length| length != given) && !lacks_content(environ, &head) {
             check(py, head.length(), given, true);
         }
         return Ok(head.answer(content));
@@ -69,6 +69,11 @@ pub(super) fn answer(
 fn is_head(environ: &Bound<'_, PyDict>) -> bool {
     let method = environ.get_item(intern!(environ.py(), "REQUEST_METHOD"));
     method.is_ok_and(|method| method.is_some_and(|it| it.eq("HEAD").unwrap_or(false)))
+}
+
+/// Whether there may be less content than is announced: that of a 304 is what the client has.
+fn lacks_content(environ: &Bound<'_, PyDict>, head: &GatewayHead) -> bool {
+    head.status() == 304 || is_head(environ)
 }
 
 /// The item of a list or tuple of one.
@@ -108,7 +113,8 @@ fn first_part(
         return Ok(head.answer(Body::empty()));
     };
     let head = start.send()?;
-    let (given, length) = (first.len() as u64, head.length().filter(|_| !is_head(environ)));
+    let (given, length) =
+        (first.len() as u64, head.length().filter(|_| !lacks_content(environ, &head)));
     let source = Source { parts, given, length };
     if length.is_some_and(|length| given >= length) {
         check(py, length, given, false);
