@@ -148,7 +148,6 @@ class Asked(Case):
         text, _ = self.in_callback(lambda request: request.text(), "POST", body="é".encode())
         self.assertEqual(text, "é")
 
-
     def test_r14_content_that_is_something_else_is_no_fault_of_the_callback(self):
         form = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         parts = {"Content-Type": "multipart/form-data; boundary=b"}

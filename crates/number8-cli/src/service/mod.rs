@@ -300,6 +300,11 @@ impl Service {
             writes.push(absolute(path)?);
         }
         if let Some(parent) = config.log.file.as_deref().and_then(Path::parent) {
+            // SECURITY: it could write everywhere.
+            if folder.join(parent).parent().is_none() {
+                let why = "--log-file: the service may not write to /: name a file in a folder of its own";
+                return Err(Problem::usage(why));
+            }
             writes.push(absolute(parent)?);
         }
         let made = match &config.tls {

@@ -294,6 +294,11 @@ fn what_cannot_be_a_service_is_said() {
             "--name a b: use letters, digits, - and _",
         ),
         (&["service", "install", "passwd"], 2, "only what serves can be a service"),
+        (
+            &["service", "install", "--dry-run", "site", "--log-file", "/x.log"],
+            2,
+            "--log-file: the service may not write to /",
+        ),
         (&["service", "install", "app"], 2, "Provide a WSGI application object"),
         (
             &["service", "install", "app", "shop:app", "--auth", "joe:x@/:ro"],
