@@ -11,6 +11,9 @@ use crate::options::{self, Kind, Opt};
 use crate::problem::Problem;
 use crate::settings::{Origin, Setting, Settings};
 
+/// The usual file of a machine, for whoever has none at home.
+pub const OF_MACHINE: &str = "/etc/number8/number8.toml";
+
 /// The file to read: the one that was asked for, else the first of the usual ones that exists.
 pub fn find(asked: Option<&Path>) -> Option<PathBuf> {
     let of_variable =
@@ -23,8 +26,8 @@ pub fn find(asked: Option<&Path>) -> Option<PathBuf> {
         .filter(|path| path.is_absolute())
         .or_else(|| of_variable("HOME").map(|home| home.join(".config")));
     home.into_iter()
-        .chain([PathBuf::from("/etc")])
         .map(|folder| folder.join("number8/number8.toml"))
+        .chain([PathBuf::from(OF_MACHINE)])
         .find(|path| path.exists())
 }
 

@@ -181,13 +181,18 @@ fn heard(
     if std::env::var_os("NUMBER8_CONFIG").is_some_and(|path| !path.is_empty()) {
         return unheard("NUMBER8_CONFIG: say --config instead, and unset it");
     }
-    let of_machine = Path::new("/etc/number8/number8.toml");
     match file {
-        Some(file) if !service.is_personal && file != of_machine => unheard(&format!(
-            "{}, which is yours: say --config with it, or with {} or /dev/null",
-            file.display(),
-            of_machine.display()
+        Some(file) if service.is_elsewhere() => unheard(&format!(
+            "{}, which is this machine's: say --config with a file that is there, or with /dev/null",
+            file.display()
         )),
+        Some(file) if !service.is_personal && file != Path::new(file::OF_MACHINE) => {
+            unheard(&format!(
+                "{}, which is yours: say --config with it, or with {} or /dev/null",
+                file.display(),
+                file::OF_MACHINE
+            ))
+        }
         Some(file) => Ok(Some(file)),
         None => Ok(Some(PathBuf::from("/dev/null"))),
     }

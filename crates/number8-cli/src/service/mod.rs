@@ -1,11 +1,12 @@
 //! `number8 service`: started with the machine by systemd. What is to be done is a list of steps first, which are
 //! shown, and then done one after the other.
 
+mod owner;
 mod unit;
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use number8::accounts::hash_password;
 use number8::server::Bind;
 
 use crate::config::Config;
-use crate::problem::{Problem, one_line};
+use crate::problem::{Problem, one_line, say};
 use crate::tls::Certificate;
 use crate::{python, serve};
 use unit::{Listens, MARK, Unit};
@@ -97,6 +98,11 @@ impl Service {
         Ok(())
     }
 
+    /// Whether it is a service of a system that does not run here.
+    pub fn is_elsewhere(&self) -> bool {
+        self.root.as_deref().is_some_and(|root| root != Path::new("/"))
+    }
+
     /// Writes the units that serve by this command, of which `config` is what it means, and starts them.
     ///
     /// `read` is the configuration file that was read, where the command does not name it.
@@ -110,6 +116,12 @@ impl Service {
         config: &Config,
     ) -> Result<(), Problem> {
         let unit = self.unit(command, read, config)?;
+        if !self.is_personal {
+            unit.writes
+                .iter()
+                .filter_map(|path| owner::warning(unit.user, path))
+                .for_each(|it| say(&it));
+        }
         let mut steps = Vec::new();
         let mut units = Vec::new();
         let file = format!("{}.socket", self.name);
@@ -266,7 +278,7 @@ impl Service {
         let of_app = config.app.as_ref().map(|app| app.folder.as_path());
         let mounts = config.files.mounts.iter().map(|mount| mount.path.as_path());
         let served: Vec<&Path> = of_app.into_iter().chain(mounts).collect();
-        let user = owner(&served)?;
+        let user = owner::of(&served)?;
         if user.is_some()
             && !self.is_personal
             && let Some(read) = read
@@ -553,14 +565,6 @@ fn needs_address(bind: &Bind) -> bool {
 fn first_free_port() -> u16 {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
-}
-
-/// Whose the first thing served is, unless it is root's: then the service gets a user of its own.
-fn owner(served: &[&Path]) -> Result<Option<u32>, Problem> {
-    let Some(path) = served.first() else { return Ok(None) };
-    let metadata = fs::metadata(path)
-        .map_err(|error| Problem::failure(format!("{}: {error}", path.display())))?;
-    Ok(Some(metadata.uid()).filter(|&uid| uid != 0))
 }
 
 fn text(path: &Path) -> Result<String, Problem> {

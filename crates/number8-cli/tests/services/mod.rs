@@ -163,6 +163,62 @@ fn a_service_of_an_owner_reads_no_file_of_that_owner() {
     assert!(text(&["-p", "80", "--"]).contains(" site -p 80 --config /dev/null --\n"));
 }
 
+/// On the machine of whoever makes an image, a file may say who is let in that the image has not.
+#[test]
+fn a_file_of_this_machine_is_none_of_an_images() {
+    let folder = sandbox();
+    let home = folder.path().join("home");
+    fs::create_dir_all(home.join(".config/number8")).unwrap();
+    fs::write(home.join(".config/number8/number8.toml"), "allow = 'none'\n").unwrap();
+    let install = |root: &str, more: &[&str]| {
+        let mut command = number8(folder.path());
+        command.args(["service", "install", "--dry-run", "--root", root, "site"]);
+        command.args(more).env("HOME", &home).output().unwrap()
+    };
+    for (root, says) in [("root", "which is this machine's"), ("/", "which is yours")] {
+        let refused = install(root, &[]);
+        assert_eq!(refused.status.code(), Some(2), "{root}: {refused:?}");
+        assert!(complaint(&refused).contains(says), "{root}: {refused:?}");
+        assert!(install(root, &["--config", "/dev/null"]).status.success(), "{root}");
+    }
+}
+
+/// Uploads would be refused, or the log not opened, once nobody is there to read why.
+#[test]
+fn what_a_service_cannot_write_to_is_told() {
+    let folder = sandbox();
+    let (site, log) = (folder.path().join("site"), folder.path().join("log"));
+    fs::create_dir(&log).unwrap();
+    let give = |path: &Path, uid, mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        std::os::unix::fs::chown(path, Some(uid), Some(uid))
+    };
+    if give(&site, 0, 0o755).is_err() {
+        eprintln!("skipped: only root gives folders away");
+        return;
+    }
+    for (owner, mode, words, says) in [
+        (0, 0o755, &["-A"][..], &["as a user of its own and cannot write to", "site, which"][..]),
+        (0, 0o755, &[], &[]),
+        (0, 0o1777, &["-A"], &[]),
+        (1000, 0o755, &["-A"], &[]),
+        (
+            1000,
+            0o755,
+            &["--log-file", "log/access.log"],
+            &["uid 1000", "log, which belongs to uid 0"],
+        ),
+        (0, 0o755, &["--log-file", "log/access.log"], &["as a user of its own", "log, which"]),
+    ] {
+        give(&site, owner, mode).unwrap();
+        let output = service(folder.path(), &[&["install", "--dry-run", "site"], words].concat());
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.is_empty(), says.is_empty(), "{owner} {mode:o} {words:?}: {said}");
+        assert!(says.iter().all(|says| said.contains(says)), "{owner} {mode:o} {words:?}: {said}");
+    }
+}
+
 /// systemd would keep the port, where nobody answers.
 #[test]
 fn a_socket_of_before_goes_where_the_service_listens_by_itself() {
