@@ -306,6 +306,63 @@ class Decorated(Case):
                     self.assertEqual(answer.body, body)
         self.assertRaises(ValueError, server.error, 418)
 
+    def test_error_answers_whatever_raises_or_leads_nowhere(self):
+        server = self.serve()
+        server.error(404)(lambda request: f"no {request.path()}")
+        server.error(500)(lambda request: f"sorry, {request.path()}")
+
+        @server.before
+        def check(request):
+            if request.path() == "/before":
+                raise ValueError("secret")
+            if request.path() == "/before-path":
+                return pathlib.Path("nowhere")
+
+        @server.after
+        def look(request, response):
+            if request.path() == "/after":
+                raise ValueError("secret")
+            if request.path() == "/after-path":
+                return pathlib.Path("nowhere")
+
+        for path in ("/after", "/after-path"):
+            server.get(path)(lambda request: "not this")
+        server.get("/path")(lambda request: pathlib.Path("nowhere"))
+        server.get("/tuple")(lambda request: (pathlib.Path("nowhere"), 201, {"X-Of": "the file"}))
+        for target, status, body, failures in [
+            ("/before", 500, "sorry, /before", 1),
+            ("/after", 500, "sorry, /after", 1),
+            ("/before-path", 404, "no /before-path", 0),
+            ("/after-path", 404, "no /after-path", 0),
+            ("/path", 404, "no /path", 0),
+            ("/tuple", 404, "no /tuple", 0),
+        ]:
+            with self.subTest(target):
+                self.logged.clear()
+                answer = self.ask(server, "GET", target)
+                found = (answer.status, answer.body.decode(), answer.headers.get("X-Of"), len(self.logged))
+                self.assertEqual(found, (status, body, None, failures))
+
+    def test_an_error_function_that_fails_itself_has_the_plain_page(self):
+        server, wrong = self.serve(), iter([ZeroDivisionError, None])
+
+        @server.error(500)
+        @server.error(404)
+        def failed(request):
+            error = next(wrong)
+            if error:
+                raise error
+            return pathlib.Path("nowhere")
+
+        @server.get("/fail")
+        def fail(request):
+            raise ValueError("secret")
+
+        for target, status in (("/fail", 500), ("/nothing", 404)):
+            with self.subTest(target):
+                answer = self.ask(server, "GET", target)
+                self.assertEqual((answer.status, b"secret" in answer.body), (status, False))
+
     def test_before_sees_each_request_and_may_answer(self):
         server = self.serve()
         seen = []

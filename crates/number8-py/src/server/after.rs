@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 
 use super::Shared;
 use super::answer::{of_value, with_changed};
-use super::callback::{failed, log_error};
+use super::callback::failure;
 use super::request::Request;
 
 /// The head of an answer, before it is sent.
@@ -36,8 +36,7 @@ pub(crate) fn look(
         response = match look_once(shared, request, &function, response) {
             Ok(response) => response,
             Err(error) => {
-                log_error(py, "a function that looks at answers failed", &error);
-                failed()
+                failure(request, shared, "a function that looks at answers failed", &error)
             }
         };
     }

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::answer::of_value;
 use super::request::{Request, fault_of_client};
-use super::{ClientGone, Core, Shared};
+use super::{ClientGone, Core, LeadsNowhere, Shared};
 
 /// Answers with a callback.
 pub(crate) struct Callback {
@@ -103,6 +103,7 @@ pub(crate) fn finish(
                 log(py, "a callback ended without send_chunk(None); the answer is taken for whole");
             }
         }
+        Err(error) if error.is_instance_of::<LeadsNowhere>(py) => answer_nothing(bound, shared),
         Err(error) => {
             let fault = fault_of_client(py, &error);
             if fault.is_none() && !error.is_instance_of::<ClientGone>(py) {
@@ -127,9 +128,27 @@ pub(crate) fn finish(
 
 /// Answers that there is nothing at this address.
 pub(crate) fn answer_nothing(request: &Bound<'_, Request>, shared: &Arc<Shared>) {
+    Request::answer(request, nothing(request, shared));
+}
+
+fn nothing(request: &Bound<'_, Request>, shared: &Arc<Shared>) -> Response {
     let own = own_error(request, shared, shared.missing_callback(), 404);
-    let plain = || Response::error(404, "there is nothing at this address");
-    Request::answer(request, own.unwrap_or_else(plain));
+    own.unwrap_or_else(|| Response::error(404, "there is nothing at this address"))
+}
+
+/// The answer where something of the program's raised in place of answering; it is logged as `what`.
+pub(crate) fn failure(
+    request: &Bound<'_, Request>,
+    shared: &Arc<Shared>,
+    what: &str,
+    error: &PyErr,
+) -> Response {
+    let py = request.py();
+    if error.is_instance_of::<LeadsNowhere>(py) {
+        return nothing(request, shared);
+    }
+    log_error(py, what, error);
+    own_error(request, shared, shared.failed_callback(), 500).unwrap_or_else(failed)
 }
 
 /// The answer of the program's own callback for an error.

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::Shared;
 use super::answer::of_value;
-use super::callback::{Kind, busy, failed, is_later, log_error};
+use super::callback::{Kind, busy, failed, failure, is_later, log_error};
 use super::request::Request;
 
 /// Lets in who sends exactly this value of Authorization.
@@ -109,12 +109,12 @@ fn ask(
         Ok(None) if !answered => return None,
         Ok(None) => failed(),
         Ok(Some(response)) => response,
+        Err(error) if asked == Asked::Answer && !answered => {
+            failure(request, shared, "a callback failed", &error)
+        }
         Err(error) => {
             log_error(py, "a callback failed", &error);
-            match asked {
-                Asked::Allowed => Response::error(403, "this is refused"),
-                Asked::Answer => failed(),
-            }
+            Response::error(403, "this is refused")
         }
     };
     // What the callback has written itself goes before this; where it has failed, that is not all of it.

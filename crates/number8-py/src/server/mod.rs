@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use number8::server::{Bind, LocalAddr, bind};
 use number8::{Event, Events, Handle, Method, Options, RouteError};
-use pyo3::exceptions::{PyBrokenPipeError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBrokenPipeError, PyFileNotFoundError, PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
@@ -66,6 +66,13 @@ pyo3::create_exception!(
     ClientGone,
     PyBrokenPipeError,
     "Nobody takes what is sent. A function that lets it through has not failed."
+);
+
+pyo3::create_exception!(
+    number8,
+    LeadsNowhere,
+    PyFileNotFoundError,
+    "A path that a function has returned leads to no file: that is no failure, but 404."
 );
 
 /// What handlers know of their server.

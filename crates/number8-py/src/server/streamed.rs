@@ -15,10 +15,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::answer::typed;
 use super::callback::log_error;
 use super::text::content;
+use super::{LeadsNowhere, Shared};
 
 /// What an iterator gives, piece by piece, as fast as the client reads: each is asked for on the thread of callbacks, and no
 /// thread waits meanwhile.
@@ -109,10 +109,10 @@ fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
 }
 
-/// The answer with a file: 404 where there is none.
+/// The answer with a file.
 ///
 /// # Errors
-/// It cannot be read.
+/// It cannot be read; [`LeadsNowhere`] where there is none.
 pub(crate) fn of_file(py: Python<'_>, path: &Path) -> PyResult<Response> {
     let name = path.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
     let opened = py.detach(|| {
@@ -123,7 +123,7 @@ pub(crate) fn of_file(py: Python<'_>, path: &Path) -> PyResult<Response> {
         Ok(Opened::File(file)) => typed(&media_type(&name), Body::from(file)),
         Ok(Opened::Dir(_)) => Err(PyOSError::new_err(format!("{} is a folder", path.display()))),
         Err(error) if is_nothing(&error) => {
-            Ok(Response::error(404, "there is nothing at this address"))
+            Err(LeadsNowhere::new_err(format!("{}: {error}", path.display())))
         }
         Err(error) => Err(error.into()),
     }
