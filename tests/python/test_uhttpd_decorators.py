@@ -306,6 +306,41 @@ class Decorated(Case):
                     self.assertEqual(answer.body, body)
         self.assertRaises(ValueError, server.error, 418)
 
+    def test_n2_status_and_headers_stand_beside_an_async_generator(self):
+        server, ended = self.serve(), []
+
+        async def pieces(*texts):
+            try:
+                for text in texts:
+                    yield text
+            finally:
+                ended.append(texts)
+
+        kind = {"Content-Type": "text/event-stream", "X-Two": ["one", "two"]}
+        server.get("/plain")(lambda request: (pieces("a", "b"), 201))
+
+        @server.get("/async")
+        async def later(request):
+            return pieces("a", "b"), "418 Teapot", kind
+
+        server.get("/empty")(lambda request: (pieces(), None, kind))
+        server.get("/wrong")(lambda request: (pieces("a"), 99))
+        server.get("/four")(lambda request: (pieces("a"), 200, {}, "more"))
+        for target, status, media_type, body in [
+            ("/plain", 201, "text/html; charset=utf-8", b"ab"),
+            ("/async", 418, "text/event-stream", b"ab"),
+            ("/empty", 200, "text/event-stream", b""),
+        ]:
+            with self.subTest(target):
+                answer = self.ask(server, "GET", target)
+                self.assertEqual((answer.status, answer.headers["Content-Type"], answer.body), (status, media_type, body))
+                self.assertEqual(answer.headers.get_all("X-Two"), None if target == "/plain" else ["one", "two"])
+        self.assertEqual((ended, self.logged), ([("a", "b"), ("a", "b"), ()], []))
+        for target in ("/wrong", "/four"):
+            with self.subTest(target):
+                self.assertEqual(self.ask(server, "GET", target).status, 500)
+        self.assertEqual(len(self.logged), 2)
+
     def test_error_answers_whatever_raises_or_leads_nowhere(self):
         server = self.serve()
         server.error(404)(lambda request: f"no {request.path()}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Coroutine
@@ -50,8 +51,8 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def answer(request: _native.Request, value: Awaitable[Any] | AsyncIterator[Any]) -> None:
-    """Answers with what a coroutine returns, or with what an async iterator gives."""
+def answer(request: _native.Request, value: Awaitable[Any] | AsyncIterator[Any] | tuple[Any, ...]) -> None:
+    """Answers with what a coroutine returns, or with what an async iterator gives, beside which status and headers may stand."""
     asyncio.run_coroutine_threadsafe(_answer(request, value), _running_loop())
 
 
@@ -73,8 +74,9 @@ async def _answer(request: _native.Request, value: Any) -> None:
     try:
         if hasattr(value, "__await__"):
             value = await value
-        if hasattr(value, "__aiter__"):
-            await _stream(request, value)
+        parts = value if isinstance(value, tuple) and len(value) in (2, 3) else (value,)
+        if hasattr(parts[0], "__aiter__"):
+            await _stream(request, *parts)
         else:
             request._finish(value)
     except BaseException as error:
@@ -85,21 +87,19 @@ async def _answer(request: _native.Request, value: Any) -> None:
         request._fail(error)
 
 
-async def _stream(request: _native.Request, pieces: AsyncIterator[Any]) -> None:
+async def _stream(
+    request: _native.Request, pieces: AsyncIterator[Any], status: Any = None, headers: dict[Any, Any] | None = None
+) -> None:
+    send = functools.partial(request.send_chunk, status=status, mime="text/html; charset=utf-8", headers=headers)
     try:
         async for piece in pieces:
             # A client that is slow holds up nobody else on the loop.
-            await asyncio.to_thread(request.send_chunk, piece, mime="text/html; charset=utf-8")
-        await asyncio.to_thread(request.send_chunk, None, mime="text/html; charset=utf-8")
+            await asyncio.to_thread(send, piece)
+        await asyncio.to_thread(send, None)
     finally:
         close = getattr(pieces, "aclose", None)
         if close is not None:
             await close()
-
-
-def is_later(value: Any) -> bool:
-    """Whether a value has to be waited for."""
-    return hasattr(value, "__await__") or hasattr(value, "__aiter__")
 
 
 def is_stopped(error: BaseException) -> bool:

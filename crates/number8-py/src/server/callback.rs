@@ -73,12 +73,17 @@ fn run(py: Python<'_>, shared: &Arc<Shared>, number: usize, request: Request) {
     }
 }
 
-/// Whether a value has to be waited for: what a coroutine returns, what an async iterator gives.
+/// Whether a value has to be waited for: what a coroutine returns, what an async iterator gives, beside which status and
+/// headers may stand.
 pub(crate) fn is_later(value: &Bound<'_, PyAny>) -> bool {
     let is_plain = value.is_none()
         || value.is_instance_of::<PyString>()
         || value.is_instance_of::<PyBytes>()
         || value.is_instance_of::<PyDict>();
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        let gives = |body: Bound<'_, PyAny>| body.hasattr("__aiter__").unwrap_or(false);
+        return matches!(tuple.len(), 2 | 3) && tuple.get_item(0).is_ok_and(gives);
+    }
     let has = |name| value.hasattr(name).unwrap_or(false);
     !is_plain && (has("__await__") || has("__aiter__"))
 }
