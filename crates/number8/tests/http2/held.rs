@@ -1,8 +1,13 @@
 //! Content and heads that wait: for their readers, or for the client.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::LazyLock;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_core::Stream;
 use number8::server::Options;
 use number8::server::testing::TestServer;
 use number8::{App, Body};
@@ -105,13 +110,53 @@ async fn g7_content_that_is_only_lent_to_an_answer_is_not_held_by_it() {
     assert!(held < 100_000, "{held}");
 }
 
+/// Content that is made piece by piece.
+struct Pieces {
+    left: usize,
+}
+
+impl Stream for Pieces {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let length = self.left.min(64 << 10);
+        self.left -= length;
+        Poll::Ready((length > 0).then(|| Ok(vec![b'x'; length].into())))
+    }
+}
+
+/// A client that takes content more slowly than it is made is there all the time, and each turn ends with the connection full.
+#[tokio::test]
+async fn g7_content_that_a_slow_client_has_taken_is_held_no_longer() {
+    const BYTES: usize = 8 << 20;
+    static CONTENT: LazyLock<String> = LazyLock::new(|| "x".repeat(BYTES));
+    let app = App::new()
+        .get("/kept", async || CONTENT.as_str())
+        .get("/made", async || Body::stream(Pieces { left: BYTES }));
+    let server = TestServer::new(app, Options::default());
+    for path in ["/kept", "/made"] {
+        let mut client = Client::connect(&server).await;
+        client.send(&frame(SETTINGS, 0, 0, &setting(4, 1 << 30))).await;
+        client.send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())).await;
+        client.send(&request(1, path)).await;
+        let (mut taken, mut most) = (0, 0);
+        while taken < BYTES {
+            taken += client.wait_for(|frame| frame.kind == DATA).await.payload.len();
+            most = most.max(server.handle().buffered());
+        }
+        assert!(most < BYTES / 8, "{path}: {most}");
+        drop(client);
+        until("nothing is held", || server.handle().buffered() == 0).await;
+    }
+}
+
 /// Whatever is made for one answer counts until it is sent, whoever made it, and also what is behind the first piece of it.
 #[tokio::test]
 async fn g7_content_of_one_answer_is_held_by_it() {
     const BYTES: usize = 300_000;
     let app = App::new()
         .get("/made", async || "x".repeat(BYTES))
-        .get("/owned", async || Body::from(bytes::Bytes::from_owner(vec![b'x'; BYTES])));
+        .get("/owned", async || Body::from(Bytes::from_owner(vec![b'x'; BYTES])));
     let server = TestServer::new(app, Options::default());
     for path in ["/made", "/owned"] {
         for window in [0, 1 << 30] {

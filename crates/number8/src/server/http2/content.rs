@@ -12,7 +12,8 @@ use h2::SendStream;
 
 use super::super::connection::poll_warm;
 use super::super::lane::{Job, Lane};
-use super::message::{Data, trailers};
+use super::data::{Data, Held};
+use super::message::trailers;
 use crate::body::{Body, Broadcast, FileRange, Part, Whose};
 use crate::broadcast::{Framing, Look, Subscription};
 use crate::standing::Over;
@@ -33,6 +34,8 @@ pub(super) enum Cut {
 /// Content, and how far it has got.
 pub(super) struct Sending {
     pub(super) stream: SendStream<Data>,
+    /// What the protocol holds of it and of others.
+    in_protocol: Held,
     source: Source,
     /// Bytes that come next.
     chunk: Bytes,
@@ -74,12 +77,14 @@ impl Source {
 impl Sending {
     pub(super) fn new(
         stream: SendStream<Data>,
+        in_protocol: Held,
         source: Source,
         left: Option<u64>,
         takes_trailers: bool,
     ) -> Self {
         Self {
             stream,
+            in_protocol,
             source,
             chunk: Bytes::new(),
             whose: Whose::Own,
@@ -95,13 +100,15 @@ impl Sending {
     /// Content that is sent to many.
     pub(super) fn listening(
         stream: SendStream<Data>,
+        in_protocol: Held,
         broadcast: Broadcast,
         over: Option<Over>,
         now_ms: u64,
     ) -> Self {
         let Broadcast { first, subscription } = broadcast;
         let listening = Listening { subscription, over, sent_ms: now_ms, is_ending: false };
-        let mut sending = Self::new(stream, Source::Listening(Box::new(listening)), None, false);
+        let source = Source::Listening(Box::new(listening));
+        let mut sending = Self::new(stream, in_protocol, source, None, false);
         sending.chunk = first.map(|frame| frame.bytes(Framing::UntilClose)).unwrap_or_default();
         sending
     }
@@ -144,7 +151,7 @@ impl Sending {
             if !self.chunk.is_empty() {
                 let capacity = ready!(self.poll_capacity(self.chunk.len(), cx))?;
                 let piece = self.chunk.split_to(capacity.min(self.chunk.len()));
-                if self.send(piece, now_ms)? {
+                if self.send(piece, self.whose, now_ms)? {
                     return Poll::Ready(Ok(()));
                 }
                 continue;
@@ -171,7 +178,7 @@ impl Sending {
                     Some(Part::File(range)) => {
                         parts.push_front(Part::File(range));
                         let piece = ready!(self.poll_file(lane, cx))?;
-                        if self.send(piece, now_ms)? {
+                        if self.send(piece, Whose::Own, now_ms)? {
                             return Poll::Ready(Ok(()));
                         }
                     }
@@ -211,7 +218,7 @@ impl Sending {
     }
 
     /// Sends a piece that fits; true when it was the last.
-    fn send(&mut self, piece: Bytes, now_ms: u64) -> Result<bool, Cut> {
+    fn send(&mut self, piece: Bytes, whose: Whose, now_ms: u64) -> Result<bool, Cut> {
         let length = piece.len() as u64;
         self.left = self.left.map(|left| left.saturating_sub(length));
         let is_last = self.left == Some(0);
@@ -221,7 +228,8 @@ impl Sending {
         if let Source::Listening(listening) = &mut self.source {
             listening.sent_ms = now_ms;
         }
-        self.stream.send_data(piece, is_last).map_err(|_| Cut::Unwanted)?;
+        let data = self.in_protocol.take(piece, whose);
+        self.stream.send_data(data, is_last).map_err(|_| Cut::Unwanted)?;
         Ok(is_last)
     }
 
@@ -238,7 +246,7 @@ impl Sending {
             Some(fields) if !fields.is_empty() => {
                 self.stream.send_trailers(trailers(fields.iter()))
             }
-            _ => self.stream.send_data(Bytes::new(), true),
+            _ => self.stream.send_data(Data::END, true),
         };
         sent.map_err(|_| Cut::Unwanted)
     }

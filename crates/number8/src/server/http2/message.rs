@@ -1,6 +1,5 @@
 //! Requests and answers between the types of the protocol and ours.
 
-use bytes::Bytes;
 use h2::RecvStream;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use number8_proto::http1::{BodySize, HeadParser, Version, is_without_content};
@@ -129,6 +128,3 @@ pub(super) fn trailers<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) ->
     }
     map
 }
-
-/// The bytes of content as the protocol takes them.
-pub(super) type Data = Bytes;

@@ -5,6 +5,7 @@
 //! [`Response`](crate::Response). Streams are polled inside the connection's task, each when it was woken.
 
 mod content;
+mod data;
 mod logged;
 mod message;
 mod meter;
@@ -34,7 +35,8 @@ use crate::app::readiness;
 use crate::body::{Body, channel_in};
 use crate::caller::Caller;
 use crate::response::busy;
-use message::{Data, Scratch, Stamped};
+use data::{Data, Held};
+use message::{Scratch, Stamped};
 use pipe::{Moved, Pipe, Socket};
 use stream::{Desk, Exchange, Stream};
 use upload::Upload;
@@ -79,8 +81,8 @@ pub(crate) struct Http2 {
     ending: Option<Closed>,
     is_stopping: bool,
     since: Since,
-    /// Bytes of content that were handed to the protocol since the client last took everything.
-    given: usize,
+    /// Content that the protocol holds.
+    held: Held,
     /// What the client may send on all streams before some is read, with what waits to be read.
     window: u32,
 }
@@ -178,7 +180,7 @@ impl Http2 {
             ending: None,
             is_stopping: false,
             since: Since::default(),
-            given: 0,
+            held: Held::default(),
             window: limits.connection_window_bytes.min(WINDOW_MAX),
         }
     }
@@ -192,6 +194,7 @@ impl Http2 {
             turn,
             worker: &place.worker,
             stamped: &mut stamped,
+            held: self.held.clone(),
             given: 0,
             frames: 0,
             resets: 0,
@@ -406,9 +409,7 @@ impl Http2 {
         if frames > 0 || resets > 0 {
             self.pipe.note(frames, resets);
         }
-        let given = std::mem::take(&mut desk.given);
-        self.given += given;
-        given
+        std::mem::take(&mut desk.given)
     }
 
     /// What the connection waits for, after a turn.
@@ -416,8 +417,6 @@ impl Http2 {
         let (now_ms, shared) = (desk.turn.ms, &desk.turn.current.shared);
         let timeouts = &shared.options.timeouts;
         if !moved.is_blocked {
-            // Everything that was handed over has been written.
-            self.given = 0;
             self.since.blocked = None;
         } else if moved.has_moved || self.since.blocked.is_none() {
             self.since.blocked = Some(now_ms);
@@ -440,7 +439,7 @@ impl Http2 {
                 .min(after(self.since.fields, timeouts.head))
                 .min(after(self.since.idle, idle)),
             standing: if self.active == 0 { Standing::Idle } else { Standing::Busy },
-            holds: moved.queued + self.given,
+            holds: moved.queued + self.held.bytes(),
         };
         let mut owed = 0;
         for stream in self.seats.iter().filter_map(|seat| seat.stream.as_ref()) {

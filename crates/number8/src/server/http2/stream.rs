@@ -15,8 +15,9 @@ use super::super::connection::Turn;
 use super::super::shared::Stop;
 use super::super::worker::{Told, Worker};
 use super::content::{Cut, Sending, Source};
+use super::data::{Data, Held};
 use super::logged::shortened;
-use super::message::{self, Data, Stamped};
+use super::message::{self, Stamped};
 use super::upload::{News, Upload};
 use crate::app::{App, Asked, Next, Said};
 use crate::body::{Body, BodyError, Kind, Part};
@@ -31,6 +32,8 @@ pub(super) struct Desk<'a> {
     pub(super) turn: &'a Turn,
     pub(super) worker: &'a Worker,
     pub(super) stamped: &'a mut Stamped,
+    /// The content that the protocol holds.
+    pub(super) held: Held,
     /// Bytes of content that were handed to the protocol in this turn.
     pub(super) given: usize,
     /// Frames of content.
@@ -218,7 +221,8 @@ impl Exchange {
                 // Now, since it may go on for days.
                 self.log(desk, head, status, 0);
                 let over = self.caller.standing.take().map(Standing::over);
-                let sending = Sending::listening(stream, *broadcast, over, desk.turn.ms);
+                let sending =
+                    Sending::listening(stream, desk.held.clone(), *broadcast, over, desk.turn.ms);
                 return Some(Making::Content(Box::new(sending), status));
             }
             Kind::Parts(parts) => Source::parts(parts),
@@ -226,7 +230,7 @@ impl Exchange {
             kind => Source::Body(Body { kind }),
         };
         let trailers = head.and_then(|head| head.named("te")).is_some_and(takes_trailers);
-        let sending = Sending::new(stream, source, length, trailers);
+        let sending = Sending::new(stream, desk.held.clone(), source, length, trailers);
         Some(Making::Content(Box::new(sending), status))
     }
 
