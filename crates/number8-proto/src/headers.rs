@@ -1,4 +1,4 @@
-//! Field names that the server itself looks at, and the fields of an answer.
+//! Field names that the server itself looks at, the fields of an answer, and which media type a field names.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -278,6 +278,24 @@ impl Fields {
     pub(crate) fn wire_len(&self) -> usize {
         self.fixed.len() + self.wire.len()
     }
+}
+
+/// Whether a value of Content-Type names a media type, in any case and with any parameters (RFC 9110 §8.3.1).
+///
+/// ```
+/// use number8_proto::headers::is_media_type;
+/// assert!(is_media_type(b"Text/HTML ;charset=UTF-8", b"text/html"));
+/// assert!(!is_media_type(b"text/html5", b"text/html"));
+/// ```
+#[must_use]
+pub fn is_media_type(content_type: &[u8], named: &[u8]) -> bool {
+    media_type(content_type).eq_ignore_ascii_case(named)
+}
+
+/// What a value of Content-Type names, without its parameters: `text/html` of `text/html; charset=UTF-8`.
+#[must_use]
+pub fn media_type(content_type: &[u8]) -> &[u8] {
+    syntax::trim_ows(content_type.split(|&b| b == b';').next().unwrap_or_default())
 }
 
 /// The fields that were written as `Name: value CRLF`; a line that is none, such as a status line, is left out.

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use number8_proto::headers::{Fields, Known};
+use number8_proto::headers::{Fields, Known, is_media_type, media_type};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -88,7 +88,10 @@ impl<T: DeserializeOwned + Send + 'static> Argument for Json<T> {
     const TAKES_CONTENT: bool = true;
 
     fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
-        let wanted = |kind: &[u8]| kind == b"application/json" || kind.ends_with(b"+json");
+        let wanted = |content_type: &[u8]| {
+            is_media_type(content_type, b"application/json")
+                || media_type(content_type).to_ascii_lowercase().ends_with(b"+json")
+        };
         let content = content(call, wanted, "the content has to be JSON (application/json)")?;
         Ok(Taken::later(async {
             serde_json::from_slice(&read(content).await?).map(Self).map_err(|error| {
@@ -103,8 +106,8 @@ impl<T: DeserializeOwned + Send + 'static> Argument for Form<T> {
     const TAKES_CONTENT: bool = true;
 
     fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
-        const KIND: &str = "application/x-www-form-urlencoded";
-        let wanted = |kind: &[u8]| kind == KIND.as_bytes();
+        let wanted =
+            |content_type: &[u8]| is_media_type(content_type, b"application/x-www-form-urlencoded");
         let content = content(call, wanted, "the content has to be a form, not of several parts")?;
         Ok(Taken::later(async {
             serde_html_form::from_bytes(&read(content).await?).map(Self).map_err(|error| {
@@ -130,9 +133,7 @@ fn content(
     wanted: impl Fn(&[u8]) -> bool,
     explanation: &'static str,
 ) -> Result<Body, Error> {
-    let kind = call.head.get(Known::ContentType).unwrap_or_default();
-    let essence = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    match wanted(&essence.to_ascii_lowercase()) {
+    match wanted(call.head.get(Known::ContentType).unwrap_or_default()) {
         true => Ok(std::mem::take(&mut call.body)),
         false => Err(Error::new(415, explanation)),
     }

@@ -109,7 +109,7 @@ pub use multipart::{Multipart, MultipartLimits, Part};
 #[cfg(feature = "macros")]
 pub use number8_macros::{delete, get, patch, post, put, route};
 pub use number8_proto::cookie::{Cookie, CookieError, SameSite};
-pub use number8_proto::headers::{FieldError, Fields};
+pub use number8_proto::headers::{FieldError, Fields, is_media_type};
 pub use number8_proto::http1::{BodySize, Head, Method, OwnedHead, Prepared, Version};
 pub use number8_proto::uri::{BadEscape, decode_path};
 pub use overlay::Overlay;

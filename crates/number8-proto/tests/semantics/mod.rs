@@ -15,6 +15,8 @@ mod uri;
 mod host;
 // Requests of HTTP/2 as heads.
 mod http2;
+// Which media type a field names, however it is written.
+mod media_type;
 // What a file is to be called, in every spelling.
 mod disposition;
 // What proxies say of clients, and whose an origin is.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use number8::{Body, BodyError, Response, Sender};
+use number8::{Body, BodyError, Response, Sender, is_media_type};
 use pyo3::exceptions::{PyRecursionError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -498,9 +498,8 @@ pub(crate) fn fault_of_client(py: Python<'_>, error: &PyErr) -> Option<u16> {
     error.value(py).getattr(STATUS).ok()?.extract().ok()
 }
 
-fn is_urlencoded(media_type: &[u8]) -> bool {
-    let named = media_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    named.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+fn is_urlencoded(content_type: &[u8]) -> bool {
+    is_media_type(content_type, b"application/x-www-form-urlencoded")
 }
 
 fn query_value(py: Python<'_>, value: Option<Vec<u8>>) -> PyResult<Py<PyAny>> {

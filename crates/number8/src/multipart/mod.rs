@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use multer::Field;
-use number8_proto::headers::Known;
+use number8_proto::headers::{Known, is_media_type};
 
 use crate::body::{Body, Gathered};
 use crate::error::Error;
@@ -92,7 +92,9 @@ impl Multipart {
         let text = std::str::from_utf8(content_type).unwrap_or_default();
         let boundary = multer::parse_boundary(text).map_err(|error| match error {
             multer::Error::NoBoundary => Error::new(400, "the form does not tell its boundary"),
-            _ if is_form(content_type) => Error::new(400, "the type of the form is not valid"),
+            _ if is_media_type(content_type, b"multipart/form-data") => {
+                Error::new(400, "the type of the form is not valid")
+            }
             _ => Error::new(415, "the content has to be a form of parts (multipart/form-data)"),
         })?;
         if boundary.is_empty() || boundary.len() > BOUNDARY_BYTES_MAX {
@@ -309,11 +311,6 @@ impl Argument for Multipart {
         let content_type = call.head.get(Known::ContentType).unwrap_or_default();
         Self::new(content_type, std::mem::take(&mut call.body)).map(Taken::Now)
     }
-}
-
-fn is_form(content_type: &[u8]) -> bool {
-    let form = b"multipart/form-data";
-    content_type.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form))
 }
 
 /// What follows the last separator of folders, whichever system the client runs (RFC 7578 §4.2).

@@ -47,10 +47,13 @@ pub(crate) fn u24_u25_files_and_folders_are_removed() {
 #[test]
 pub(crate) fn u24_a_form_removes_a_file_and_shows_the_listing() {
     let shared = Shared::new();
-    for name in ["index.html", "a b", "sub/x"] {
+    for name in ["index.html", "a b", "b", "sub/x"] {
         shared.write(name, "");
     }
     let form = "Content-Type: application/x-www-form-urlencoded";
+    // What `fetch` sends for URLSearchParams; and any way of writing the same.
+    let with_charset = "Content-Type: application/x-www-form-urlencoded;charset=UTF-8";
+    let spelled = "Content-Type: Application/X-WWW-Form-Urlencoded ; charset=UTF-8";
     let page = shared.send("GET", "/?list", &[], b"");
     let html = String::from_utf8_lossy(&page.body).into_owned();
     // No page of another site shows these buttons under something else.
@@ -68,14 +71,19 @@ pub(crate) fn u24_a_form_removes_a_file_and_shows_the_listing() {
         ("/a%20b?delete", &[form, html][..], 303, Some("./?list")),
         ("/a%20b?delete", &[form, html], 404, None),
         ("/sub/?delete", &[form, html], 409, None),
+        ("/b?delete", &[with_charset], 204, None),
+        ("/b?delete", &[spelled], 404, None),
         ("/sub/x?delete", &[form], 204, None),
         ("/sub/?delete", &[form, html], 303, Some("../?list")),
         // Content that is named so is content.
         ("/y?delete", &["Content-Type: text/plain"], 201, Some("/y")),
+        ("/z?delete", &["Content-Type: application/x-www-form-urlencodedx"], 201, Some("/z")),
+        // Nor is it a form of parts if its type only begins like that.
+        ("/form", &["Content-Type: multipart/form-datax; boundary=b"], 201, Some("/form")),
     ] {
         let answer = shared.send("POST", target, fields, b"");
         assert_eq!(answer.status, status, "{target}: {answer:?}");
         assert_eq!(answer.field("Location"), location, "{target}");
     }
-    assert_eq!(shared.names(), set(&["index.html", "y"]));
+    assert_eq!(shared.names(), set(&["form", "index.html", "y", "z"]));
 }

@@ -1,5 +1,6 @@
 //! The program that a request brings (row B9): a form with a field `code`, or the text itself.
 
+use number8_proto::headers::is_media_type;
 use number8_proto::http1::Head;
 use number8_proto::uri::Query;
 
@@ -22,13 +23,12 @@ impl Posted {
     /// 415: it is a form of a kind that is not read here.
     pub(super) fn is_form(head: &Head<'_>) -> Result<bool, Error> {
         let content_type = head.named("Content-Type").unwrap_or_default();
-        let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-        if kind.trim_ascii().eq_ignore_ascii_case(b"multipart/form-data") {
+        if is_media_type(content_type, b"multipart/form-data") {
             let why =
                 "a form is sent as application/x-www-form-urlencoded, or the program as it is";
             return Err(Error::new(415, why));
         }
-        Ok(kind.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded"))
+        Ok(is_media_type(content_type, b"application/x-www-form-urlencoded"))
     }
 
     /// Reads the content, and the query for what a text cannot say.

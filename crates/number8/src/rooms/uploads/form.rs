@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::Context;
 
-use number8_proto::headers::Known;
+use number8_proto::headers::{Known, is_media_type};
 use number8_proto::http1::Head;
 use number8_proto::uri::Query;
 
@@ -40,9 +40,7 @@ struct Form {
 }
 
 pub(super) fn is_form(head: &Head<'_>) -> bool {
-    let content_type = head.get(Known::ContentType).unwrap_or_default();
-    let form = b"multipart/form-data";
-    content_type.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form))
+    is_media_type(head.get(Known::ContentType).unwrap_or_default(), b"multipart/form-data")
 }
 
 /// Stores the files of a form in a folder.

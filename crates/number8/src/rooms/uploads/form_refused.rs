@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use number8_proto::headers::Known;
+use number8_proto::headers::{Known, is_media_type};
 use number8_proto::http1::Head;
 
 use super::Inner;
@@ -12,9 +12,7 @@ use crate::handler::{Answer, Call};
 use crate::response::Response;
 
 pub(super) fn is_form(head: &Head<'_>) -> bool {
-    let content_type = head.get(Known::ContentType).unwrap_or_default();
-    let form = b"multipart/form-data";
-    content_type.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form))
+    is_media_type(head.get(Known::ContentType).unwrap_or_default(), b"multipart/form-data")
 }
 
 pub(super) fn store(_: &Arc<Inner>, _: Call<'_>, _: Target) -> Result<Answer, Box<Response>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use number8_proto::headers::Known;
+use number8_proto::headers::{Known, is_media_type};
 use number8_proto::http1::Head;
 use number8_proto::uri::Query;
 
@@ -44,7 +44,7 @@ pub(super) fn answer(
 pub(super) fn is_asked(head: &Head<'_>) -> bool {
     let query = head.query().unwrap_or_default();
     let content_type = head.get(Known::ContentType).unwrap_or_default();
-    content_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    is_media_type(content_type, b"application/x-www-form-urlencoded")
         && Query::new(query).any(|pair| *pair.key == *b"delete")
 }
 
