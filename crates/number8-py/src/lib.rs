@@ -5,6 +5,7 @@
 mod asgi;
 mod command;
 mod hosting;
+mod lock;
 mod server;
 mod sys;
 mod waiting;

@@ -1,7 +1,7 @@
 //! What `receive` and `send` return: awaitables that are complete when nothing has to be waited for, and wait with a
 //! future of the loop when something has.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use super::host::Loop;
 use super::http::HttpExchange;
 use super::websocket::WebSocketExchange;
+use crate::lock::lock;
 
 /// Which of the two is waited for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,13 +149,13 @@ impl Waiters {
     pub(super) fn add<'py>(&self, py: Python<'py>, of: &Loop) -> PyResult<Bound<'py, PyAny>> {
         let future = of.create_future(py)?;
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(future.clone().unbind());
+        lock(&self.0).push(future.clone().unbind());
         Ok(future)
     }
 
     /// Has those who wait look again.
     pub(super) fn wake(&self, py: Python<'_>) {
-        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = std::mem::take(&mut *lock(&self.0));
         for future in waiting {
             let future = future.bind(py);
             let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());

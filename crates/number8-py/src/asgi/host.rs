@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use number8::{Method, Response};
@@ -14,6 +14,7 @@ use super::http::HttpExchange;
 use super::hub::{Arrival, Hub, Notice};
 use super::scope::Scopes;
 use super::websocket::WebSocketExchange;
+use crate::lock::lock;
 
 /// What the host asks Python for.
 #[derive(FromPyObject)]
@@ -86,15 +87,12 @@ impl Loop {
         })
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Does all that has come.
     pub(super) fn drain(self: &Arc<Self>, py: Python<'_>) {
         let mail = self.hub.take();
         for id in mail.news {
-            let exchange = self.running().get(&id).map(|running| running.exchange.clone_ref(py));
+            let exchange =
+                lock(&self.running).get(&id).map(|running| running.exchange.clone_ref(py));
             if let Some(exchange) = exchange {
                 exchange.look(py);
             }
@@ -131,12 +129,12 @@ impl Loop {
                 (Exchange::WebSocket(exchange.clone_ref(py)), exchange.into_any())
             }
         };
-        self.running().insert(id, Running { exchange, task: None });
+        lock(&self.running).insert(id, Running { exchange, task: None });
         let task = self.task(py, &scope, &object);
         match task {
             Ok(task) => {
                 // One that has been started at once may have ended.
-                if let Some(running) = self.running().get_mut(&id) {
+                if let Some(running) = lock(&self.running).get_mut(&id) {
                     running.task = Some(task);
                 }
                 Ok(())
@@ -161,12 +159,12 @@ impl Loop {
 
     /// The tasks that are not done.
     pub(super) fn tasks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
-        let running = self.running();
+        let running = lock(&self.running);
         running.values().filter_map(|one| Some(one.task.as_ref()?.clone_ref(py))).collect()
     }
 
     pub(super) fn forget(&self, id: u64) {
-        let forgotten = self.running().remove(&id);
+        let forgotten = lock(&self.running).remove(&id);
         // What it holds may run Python code as it goes: not while the lock is held.
         drop(forgotten);
     }

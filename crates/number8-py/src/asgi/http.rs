@@ -1,6 +1,6 @@
 //! One request and its answer, as the application sees them: what `receive` gives and `send` takes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use super::hub::Arrival;
 use super::line::Line;
 use super::message::{flag, kind, wrong};
 use super::start::{Start, each_field, unsendable};
+use crate::lock::lock;
 
 /// A request under way.
 #[pyclass(frozen, module = "number8._native")]
@@ -89,13 +90,9 @@ impl HttpExchange {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What there is for `receive`, if there is something.
     fn poll_received(&self) -> Poll<Received> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mut cx = Context::from_waker(&self.waker);
         if let Some(polled) = state.content.poll(&mut cx) {
             return polled.map(|part| match part {
@@ -144,7 +141,7 @@ impl HttpExchange {
 
     /// Whether there is room for more content; an error when nobody is left to take it.
     pub(super) fn has_room(&self, py: Python<'_>) -> PyResult<bool> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let goes_on = state.is_head && !state.is_endless_head();
         let Phase::Streaming { sender, .. } = &mut state.phase else { return Ok(true) };
         match sender.poll_ready(&mut Context::from_waker(&self.waker)) {
@@ -161,7 +158,7 @@ impl HttpExchange {
 
     fn send_start(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let start = Start::read(message)?;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         match state.phase {
             Phase::Nothing if self.line.is_over() => return Err(self.of.disconnected(py)),
             Phase::Nothing => state.phase = Phase::Begun(start),
@@ -178,7 +175,7 @@ impl HttpExchange {
             None => Bytes::new(),
         };
         let more = flag(message, intern!(py, "more_body"))?;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let (is_first, is_head) = (matches!(state.phase, Phase::Begun(_)), state.is_head);
         match std::mem::replace(&mut state.phase, Phase::Failed) {
             Phase::Begun(start) if !more && !start.has_trailers => {
@@ -225,7 +222,7 @@ impl HttpExchange {
 
     /// Hands a piece of content on.
     fn stream(&self, piece: Bytes, more: bool) -> PyResult<()> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let is_head = state.is_head;
         // "Any further messages on the channel will be ignored."
         let Phase::Streaming { sender, left, has_trailers } = &mut state.phase else {
@@ -268,7 +265,7 @@ impl HttpExchange {
         let path = path.ok_or_else(|| PyTypeError::new_err("a file has to have a 'path'"))?;
         let file = file_at(&path)?;
         let size = file.meta().size;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let start = match std::mem::replace(&mut state.phase, Phase::Failed) {
             Phase::Begun(start) => start,
             Phase::Failed => return Err(self.of.disconnected(py)),
@@ -296,7 +293,7 @@ impl HttpExchange {
             })?;
         }
         let is_last = !flag(message, intern!(py, "more_trailers"))?;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if matches!(state.phase, Phase::Failed) {
             return Err(self.of.disconnected(py));
         }
@@ -349,7 +346,7 @@ impl HttpExchange {
     fn ended(&self, py: Python<'_>, _failed: bool) -> bool {
         // Before an answer goes out that may be the client's reason to leave.
         let has_left = self.departure.is_known();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let phase = std::mem::replace(&mut state.phase, Phase::Failed);
         let is_taken = state.is_head && self.line.is_over();
         let is_well = is_taken || matches!(phase, Phase::Complete | Phase::Failed);

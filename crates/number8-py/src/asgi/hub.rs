@@ -4,12 +4,13 @@
 //! makes tasks of what is new and lets those go on that waited. No Python object is touched on the way.
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
 use number8::{Body, Caller, Departure, Opening, OwnedHead};
 
 use super::line::Line;
+use crate::lock::lock;
 
 /// A request that the application has not seen yet.
 pub(super) struct Arrival {
@@ -82,10 +83,6 @@ impl Hub {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn arrive(&self, arrival: Arrival) {
         self.put(|mail| mail.arrivals.push(arrival));
     }
@@ -95,7 +92,7 @@ impl Hub {
     }
 
     fn put(&self, letter: impl FnOnce(&mut Mail)) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         letter(&mut state.mail);
         if state.is_rung {
             return;
@@ -114,7 +111,7 @@ impl Hub {
 
     /// All mail that there is.
     pub(super) fn take(&self) -> Mail {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if std::mem::take(&mut state.is_rung)
             && let Bell::Pipe(reader, _) = &self.bell
         {
@@ -126,7 +123,7 @@ impl Hub {
 
     /// Whether there is mail; if not, `turn` is woken when there is.
     pub(super) fn has_mail(&self, turn: &Waker) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if !state.mail.is_empty() {
             return true;
         }
@@ -138,14 +135,14 @@ impl Hub {
     /// no system call.
     pub(super) fn wake(&self, connection: Waker) {
         match self.bell {
-            Bell::Turn => self.lock().wakes.push(connection),
+            Bell::Turn => lock(&self.state).wakes.push(connection),
             Bell::Pipe(..) => connection.wake(),
         }
     }
 
     /// Calls the connections that may go on.
     pub(super) fn call(&self) {
-        let wakes = std::mem::take(&mut self.lock().wakes);
+        let wakes = std::mem::take(&mut lock(&self.state).wakes);
         wakes.into_iter().for_each(Waker::wake);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use number8::Response;
 
 use super::hub::Hub;
+use crate::lock::lock;
 
 /// One connection's wait for one answer.
 pub(super) struct Line {
@@ -30,13 +31,9 @@ impl Line {
         Arc::new(Self { hub: Arc::clone(hub), state: Mutex::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Gives the answer; false when nobody waits for one any more.
     pub(super) fn answer(&self, response: Response) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.is_over || state.response.is_some() {
             return false;
         }
@@ -51,7 +48,7 @@ impl Line {
 
     /// Wakes this once nobody waits any more.
     pub(super) fn tell_when_over(&self, exchange: Waker) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         match state.is_over {
             true => exchange.wake(),
             false => state.exchange = Some(exchange),
@@ -60,7 +57,7 @@ impl Line {
 
     /// True when the connection has the answer, or has gone without one.
     pub(super) fn is_over(&self) -> bool {
-        self.lock().is_over
+        lock(&self.state).is_over
     }
 }
 
@@ -71,7 +68,7 @@ impl Future for Waiting {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         if let Some(response) = state.response.take() {
             return Poll::Ready(response);
         }
@@ -84,7 +81,7 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.state);
         state.is_over = true;
         let exchange = state.exchange.take();
         drop(state);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use number8::{Caller, Head, Method, Version, decode_path};
 use pyo3::intern;
@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use super::hub::Arrival;
+use crate::lock::lock;
 
 /// Names of fields that most requests have, in lower case, as they stand in a scope.
 const NAMES: [&str; 32] = [
@@ -188,13 +189,12 @@ impl Scopes {
         let Some(ip) = caller.ip else { return Ok(None) };
         let own = caller.peer.filter(|peer| peer.ip() == ip);
         let port = own.map_or(0, |peer: SocketAddr| peer.port());
-        let lock = || self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&(ip, port)) {
+        if let Some(known) = lock(&self.clients).get(&(ip, port)) {
             return Ok(Some(known.bind(py).clone()));
         }
         let address = PyString::new(py, &ip.to_string()).into_any();
         let client = PyTuple::new(py, [address, port.into_pyobject(py)?.into_any()])?;
-        let mut clients = lock();
+        let mut clients = lock(&self.clients);
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
         }

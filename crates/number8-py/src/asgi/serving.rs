@@ -1,7 +1,7 @@
 //! The server under an event loop: inside its selector, or beside it.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use super::host::{Hooks, Loop};
 use super::hub::Hub;
 use super::scope::Scopes;
 use crate::hosting::{Base, Sockets};
+use crate::lock::lock;
 use crate::sys;
 
 /// A server for one event loop.
@@ -211,10 +212,6 @@ impl Drop for End {
             self.0.end(Some("the server has failed".to_owned()));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets the runtime go on. True when the watched descriptor is readable.

@@ -7,7 +7,7 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use number8::{
@@ -26,6 +26,7 @@ use super::hub::Arrival;
 use super::line::Line;
 use super::message::{flag, kind, wrong};
 use super::start::{Start, each_field, unsendable};
+use crate::lock::lock;
 
 /// A WebSocket, asked for or open.
 #[pyclass(frozen, module = "number8._native")]
@@ -70,13 +71,13 @@ struct Over(Mutex<(bool, Option<Waker>)>);
 
 impl Over {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         state.1 = Some(cx.waker().clone());
         if state.0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn tell(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         state.0 = true;
         let connection = state.1.take();
         drop(state);
@@ -114,10 +115,6 @@ impl WebSocketExchange {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A future to wait with until something has changed.
     pub(super) fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.waiters.add(py, &self.of)
@@ -129,7 +126,7 @@ impl WebSocketExchange {
     }
 
     fn poll_received(&self) -> Poll<Received> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mut cx = Context::from_waker(&self.waker);
         let phase = std::mem::replace(&mut state.phase, closed(LOST));
         if let Phase::Connecting(opening) = phase {
@@ -194,7 +191,7 @@ impl WebSocketExchange {
 
     /// Sends what waits while there is room; true when nothing waits any more.
     pub(super) fn has_room(&self, py: Python<'_>) -> PyResult<bool> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let State { phase, unsent } = &mut *state;
         while let Some(message) = unsent.front() {
             let Phase::Open { sender, over, .. } = phase else {
@@ -230,7 +227,7 @@ impl WebSocketExchange {
                 "the protocol of a WebSocket is agreed upon by 'subprotocol', not by a header";
             return Err(PyValueError::new_err(why));
         }
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let (Phase::Connecting(opening) | Phase::Deciding(opening)) =
             std::mem::replace(&mut state.phase, closed(LOST))
         else {
@@ -273,7 +270,7 @@ impl WebSocketExchange {
             (None, Some(bytes)) => Message::Binary(bytes_of(&bytes)?),
             _ => return Err(PyTypeError::new_err("a message is either 'text' or 'bytes'")),
         };
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         match &state.phase {
             Phase::Open { .. } => state.unsent.push_back(content),
             Phase::Closed { by_application: false, .. } => return Err(self.of.disconnected(py)),
@@ -293,7 +290,7 @@ impl WebSocketExchange {
             Some(reason) if !reason.is_none() => reason.extract()?,
             _ => String::new(),
         };
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let next = Phase::Closed { code, reason: reason.clone(), by_application: true };
         match std::mem::replace(&mut state.phase, next) {
             Phase::Connecting(_) | Phase::Deciding(_) => {
@@ -323,7 +320,7 @@ impl WebSocketExchange {
 
     fn refuse(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let start = Start::read(message)?;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         match &state.phase {
             Phase::Connecting(_) | Phase::Deciding(_) => {
                 state.phase = Phase::Refusing(start, Vec::new());
@@ -340,7 +337,7 @@ impl WebSocketExchange {
             None => Vec::new().into(),
         };
         let more = flag(message, intern!(py, "more_body"))?;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let Phase::Refusing(_, content) = &mut state.phase else {
             return Err(wrong("websocket.http.response.body", "the answer has not begun"));
         };
@@ -388,7 +385,7 @@ impl WebSocketExchange {
     fn ended(&self, py: Python<'_>, failed: bool) -> bool {
         // Before an answer goes out that may be the client's reason to leave.
         let has_left = self.departure.is_known();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let next = Phase::Closed { code: LOST, reason: String::new(), by_application: true };
         let is_well = match std::mem::replace(&mut state.phase, next) {
             Phase::Connecting(_) | Phase::Deciding(_) | Phase::Refusing(..) => {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use number8::metrics::{counted, sum};
 use number8_cli::problem::say;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::lock::lock;
 use crate::sys;
 
 /// How long processes have to answer, all together. Of one that does not, what it has said last counts.
@@ -93,7 +94,7 @@ impl Gathered {
     }
 
     fn processes<T>(&self, with: impl FnOnce(&mut Processes) -> T) -> T {
-        with(&mut self.0.processes.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut lock(&self.0.processes))
     }
 }
 

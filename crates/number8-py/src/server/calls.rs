@@ -5,11 +5,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
 use pyo3::prelude::*;
 use tokio::runtime::Handle;
+
+use crate::lock::lock;
 
 /// Calls that may wait; one more is answered 503.
 pub(crate) const CALLS_MAX: usize = 1024;
@@ -26,6 +28,7 @@ pub(crate) struct Calls(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
+    /// No callback runs under this lock.
     state: Mutex<State>,
     news: Condvar,
     /// Somebody is about to tell the thread.
@@ -49,7 +52,7 @@ impl Calls {
     /// # Errors
     /// As many wait as may, or the server has stopped.
     pub(crate) fn submit(&self, job: impl FnOnce(Python<'_>) + Send + 'static) -> Result<(), Full> {
-        let mut state = self.lock();
+        let mut state = lock(&self.0.state);
         if state.is_closed || state.queue.len() >= CALLS_MAX {
             return Err(Full);
         }
@@ -71,7 +74,7 @@ impl Calls {
 
     /// Takes no more calls; the thread ends when it has made those that wait.
     pub(crate) fn close(&self) {
-        self.lock().is_closed = true;
+        lock(&self.0.state).is_closed = true;
         self.0.news.notify_one();
     }
 
@@ -80,14 +83,9 @@ impl Calls {
         self.0.thread.get() == Some(&thread::current().id())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No callback runs under this lock.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits for calls; none once the queue is closed and empty.
     fn wait(&self) -> Vec<Job> {
-        let mut state = self.lock();
+        let mut state = lock(&self.0.state);
         while state.queue.is_empty() && !state.is_closed {
             state = self.0.news.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -104,7 +102,7 @@ impl Drop for Bell {
         // Whoever comes after this rings again. The call of whoever came before is in the queue, where the thread sees it: it looks
         // under the same lock.
         {
-            let _state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let _state = lock(&self.0.state);
             self.0.is_ringing.store(false, Ordering::Release);
         }
         self.0.news.notify_one();

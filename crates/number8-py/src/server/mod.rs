@@ -28,7 +28,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
 use crate::hosting;
+use crate::lock::lock;
 use callback::{Callback, Kind};
 use calls::{CallThread, Calls};
 use layers::Asked;
@@ -519,9 +520,4 @@ fn without_signals<T>(py: Python<'_>, start: impl FnOnce() -> T) -> PyResult<T> 
 
 fn mistaken(error: &RouteError) -> PyErr {
     PyValueError::new_err(error.to_string())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is done under these locks leaves them whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

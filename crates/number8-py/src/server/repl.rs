@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use number8::{Answer, Call, Handler, Repl, Response, WebRepl};
 use pyo3::exceptions::PyValueError;
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::callback::log_error;
+use crate::lock::lock;
 
 /// The account that the password stands for.
 const ACCOUNT: &str = "repl";
@@ -27,7 +28,7 @@ impl Console {
     /// The next keys; waits for them. None at the end.
     fn read<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         let keys = py.detach(|| {
-            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut keys = lock(&self.keys);
             keys.as_mut()?.read()
         });
         keys.map(|keys| PyBytes::new(py, &keys))
@@ -40,7 +41,7 @@ impl Console {
 
     /// The session is over.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(self.keys.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        py.detach(|| drop(lock(&self.keys).take()));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use number8::{Body, BodyError, Response, Sender, is_media_type};
@@ -19,6 +19,7 @@ use super::callback::{Kind, answer_nothing, finish};
 use super::text::{content, octets};
 use super::verbs::verb;
 use super::{ClientGone, Shared};
+use crate::lock::lock;
 use crate::waiting::wait;
 
 /// A request that is being answered.
@@ -55,11 +56,6 @@ enum Out {
     Done,
     /// A thread waits until the client has taken some.
     Busy,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is done under these locks leaves them whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Request {

@@ -1,7 +1,7 @@
 //! WebSockets of functions: each has a thread of its own, or a task on the event loop, so that it may wait for its client.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use number8::{
     Answer, Argument, Call, CloseCode, Handler, IntoResponse, Message, Socket, SocketError,
@@ -16,6 +16,7 @@ use super::callback::{Kind, busy, failed, log_error};
 use super::request::Request;
 use super::text::{content, octets};
 use super::{ClientGone, Shared};
+use crate::lock::lock;
 use crate::waiting::wait;
 
 /// WebSockets of one function that are open at once, each with a thread; one more is answered 503.
@@ -109,11 +110,6 @@ pub(crate) struct TalkSocket {
     ended: Mutex<Option<oneshot::Sender<Result<(), SocketError>>>>,
     /// `None` when the function has ended: others may have it, however long somebody holds this object.
     place: Mutex<Option<Place>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is done under these locks leaves them whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[pymethods]

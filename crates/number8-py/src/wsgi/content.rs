@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::log;
 use super::parts::Parts;
+use crate::lock::lock;
 
 /// The parts of an answer, and how much they may be.
 pub(super) struct Source {
@@ -141,7 +142,7 @@ enum Next {
     End,
 }
 
-/// Parts that wait for the client.
+/// Parts that wait for the client. No Python runs under the lock around them.
 #[derive(Default)]
 struct Made {
     parts: VecDeque<io::Result<Bytes>>,
@@ -154,11 +155,6 @@ struct Made {
 }
 
 impl Made {
-    /// No Python runs under this lock.
-    fn lock(this: &Mutex<Self>) -> MutexGuard<'_, Self> {
-        this.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn pop(&mut self) -> Option<io::Result<Bytes>> {
         let part = self.parts.pop_front()?;
         self.bytes.fetch_sub(part.as_ref().map_or(0, Bytes::len), Ordering::Relaxed);
@@ -175,7 +171,7 @@ impl Content {
 
     /// As what is sent.
     pub(super) fn into_body(self) -> Body {
-        let held = Arc::clone(&Made::lock(&self.made).bytes);
+        let held = Arc::clone(&lock(&self.made).bytes);
         Body::stream(self).holding(held)
     }
 
@@ -201,7 +197,7 @@ impl Content {
     /// The next part that the lane has made; has it make more where there is none.
     fn poll_lane(&mut self, lane: &Lane, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
-            if let Some(part) = Made::lock(&self.made).pop() {
+            if let Some(part) = lock(&self.made).pop() {
                 return Poll::Ready(Some(part));
             }
             let mut job = match std::mem::replace(&mut self.next, Next::End) {
@@ -219,7 +215,7 @@ impl Content {
                         self.next = Next::Ask(source);
                     }
                     // What it has made last may have come after the look.
-                    if let Some(part) = Made::lock(&self.made).pop() {
+                    if let Some(part) = lock(&self.made).pop() {
                         return Poll::Ready(Some(part));
                     }
                 }
@@ -227,7 +223,7 @@ impl Content {
                     self.next = Next::Asked(job);
                     let hurries = self.hurries.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
                     ready!(hurries.as_mut().poll(cx));
-                    let mut made = Made::lock(&self.made);
+                    let mut made = lock(&self.made);
                     if let Some(part) = made.pop() {
                         return Poll::Ready(Some(part));
                     }
@@ -261,7 +257,7 @@ impl Stream for Content {
 
 impl Drop for Content {
     fn drop(&mut self) {
-        Made::lock(&self.made).is_forgotten = true;
+        lock(&self.made).is_forgotten = true;
     }
 }
 
@@ -271,7 +267,7 @@ fn ask_ahead(mut source: Source, made: &Mutex<Made>, ahead: usize) -> Option<Sou
     loop {
         let part = Python::attach(|py| source.next(py))?;
         let is_last = part.is_err();
-        let mut made = Made::lock(made);
+        let mut made = lock(made);
         if made.is_forgotten {
             drop(made);
             // Here: at the end the lane takes nothing more, as which it would be closed by being dropped.

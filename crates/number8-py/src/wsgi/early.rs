@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use number8::Response;
+
+use crate::lock::lock;
 
 /// Where such an answer goes. To drop it tells nobody: a call that is over is told of anyway, together with others, and a channel
 /// would wake the thread that serves for each.
@@ -14,6 +16,7 @@ pub(super) struct Early(Arc<Slot>);
 /// Waits for such an answer; for ever, where there is none.
 pub(super) struct Begun(Arc<Slot>);
 
+/// Nobody else's code runs under this lock.
 #[derive(Default)]
 struct Slot(Mutex<State>);
 
@@ -29,18 +32,11 @@ pub(super) fn early() -> (Early, Begun) {
     (Early(Arc::clone(&slot)), Begun(slot))
 }
 
-impl Slot {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nobody else's code runs under this lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Early {
     /// Has the answer begin now. Nobody takes that of a client that is gone: it is dropped.
     pub(super) fn send(self, answer: Response) {
         let waiting = {
-            let mut state = self.0.lock();
+            let mut state = lock(&self.0.0);
             state.answer = Some(answer);
             state.waiting.take()
         };
@@ -54,7 +50,7 @@ impl Future for Begun {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.0);
         if let Some(answer) = state.answer.take() {
             return Poll::Ready(answer);
         }

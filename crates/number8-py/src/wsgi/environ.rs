@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::IntoRawFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use foldhash::fast::RandomState;
 use number8::server::{Listener, LocalAddr};
@@ -18,6 +18,7 @@ use super::Options;
 use super::file;
 use super::input::{Content, NoInput};
 use super::spool::{Piece, Spooled};
+use crate::lock::lock;
 
 /// What the dicts of all requests have in common.
 pub(super) struct Environ {
@@ -112,7 +113,7 @@ impl Environ {
 
     fn set_fields(&self, environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
         let py = environ.py();
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = lock(&self.keys);
         for (name, value) in head.fields() {
             let Some(key) = keys.key(py, name) else { continue };
             let before = environ.len();

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use number8::server::lane::Lane;
@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::io::Errno;
 
+use crate::lock::lock;
 use crate::sys::Blank;
 
 /// Bytes written to a file at once.
@@ -80,10 +81,6 @@ impl Budget {
     pub(super) fn new(max: usize, keep_free: u64) -> Arc<Self> {
         Arc::new(Self { max, keep_free, used: AtomicUsize::new(0), blanks: Mutex::default() })
     }
-
-    fn blanks(&self) -> MutexGuard<'_, Vec<Blank>> {
-        self.blanks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A part of a [`Budget`], in use.
@@ -97,11 +94,11 @@ impl Held {
     ///
     /// SECURITY: all of it counts at once, since it is memory that nobody else can have, however slowly it is filled.
     fn blank(&mut self) -> Option<Blank> {
-        let blank = self.budget.blanks().pop()?;
+        let blank = lock(&self.budget.blanks).pop()?;
         if self.grow(OBJECT_BYTES) {
             return Some(blank);
         }
-        self.budget.blanks().push(blank);
+        lock(&self.budget.blanks).push(blank);
         None
     }
 
@@ -110,7 +107,7 @@ impl Held {
     pub(super) fn restock(&self, py: Python<'_>, length: usize) {
         let most = KEPT_BYTES.min(self.budget.max) / OBJECT_BYTES;
         for _ in 0..length.div_ceil(OBJECT_BYTES) {
-            let mut blanks = self.budget.blanks();
+            let mut blanks = lock(&self.budget.blanks);
             if blanks.len() >= most {
                 return;
             }

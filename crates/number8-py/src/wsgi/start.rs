@@ -1,7 +1,7 @@
 //! `start_response`, and the `write` that it returns.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use number8::{Body, FieldError, GatewayHead, Sender};
@@ -13,12 +13,14 @@ use tokio::sync::oneshot;
 
 use super::content::{self, Content};
 use super::early::Early;
+use crate::lock::lock;
 use crate::waiting::wait;
 
 /// What an application calls with its status and fields.
 #[pyclass(frozen, module = "number8")]
 pub(super) struct StartResponse(Mutex<State>);
 
+/// No Python runs under the lock around it.
 struct State {
     head: Option<GatewayHead>,
     /// The head is on its way: nothing can be put in its place.
@@ -57,21 +59,16 @@ impl StartResponse {
         Self(Mutex::new(State { head: None, is_sent: false, writing }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No Python runs under this lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The head, which is sent now.
     pub(super) fn send(&self) -> PyResult<GatewayHead> {
-        let mut state = self.lock();
+        let mut state = lock(&self.0);
         state.is_sent = true;
         state.head()
     }
 
     /// What was given to `write`.
     pub(super) fn written(&self) -> Written {
-        let mut state = self.lock();
+        let mut state = lock(&self.0);
         match std::mem::replace(&mut state.writing, Writing::Early(None)) {
             Writing::Sent(sent) => Written::Sent(sent),
             Writing::Kept(written) if !written.is_empty() => Written::Kept(written),
@@ -80,7 +77,7 @@ impl StartResponse {
     }
 
     fn write(&self, py: Python<'_>, part: Bytes) -> PyResult<()> {
-        let mut state = self.lock();
+        let mut state = lock(&self.0);
         state.is_sent = true;
         let mut sent = match std::mem::replace(&mut state.writing, Writing::Early(None)) {
             Writing::Kept(mut written) => {
@@ -98,7 +95,7 @@ impl StartResponse {
         sent.bytes += part.len() as u64;
         // The client may take its time, and others need the interpreter.
         let written = py.detach(|| wait(sent.sender.send(part)));
-        self.lock().writing = Writing::Sent(sent);
+        lock(&self.0).writing = Writing::Sent(sent);
         Ok(written?)
     }
 }
@@ -151,7 +148,7 @@ impl StartResponse {
     ) -> PyResult<Write> {
         let this = slf.get();
         let (is_started, is_sent) = {
-            let state = this.lock();
+            let state = lock(&this.0);
             (state.head.is_some() || state.is_sent, state.is_sent)
         };
         match exc_info {
@@ -163,7 +160,7 @@ impl StartResponse {
             _ => {}
         }
         let head = head(status, headers)?;
-        this.lock().head = Some(head);
+        lock(&this.0).head = Some(head);
         Ok(Write(slf.clone().unbind()))
     }
 }

@@ -1,7 +1,7 @@
 //! The application is called by threads of its own; those that read and write have nothing to do with the interpreter.
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use number8::server::lane::{Job, Lane, LaneFull};
@@ -15,6 +15,7 @@ use super::early::{Begun, early};
 use super::environ::Request;
 use super::spool::Spooled;
 use crate::hosting::{self, Base, Signals};
+use crate::lock::lock;
 use crate::sys;
 
 /// How long answers of a busy application wait for one another, to be sent together: the longer, the more often the interpreter
@@ -85,7 +86,7 @@ static LEFT: Mutex<Vec<Lane>> = Mutex::new(Vec::new());
 /// Has the process end without the interpreter's own end, if these calls go on until then: it would end their threads within what is
 /// not Python's.
 fn left(py: Python<'_>, lane: Lane) -> PyResult<()> {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+    lock(&LEFT).push(lane);
     let leaving = py.import("number8._leaving")?;
     leaving.call_method0("note_exits")?;
     py.import("atexit")?.call_method1("register", (leaving.getattr("leave_calls")?,)).map(drop)
@@ -94,7 +95,7 @@ fn left(py: Python<'_>, lane: Lane) -> PyResult<()> {
 /// Whether calls of an application go on that nobody waits for.
 #[pyfunction]
 pub(super) fn calls_go_on() -> bool {
-    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut left = lock(&LEFT);
     left.retain(|lane| !lane.close(Duration::ZERO));
     !left.is_empty()
 }
