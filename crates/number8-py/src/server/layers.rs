@@ -1,35 +1,15 @@
-//! Who may come in: by the value of a field, or by what a callback says (rows U4, U7 and U8).
+//! Callbacks that are asked before a request is handled: who may come in (rows U4 and U8), or what answers.
 
 use std::sync::Arc;
 
 use number8::{Argument, Before, Body, Call, Layer, Response, Taken, Waited};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use subtle::ConstantTimeEq;
 
 use super::Shared;
 use super::answer::of_value;
 use super::callback::{Kind, busy, failed, failure, is_later, log_error};
 use super::request::Request;
-
-/// Lets in who sends exactly this value of Authorization.
-pub(crate) struct Required(pub(crate) Arc<[u8]>);
-
-impl Layer for Required {
-    fn before(&self, call: &mut Call<'_>) -> Before {
-        let given = call.head.named("Authorization").unwrap_or_default();
-        // SECURITY: how much of it is right is not to be measured.
-        if bool::from(given.ct_eq(&self.0)) {
-            return Before::Go;
-        }
-        let refusal = Response::error(401, "log in to see this");
-        Before::Answer(
-            refusal
-                .with("WWW-Authenticate", "Basic realm=\"number8\"")
-                .unwrap_or_else(|_| failed()),
-        )
-    }
-}
 
 /// What a callback that is asked first decides.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use number8::access::{Access, Rights, Rule};
+use number8::layers::auth::Auth;
 use number8::layers::cors::Cors;
 use number8::{App, Handler, Method, RouteError};
 
 use super::Shared;
-use super::layers::{AskFirst, Asked, Required};
+use super::layers::{AskFirst, Asked};
 
 /// The table; a clone shares the handlers.
 #[derive(Clone, Default)]
@@ -18,7 +19,7 @@ pub(crate) struct Routes {
     paths: Vec<Pattern>,
     /// What answers where nothing else does.
     rest: Option<Arc<dyn Handler>>,
-    required: Option<Arc<[u8]>>,
+    required: Option<Vec<u8>>,
     asked: Vec<(Asked, usize)>,
     is_shared: bool,
 }
@@ -53,7 +54,7 @@ impl Routes {
 
     /// Lets in who sends this value of Authorization (row U7).
     pub(crate) fn require(&mut self, value: Vec<u8>) {
-        self.required = Some(value.into());
+        self.required = Some(value);
     }
 
     /// Lets pages of every site read (row U5).
@@ -73,7 +74,7 @@ impl Routes {
             app = app.layer(Cors::any());
         }
         if let Some(value) = &self.required {
-            app = app.layer(Required(Arc::clone(value)));
+            app = app.layer(Auth::header(value.clone()));
         }
         for (asked, number) in &self.asked {
             app = app.layer(AskFirst::new(shared, *asked, *number));
