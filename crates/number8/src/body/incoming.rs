@@ -67,7 +67,8 @@ struct State {
     lent: Lent,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
-    /// Bytes that the reader has taken and gathers.
+    /// Bytes that the reader has taken from the queue, and those that it gathers.
+    read_bytes: u64,
     gathered_bytes: usize,
     /// Bytes that may lie unread.
     window_bytes: usize,
@@ -193,6 +194,7 @@ pub(super) fn channel_to_client() -> (Feeder, Incoming) {
         window_bytes: ANSWER_WINDOW_BYTES,
         window_bytes_max: ANSWER_WINDOW_BYTES,
         is_to_client: true,
+        limit: u64::MAX,
         ..State::default()
     };
     (Feeder(shared.clone()), Incoming(shared))
@@ -246,7 +248,14 @@ impl Incoming {
         }
         if let Some(chunk) = state.queue.pop_front() {
             state.taken(chunk.len());
-            return Poll::Ready(Ok(Some(chunk)));
+            state.read_bytes += chunk.len() as u64;
+            if state.read_bytes <= state.limit {
+                return Poll::Ready(Ok(Some(chunk)));
+            }
+            // It had come before it was known how much may.
+            state.queued_bytes = 0;
+            state.queue.clear();
+            state.end = Some(Err(BodyError::TooLarge));
         }
         if let Some(end) = state.end {
             return Poll::Ready(end.map(|()| None));
@@ -326,9 +335,10 @@ impl Feeder {
         !state.tells_when_empty
     }
 
-    /// How many bytes may come.
-    pub(crate) fn limit(&self) -> u64 {
-        self.0.lock().limit
+    /// Whether so many bytes are more than may come. How many may is not known before somebody reads.
+    pub(crate) fn is_too_much(&self, bytes: u64) -> bool {
+        let state = self.0.lock();
+        state.wanted && bytes > state.limit
     }
 
     /// Bytes that the reader has not taken yet.

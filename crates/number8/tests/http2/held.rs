@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use number8::server::Options;
 use number8::server::testing::TestServer;
-use number8::{App, Body};
+use number8::{App, Before, Body, Call, Layer, Waited, content_limit};
 use tokio::sync::watch;
 
 use super::wire::*;
@@ -170,6 +170,49 @@ async fn g7_content_of_one_answer_is_held_by_it() {
             until(&format!("{path} {window}"), || server.handle().buffered() >= least).await;
             drop(client);
             until("they are given up", || server.handle().buffered() == 0).await;
+        }
+    }
+}
+
+/// Waits for a word before it lets a request in.
+struct Waits(watch::Sender<bool>);
+
+impl Layer for Waits {
+    fn before(&self, _: &mut Call<'_>) -> Before {
+        let mut opened = self.0.subscribe();
+        Before::wait(async move {
+            let _ = opened.wait_for(|&is_open| is_open).await;
+            Waited::Go { user: None }
+        })
+    }
+}
+
+/// How much may come is for the handler to say, of which it is not known who it is before a layer has let the request in.
+#[tokio::test]
+async fn g7_content_that_comes_before_its_handler_is_within_the_handlers_limit() {
+    for (path, status) in [("/more", 200), ("/", 413)] {
+        let (go, _) = watch::channel(false);
+        let count = async |body: Body| body.bytes().await.map(|bytes| bytes.len().to_string());
+        let app = App::new()
+            .post("/more", content_limit(100_000, count))
+            .post("/", count)
+            .layer(Waits(go.clone()));
+        let mut options = Options::default();
+        options.limits.body_bytes_max = 1000;
+        let server = TestServer::new(app, options);
+        for is_ended in [false, true] {
+            go.send_replace(false);
+            let mut client = Client::connect(&server).await;
+            let end = if is_ended { END_STREAM } else { 0 };
+            let data = frame(DATA, end, 1, &[b'x'; 16_000]);
+            let ping = frame(PING, 0, 0, b"12345678");
+            client.send(&[post_to(1, path), data, ping].concat()).await;
+            client.wait_for(|frame| frame.kind == PING).await;
+            go.send_replace(true);
+            if !is_ended {
+                client.send(&frame(DATA, END_STREAM, 1, b"")).await;
+            }
+            assert_eq!(client.status(1).await, status, "{path} {is_ended}");
         }
     }
 }

@@ -195,7 +195,7 @@ impl Connection {
     fn may_pass(&mut self, feed: &mut Feed, count: usize) -> bool {
         feed.received += count as u64;
         self.received = feed.received;
-        let fits = feed.received <= feed.feeder.limit();
+        let fits = !feed.feeder.is_too_much(feed.received);
         if !fits {
             feed.feeder.end(Err(BodyError::TooLarge));
             self.conn.close_after();

@@ -75,7 +75,7 @@ impl Upload {
                     self.received += data.len() as u64;
                     self.owed += data.len();
                     self.last_ms = now_ms;
-                    if self.received > self.feeder.limit() {
+                    if self.feeder.is_too_much(self.received) {
                         self.fail(BodyError::TooLarge);
                     } else if !data.is_empty() {
                         self.feeder.push(data);
