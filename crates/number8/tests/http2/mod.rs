@@ -12,4 +12,5 @@ mod requests;
 #[cfg(all(feature = "files", feature = "uploads"))]
 mod rooms;
 mod rules;
+mod slow;
 mod wire;

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use h2::SendStream;
 
 use super::super::connection::poll_warm;
+use super::super::counts::OneOpen;
 use super::super::lane::{Job, Lane};
+use super::SEND_BUFFER_BYTES;
 use super::data::{Data, Held};
 use super::message::trailers;
 use crate::body::{Body, Broadcast, FileRange, Part, Whose};
@@ -63,6 +65,8 @@ pub(super) struct Listening {
     subscription: Subscription,
     /// Waits for the end of the session in which this was asked for.
     over: Option<Over>,
+    /// Counts this one.
+    _one: OneOpen,
     pub(super) sent_ms: u64,
     /// The server stops: what was sent before goes out, then it ends.
     pub(super) is_ending: bool,
@@ -103,10 +107,12 @@ impl Sending {
         in_protocol: Held,
         broadcast: Broadcast,
         over: Option<Over>,
+        one: OneOpen,
         now_ms: u64,
     ) -> Self {
         let Broadcast { first, subscription } = broadcast;
-        let listening = Listening { subscription, over, sent_ms: now_ms, is_ending: false };
+        let listening =
+            Listening { subscription, over, _one: one, sent_ms: now_ms, is_ending: false };
         let source = Source::Listening(Box::new(listening));
         let mut sending = Self::new(stream, in_protocol, source, None, false);
         sending.chunk = first.map(|frame| frame.bytes(Framing::UntilClose)).unwrap_or_default();
@@ -200,7 +206,8 @@ impl Sending {
 
     /// Asks for room for so many bytes; returns for how many there is, at least one.
     fn poll_capacity(&mut self, wanted: usize, cx: &mut Context<'_>) -> Poll<Result<usize, Cut>> {
-        self.stream.reserve_capacity(wanted);
+        // The connection's window goes to streams in the order in which they ask: one that asked for more would keep it from others.
+        self.stream.reserve_capacity(wanted.min(SEND_BUFFER_BYTES));
         loop {
             let capacity = self.stream.capacity();
             if capacity > 0 {

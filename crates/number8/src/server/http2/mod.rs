@@ -81,8 +81,9 @@ pub(crate) struct Http2 {
     ending: Option<Closed>,
     is_stopping: bool,
     since: Since,
-    /// Content that the protocol holds.
+    /// Content that the protocol holds, and how much of it had been written when that was last looked at.
     held: Held,
+    written: u64,
     /// What the client may send on all streams before some is read, with what waits to be read.
     window: u32,
 }
@@ -90,9 +91,13 @@ pub(crate) struct Http2 {
 /// When something began that must not go on for ever, in milliseconds.
 #[derive(Default)]
 struct Since {
+    /// There is nothing to do and nothing to send.
     idle: Option<u64>,
+    /// What there is to send waits for the client, which has taken nothing since.
     blocked: Option<u64>,
     fields: Option<u64>,
+    /// The client was told that this is the end.
+    told: Option<u64>,
 }
 
 enum Link {
@@ -181,6 +186,7 @@ impl Http2 {
             is_stopping: false,
             since: Since::default(),
             held: Held::default(),
+            written: 0,
             window: limits.connection_window_bytes.min(WINDOW_MAX),
         }
     }
@@ -195,6 +201,7 @@ impl Http2 {
             worker: &place.worker,
             stamped: &mut stamped,
             held: self.held.clone(),
+            streams: self.active,
             given: 0,
             frames: 0,
             resets: 0,
@@ -258,6 +265,11 @@ impl Http2 {
         if has_passed(self.since.blocked, timeouts.write) {
             return Err(Closed::WriteTimeout);
         }
+        if let Some(closed) = self.ending
+            && has_passed(self.since.told, timeouts.write)
+        {
+            return Err(closed);
+        }
         if shared.stop() != Stop::No && !self.is_stopping {
             self.is_stopping = true;
             self.since.idle = Some(now_ms);
@@ -272,9 +284,9 @@ impl Http2 {
         if self.ending.is_some() {
         } else if has_passed(self.since.fields, timeouts.head) {
             self.tell(Reason::ENHANCE_YOUR_CALM, Closed::HeadTimeout);
-        } else if self.active == 0 && place.entry.is_evicted() {
+        } else if self.is_at_rest() && place.entry.is_evicted() {
             self.tell(Reason::NO_ERROR, Closed::Evicted);
-        } else if self.active == 0 && has_passed(self.since.idle, idle) {
+        } else if self.is_at_rest() && has_passed(self.since.idle, idle) {
             let closed = if self.is_stopping { Closed::Stopping } else { Closed::Idle };
             self.tell(Reason::NO_ERROR, closed);
         }
@@ -283,6 +295,11 @@ impl Http2 {
         });
         overdue.for_each(|seat| seat.waker.wake_by_ref());
         Ok(())
+    }
+
+    /// Whether nothing is asked and, at the end of the last turn, everything was sent.
+    fn is_at_rest(&self) -> bool {
+        self.active == 0 && self.since.blocked.is_none()
     }
 
     /// Ends the connection with a GOAWAY frame.
@@ -416,29 +433,34 @@ impl Http2 {
     fn rest(&mut self, desk: &Desk<'_>, moved: &Moved) -> Rest {
         let (now_ms, shared) = (desk.turn.ms, &desk.turn.current.shared);
         let timeouts = &shared.options.timeouts;
-        if !moved.is_blocked {
+        // A client that makes its windows smaller keeps content from being written where the connection would take it.
+        let has_written = std::mem::replace(&mut self.written, self.held.written()) != self.written;
+        if !moved.is_blocked && self.held.waiting() == 0 {
             self.since.blocked = None;
-        } else if moved.has_moved || self.since.blocked.is_none() {
+        } else if has_written || (moved.is_blocked && moved.has_moved) {
             self.since.blocked = Some(now_ms);
+        } else {
+            self.since.blocked.get_or_insert(now_ms);
         }
         if !moved.in_fields {
             self.since.fields = None;
         } else if self.since.fields.is_none() {
             self.since.fields = Some(now_ms);
         }
-        if self.active > 0 {
-            self.since.idle = None;
-        } else if self.since.idle.is_none() {
-            self.since.idle = Some(now_ms);
+        if self.ending.is_some() {
+            self.since.told.get_or_insert(now_ms);
         }
+        let is_at_rest = self.is_at_rest();
+        self.since.idle = is_at_rest.then(|| self.since.idle.unwrap_or(now_ms));
         let idle = if self.is_stopping { timeouts.linger } else { timeouts.idle };
         let after =
             |since: Option<u64>, time| since.map_or(u64::MAX, |at| at + clock::millis(time));
         let mut rest = Rest {
             deadline_ms: after(self.since.blocked, timeouts.write)
+                .min(after(self.since.told, timeouts.write))
                 .min(after(self.since.fields, timeouts.head))
                 .min(after(self.since.idle, idle)),
-            standing: if self.active == 0 { Standing::Idle } else { Standing::Busy },
+            standing: if is_at_rest { Standing::Idle } else { Standing::Busy },
             holds: moved.queued + self.held.bytes(),
         };
         let mut owed = 0;

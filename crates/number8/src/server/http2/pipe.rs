@@ -41,6 +41,8 @@ struct State {
     fault: Option<u32>,
     /// Bytes were written in this turn.
     has_moved: bool,
+    /// The protocol has something to write that was not taken.
+    is_stuck: bool,
 }
 
 /// What the protocol reads from and writes to.
@@ -71,6 +73,7 @@ impl Pipe {
             is_drained: false,
             fault: None,
             has_moved: false,
+            is_stuck: false,
         };
         Arc::new(Self { io, limits, state: Mutex::new(state) })
     }
@@ -110,7 +113,7 @@ impl Pipe {
         };
         Ok(Moved {
             fault: state.fault,
-            is_blocked,
+            is_blocked: is_blocked || state.is_stuck,
             has_moved: state.has_moved,
             queued: state.output.len() - state.written,
             in_fields: state.meter.in_fields(),
@@ -222,23 +225,18 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let pipe = &*self.0;
         let state = &mut *pipe.state();
-        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if total > COPY_MAX {
-            return state.poll_write_through(&*pipe.io, bufs, total, cx);
-        }
-        if state.queued() >= BATCH_BYTES {
-            ready!(state.poll_write_out(&*pipe.io, cx))?;
-        }
-        bufs.iter().for_each(|buf| state.output.extend_from_slice(buf));
-        Poll::Ready(Ok(total))
+        let polled = state.poll_write(&*pipe.io, bufs, cx);
+        state.is_stuck = polled.is_pending();
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    /// What is gathered goes out at the end of the turn.
+    /// The protocol has nothing more to write; what is gathered goes out at the end of the turn.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.state().is_stuck = false;
         Poll::Ready(Ok(()))
     }
 
@@ -249,6 +247,24 @@ impl AsyncWrite for Socket {
 }
 
 impl State {
+    /// Gathers these, or writes them where they are many.
+    fn poll_write(
+        &mut self,
+        io: &dyn Transport,
+        bufs: &[IoSlice<'_>],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if total > COPY_MAX {
+            return self.poll_write_through(io, bufs, total, cx);
+        }
+        if self.queued() >= BATCH_BYTES {
+            ready!(self.poll_write_out(io, cx))?;
+        }
+        bufs.iter().for_each(|buf| self.output.extend_from_slice(buf));
+        Poll::Ready(Ok(total))
+    }
+
     /// Writes what is gathered and these with one call.
     fn poll_write_through(
         &mut self,

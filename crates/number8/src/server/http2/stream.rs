@@ -12,8 +12,10 @@ use number8_proto::negotiate::takes_trailers;
 
 use super::super::clock;
 use super::super::connection::Turn;
+use super::super::counts::Opened;
 use super::super::shared::Stop;
 use super::super::worker::{Told, Worker};
+use super::SEND_BUFFER_BYTES;
 use super::content::{Cut, Sending, Source};
 use super::data::{Data, Held};
 use super::logged::shortened;
@@ -34,6 +36,8 @@ pub(super) struct Desk<'a> {
     pub(super) stamped: &'a mut Stamped,
     /// The content that the protocol holds.
     pub(super) held: Held,
+    /// How many streams there were when the turn began.
+    pub(super) streams: usize,
     /// Bytes of content that were handed to the protocol in this turn.
     pub(super) given: usize,
     /// Frames of content.
@@ -79,6 +83,10 @@ pub(super) struct Stream {
     deadline_ms: u64,
     /// Content that had been sent when the client was last seen to take some.
     taken: u64,
+    /// How much content of the connection will have been written when it is this one's turn, and how much had been when that was
+    /// last looked at.
+    turn_at: u64,
+    written_seen: u64,
 }
 
 impl Exchange {
@@ -221,8 +229,9 @@ impl Exchange {
                 // Now, since it may go on for days.
                 self.log(desk, head, status, 0);
                 let over = self.caller.standing.take().map(Standing::over);
-                let sending =
-                    Sending::listening(stream, desk.held.clone(), *broadcast, over, desk.turn.ms);
+                let one = desk.worker.open(Opened::Listener);
+                let held = desk.held.clone();
+                let sending = Sending::listening(stream, held, *broadcast, over, one, desk.turn.ms);
                 return Some(Making::Content(Box::new(sending), status));
             }
             Kind::Parts(parts) => Source::parts(parts),
@@ -280,6 +289,12 @@ impl Exchange {
 }
 
 impl Desk<'_> {
+    /// Content that may be written before it is the turn of a stream that waits from now on: what the protocol has, and of each
+    /// stream as much as it may have.
+    fn round(&self) -> u64 {
+        self.held.waiting() as u64 + (self.streams as u64 + 1) * SEND_BUFFER_BYTES as u64
+    }
+
     fn account(&mut self, sending: &mut Sending) {
         self.frames += std::mem::take(&mut sending.frames);
         self.given += std::mem::take(&mut sending.given);
@@ -321,7 +336,16 @@ impl Stream {
             Making::Content(..) => shortened(head),
             Making::Answer(_) => head.to_owned(),
         };
-        Self { exchange, head, making, wait: Wait::Nothing, deadline_ms: u64::MAX, taken: 0 }
+        Self {
+            exchange,
+            head,
+            making,
+            wait: Wait::Nothing,
+            deadline_ms: u64::MAX,
+            taken: 0,
+            turn_at: 0,
+            written_seen: 0,
+        }
     }
 
     pub(super) fn deadline_ms(&self) -> u64 {
@@ -352,6 +376,7 @@ impl Stream {
         let is_stopping = desk.turn.current.shared.stop() != Stop::No;
         loop {
             if let Making::Content(sending, status) = &mut self.making {
+                let is_listener = sending.listener().is_some();
                 if let Some(listener) = sending.listener() {
                     listener.is_ending |= is_stopping;
                 }
@@ -369,6 +394,12 @@ impl Stream {
                     }
                     Poll::Ready(Err(cut)) => {
                         self.reset(desk, &cut);
+                        self.end(desk);
+                        return Poll::Ready(());
+                    }
+                    // Nobody is waited for that takes nothing.
+                    Poll::Pending if is_listener && is_stopping && sending.waits_for_client => {
+                        sending.stream.send_reset(Reason::CANCEL);
                         self.end(desk);
                         return Poll::Ready(());
                     }
@@ -442,8 +473,14 @@ impl Stream {
                 true
             }
             Wait::Write => {
-                self.reset(desk, &Cut::Unwanted);
-                false
+                let goes_on = self.is_kept_waiting(desk);
+                if goes_on {
+                    let write = desk.turn.current.shared.options.timeouts.write;
+                    self.deadline_ms = desk.turn.ms + clock::millis(write);
+                } else {
+                    self.reset(desk, &Cut::Unwanted);
+                }
+                goes_on
             }
             Wait::Body => {
                 if let Some(upload) = &mut self.exchange.upload {
@@ -465,6 +502,14 @@ impl Stream {
         }
     }
 
+    /// Whether it is others that keep this one waiting: the client takes what is theirs, and this one's turn is still to come. After
+    /// that, it is the client that does not want it.
+    fn is_kept_waiting(&mut self, desk: &Desk<'_>) -> bool {
+        let written = desk.held.written();
+        let others_go_on = std::mem::replace(&mut self.written_seen, written) != written;
+        others_go_on && written <= self.turn_at
+    }
+
     fn set_deadline(&mut self, desk: &mut Desk<'_>) {
         let timeouts = &desk.turn.current.shared.options.timeouts;
         let now_ms = desk.turn.ms;
@@ -473,9 +518,13 @@ impl Stream {
             if sending.waits_for_client {
                 next = match self.wait == Wait::Write && self.taken == sending.sent {
                     true => (Wait::Write, self.deadline_ms),
-                    false => (Wait::Write, now_ms + clock::millis(timeouts.write)),
+                    false => {
+                        self.taken = sending.sent;
+                        self.written_seen = desk.held.written();
+                        self.turn_at = self.written_seen + desk.round();
+                        (Wait::Write, now_ms + clock::millis(timeouts.write))
+                    }
                 };
-                self.taken = sending.sent;
             } else if let Some(heartbeat_ms) = sending.speak_up(0) {
                 next = (Wait::Heartbeat, heartbeat_ms);
             }
