@@ -7,6 +7,7 @@ use number8_proto::host::is_origin_of;
 
 use crate::departure::Departure;
 use crate::request_id::RequestId;
+use crate::response::Response;
 use crate::standing::Standing;
 use crate::story::Story;
 
@@ -72,6 +73,15 @@ impl Caller {
     /// Tells whoever works for this request when its client leaves.
     pub fn departure(&mut self) -> Departure {
         self.departure.get_or_insert_default().clone()
+    }
+
+    /// Takes over what was found out where only a copy of this was at hand, behind a wait.
+    ///
+    /// SECURITY: what goes on after its answer ends by the standing that was found there.
+    pub(crate) fn learn(&mut self, response: &mut Response) {
+        if let Some(found) = response.caller.take() {
+            *self = *found;
+        }
     }
 
     /// The client has left.

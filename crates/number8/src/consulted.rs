@@ -73,7 +73,8 @@ impl Handler for Consulted {
             kept.access = Arc::new(knowing(&kept.access, known, &is_late));
             let answer = kept.ask(&*handler, body);
             is_late.store(true, Ordering::Relaxed);
-            answer.wait().await
+            let response = answer.wait().await;
+            kept.told(response)
         })
     }
 

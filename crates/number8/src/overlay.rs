@@ -48,7 +48,8 @@ impl Handler for Overlay {
                     if response.status() != 404 {
                         return response;
                     }
-                    kept.ask(&*lower, Body::empty()).wait().await
+                    let response = kept.ask(&*lower, Body::empty()).wait().await;
+                    kept.told(response)
                 })
             }
         }

@@ -8,6 +8,7 @@ use number8_proto::http1::{self, BodySize, Prepared};
 use number8_proto::syntax::is_field_value;
 
 use crate::body::Body;
+use crate::caller::Caller;
 use crate::session::{Raw, Session};
 
 /// An answer: a value that a handler returns, and that nobody changes behind its back.
@@ -32,6 +33,8 @@ pub struct Response {
     pub(crate) stands_in: Option<Box<[u8]>>,
     /// A page of our own, with nothing of anybody else's in it but names.
     pub(crate) is_ours: bool,
+    /// Who asks, where that was found out behind a wait: the connection has not seen it ([`Caller::learn`]).
+    pub(crate) caller: Option<Box<Caller>>,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,7 @@ impl Response {
             reason: None,
             stands_in: None,
             is_ours: false,
+            caller: None,
         }
     }
 

@@ -2,8 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use number8::access::{Access, Rights, Rule};
 use number8::layers::access_log::Sink;
-use number8::{AccessLog, App, Before, Call, Caller, Head, Layer, Request, Response, Waited};
+use number8::{
+    AccessLog, Answer, App, Before, Call, Caller, Events, Handler, Head, Layer, Overlay, Request,
+    Response, Waited,
+};
+use tokio::time::timeout;
+
+use crate::serving::PATIENCE;
 
 /// What a client gets for a request line, as text.
 async fn ask(app: App, request: &str) -> String {
@@ -144,6 +151,100 @@ async fn the_log_shows_what_layers_found_out() {
         })
         .access_log(AccessLog { format, sink: Arc::clone(&sink) });
     ask(app, &get("/", "")).await;
-    assert!(sink.finish(crate::serving::PATIENCE));
+    assert!(sink.finish(PATIENCE));
     assert_eq!(std::fs::read_to_string(path).unwrap(), "ada 192.0.2.7 200\n");
+}
+
+/// Somebody who is known after a while.
+fn late(user: &'static str) -> Witness {
+    Witness { name: user, seen: Arc::default(), waits: true, refuses: false }
+}
+
+#[tokio::test]
+async fn o3_what_an_inner_app_finds_out_of_a_client_is_known_outside() {
+    let later = async || {
+        tokio::task::yield_now().await;
+        "fine"
+    };
+    let inner = || App::new().get("/", async || "fine").get("/later", later);
+    let apps = [
+        ("one that waits", App::new().nest("/in", inner().layer(late("ada")))),
+        (
+            "two, and the inner knows better",
+            App::new()
+                .nest("/", App::new().layer(late("joe")).nest("/in", inner().layer(late("ada")))),
+        ),
+        (
+            "one outside that waits, too",
+            App::new().layer(late("joe")).nest("/in", inner().layer(late("ada"))),
+        ),
+    ];
+    for (what, app) in apps {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let sink = Arc::new(Sink::file(&path).unwrap());
+        let format = "$user".parse().unwrap();
+        let outside =
+            Witness { name: "outside", seen: Arc::default(), waits: false, refuses: false };
+        let seen = Arc::clone(&outside.seen);
+        let app = app.layer(outside).access_log(AccessLog { format, sink: Arc::clone(&sink) });
+        let two = format!("GET /in/ HTTP/1.1\r\nHost: a\r\n\r\n{}", get("/in/later", ""));
+        assert_eq!(ask(app, &two).await.matches("fine").count(), 2, "{what}");
+        assert!(sink.finish(PATIENCE));
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "ada\nada\n", "{what}");
+        let seen = seen.lock().unwrap();
+        assert_eq!(
+            seen.iter().filter(|line| *line == "outside>ada").count(),
+            2,
+            "{what}: {seen:?}"
+        );
+    }
+}
+
+/// Finds nothing, and takes its time.
+struct Slow;
+
+impl Handler for Slow {
+    fn handle(&self, _: Call<'_>) -> Answer {
+        Answer::later(async {
+            tokio::task::yield_now().await;
+            Response::error(404, "not here")
+        })
+    }
+}
+
+#[tokio::test]
+async fn a3_a_stream_ends_with_the_right_to_it_whoever_has_waited_before() {
+    let inner = |events: Events| App::new().layer(late("ada")).mount("/news", events);
+    let apps: [(&str, &dyn Fn(Events) -> App); 5] = [
+        ("nobody", &|events| App::new().nest("/in", App::new().mount("/news", events))),
+        ("a layer outside", &|events| {
+            App::new().layer(late("ada")).nest("/in", App::new().mount("/news", events))
+        }),
+        ("a layer inside", &|events| App::new().nest("/in", inner(events))),
+        ("a layer inside of two", &|events| {
+            App::new().nest("/", App::new().layer(late("joe")).nest("/in", inner(events)))
+        }),
+        ("what lies over it", &|events| {
+            App::new().nest("/in", App::new().mount("/news", Overlay::new(Slow, events)))
+        }),
+    ];
+    for (who, app) in apps {
+        let events = Events::new();
+        let with = |rights| {
+            let rules = Access::new([Rule::everyone("/", rights).unwrap()]);
+            app(events.clone()).access(rules)
+        };
+        let server = with(Rights::RO).test();
+        let client = server.connect();
+        client.write_all(b"GET /in/news HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut bytes = [0; 1024];
+        let read = client.read(&mut bytes).await.unwrap();
+        assert!(bytes[..read].starts_with(b"HTTP/1.1 200 OK\r\n"), "{who}");
+        server.handle().replace(with(Rights::NONE)).unwrap();
+        events.dispatch("for nobody");
+        let rest = timeout(PATIENCE, client.read_to_end()).await;
+        let rest = rest.unwrap_or_else(|_| panic!("{who}: it goes on")).unwrap();
+        assert!(!rest.windows(4).any(|found| found == b"data"), "{who}");
+    }
 }

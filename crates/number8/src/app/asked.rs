@@ -40,15 +40,24 @@ impl App {
         next: Next,
         cx: &mut Context<'_>,
     ) -> Result<Response, Asked> {
-        let asked = catch_unwind(AssertUnwindSafe(|| match self.begin(call, next) {
-            Begun::Answer(Answer::Ready(response)) => Ok(response),
-            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
-                Poll::Ready(response) => Ok(response),
-                Poll::Pending => Err(Asked::Answer(future)),
-            },
-            Begun::Wait(waiting) => Err(Asked::Decision(waiting)),
+        let Call { head, path, caller, body, lane, values, states, access } = call;
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            let caller = &mut *caller;
+            let call = Call { head, path, caller, body, lane, values, states, access };
+            match self.begin(call, next) {
+                Begun::Answer(Answer::Ready(response)) => Ok(response),
+                Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
+                    Poll::Ready(response) => Ok(response),
+                    Poll::Pending => Err(Asked::Answer(future)),
+                },
+                Begun::Wait(waiting) => Err(Asked::Decision(waiting)),
+            }
         }));
-        asked.unwrap_or_else(|_| Ok(failed()))
+        let mut asked = asked.unwrap_or_else(|_| Ok(failed()));
+        if let Ok(response) = &mut asked {
+            caller.learn(response);
+        }
+        asked
     }
 }
 
@@ -61,7 +70,11 @@ impl Asked {
 
     fn look(&mut self, caller: &mut Caller, cx: &mut Context<'_>) -> Poll<Said> {
         Poll::Ready(match self {
-            Self::Answer(future) => Said::Answer(ready!(future.as_mut().poll(cx))),
+            Self::Answer(future) => {
+                let mut response = ready!(future.as_mut().poll(cx));
+                caller.learn(&mut response);
+                Said::Answer(response)
+            }
             Self::Decision(waiting) => match ready!(waiting.waited.as_mut().poll(cx)) {
                 Waited::Answer(response) => Said::Answer(response),
                 Waited::Go { user } => {

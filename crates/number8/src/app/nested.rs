@@ -28,13 +28,10 @@ impl Handler for Nested {
         let (values, states) = (Values::default(), &app.states);
         let call = Call { head, path, caller: &mut *caller, body, lane, values, states, access };
         match app.pass_layers(call, 0) {
-            Begun::Answer(Answer::Ready(response)) => app.leave(head, caller, response).into(),
+            Begun::Answer(Answer::Ready(response)) => app.pass_out(head, caller, response).into(),
             Begun::Answer(Answer::Later(answer)) => {
                 let (app, head, caller) = (Arc::clone(app), head.to_owned(), caller.clone());
-                Answer::later(async move {
-                    let response = answer.await;
-                    app.leave(&head.head(), &caller, response)
-                })
+                Answer::later(async move { app.leave(&head.head(), caller, answer.await) })
             }
             Begun::Wait(waiting) => {
                 // The connection has to know it, too.
@@ -88,12 +85,20 @@ async fn go_on(app: Arc<App>, mut request: Owned, mut waiting: Waiting) -> Respo
             Begun::Wait(next) => waiting = next,
         }
     };
-    app.leave(&request.head.head(), &request.caller, response)
+    app.leave(&request.head.head(), request.caller, response)
 }
 
 impl App {
+    /// As [`pass_out`](Self::pass_out) after a wait, with a caller that the answer takes along to those outside.
+    fn leave(&self, head: &Head<'_>, mut caller: Caller, mut response: Response) -> Response {
+        caller.learn(&mut response);
+        let mut response = self.pass_out(head, &caller, response);
+        response.caller = Some(Box::new(caller));
+        response
+    }
+
     /// What an app inside another one makes of an answer: what it has no page for, the outer one explains.
-    fn leave(&self, head: &Head<'_>, caller: &Caller, response: Response) -> Response {
+    fn pass_out(&self, head: &Head<'_>, caller: &Caller, response: Response) -> Response {
         let response = self.put_page(response);
         self.put_page(self.pass_layers_back(head, caller, response))
     }

@@ -9,6 +9,7 @@ use super::{Answer, Call, Handler};
 use crate::access::Access;
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::response::Response;
 use crate::server::lane::Lane;
 use crate::state::States;
 
@@ -39,7 +40,9 @@ impl Call<'_> {
         }
     }
 
-    pub(crate) fn keep(&self) -> Kept {
+    pub(crate) fn keep(&mut self) -> Kept {
+        // The connection has to know it, too.
+        self.caller.departure();
         Kept {
             head: self.head.to_owned(),
             path: self.path.to_vec(),
@@ -65,5 +68,12 @@ impl Kept {
             states: &self.states,
             access: &self.access,
         })
+    }
+
+    /// Has the answer tell whoever waits for it what was found out of the caller.
+    pub(crate) fn told(mut self, mut response: Response) -> Response {
+        self.caller.learn(&mut response);
+        response.caller = Some(Box::new(self.caller));
+        response
     }
 }
