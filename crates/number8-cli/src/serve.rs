@@ -346,16 +346,19 @@ fn takes_port(bind: &Bind) -> bool {
 
 /// What to say where an address cannot be had that `option` chooses.
 fn busy(of: &str, error: &server::BindError, option: &str) -> Problem {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse if error.is_about_port() => {
-            format!("; choose another with {option}")
-        }
-        io::ErrorKind::PermissionDenied if error.is_about_port() => {
-            format!("; or choose a higher one with {option}")
-        }
-        _ => String::new(),
+    let advice = match error.is_about_port() {
+        true => another_port(error.kind(), option),
+        false => String::new(),
     };
     Problem::failure(format!("{of}{error}{advice}"))
+}
+
+fn another_port(refused: io::ErrorKind, option: &str) -> String {
+    match refused {
+        io::ErrorKind::AddrInUse => format!("; choose another with {option}"),
+        io::ErrorKind::PermissionDenied => format!("; or choose a higher one with {option}"),
+        _ => String::new(),
+    }
 }
 
 /// Where to listen if nobody says.
@@ -587,3 +590,6 @@ fn reap() {
         number8::reap_strangers();
     }
 }
+
+#[cfg(test)]
+mod tests;

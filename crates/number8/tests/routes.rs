@@ -373,6 +373,22 @@ async fn r3_r4_r6_r7_a_request_tells_everything() {
 }
 
 #[tokio::test]
+async fn r5_the_announced_length_of_the_content_is_told() {
+    let told = async |request: Request| format!("{:?}", request.content_length());
+    let server = App::new().get("/", told).post("/", told).test();
+    for (content, length) in [("", "Some(0)"), ("kiwi", "Some(4)")] {
+        assert_eq!(server.post("/").body(content).send().await.unwrap().text(), length);
+    }
+    // A stream announces none, and a request without content neither.
+    let client = server.connect();
+    let stream = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nkiwi\r\n0\r\n\r\n";
+    client.write_all(stream.as_bytes()).await.unwrap();
+    let answer = client.read_to_end().await.unwrap();
+    assert!(answer.ends_with(b"None"), "{}", answer.escape_ascii());
+    assert_eq!(server.get("/").send().await.unwrap().text(), "None");
+}
+
+#[tokio::test]
 async fn l6_l10_results_are_answers() {
     let text = "text/plain; charset=utf-8";
     let cases: Vec<(Response, u16, Option<&str>, &str)> = vec![

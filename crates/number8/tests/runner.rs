@@ -462,6 +462,16 @@ fn x2_limits_end_a_program_and_say_so() {
 }
 
 #[test]
+fn x2_each_process_has_the_limits_that_were_set() {
+    let board = Board::with(|runner, _| {
+        runner.cpu_max(Duration::from_secs(5)).file_max(60_000).open_files_max(70)
+    });
+    let code = "import resource as r\nprint(*(r.getrlimit(of)[0] for of in (r.RLIMIT_CPU, r.RLIMIT_FSIZE, r.RLIMIT_NOFILE)))";
+    let (_, output, errors) = board.run(code);
+    assert_eq!(output, "5 60000 70\n", "{errors}");
+}
+
+#[test]
 fn x2_content_is_bounded_and_has_to_be_a_program() {
     let board = Board::with(|runner, _| runner.code_max(100));
     for (request, status) in [

@@ -112,7 +112,8 @@ fn requests_that_are_coming_are_answered(setup: Setup) {
 }
 
 fn what_waits_in_the_backlog_is_answered(setup: Setup) {
-    // A handler that blocks every thread there is: nothing is accepted meanwhile.
+    // A handler that blocks every thread that serves connections: who comes meanwhile waits in the backlog, or, where a thread of its
+    // own accepts, for a thread.
     let threads = if setup == Setup::CurrentThread { 1 } else { 2 };
     let (arrived, arrivals) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -124,8 +125,10 @@ fn what_waits_in_the_backlog_is_answered(setup: Setup) {
     });
     let server = Running::start(setup, app);
     let mut blocking: Vec<_> = (0..threads).map(|_| server.connect()).collect();
-    blocking[0].get("/block");
-    arrivals.recv_timeout(PATIENCE).unwrap();
+    for client in &mut blocking {
+        client.get("/block");
+        arrivals.recv_timeout(PATIENCE).unwrap();
+    }
     let mut waiting: Vec<_> = (0..200).map(|_| server.connect()).collect();
     for client in &mut waiting {
         client.get("/hello");
@@ -135,7 +138,9 @@ fn what_waits_in_the_backlog_is_answered(setup: Setup) {
     for client in &mut waiting {
         assert_eq!(client.answer().text(), "Hello, world.");
     }
-    assert_eq!(blocking[0].answer().text(), "released");
+    for client in &mut blocking {
+        assert_eq!(client.answer().text(), "released");
+    }
     drop((waiting, blocking));
     server.ended().unwrap();
 }

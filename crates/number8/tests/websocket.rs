@@ -34,10 +34,13 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
         length @ ..126 => frame.push(0x80 | length as u8),
+        length @ ..=0xffff => {
+            frame.push(0x80 | 126);
+            frame.extend((length as u16).to_be_bytes());
+        }
         length => {
             frame.push(0x80 | 127);
             frame.extend((length as u64).to_be_bytes());
-            assert!(length > 0xffff, "no test needs that");
         }
     }
     frame.extend([1, 2, 3, 4]);
@@ -76,6 +79,16 @@ async fn until(client: &End, end: &[u8]) -> Vec<u8> {
         seen.push(byte[0]);
     }
     seen
+}
+
+/// Waits until the server holds that much.
+async fn held(server: &TestServer, is_so: impl Fn(usize) -> bool) {
+    let waiting = async {
+        while !is_so(server.handle().buffered()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("it holds more or less than that");
 }
 
 async fn rest(client: &End) -> Vec<u8> {
@@ -297,7 +310,8 @@ async fn x12_who_has_left_is_not_waited_for_while_its_messages_wait() {
             std::future::pending::<Result<(), SocketError>>().await
         }
     };
-    let (_server, client) = serve(WebSocket::new(busy).ping_every(None)).await;
+    let busy = WebSocket::new(busy).ping_every(None).after_end_max(Duration::from_millis(10));
+    let (_server, client) = serve(busy).await;
     let ended = begun.recv().await.unwrap();
     client.write_all(&[frame(0x81, b"one"), frame(0x81, b"two")].concat()).await.unwrap();
     drop(client);
@@ -307,20 +321,27 @@ async fn x12_who_has_left_is_not_waited_for_while_its_messages_wait() {
 /// Also where more messages wait: it is told in their place.
 #[tokio::test]
 async fn x12_a_function_that_is_busy_for_long_learns_that_the_client_has_left() {
+    const LONG: usize = 20_000;
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let is_done = Arc::new(tokio::sync::Notify::new());
+    let work = Arc::clone(&is_done);
     let busy = move |mut socket: number8::Socket| {
-        let tell = tell.clone();
+        let (tell, work) = (tell.clone(), Arc::clone(&work));
         async move {
             let first = socket.receive().await;
-            // Longer than messages may wait for it.
-            tokio::time::sleep(Duration::from_secs(7)).await;
+            work.notified().await;
             tell.send((first, socket.receive().await)).unwrap();
             Ok::<_, SocketError>(())
         }
     };
-    let (_server, client) = serve(WebSocket::new(busy).ping_every(None)).await;
-    client.write_all(&[frame(0x81, b"one"), frame(0x81, b"two")].concat()).await.unwrap();
+    let busy = WebSocket::new(busy).ping_every(None).after_end_max(Duration::from_secs(1));
+    let (server, client) = serve(busy).await;
+    client.write_all(&[frame(0x81, b"one"), frame(0x81, &[b'x'; LONG])].concat()).await.unwrap();
+    held(&server, |bytes| bytes >= LONG).await;
     drop(client);
+    // The message waits as long as it may.
+    held(&server, |bytes| bytes < LONG).await;
+    is_done.notify_one();
     let (first, then) = timeout(PATIENCE, told.recv()).await.unwrap().expect("it goes on");
     assert_eq!((first, then), (Ok(Some(Message::Text("one".into()))), Err(SocketError::Lost)));
 }

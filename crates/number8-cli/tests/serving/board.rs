@@ -254,6 +254,12 @@ fn x2_run_options_have_an_effect() {
         (&["--run", "sh=sh"], "code=exit+7", "\"exit\":{\"code\":7}"),
         (&["--run", "sh=sh", "--run-time", "50ms"], "code=sleep+600", "\"stopped\":\"time\""),
         (&["--run", "sh=sh", "--run-output", "1K"], "code=yes", "\"stopped\":\"output\""),
+        // [ "$(ulimit -d)" = 65536 ] && exit 7
+        (
+            &["--run", "sh=sh", "--run-memory", "64M"],
+            "code=%5B+%22%24(ulimit+-d)%22+%3D+65536+%5D+%26%26+exit+7",
+            "\"exit\":{\"code\":7}",
+        ),
     ] {
         let state = run(arguments, form);
         assert!(state.contains(want), "{arguments:?} {form}: {state}");

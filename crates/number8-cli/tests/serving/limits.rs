@@ -109,8 +109,9 @@ fn every_limit_has_an_effect() {
 fn w10_w14_a_thousand_connections_leave_no_descriptor_behind() {
     let folder = sandbox();
     let served = Served::start(folder.path(), &["--log", "off"]);
+    let at_rest = served.sockets();
     served.get("/");
-    until("it is at rest", || served.count("fd") > 0);
+    until("it is at rest", || served.sockets() == at_rest);
     let before = served.count("fd");
     let address = served.address.unwrap();
     for _ in 0..10 {

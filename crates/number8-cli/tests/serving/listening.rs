@@ -46,6 +46,7 @@ fn a_busy_port_is_one_clear_line_and_exit_code_1() {
     assert_eq!(output.status.code(), Some(1));
     let line = crate::complaint(&output);
     assert!(line.contains(&address) && line.contains("in use"), "{line}");
+    assert!(line.ends_with("; choose another with --bind"), "{line}");
 }
 
 #[test]

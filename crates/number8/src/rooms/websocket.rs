@@ -67,7 +67,15 @@ impl WebSocket {
     /// gone.
     #[must_use]
     pub fn ping_every(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.ping_every = time.into();
+        self.settings.patience.ping_every = time.into();
+        self
+    }
+
+    /// A function may go on for this time (5 s) after the end; one that is busy when the client leaves has messages that wait
+    /// for it that long, and learns of the end then.
+    #[must_use]
+    pub fn after_end_max(mut self, time: Duration) -> Self {
+        self.settings.patience.after_end_max = time;
         self
     }
 

@@ -7,7 +7,6 @@ mod talk;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use number8_proto::headers::Known;
 use number8_proto::http1::Head;
@@ -23,8 +22,8 @@ pub use message::{Message, Outcome, SocketError};
 pub use number8_proto::ws::CloseCode;
 use socket::Pipe;
 pub use socket::{Socket, SocketReceiver, SocketSender};
-use talk::Talk;
 pub(crate) use talk::Talking;
+use talk::{Patience, Talk};
 
 /// The methods of what opens a WebSocket, as the Allow field lists them.
 pub(crate) const ALLOW: &str = "GET, OPTIONS";
@@ -33,7 +32,7 @@ pub(crate) const ALLOW: &str = "GET, OPTIONS";
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) limits: WebSocketLimits,
-    pub(crate) ping_every: Option<Duration>,
+    pub(crate) patience: Patience,
     pub(crate) protocols: Vec<&'static str>,
     pub(crate) origins: Origins,
 }
@@ -50,7 +49,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: WebSocketLimits::default(),
-            ping_every: Some(Duration::from_secs(30)),
+            patience: Patience::default(),
             protocols: Vec::new(),
             origins: Origins::Ours(Vec::new()),
         }
@@ -63,7 +62,7 @@ impl Default for Settings {
 pub struct Opening {
     accept: Accept,
     limits: WebSocketLimits,
-    ping_every: Option<Duration>,
+    patience: Patience,
     offered: Vec<Arc<str>>,
 }
 
@@ -96,7 +95,7 @@ impl Opening {
         let protocol = protocol.and_then(|ours| self.offered.iter().find(|it| &***it == ours));
         let pipe = Arc::new(Pipe::default());
         let talking = talk(Socket::new(&pipe, protocol.cloned()));
-        let session = Talk::new(self.limits, pipe, talking, self.ping_every);
+        let session = Talk::new(self.patience, self.limits, pipe, talking);
         let response =
             Response::upgrade("websocket", session).with_known("Sec-WebSocket-Accept", self.accept);
         match protocol {
@@ -144,8 +143,8 @@ pub(crate) fn opening(
         _ => Error::new(refusal.status(), refusal.to_string()),
     })?;
     let offered = offered_protocols(head).map(Arc::from).collect();
-    let Settings { limits, ping_every, .. } = *settings;
-    Ok(Opening { accept, limits, ping_every, offered })
+    let Settings { limits, patience, .. } = *settings;
+    Ok(Opening { accept, limits, patience, offered })
 }
 
 impl Origins {

@@ -15,8 +15,20 @@ use super::socket::Pipe;
 use crate::session::{INPUT_BYTES_MAX, Session, SessionInput, SessionStep};
 use crate::sync::lock;
 
-/// How long a function may go on after its WebSocket has ended, or with a message after which no more come.
-const AFTER_END: Duration = Duration::from_secs(5);
+/// How long to wait for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Silence of the client before it is asked whether it is there.
+    pub(crate) ping_every: Option<Duration>,
+    /// How long the function may go on after its WebSocket has ended, or with a message after which no more come.
+    pub(crate) after_end_max: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { ping_every: Some(Duration::from_secs(30)), after_end_max: Duration::from_secs(5) }
+    }
+}
 
 pub(crate) type Talking = Pin<Box<dyn Future<Output = CloseCode> + Send>>;
 
@@ -28,6 +40,7 @@ pub(super) struct Talk {
     /// A message that has come in part.
     begun: Vec<u8>,
     ping_every: Option<Duration>,
+    after_end_max: Duration,
     /// When something last came.
     heard: Instant,
     /// Bytes that had come and were left, as the function had a message to take before them.
@@ -40,17 +53,19 @@ pub(super) struct Talk {
 
 impl Talk {
     pub(super) fn new(
+        patience: Patience,
         limits: WebSocketLimits,
         pipe: Arc<Pipe>,
         talking: Talking,
-        ping_every: Option<Duration>,
     ) -> Self {
+        let Patience { ping_every, after_end_max } = patience;
         Self {
             decoder: Decoder::new(limits),
             pipe,
             talking: Some(talking),
             begun: Vec::new(),
             ping_every,
+            after_end_max,
             heard: Instant::now(),
             left: 0,
             is_pinged: false,
@@ -184,7 +199,7 @@ impl Talk {
         state.end(SocketError::Lost);
         drop(state);
         self.ended = Some(Instant::now());
-        SessionStep::wait(used).wake_after(AFTER_END)
+        SessionStep::wait(used).wake_after(self.after_end_max)
     }
 }
 
@@ -241,7 +256,7 @@ impl Session for Talk {
         }
         if is_ended || has_ended {
             let since = *self.ended.get_or_insert_with(Instant::now);
-            let left = AFTER_END.saturating_sub(since.elapsed());
+            let left = self.after_end_max.saturating_sub(since.elapsed());
             return match left.is_zero() {
                 true if !is_ended => self.forget(used),
                 true => SessionStep::close(used),

@@ -108,12 +108,6 @@ impl Runner {
         Ok(self)
     }
 
-    /// The name of the user as whom programs run.
-    #[must_use]
-    pub fn user_name(&self) -> &str {
-        &self.settings.user.name
-    }
-
     /// What runs programs, in place of what did; the first is for those that do not say which.
     #[must_use]
     pub fn interpreters(mut self, interpreters: impl IntoIterator<Item = Interpreter>) -> Self {

@@ -282,7 +282,7 @@ impl Handler for WebRepl {
         let is_standard = call.head.named("Sec-WebSocket-Version").is_some();
         let mut settings = Settings { origins: Origins::Any, ..Settings::default() };
         settings.limits.lenient = true;
-        settings.ping_every = settings.ping_every.filter(|_| is_standard);
+        settings.patience.ping_every = settings.patience.ping_every.filter(|_| is_standard);
         let access = Arc::clone(call.access());
         let (inner, lane, client) = (Arc::clone(&self.inner), call.lane.clone(), call.caller.ip);
         let user = call.caller.user.clone();
