@@ -18,6 +18,7 @@ on_each_setup!(
     a_client_that_takes_nothing_is_cut,
     l13_an_idle_connection_is_closed_without_a_reset,
     lingering_ends,
+    the_rest_of_a_body_that_nobody_reads_may_not_come,
     a_handler_may_take_longer_than_every_deadline,
     a_cut_answer_does_not_reach_the_next_client,
 );
@@ -172,6 +173,20 @@ fn l13_an_idle_connection_is_closed_without_a_reset(setup: Setup) {
     // A request that crossed the end on its way is not answered, and not by a reset either.
     client.get("/hello").half_close();
     client.ends();
+    server.is_at_rest();
+}
+
+fn the_rest_of_a_body_that_nobody_reads_may_not_come(setup: Setup) {
+    let server = with(setup, |timeouts| timeouts.linger = Duration::from_secs(1));
+    let request = post("/ignore", "", &"x".repeat(1000));
+    let mut client = server.connect();
+    client.send(&request[..request.len() - 500]);
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.is_last()), (200, false));
+    // What it may send now is read for a while, so that no reset takes the answer away.
+    client.ends();
+    assert_eq!(server.handle().connections(), 1);
+    client.send(&request[request.len() - 500..]);
     server.is_at_rest();
 }
 

@@ -24,6 +24,7 @@ pub mod lane;
 pub mod listener;
 pub mod memory;
 mod options;
+mod pace;
 mod port_holder;
 mod served;
 pub(crate) mod shared;

@@ -1,7 +1,10 @@
 //! What is counted of HTTP/2.
 
+use std::sync::Arc;
+
+use number8::layers::access_log::Sink;
 use number8::server::testing::TestServer;
-use number8::{App, Options};
+use number8::{AccessLog, App, Body, Options};
 
 use super::wire::*;
 use crate::watching::measured;
@@ -29,6 +32,35 @@ async fn o4_streams_are_requests_and_broken_rules_end_connections() {
     drop(client);
     let closed = ["number8_connections_closed_total{reason=\"protocol\"} 1"];
     measured(&server.handle(), &closed).await;
+}
+
+/// Nothing was answered, and so HTTP has no status for it.
+#[tokio::test]
+async fn o3_o4_who_leaves_before_there_is_an_answer_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let sink = Arc::new(Sink::file(&path).unwrap());
+    let format = "$method $status $bytes_received".parse().unwrap();
+    let app = App::new()
+        .get("/", async || std::future::pending::<String>().await)
+        .post("/", async |body: Body| body.bytes().await.map(|bytes| bytes.len().to_string()))
+        .access_log(AccessLog { format, sink: Arc::clone(&sink) });
+    let server = TestServer::new(app, Options { metrics: true, ..Options::default() });
+    let mut client = Client::connect(&server).await;
+    let post =
+        [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")];
+    client.send(&[request(1, "/"), frame(HEADERS, END_HEADERS, 3, &block(&post))].concat()).await;
+    client.send(&[frame(DATA, 0, 3, b"half"), frame(PING, 0, 0, b"12345678")].concat()).await;
+    client.wait_for(|frame| frame.kind == PING).await;
+    client.send(&frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes())).await;
+    let left = |method, count| {
+        format!("number8_requests_total{{method=\"{method}\",status=\"4xx\"}} {count}")
+    };
+    measured(&server.handle(), &[&left("GET", 1)]).await;
+    drop(client);
+    measured(&server.handle(), &[&left("POST", 1), "number8_received_bytes_total 4"]).await;
+    assert!(sink.finish(crate::serving::PATIENCE));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "GET 499 0\nPOST 499 4\n");
 }
 
 #[tokio::test]

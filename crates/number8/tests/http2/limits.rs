@@ -345,6 +345,29 @@ async fn g7_a_server_that_stops_finishes_what_it_has_begun() {
 }
 
 #[tokio::test]
+async fn g7_a_connection_that_begins_while_the_server_stops_is_told_so() {
+    let server = server(|options| options.timeouts.linger = Duration::from_secs(3600));
+    let mut client = Client::new(server.connect());
+    // Half of what a client says first, and the rest after the word to stop.
+    client.send(&PREFACE[..10]).await;
+    until("it is there", || server.handle().connections() == 1).await;
+    server.handle().shutdown();
+    client.send(&[&PREFACE[10..], &frame(SETTINGS, 0, 0, b""), &request(1, "/")].concat()).await;
+    let mut seen = Vec::new();
+    while let Some(frame) = client.frame().await {
+        match frame.kind {
+            PING if frame.flags == 0 => {
+                client.send(&super::wire::frame(PING, ACK, 0, &frame.payload)).await;
+            }
+            GOAWAY => seen.push((GOAWAY, frame.number(4))),
+            HEADERS => seen.push((HEADERS, frame.status().into())),
+            _ => {}
+        }
+    }
+    assert_eq!(seen[..2], [(GOAWAY, NO_ERROR), (HEADERS, 200)]);
+}
+
+#[tokio::test]
 async fn g7_a_client_that_asks_no_more_gets_what_it_has_asked() {
     let (go, server) = waiting();
     let mut client = Client::connect(&server).await;

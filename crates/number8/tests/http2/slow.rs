@@ -1,11 +1,12 @@
 //! Clients that take what they have asked for more slowly than it is made, and those that take no more.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use number8::server::Options;
 use number8::server::testing::TestServer;
-use number8::{App, Events};
+use number8::{App, Body, Events};
 
 use super::wire::*;
 use crate::watching::measured;
@@ -43,6 +44,11 @@ async fn idle_for_a_while(server: &TestServer) {
     while other.frame().await.is_some() {}
 }
 
+/// Waits for a small part of that: for a server of its own that closes who says nothing.
+async fn idle_for_a_moment() {
+    idle_for_a_while(&server(|options| options.timeouts.idle = Duration::from_millis(1))).await;
+}
+
 /// Reads the content of all streams; how much has come of each, and whether that was all.
 async fn contents(client: &mut Client, streams: usize) -> Vec<(usize, bool)> {
     let mut all = BTreeMap::from_iter((1..).step_by(2).take(streams).map(|it| (it, (0, false))));
@@ -67,6 +73,23 @@ async fn g7_a_client_that_is_still_to_get_something_is_not_idle() {
     }
     measured(&server.handle(), &["number8_connections{state=\"busy\"} 1"]).await;
     assert_eq!(contents(&mut client, 20).await, [(SMALL, true); 20]);
+}
+
+/// Answers that are complete at once are requests, too.
+#[tokio::test]
+async fn g7_a_client_that_asks_again_and_again_is_not_idle() {
+    let idle = Duration::from_secs(1);
+    let server = server(|options| options.timeouts.idle = idle);
+    let mut client = asking(&server, "/small", 0).await;
+    let begun = Instant::now();
+    for stream in (1..).step_by(2) {
+        client.send(&request(stream, "/nothing")).await;
+        assert_eq!(client.status(stream).await, 404);
+        if begun.elapsed() > 2 * idle {
+            break;
+        }
+        idle_for_a_moment().await;
+    }
 }
 
 #[tokio::test]
@@ -135,6 +158,25 @@ async fn g7_a_stream_that_the_client_does_not_want_ends_beside_others() {
             return;
         }
     }
+}
+
+/// As over HTTP/1.1: the client sees the status, what there was, and that something is missing.
+#[tokio::test]
+async fn g7_what_came_before_a_failure_is_sent() {
+    let app = App::new().get("/", async || {
+        let (some, pieces) = tokio::sync::mpsc::unbounded_channel();
+        some.send(Ok(Bytes::from_static(b"some"))).unwrap();
+        some.send(Err(std::io::Error::other("no more"))).unwrap();
+        Body::stream(crate::serving::Pieces(pieces))
+    });
+    let server = TestServer::new(app, Options::default());
+    let mut client = Client::connect(&server).await;
+    client.send(&request(1, "/")).await;
+    let mut seen = Vec::new();
+    while seen.last() != Some(&RST_STREAM) {
+        seen.push(client.wait_for(|frame| frame.stream == 1).await.kind);
+    }
+    assert_eq!(seen, [HEADERS, DATA, RST_STREAM]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::task::Context;
 use bytes::{BufMut, Bytes};
 use number8_proto::http1::Event;
 
-use super::super::clock;
+use super::super::pace::Pace;
 use super::{Closed, Connection, Read, Turn, Wait, Work};
 use crate::body::{BodyError, Feeder};
 
@@ -20,16 +20,12 @@ const PIECE_BYTES: usize = 124 * 1024;
 /// The body of the request on its way to the handler.
 pub(super) struct Feed {
     feeder: Feeder,
-    received: u64,
-    /// When the client was first waited for.
-    since_ms: Option<u64>,
-    /// When its last bytes came.
-    last_ms: u64,
+    pace: Pace,
 }
 
 impl Feed {
     pub(super) fn new(feeder: Feeder) -> Self {
-        Self { feeder, received: 0, since_ms: None, last_ms: 0 }
+        Self { feeder, pace: Pace::default() }
     }
 
     /// Bytes that wait for their reader, or that it gathers.
@@ -55,7 +51,7 @@ impl Connection {
         let options = &turn.current.shared.options;
         if !feed.feeder.wants_more() {
             // Whoever reads takes its time: the client is not to blame.
-            feed.since_ms = None;
+            feed.pace.rest();
             if self.wait == Wait::Body {
                 self.wait_for_nothing();
             }
@@ -108,29 +104,15 @@ impl Connection {
             };
             match read {
                 Read::Bytes => {
-                    feed.last_ms = turn.ms;
+                    feed.pace.heard(turn.ms);
                     if is_apart {
                         self.wait_for_nothing();
                         return Ok(true);
                     }
                 }
                 Read::Nothing => {
-                    let now_ms = turn.ms;
-                    let since_ms = *feed.since_ms.get_or_insert_with(|| {
-                        feed.last_ms = now_ms;
-                        now_ms
-                    });
-                    let silent = feed.last_ms + clock::millis(options.timeouts.body);
-                    let slow = match options.timeouts.body_rate_min {
-                        0 => u64::MAX,
-                        // Later than this, the average would be below the lowest rate.
-                        rate => {
-                            since_ms
-                                + clock::millis(options.timeouts.body_rate_after)
-                                + feed.received.saturating_mul(1000) / rate
-                        }
-                    };
-                    self.wait_for(Wait::Body, silent.min(slow));
+                    let deadline_ms = feed.pace.deadline(turn.ms, &options.timeouts);
+                    self.wait_for(Wait::Body, deadline_ms);
                     return Ok(false);
                 }
                 Read::End => {
@@ -193,9 +175,9 @@ impl Connection {
 
     /// Counts content that has come; says whether it may, and ends it otherwise.
     fn may_pass(&mut self, feed: &mut Feed, count: usize) -> bool {
-        feed.received += count as u64;
-        self.received = feed.received;
-        let fits = !feed.feeder.is_too_much(feed.received);
+        feed.pace.count(count);
+        self.received = feed.pace.received();
+        let fits = !feed.feeder.is_too_much(self.received);
         if !fits {
             feed.feeder.end(Err(BodyError::TooLarge));
             self.conn.close_after();

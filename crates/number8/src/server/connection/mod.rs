@@ -348,7 +348,9 @@ impl Connection {
             Wait::Heartbeat | Wait::Session | Wait::Streams => true,
             Wait::Linger => {
                 self.note(Closed::Answered(CloseReason::BodyUnread));
-                false
+                // The rest of a body that nobody read does not come: the client learns that the connection ends.
+                matches!(self.phase, Phase::Drain(_))
+                    && matches!(self.close(turn, work), Flow::Again)
             }
             Wait::Write => {
                 self.note(Closed::WriteTimeout);

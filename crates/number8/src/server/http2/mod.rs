@@ -9,6 +9,7 @@ mod data;
 mod logged;
 mod message;
 mod meter;
+mod patience;
 mod pipe;
 mod stream;
 mod upload;
@@ -209,7 +210,7 @@ impl Http2 {
         let result = self.turn(&mut desk, place);
         if result.is_err() {
             let streams = self.seats.iter_mut().filter_map(|seat| seat.stream.as_mut());
-            streams.for_each(|stream| stream.end(&desk));
+            streams.for_each(|stream| stream.left(&desk));
         }
         self.stamped = stamped;
         match result {
@@ -315,7 +316,12 @@ impl Http2 {
         if let Link::Begun(handshake) = &mut self.link {
             match handshake.as_mut().poll(cx) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(connection)) => self.link = Link::Open(Box::new(connection)),
+                Poll::Ready(Ok(mut connection)) => {
+                    if self.is_stopping {
+                        connection.graceful_shutdown();
+                    }
+                    self.link = Link::Open(Box::new(connection));
+                }
                 Poll::Ready(Err(error)) => return Err(self.closed_by(&error)),
             }
             if let Some(closed) = self.ending {
@@ -359,6 +365,8 @@ impl Http2 {
         request: http::Request<RecvStream>,
         respond: SendResponse<Data>,
     ) {
+        // Many are answered before the turn ends.
+        self.since.idle = None;
         let current = &desk.turn.current;
         let (shared, turn) = (&current.shared, desk.turn);
         let app = match shared.app_id() == current.app.id() {

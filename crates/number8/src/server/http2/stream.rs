@@ -10,16 +10,16 @@ use number8_proto::Error;
 use number8_proto::http1::{Head, HeadParser, OwnedHead, is_without_content};
 use number8_proto::negotiate::takes_trailers;
 
-use super::super::clock;
 use super::super::connection::Turn;
 use super::super::counts::Opened;
+use super::super::options::Timeouts;
 use super::super::shared::Stop;
 use super::super::worker::{Told, Worker};
-use super::SEND_BUFFER_BYTES;
 use super::content::{Cut, Sending, Source};
 use super::data::{Data, Held};
 use super::logged::shortened;
 use super::message::{self, Stamped};
+use super::patience::{Patience, Wait};
 use super::upload::{News, Upload};
 use crate::app::{App, Asked, Next, Said};
 use crate::body::{Body, BodyError, Kind, Part};
@@ -65,28 +65,17 @@ enum Making {
     Content(Box<Sending>, u16),
 }
 
-/// What the deadline of a stream is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    Nothing,
-    Body,
-    Write,
-    Heartbeat,
-}
+/// What the log says of a request whose client left before there was an answer: no server sends it, and nginx says the same.
+const CLIENT_LEFT: u16 = 499;
 
 /// A stream whose answer is not complete.
 pub(super) struct Stream {
     exchange: Exchange,
     head: OwnedHead,
     making: Making,
-    wait: Wait,
-    deadline_ms: u64,
-    /// Content that had been sent when the client was last seen to take some.
-    taken: u64,
-    /// How much content of the connection will have been written when it is this one's turn, and how much had been when that was
-    /// last looked at.
-    turn_at: u64,
-    written_seen: u64,
+    patience: Patience,
+    /// Why it ends, once what came before has had its turn to be sent.
+    cut: Option<Cut>,
 }
 
 impl Exchange {
@@ -289,10 +278,8 @@ impl Exchange {
 }
 
 impl Desk<'_> {
-    /// Content that may be written before it is the turn of a stream that waits from now on: what the protocol has, and of each
-    /// stream as much as it may have.
-    fn round(&self) -> u64 {
-        self.held.waiting() as u64 + (self.streams as u64 + 1) * SEND_BUFFER_BYTES as u64
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.turn.current.shared.options.timeouts
     }
 
     fn account(&mut self, sending: &mut Sending) {
@@ -322,9 +309,9 @@ impl Stream {
                 return exchange.over();
             }
             if let Poll::Ready(Err(cut)) = polled {
-                let stream = Self::hold(exchange, head, making);
-                stream.cut(desk, &cut);
-                return None;
+                let mut stream = Self::hold(exchange, head, making);
+                stream.cut_soon(cut, cx);
+                return Some(stream);
             }
         }
         let mut stream = Self::hold(exchange, head, making);
@@ -336,20 +323,11 @@ impl Stream {
             Making::Content(..) => shortened(head),
             Making::Answer(_) => head.to_owned(),
         };
-        Self {
-            exchange,
-            head,
-            making,
-            wait: Wait::Nothing,
-            deadline_ms: u64::MAX,
-            taken: 0,
-            turn_at: 0,
-            written_seen: 0,
-        }
+        Self { exchange, head, making, patience: Patience::default(), cut: None }
     }
 
     pub(super) fn deadline_ms(&self) -> u64 {
-        self.deadline_ms
+        self.patience.deadline_ms()
     }
 
     /// Bytes that this holds: its head, and contents received and to be sent.
@@ -369,7 +347,17 @@ impl Stream {
 
     /// Goes on; ready when this is over.
     pub(super) fn poll(&mut self, desk: &mut Desk<'_>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_reset(cx) || (self.is_overdue(desk) && !self.deadline_passed(desk)) {
+        if self.is_reset(cx) {
+            self.left(desk);
+            return Poll::Ready(());
+        }
+        if let Some(cut) = self.cut.take() {
+            self.reset(desk, &cut);
+            self.end(desk);
+            return Poll::Ready(());
+        }
+        let overdue = self.patience.overdue(desk.turn.ms);
+        if overdue.is_some_and(|wait| !self.deadline_passed(wait, desk)) {
             self.end(desk);
             return Poll::Ready(());
         }
@@ -393,9 +381,8 @@ impl Stream {
                         return Poll::Ready(());
                     }
                     Poll::Ready(Err(cut)) => {
-                        self.reset(desk, &cut);
-                        self.end(desk);
-                        return Poll::Ready(());
+                        self.cut_soon(cut, cx);
+                        return Poll::Pending;
                     }
                     // Nobody is waited for that takes nothing.
                     Poll::Pending if is_listener && is_stopping && sending.waits_for_client => {
@@ -458,13 +445,9 @@ impl Stream {
         }
     }
 
-    fn is_overdue(&self, desk: &Desk<'_>) -> bool {
-        self.deadline_ms <= desk.turn.ms
-    }
-
     /// A deadline has passed; false when that is the end of the stream.
-    fn deadline_passed(&mut self, desk: &mut Desk<'_>) -> bool {
-        match self.wait {
+    fn deadline_passed(&mut self, wait: Wait, desk: &mut Desk<'_>) -> bool {
+        match wait {
             Wait::Nothing => true,
             Wait::Heartbeat => {
                 if let Making::Content(sending, _) = &mut self.making {
@@ -472,15 +455,10 @@ impl Stream {
                 }
                 true
             }
+            Wait::Write if self.patience.waits_for_its_turn(desk) => true,
             Wait::Write => {
-                let goes_on = self.is_kept_waiting(desk);
-                if goes_on {
-                    let write = desk.turn.current.shared.options.timeouts.write;
-                    self.deadline_ms = desk.turn.ms + clock::millis(write);
-                } else {
-                    self.reset(desk, &Cut::Unwanted);
-                }
-                goes_on
+                self.reset(desk, &Cut::Unwanted);
+                false
             }
             Wait::Body => {
                 if let Some(upload) = &mut self.exchange.upload {
@@ -502,45 +480,28 @@ impl Stream {
         }
     }
 
-    /// Whether it is others that keep this one waiting: the client takes what is theirs, and this one's turn is still to come. After
-    /// that, it is the client that does not want it.
-    fn is_kept_waiting(&mut self, desk: &Desk<'_>) -> bool {
-        let written = desk.held.written();
-        let others_go_on = std::mem::replace(&mut self.written_seen, written) != written;
-        others_go_on && written <= self.turn_at
-    }
-
     fn set_deadline(&mut self, desk: &mut Desk<'_>) {
-        let timeouts = &desk.turn.current.shared.options.timeouts;
-        let now_ms = desk.turn.ms;
         let mut next = (Wait::Nothing, u64::MAX);
         if let Making::Content(sending, _) = &mut self.making {
             if sending.waits_for_client {
-                next = match self.wait == Wait::Write && self.taken == sending.sent {
-                    true => (Wait::Write, self.deadline_ms),
-                    false => {
-                        self.taken = sending.sent;
-                        self.written_seen = desk.held.written();
-                        self.turn_at = self.written_seen + desk.round();
-                        (Wait::Write, now_ms + clock::millis(timeouts.write))
-                    }
-                };
+                next = (Wait::Write, self.patience.until_taken(sending.sent, desk));
             } else if let Some(heartbeat_ms) = sending.speak_up(0) {
                 next = (Wait::Heartbeat, heartbeat_ms);
             }
         }
         if let Some(upload) = &mut self.exchange.upload
-            && let Some(body_ms) = upload.deadline(now_ms, timeouts)
+            && let Some(body_ms) = upload.deadline(desk.turn.ms, desk.timeouts())
             && body_ms < next.1
         {
             next = (Wait::Body, body_ms);
         }
-        (self.wait, self.deadline_ms) = next;
+        self.patience.set(next.0, next.1);
     }
 
-    fn cut(mut self, desk: &mut Desk<'_>, cut: &Cut) {
-        self.reset(desk, cut);
-        self.end(desk);
+    /// Ends the stream by force in the next round of this turn: a reset takes away what the protocol has not written.
+    fn cut_soon(&mut self, cut: Cut, cx: &mut Context<'_>) {
+        self.cut = Some(cut);
+        cx.waker().wake_by_ref();
     }
 
     /// Ends the stream by force, so that the client sees that something is missing.
@@ -554,8 +515,16 @@ impl Stream {
         }
     }
 
+    /// The client does not want the stream any more, or is gone.
+    pub(super) fn left(&mut self, desk: &Desk<'_>) {
+        if matches!(self.making, Making::Answer(_)) {
+            self.exchange.log(desk, Some(&self.head.head()), CLIENT_LEFT, 0);
+        }
+        self.end(desk);
+    }
+
     /// The stream is over before its answer was complete; an answer that is cut is logged too.
-    pub(super) fn end(&mut self, desk: &Desk<'_>) {
+    fn end(&mut self, desk: &Desk<'_>) {
         self.exchange.caller.depart();
         if let Making::Content(sending, status) = &mut self.making
             && sending.listener().is_none()

@@ -7,20 +7,17 @@ use h2::RecvStream;
 use number8_proto::Error;
 use number8_proto::http1::is_forbidden_in_trailers;
 
-use super::super::clock;
 use super::super::options::Timeouts;
+use super::super::pace::Pace;
 use crate::body::{BodyError, Feeder};
 
 pub(super) struct Upload {
     stream: RecvStream,
     feeder: Feeder,
-    received: u64,
+    pace: Pace,
     /// Bytes of the window that have not been given back.
     owed: usize,
     has_ended: bool,
-    /// The client is waited for since then, and its last bytes came then.
-    since_ms: Option<u64>,
-    last_ms: u64,
 }
 
 /// What has happened to an upload.
@@ -35,7 +32,7 @@ pub(super) enum News {
 
 impl Upload {
     pub(super) fn new(stream: RecvStream, feeder: Feeder) -> Self {
-        Self { stream, feeder, received: 0, owed: 0, has_ended: false, since_ms: None, last_ms: 0 }
+        Self { stream, feeder, pace: Pace::default(), owed: 0, has_ended: false }
     }
 
     /// Bytes of the window that have not been given back.
@@ -50,12 +47,12 @@ impl Upload {
 
     /// Bytes that have come.
     pub(super) fn received(&self) -> u64 {
-        self.received
+        self.pace.received()
     }
 
     /// The reader wants what has not come, and nothing has come at all.
     pub(super) fn is_waited_for(&self) -> bool {
-        self.received == 0 && !self.has_ended && self.feeder.wants_more()
+        self.received() == 0 && !self.has_ended && self.feeder.wants_more()
     }
 
     /// It is over before its end.
@@ -72,10 +69,10 @@ impl Upload {
             match self.stream.poll_data(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(data))) => {
-                    self.received += data.len() as u64;
+                    self.pace.count(data.len());
+                    self.pace.heard(now_ms);
                     self.owed += data.len();
-                    self.last_ms = now_ms;
-                    if self.feeder.is_too_much(self.received) {
+                    if self.feeder.is_too_much(self.received()) {
                         self.fail(BodyError::TooLarge);
                     } else if !data.is_empty() {
                         self.feeder.push(data);
@@ -130,23 +127,9 @@ impl Upload {
     pub(super) fn deadline(&mut self, now_ms: u64, timeouts: &Timeouts) -> Option<u64> {
         // The reader may be another thread, and take what has come with nobody here to see it.
         if self.has_ended || !self.feeder.is_empty_or_tells() || !self.feeder.wants_more() {
-            self.since_ms = None;
+            self.pace.rest();
             return None;
         }
-        let since_ms = *self.since_ms.get_or_insert_with(|| {
-            self.last_ms = now_ms;
-            now_ms
-        });
-        let silent = self.last_ms + clock::millis(timeouts.body);
-        let slow = match timeouts.body_rate_min {
-            0 => u64::MAX,
-            // Later than this, the average would be below the lowest rate.
-            rate => {
-                since_ms
-                    + clock::millis(timeouts.body_rate_after)
-                    + self.received.saturating_mul(1000) / rate
-            }
-        };
-        Some(silent.min(slow))
+        Some(self.pace.deadline(now_ms, timeouts))
     }
 }
