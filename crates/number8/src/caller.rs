@@ -7,7 +7,6 @@ use number8_proto::host::is_origin_of;
 
 use crate::departure::Departure;
 use crate::request_id::RequestId;
-use crate::response::Response;
 use crate::standing::Standing;
 use crate::story::Story;
 
@@ -75,11 +74,11 @@ impl Caller {
         self.departure.get_or_insert_default().clone()
     }
 
-    /// Takes over what was found out where only a copy of this was at hand, behind a wait.
+    /// Takes over what was found out where only a copy of this was at hand, behind a wait: an answer brings it along.
     ///
     /// SECURITY: what goes on after its answer ends by the standing that was found there.
-    pub(crate) fn learn(&mut self, response: &mut Response) {
-        if let Some(found) = response.caller.take() {
+    pub(crate) fn learn(&mut self, found: Option<Box<Self>>) {
+        if let Some(found) = found {
             *self = *found;
         }
     }

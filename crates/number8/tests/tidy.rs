@@ -93,6 +93,12 @@ const RULES: &[Rule] = &[
         words: &["std"],
     },
     Rule {
+        says: "an answer is given back, not changed where somebody else holds it",
+        within: &["crates/"],
+        except: &[],
+        words: &["&mut Response"],
+    },
+    Rule {
         says: "unsafe code stands in one module",
         within: &["crates/"],
         except: &["crates/number8/src/sys", "crates/number8-py/src/sys"],
@@ -181,6 +187,12 @@ fn a_breach_is_found() {
         ),
         ("crates/number8-proto/src/date.rs", "#[cfg(test)]\nmod tests;\nuse std::io;\n", &[3]),
         ("crates/number8-proto/src/date/tests.rs", "use std::fs;\n", &[]),
+        ("crates/number8/src/app.rs", "fn f(response: &mut Response) {}\n", &[1]),
+        (
+            "crates/number8/src/app.rs",
+            "fn f(mut response: Response, head: &mut ResponseHead) -> Response {}\n",
+            &[],
+        ),
         ("crates/number8/src/app.rs", "let x = unsafe { f() };\n", &[1]),
         ("crates/number8/src/app.rs", "#[unsafe(no_mangle)]\npub unsafe fn f() {}\n", &[1, 2]),
         ("crates/number8/src/app.rs", "let policy = \"'unsafe-inline'\";\n", &[]),

@@ -55,7 +55,7 @@ impl App {
         }));
         let mut asked = asked.unwrap_or_else(|_| Ok(failed()));
         if let Ok(response) = &mut asked {
-            caller.learn(response);
+            caller.learn(response.caller.take());
         }
         asked
     }
@@ -72,7 +72,7 @@ impl Asked {
         Poll::Ready(match self {
             Self::Answer(future) => {
                 let mut response = ready!(future.as_mut().poll(cx));
-                caller.learn(&mut response);
+                caller.learn(response.caller.take());
                 Said::Answer(response)
             }
             Self::Decision(waiting) => match ready!(waiting.waited.as_mut().poll(cx)) {

@@ -91,7 +91,7 @@ async fn go_on(app: Arc<App>, mut request: Owned, mut waiting: Waiting) -> Respo
 impl App {
     /// As [`pass_out`](Self::pass_out) after a wait, with a caller that the answer takes along to those outside.
     fn leave(&self, head: &Head<'_>, mut caller: Caller, mut response: Response) -> Response {
-        caller.learn(&mut response);
+        caller.learn(response.caller.take());
         let mut response = self.pass_out(head, &caller, response);
         response.caller = Some(Box::new(caller));
         response

@@ -72,7 +72,7 @@ impl Kept {
 
     /// Has the answer tell whoever waits for it what was found out of the caller.
     pub(crate) fn told(mut self, mut response: Response) -> Response {
-        self.caller.learn(&mut response);
+        self.caller.learn(response.caller.take());
         response.caller = Some(Box::new(self.caller));
         response
     }

@@ -259,19 +259,11 @@ impl Handler for Files {
     }
 
     fn handle(&self, call: Call<'_>) -> Answer {
-        let mut answer = self.inner.answer(&call);
-        match &mut answer {
-            Answer::Ready(response) => {
-                self.inner.add_headers(response);
-                answer
-            }
-            Answer::Later(_) => {
+        match self.inner.answer(&call) {
+            Answer::Ready(response) => self.inner.with_headers(response).into(),
+            Answer::Later(response) => {
                 let inner = Arc::clone(&self.inner);
-                Answer::later(async move {
-                    let mut response = answer.wait().await;
-                    inner.add_headers(&mut response);
-                    response
-                })
+                Answer::later(async move { inner.with_headers(response.await) })
             }
         }
     }
@@ -511,8 +503,8 @@ impl Inner {
         respond::respond(entry, coded.as_deref(), head, story)
     }
 
-    /// Adds the user's fields to an answer. Prepared heads have them already.
-    fn add_headers(&self, response: &mut Response) {
+    /// An answer with the user's fields. Prepared heads have them already.
+    fn with_headers(&self, mut response: Response) -> Response {
         if let response::Head::Fields { status, .. } = response.head {
             for (name, value) in &self.settings.headers {
                 if status == 206 || !is_one_of(name, &KEEPING_FIELDS) {
@@ -521,6 +513,7 @@ impl Inner {
                 }
             }
         }
+        response
     }
 }
 
