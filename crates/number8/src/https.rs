@@ -46,7 +46,7 @@ pub(crate) fn to_https(
     port: Option<u16>,
 ) -> Response {
     let Some(host) = host.filter(|host| !host.is_empty() && valid_host(host)) else {
-        return Response::error(400, "this is served by https only, and Host does not say where");
+        return Response::error(400, "this is served over HTTPS only, and Host does not say where");
     };
     let mut location = b"https://".to_vec();
     match port {
@@ -64,5 +64,5 @@ pub(crate) fn to_https(
         location.push(b'?');
         location.extend_from_slice(query);
     }
-    Response::new(308, "This is served by https only.\n").with_known("Location", location)
+    Response::new(308, "This is served over HTTPS only.\n").with_known("Location", location)
 }

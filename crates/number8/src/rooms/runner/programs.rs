@@ -1,4 +1,4 @@
-//! Saved programs, and those that ran before (roadmap X4).
+//! Saved programs, and those that ran before (row X4).
 
 use std::sync::Arc;
 
