@@ -110,6 +110,25 @@ async fn g7_content_that_is_only_lent_to_an_answer_is_not_held_by_it() {
     assert!(held < 100_000, "{held}");
 }
 
+/// SECURITY: so many answers wait with the protocol for a client that takes nothing, and each has a head.
+#[tokio::test]
+async fn g7_heads_of_answers_that_wait_are_counted() {
+    static CONTENT: LazyLock<String> = LazyLock::new(|| "x".repeat(50_000));
+    let app = App::new().get("/", async || CONTENT.as_str());
+    let server = TestServer::new(app, Options::default());
+    let mut client = Client::connect(&server).await;
+    client.send(&frame(SETTINGS, 0, 0, &setting(4, 1 << 30))).await;
+    client.send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())).await;
+    for stream in (1..200).step_by(2) {
+        client.send(&request(stream, "/")).await;
+    }
+    until("they wait", || server.handle().buffered() > 150_000).await;
+    for stream in (1..200).step_by(2) {
+        client.wait_for(|frame| frame.stream == stream && frame.flags & END_STREAM != 0).await;
+    }
+    until("nothing is held", || server.handle().buffered() < 1000).await;
+}
+
 /// Content that is made piece by piece.
 struct Pieces {
     left: usize,

@@ -85,6 +85,8 @@ pub(crate) struct Http2 {
     /// Content that the protocol holds, and how much of it had been written when that was last looked at.
     held: Held,
     written: u64,
+    /// Heads of answers that the protocol was given since everything was last written.
+    heads: usize,
     /// What the client may send on all streams before some is read, with what waits to be read.
     window: u32,
 }
@@ -137,6 +139,9 @@ const FAULTS_PER_RESET: usize = 5;
 /// Bytes that the protocol holds of one answer.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
+/// Bytes that the head of an answer takes with what the protocol has beside it, until it is written.
+const HEAD_BYTES: usize = 2 * 1024;
+
 /// Bytes read, or of content sent, in one turn before other connections get theirs.
 const TURN_BYTES: usize = 1024 * 1024;
 
@@ -188,6 +193,7 @@ impl Http2 {
             since: Since::default(),
             held: Held::default(),
             written: 0,
+            heads: 0,
             window: limits.connection_window_bytes.min(WINDOW_MAX),
         }
     }
@@ -204,6 +210,7 @@ impl Http2 {
             held: self.held.clone(),
             streams: self.active,
             given: 0,
+            heads: 0,
             frames: 0,
             resets: 0,
         };
@@ -434,6 +441,7 @@ impl Http2 {
         if frames > 0 || resets > 0 {
             self.pipe.note(frames, resets);
         }
+        self.heads += std::mem::take(&mut desk.heads);
         std::mem::take(&mut desk.given)
     }
 
@@ -445,6 +453,7 @@ impl Http2 {
         let has_written = std::mem::replace(&mut self.written, self.held.written()) != self.written;
         if !moved.is_blocked && self.held.waiting() == 0 {
             self.since.blocked = None;
+            self.heads = 0;
         } else if has_written || (moved.is_blocked && moved.has_moved) {
             self.since.blocked = Some(now_ms);
         } else {
@@ -471,6 +480,9 @@ impl Http2 {
             standing: if is_at_rest { Standing::Idle } else { Standing::Busy },
             holds: moved.queued + self.held.bytes(),
         };
+        // There are no more than streams, which end for the protocol once their answers are written.
+        let heads = self.heads.min(shared.options.http2.streams_max as usize);
+        rest.holds += heads * HEAD_BYTES;
         let mut owed = 0;
         for stream in self.seats.iter().filter_map(|seat| seat.stream.as_ref()) {
             rest.deadline_ms = rest.deadline_ms.min(stream.deadline_ms());

@@ -40,6 +40,8 @@ pub(super) struct Desk<'a> {
     pub(super) streams: usize,
     /// Bytes of content that were handed to the protocol in this turn.
     pub(super) given: usize,
+    /// Heads of answers.
+    pub(super) heads: usize,
     /// Frames of content.
     pub(super) frames: u32,
     /// Streams that were ended by force.
@@ -209,6 +211,7 @@ impl Exchange {
             self.caller.depart();
             return None;
         };
+        desk.heads += 1;
         if is_empty {
             self.log(desk, head, status, 0);
             return None;
