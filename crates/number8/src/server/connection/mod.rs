@@ -18,22 +18,23 @@ mod closing;
 mod exchange;
 mod feed;
 mod gathering;
+mod held;
 mod input;
 mod listen;
 mod multiplex;
 mod output;
+mod receive;
 mod secure;
 mod session;
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use number8_proto::http1::{Conn, Event, HeadParser};
+use number8_proto::http1::Conn;
 use number8_proto::{CloseReason, Error};
 
 use super::clock;
@@ -46,49 +47,19 @@ pub use closed::Closed;
 use exchange::Exchange;
 #[cfg_attr(not(feature = "http2"), allow(unused_imports, reason = "HTTP/2 needs it, too"))]
 pub(super) use exchange::dump;
-use input::Input;
+use held::Held;
+pub(crate) use held::Work;
 use listen::Listener;
-use output::Output;
 #[cfg_attr(not(feature = "http2"), allow(unused_imports, reason = "HTTP/2 needs it, too"))]
 pub(super) use output::poll_warm;
+use receive::Read;
 use session::Conversation;
 
 /// Answers are gathered up to this size before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// Received bytes that a connection takes out of its buffer while its answer is made; with more it keeps the buffer.
-const ASIDE_BYTES: usize = 4 * 1024;
-
 /// Bytes moved in one turn before other connections get theirs.
 const TURN_BYTES: u64 = 1024 * 1024;
-
-/// What a connection holds while it has something to do.
-#[derive(Debug, Default)]
-pub(crate) struct Work {
-    input: Input,
-    parser: HeadParser,
-    output: Output,
-}
-
-/// What a connection holds.
-#[derive(Debug)]
-enum Held {
-    /// Nothing: it is idle.
-    Nothing,
-    /// What was received and is still needed, in no more memory than that takes.
-    Aside(Box<Aside>),
-    /// Buffers.
-    Work(Box<Work>),
-}
-
-/// The beginning of a head; or the head of a request that is being answered, and what has come after it.
-#[derive(Debug)]
-struct Aside {
-    bytes: Vec<u8>,
-    /// How many of the bytes are a whole head.
-    head: usize,
-    parser: HeadParser,
-}
 
 /// What happens next.
 enum Phase {
@@ -320,21 +291,6 @@ impl Connection {
         }
     }
 
-    /// Takes buffers, with what was put away.
-    fn take_up(&mut self) -> (Arc<Current>, Box<Work>) {
-        let worker = &self.place.worker;
-        match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Work(work) => (worker.current(), work),
-            Held::Nothing => worker.begin(),
-            Held::Aside(aside) => {
-                let (current, mut work) = worker.begin();
-                work.input.restore(&aside.bytes, aside.head);
-                work.parser = aside.parser;
-                (current, work)
-            }
-        }
-    }
-
     fn is_overdue(&self, turn: &Turn) -> bool {
         self.wait != Wait::Nothing && self.place.entry.has_passed(turn.ms)
     }
@@ -370,208 +326,11 @@ impl Connection {
         }
     }
 
-    /// Gives buffers back or keeps what of them is needed.
-    fn put_away(&mut self, mut work: Box<Work>, is_end: bool) {
-        let is_receiving = matches!(
-            self.phase,
-            Phase::Announced
-                | Phase::Handshake
-                | Phase::Receive
-                | Phase::Listen(_)
-                | Phase::Session(_)
-                | Phase::Multiplex(_)
-                | Phase::Linger(_)
-                | Phase::Drain(_)
-        );
-        let unread = work.input.unread();
-        let head = if is_receiving { b"" } else { work.input.head() };
-        // Many may wait for their answers at once, so these give the buffers back, too.
-        let is_little = is_receiving || head.len() + unread.len() <= ASIDE_BYTES;
-        if is_end || (is_little && work.output.is_empty()) {
-            let is_needed = !head.is_empty() || !unread.is_empty();
-            if is_needed && !is_end {
-                let (bytes, head) = ([head, unread].concat(), head.len());
-                // A copy: the one that stays with the buffers keeps its memory, too.
-                let parser = work.parser.clone();
-                self.held = Held::Aside(Box::new(Aside { bytes, head, parser }));
-            }
-            // SECURITY: the next to use these buffers is another client.
-            work.parser.reset();
-            work.output.clear();
-            if work.input.is_large() {
-                work.input = Input::default();
-            } else {
-                work.input.clear();
-            }
-            self.place.worker.give_back(work);
-        } else {
-            if self.is_sending() {
-                // That takes as long as the client likes.
-                work.input.compact();
-            }
-            self.held = Held::Work(work);
-        }
-        let holds = match &self.held {
-            Held::Nothing => 0,
-            Held::Aside(aside) => aside.bytes.len(),
-            Held::Work(work) => {
-                work.input.head().len() + work.input.unread().len() + work.output.held()
-            }
-        };
-        let holds = holds + self.held_in_queues() + self.held_by_streams + self.io.held();
-        if holds != self.counted {
-            self.place.worker.shared.holds(self.counted, holds);
-            self.counted = holds;
-        }
-    }
-
-    /// Takes requests from the input, answers them, and reads when there is none.
-    fn receive(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let shared = &turn.current.shared;
-        let options = &shared.options;
-        if !work.input.unread().is_empty() {
-            if shared.app_id() != turn.current.app.id() {
-                // Replaced during this turn: this request is for the new app, which the next turn has.
-                cx.waker().wake_by_ref();
-                return Ok(Flow::Wait);
-            }
-            let received = match self.may_be_http2 && self.begins_http2(turn, work, cx) {
-                true if work.input.unread().is_empty() => return Ok(Flow::Again),
-                true => Ok((0, Event::NeedMore)),
-                false => {
-                    self.conn.receive(&mut work.parser, work.input.unread(), &options.limits.http)
-                }
-            };
-            match received {
-                Ok((length, Event::Head(_))) => {
-                    work.input.keep_head(length);
-                    self.wait_for_nothing();
-                    return Ok(self.dispatch(turn, work, cx));
-                }
-                Ok(_) => {
-                    if self.wait != Wait::Head {
-                        self.wait_for(Wait::Head, turn.ms + clock::millis(options.timeouts.head));
-                    }
-                }
-                Err(error) => {
-                    self.fault(turn, work, error);
-                    return Ok(Flow::Again);
-                }
-            }
-        }
-        if !work.output.is_empty() {
-            self.phase = Phase::Flush;
-            return Ok(Flow::Again);
-        }
-        let is_between = work.input.unread().is_empty();
-        Ok(match self.read(work, cx)? {
-            Read::Bytes => Flow::Again,
-            Read::Nothing if is_between => self.between(turn, work),
-            Read::Nothing if self.place.entry.is_evicted() => {
-                self.note(Closed::Evicted);
-                Flow::End
-            }
-            Read::Nothing => Flow::Wait,
-            Read::End => match self.conn.receive_eof(!is_between) {
-                Some(error) => {
-                    self.fault(turn, work, error);
-                    Flow::Again
-                }
-                None => {
-                    self.note(Closed::ByClient);
-                    Flow::End
-                }
-            },
-        })
-    }
-
-    /// There is no request, and not a part of one: waits for it, unless that has gone on for too long or the
-    /// server wants to end.
-    fn between(&mut self, turn: &Turn, work: &mut Work) -> Flow {
-        let shared = &turn.current.shared;
-        let timeouts = &shared.options.timeouts;
-        if self.place.entry.is_evicted() {
-            self.note(Closed::Evicted);
-            return Flow::End;
-        }
-        match (shared.stop(), self.wait) {
-            (Stop::No, Wait::FirstByte) if self.is_overdue(turn) => {
-                self.note(Closed::FirstByteTimeout);
-                Flow::End
-            }
-            (Stop::No, Wait::Idle) if self.is_overdue(turn) => {
-                self.note(Closed::Idle);
-                self.close(turn, work)
-            }
-            (Stop::No, Wait::FirstByte | Wait::Idle) => Flow::Wait,
-            (Stop::No, _) => {
-                self.wait_for(Wait::Idle, turn.ms + clock::millis(timeouts.idle));
-                Flow::Wait
-            }
-            // The first request of a new connection is on its way, most likely, and its client would not try
-            // again as it would on a connection that had worked before.
-            (_, Wait::FirstByte) => {
-                self.note(Closed::Stopping);
-                self.wait_for(Wait::Linger, turn.ms + clock::millis(timeouts.linger));
-                Flow::Wait
-            }
-            (_, Wait::Linger) => Flow::Wait,
-            (_, _) => {
-                self.note(Closed::Stopping);
-                self.close(turn, work)
-            }
-        }
-    }
-
-    /// Reads once.
-    fn read(&mut self, work: &mut Work, cx: &mut Context<'_>) -> io::Result<Read> {
-        let room = work.input.room();
-        let wanted = room.len();
-        let (read, count) = self.read_with(wanted, cx, |io| io.try_read(room))?;
-        work.input.filled(count);
-        Ok(read)
-    }
-
-    /// Reads once, in that way, where `wanted` bytes have room; and how many have come.
-    fn read_with(
-        &mut self,
-        wanted: usize,
-        cx: &mut Context<'_>,
-        mut try_read: impl FnMut(&dyn Transport) -> io::Result<usize>,
-    ) -> io::Result<(Read, usize)> {
-        loop {
-            if self.drained {
-                match self.io.poll_read_ready(cx) {
-                    Poll::Pending => return Ok((Read::Nothing, 0)),
-                    Poll::Ready(result) => result?,
-                }
-            }
-            // Tried before it is asked for: the transport knows by itself whether that is worth a call.
-            match try_read(&*self.io) {
-                Ok(0) => return Ok((Read::End, 0)),
-                Ok(count) => {
-                    self.drained = count < wanted;
-                    self.budget = self.budget.saturating_sub(count as u64);
-                    return Ok((Read::Bytes, count));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
     /// The client is at fault: one answer, if none has begun, and the end.
     fn fault(&mut self, turn: &Turn, work: &mut Work, error: Error) {
         self.note(Closed::Fault(error));
         self.refuse(turn, work, error.status(), error.text());
     }
-}
-
-enum Read {
-    Bytes,
-    Nothing,
-    End,
 }
 
 impl Future for Connection {
