@@ -7,7 +7,7 @@ use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{self, BodySize, Prepared};
 use number8_proto::syntax::is_field_value;
 
-use crate::body::Body;
+use crate::body::{Body, Kind};
 use crate::caller::Caller;
 use crate::session::{Raw, Session};
 
@@ -170,8 +170,8 @@ impl Response {
         self
     }
 
-    /// 101: the connection goes to another protocol, of that name (RFC 9110 §7.8). A request that cannot be
-    /// upgraded (HTTP/1.0, or with content) gets 400 instead.
+    /// 101: the connection goes to another protocol, of that name (RFC 9110 §7.8). A request that does not ask for it by
+    /// Upgrade and Connection, or cannot be upgraded (HTTP/1.0, or with content), gets 400 instead.
     pub fn upgrade(protocol: &'static str, session: impl Session + 'static) -> Self {
         Self::taken_over(101, Body::session(Some(protocol), Box::new(session)))
     }
@@ -216,7 +216,8 @@ impl Response {
         &self.body
     }
 
-    /// The same answer with another status. One that ends no exchange becomes 500, as in [`Response::new`].
+    /// The same answer with another status, and its reason phrase. One that ends no exchange becomes 500, as in
+    /// [`Response::new`]; what would have taken over the connection does not.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         if let Head::Prepared(..) = &self.head {
@@ -228,6 +229,10 @@ impl Response {
         }
         self
     }
+        if matches!(self.body.kind, Kind::Session(_)) {
+            self.body = Body::empty();
+        }
+        self.reason = None;
 
     /// The same answer with a reason phrase of the program's own in place of the registered one (RFC 9112 §4). HTTP/1.1
     /// clients show it at most; what they act on is the status.

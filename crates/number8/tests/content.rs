@@ -167,6 +167,12 @@ async fn r10_a_reason_phrase_may_be_the_programs_own() {
     client.write_all(get("1.1", "").as_bytes()).await.unwrap();
     let answer = client.read_to_end().await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 418 Short \xfe stout\r\n"), "{answer:?}");
+    // It is that of its status.
+    let server = app().after(|_, response| response.with_status(404)).test();
+    let client = server.connect();
+    client.write_all(get("1.1", "").as_bytes()).await.unwrap();
+    let answer = client.read_to_end().await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 404 Not Found\r\n"), "{answer:?}");
     for reason in ["OK\r\nX-Evil: 1", "\n", "\0"] {
         assert!(Response::new(200, "").with_reason(reason).is_err(), "{reason:?}");
     }

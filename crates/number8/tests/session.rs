@@ -1,14 +1,15 @@
 //! Connections that are handed over: to another protocol, or to bytes that are nobody's.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
+use number8::layers::access_log::Sink;
 use number8::testing::TestServer;
-use number8::{App, Body, Response, Session, SessionInput, SessionStep};
+use number8::{AccessLog, App, Body, Response, Session, SessionInput, SessionStep};
 
 use crate::serving::{PATIENCE, Pieces, Running, Setup, on_each_setup, patient};
 
@@ -77,15 +78,75 @@ fn an_upgraded_connection_speaks_the_other_protocol(setup: Setup) {
 #[tokio::test]
 async fn what_cannot_be_upgraded_gets_an_answer() {
     let cases = [
-        "GET /lines HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: lines\r\n\r\n",
+        "GET /lines HTTP/1.0\r\nConnection: upgrade, close\r\nUpgrade: lines\r\n\r\n",
         "POST /lines HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+        // RFC 9110 §7.8: the client names the protocol.
+        "GET /lines HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /lines HTTP/1.1\r\nHost: a\r\nConnection: close\r\nUpgrade: lines\r\n\r\n",
+        "GET /lines HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: line, liness\r\n\r\n",
+        "HEAD /lines HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     ];
     for request in cases {
-        let server = app().test();
-        let client = server.connect();
-        client.write_all(request.as_bytes()).await.unwrap();
-        let answer = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        let answer = ask(app(), request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request}{answer}");
+    }
+    for fields in [
+        "Connection: keep-alive, Upgrade\r\nUpgrade: other, LINES",
+        "Connection: a\r\nUpgrade: lines\r\nConnection: upgrade",
+    ] {
+        let answer =
+            ask(app(), &format!("GET /lines HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{fields}: {answer}");
+    }
+}
+
+/// What a client gets, to the end of the connection.
+async fn ask(app: App, request: &str) -> String {
+    let server = app.test();
+    let client = server.connect();
+    client.write_all(request.as_bytes()).await.unwrap();
+    let answer = tokio::time::timeout(PATIENCE, client.read_to_end()).await;
+    String::from_utf8(answer.expect("the connection ends").unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn layers_see_once_what_becomes_of_an_upgrade_and_may_refuse_it() {
+    let plain = "GET /lines HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let raw = "GET /raw HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let close =
+        "GET /lines HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: lines\r\n\r\n\n";
+    type Change = fn(Response) -> Response;
+    let cases: [(&str, &str, Change, u16, u16); 6] = [
+        ("one that is asked for", close, |response| response, 101, 101),
+        ("one that nobody asked for", plain, |response| response, 400, 400),
+        ("another status", close, |response| response.with_status(403), 101, 403),
+        ("another status for raw bytes", raw, |response| response.with_status(403), 0, 403),
+        ("another content", close, |response| response.with_body("no").with_status(410), 101, 410),
+        (
+            "a layer's, that nobody asked for",
+            plain,
+            |_| Response::upgrade("lines", Lines),
+            400,
+            400,
+        ),
+    ];
+    for (what, request, change, seen, sent) in cases {
+        let statuses = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&statuses);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let sink = Arc::new(Sink::file(&path).unwrap());
+        let log = AccessLog { format: "$status".parse().unwrap(), sink: Arc::clone(&sink) };
+        let app = app().get("/raw", async || Response::raw("HTTP/1.1 299 Mine\r\n\r\n"));
+        let app = app.access_log(log).after(move |_, response| {
+            noted.lock().unwrap().push(response.status());
+            change(response)
+        });
+        let answer = ask(app, request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {sent} ")), "{what}: {answer}");
+        assert_eq!(*statuses.lock().unwrap(), [seen], "{what}");
+        assert!(sink.finish(PATIENCE));
+        assert_eq!(std::fs::read_to_string(path).unwrap(), format!("{sent}\n"), "{what}");
     }
 }
 
@@ -134,7 +195,10 @@ async fn what_a_session_does_not_use_is_not_read_without_bound() {
         .get("/", move || std::future::ready(Response::upgrade("deaf", Deaf(counter.clone()))));
     let server = TestServer::new(app, patient());
     let client = server.connect_with(16 * 1024);
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: deaf\r\n\r\n").await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: deaf\r\n\r\n")
+        .await
+        .unwrap();
     let mut sent = 0;
     let piece = [b'x'; 8 * 1024];
     // Nobody goes on any more when all have had so many turns.

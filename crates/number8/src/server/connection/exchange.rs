@@ -371,14 +371,31 @@ impl Connection {
         response: Response,
         feed: Option<Feed>,
     ) -> Flow {
-        let shared = &turn.current.shared;
-        let response = if app.is_finished(&response) {
-            response
-        } else {
+        // Layers see what is sent, so what cannot be handed over is refused before.
+        let mut response = self.permitted(work, response);
+        if !app.is_finished(&response) {
             let head = work.input.head();
             let head = (!head.is_empty()).then(|| work.parser.head(head));
-            app.finish(head.as_ref().map(|head| (head, &self.caller)), response)
-        };
+            response = app.finish(head.as_ref().map(|head| (head, &self.caller)), response);
+            if matches!(response.body.kind, Kind::Session(_)) {
+                // It may be a layer's.
+                response = app.finish(None, self.permitted(work, response));
+            }
+        }
+        self.send(turn, app, work, since, response, feed)
+    }
+
+    /// Encodes an answer that layers have seen.
+    pub(super) fn send(
+        &mut self,
+        turn: &Turn,
+        app: &Arc<App>,
+        work: &mut Work,
+        since: Option<Instant>,
+        response: Response,
+        feed: Option<Feed>,
+    ) -> Flow {
+        let shared = &turn.current.shared;
         self.log_slow(turn, work, response.status(), since);
         if matches!(response.body.kind, Kind::Session(_)) {
             drop(feed);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
-use number8_proto::CloseReason;
+use number8_proto::headers::Known;
+use number8_proto::http1::Head;
+use number8_proto::{CloseReason, syntax};
 
 use super::super::clock;
 use super::super::counts::{OneOpen, Opened};
@@ -33,7 +35,29 @@ impl Conversation {
     }
 }
 
+/// Whether a request asks for a protocol: to no other may the server change (RFC 9110 §7.8).
+fn asks_for(head: &Head<'_>, protocol: &str) -> bool {
+    let names = |known, name: &str| {
+        let value = head.joined(known).unwrap_or_default();
+        syntax::list(&value).any(|member| member.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    names(Known::Upgrade, protocol) && names(Known::Connection, "upgrade")
+}
+
 impl Connection {
+    /// The same answer, or 400 where it would change to a protocol without the request allowing that.
+    pub(super) fn permitted(&self, work: &Work, response: Response) -> Response {
+        let Kind::Session(takeover) = &response.body.kind else { return response };
+        let Some(protocol) = takeover.protocol else { return response };
+        if self.conn.may_upgrade() && asks_for(&work.parser.head(work.input.head()), protocol) {
+            return response;
+        }
+        let how = format!(
+            "this is for those who ask for \"Upgrade: {protocol}\" with \"Connection: upgrade\", by HTTP/1.1 and without content"
+        );
+        Response::error(400, how)
+    }
+
     /// Hands the connection to the session that is the content of this answer.
     pub(super) fn hand_over(
         &mut self,
@@ -47,14 +71,19 @@ impl Connection {
         let (fields, takeover) = match (response.head, response.body.kind) {
             (response::Head::Fields { fields, .. }, Kind::Session(takeover)) => (fields, *takeover),
             // A session comes with a head of its own.
-            _ => return self.answer(turn, app, work, since, response::failed(), None),
+            _ => {
+                return self.send(
+                    turn,
+                    app,
+                    work,
+                    since,
+                    app.finish(None, response::failed()),
+                    None,
+                );
+            }
         };
         let Takeover { protocol, session } = takeover;
         match protocol {
-            Some(_) if !self.conn.may_upgrade() => {
-                let refusal = "a request for another protocol is HTTP/1.1 and has no content";
-                return self.answer(turn, app, work, since, Response::error(400, refusal), None);
-            }
             Some(protocol) => {
                 let out = &mut work.output.bytes;
                 self.conn.upgrade(protocol, &fields, &turn.current.stamp, out);

@@ -192,11 +192,10 @@ impl Exchange {
         head: Option<&Head<'_>>,
         response: Response,
     ) -> Option<Making> {
-        let mut response = self.finish(head, response);
+        // Layers see what is sent; one of them may want the connection, too.
+        let response = self.finish(head, without_session(response));
+        let response = self.finish(None, without_session(response));
         self.log_slow(desk, head, response.status());
-        if matches!(response.body.kind, Kind::Session(_)) {
-            response = self.finish(head, Response::error(505, "this is for HTTP/1.1 alone"));
-        }
         let stamp = &desk.turn.current.stamp;
         let (http, length) = message::head(&response, desk.stamped, stamp.wire());
         if let Some(sink) = self.app.dump_sink() {
@@ -277,6 +276,14 @@ impl Exchange {
             // It fails where the stream is over.
             let _ = self.respond.send_informational(interim);
         }
+    }
+}
+
+/// A connection of many streams cannot be handed over.
+fn without_session(response: Response) -> Response {
+    match response.body.kind {
+        Kind::Session(_) => Response::error(505, "this is for HTTP/1.1 alone"),
+        _ => response,
     }
 }
 
