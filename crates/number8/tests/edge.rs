@@ -1,13 +1,22 @@
 //! The rest of the ecosystem: types of `http`, services of tower.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::Path;
 use axum::routing;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use number8::{App, Body, Caller, Error, Files, Request, Tower};
+use number8::access::{Access, Rights, Rule};
+use number8::layers::compress::Compress;
+use number8::store::File;
+use number8::{App, Body, Caller, Error, Files, Request, Response, Tower, Uploads};
+use tokio::time::timeout;
 use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::serving::PATIENCE;
 
 #[tokio::test]
 async fn n_types_of_http_come_and_go() {
@@ -310,4 +319,194 @@ async fn d6_an_app_is_mounted_in_a_router_of_axum_and_that_in_an_app() {
     );
     let mistaken = App::new().get("no slash", async || "").into_service();
     assert!(mistaken.unwrap_err().to_string().contains("slash"));
+}
+
+#[tokio::test]
+async fn d6_a_service_that_sees_the_whole_path_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = App::new().mount("/files", Uploads::new(folder.path()).unwrap());
+    let rules = Access::new([Rule::everyone("/ours/files", Rights::UP).unwrap()]);
+    let service = App::new().nest("/ours", ours).access(rules).into_service().unwrap();
+    let router = Router::new().route_service("/ours/{*rest}", service);
+    let answer = oneshot(router, request("PUT", "/ours/files/new.txt", "new")).await;
+    assert_eq!(
+        (answer.status, answer.headers["location"].as_bytes()),
+        (201, &b"/ours/files/new.txt"[..])
+    );
+}
+
+/// What a client gets, to the end of the connection.
+async fn raw(app: App, request_line: &str, fields: &str) -> io::Result<String> {
+    let server = app.test();
+    let client = server.connect();
+    let request =
+        format!("{request_line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n");
+    client.write_all(request.as_bytes()).await?;
+    Ok(String::from_utf8_lossy(&client.read_to_end().await?).into_owned())
+}
+
+#[tokio::test]
+async fn d6_content_of_ours_in_an_answer_of_http_stays_what_it_is() {
+    async fn file() -> http::Response<Body> {
+        let file = tempfile::tempfile().unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"a whole file", 0).unwrap();
+        http::Response::new(File::adopt(file.into()).unwrap().into())
+    }
+    async fn summed() -> http::Response<Body> {
+        let (mut sender, body) = Body::channel();
+        tokio::spawn(async move {
+            sender.send("in pieces").await.unwrap();
+            let mut trailers = number8::Fields::new();
+            trailers.push("X-Sum", b"8").unwrap();
+            sender.finish_with(trailers).unwrap();
+        });
+        http::Response::new(body)
+    }
+    let service = tower::service_fn(async |_: http::Request<Body>| io::Result::Ok(file().await));
+    let app = || {
+        App::new().get("/file", file).get("/summed", summed).mount("/service", Tower::new(service))
+    };
+    for (target, want) in [
+        ("/file", "a whole file"),
+        ("/service", "a whole file"),
+        ("/summed", "9\r\nin pieces\r\n0\r\nX-Sum: 8\r\n\r\n"),
+    ] {
+        let answer = raw(app(), &format!("GET {target}"), "TE: trailers\r\n").await.unwrap();
+        let (head, content) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(content, want, "{target}: {head}");
+        let length = format!("\r\nContent-Length: {}", want.len());
+        assert_eq!(head.contains(&length), target != "/summed", "{target}: {head}");
+    }
+    let head = raw(app(), "HEAD /service", "").await.unwrap();
+    assert!(head.contains("\r\nContent-Length: 12\r\n"), "{head}");
+}
+
+/// Three pieces, of a length that nobody knows.
+struct Three(u8);
+
+impl futures_core::Stream for Three {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
+        self.0 = left;
+        Poll::Ready(Some(Ok("abc".into())))
+    }
+}
+
+/// RFC 9110 §8.6: where content is left out, its length is told if it is known, else nothing is.
+#[tokio::test]
+async fn d6_a_length_that_nobody_knows_is_not_told() {
+    async fn unchanged() -> http::Response<String> {
+        http::Response::builder().status(304).header("ETag", "\"a\"").body(String::new()).unwrap()
+    }
+    let service =
+        tower::service_fn(async |_: http::Request<Body>| io::Result::Ok(unchanged().await));
+    let stream = async || axum::body::Body::from_stream(Three(3));
+    let router = Router::new()
+        .route("/stream", routing::get(stream))
+        .route("/told", routing::get(async move || ([("Content-Length", "9")], stream().await)))
+        .route("/text", routing::get(async || "text"));
+    let ours = App::new()
+        .get("/text", async || "text")
+        .get("/stream", async || Body::stream(Three(3)))
+        .into_service();
+    let app = App::new()
+        .get("/unchanged", unchanged)
+        .mount("/service", Tower::new(service))
+        .mount("/axum", Tower::new(router))
+        .mount("/ours", Tower::new(ours.unwrap()));
+    let server = app.test();
+    for (request, length) in [
+        ("GET /unchanged", None),
+        ("GET /service", None),
+        ("HEAD /axum/stream", None),
+        ("HEAD /axum/told", Some("9")),
+        ("HEAD /axum/text", Some("4")),
+        ("HEAD /ours/text", Some("4")),
+        ("HEAD /ours/stream", None),
+    ] {
+        let (method, target) = request.split_once(' ').unwrap();
+        let answer = server.request(method, target).send().await.unwrap();
+        assert_eq!(answer.field("content-length"), length, "{request}");
+    }
+}
+
+/// Says that it has ten bytes, and has three.
+struct Short(bool);
+
+impl http_body::Body for Short {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
+        let is_first = std::mem::take(&mut self.0);
+        Poll::Ready(is_first.then(|| Ok(http_body::Frame::data("abc".into()))))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(10)
+    }
+}
+
+#[tokio::test]
+async fn d6_content_of_a_service_that_ends_early_is_never_taken_for_whole() {
+    for is_compressed in [false, true] {
+        let service = tower::service_fn(async |_: http::Request<Body>| {
+            http::Response::builder().header("Content-Type", "text/plain").body(Short(true))
+        });
+        let app = App::new().mount("/", Tower::new(service));
+        let app = if is_compressed { app.layer(Compress::new()) } else { app };
+        let answer = raw(app, "GET /", "Accept-Encoding: gzip\r\n").await;
+        let is_whole = answer.is_ok_and(|answer| {
+            answer.ends_with("0\r\n\r\n") || answer.contains("\r\nContent-Length: 3\r\n")
+        });
+        assert!(!is_whole, "compressed: {is_compressed}");
+    }
+}
+
+#[tokio::test]
+async fn d6_a_service_is_told_that_its_client_leaves() {
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let service = tower::service_fn(move |mut request: http::Request<Body>| {
+        let departure = request.extensions_mut().get_mut::<Caller>().unwrap().departure();
+        let told = told.clone();
+        told.send("asked").unwrap();
+        tokio::spawn(async move {
+            departure.wait().await;
+            told.send("left").unwrap();
+        });
+        std::future::pending::<io::Result<http::Response<String>>>()
+    });
+    let server = App::new().mount("/", Tower::new(service)).test();
+    let client = server.connect();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut next = async || timeout(PATIENCE, heard.recv()).await.unwrap();
+    assert_eq!(next().await, Some("asked"));
+    drop(client);
+    assert_eq!(next().await, Some("left"));
+}
+
+#[tokio::test]
+async fn d6_what_a_service_cannot_do_passes_the_layers() {
+    let app =
+        App::new().mount("/events", number8::Events::new()).after(|head, response| {
+            match head.path() {
+                b"/late" => Response::raw("too late"),
+                _ => response.with("X-Seen", "1").unwrap(),
+            }
+        });
+    let service = app.into_service().unwrap();
+    for (target, is_seen) in [("/events", true), ("/late", false)] {
+        let answer = oneshot(service.clone(), request("GET", target, "")).await;
+        assert_eq!(
+            (answer.status, answer.headers.contains_key("x-seen")),
+            (501, is_seen),
+            "{target}"
+        );
+        assert!(!answer.body.is_empty(), "{target}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Conversions to and from the types of the crate `http`, and content as an `http_body::Body`.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::io;
 use std::pin::Pin;
@@ -186,15 +187,37 @@ where
             }
         }
     }
-    let told = parts.headers.get(http::header::CONTENT_LENGTH);
-    let told = told.and_then(|length| length.to_str().ok()?.parse().ok()).filter(|_| to_head);
     let status = final_status(parts.status.as_u16());
-    let size = match told.or_else(|| body.size_hint().exact()) {
+    if !to_head && status != 304 {
+        return Response::from_fields(status, fields, content(body));
+    }
+    // RFC 9110 §8.6: how much the content would be that is left out is what the service tells, or not known.
+    let told = parts.headers.get(http::header::CONTENT_LENGTH);
+    let told = told.and_then(|length| length.to_str().ok()?.parse().ok());
+    let size = match told.or_else(|| body.size_hint().exact().filter(|&length| length > 0)) {
         Some(length) => BodySize::Known(length),
         None => BodySize::Unknown,
     };
     let frames = Body::stream(Frames(Box::pin(body)));
     Response::prepared(Arc::new(Prepared::new(status, &fields, size)), frames)
+}
+
+/// Content of ours stays what it is: only so are files sent, and the fields behind a stream.
+fn content<B>(body: B) -> Body
+where
+    B: HttpBody<Data: Buf, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
+    let length = body.size_hint().exact();
+    let mut body = Some(body);
+    if let Some(ours) = (&mut body as &mut dyn Any).downcast_mut::<Option<Body>>() {
+        return ours.take().unwrap_or_default();
+    }
+    let frames = body.map(|body| Frames(Box::pin(body)));
+    match (frames, length) {
+        (Some(frames), Some(length)) => Body::sized_stream(length, frames),
+        (Some(frames), None) => Body::stream(frames),
+        (None, _) => Body::empty(),
+    }
 }
 
 /// The data of a body's frames; trailers are left out.

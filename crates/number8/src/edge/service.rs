@@ -43,6 +43,9 @@ use crate::server::{Limits, Options};
 /// # }
 /// ```
 ///
+/// Paths in its answers and its access rules are those that the service sees: to see the whole path, as with `route_service` of axum,
+/// suits uploads, which say where they are.
+///
 /// What belongs to the server is the other server's: time-outs, limits of heads and connections, the access log, the fields
 /// Date and Server, compression on the wire. Files go out in pieces that the lane has read, not by the kernel. What needs
 /// the connection itself, a WebSocket, an event stream or raw bytes, is answered with 501.
@@ -169,22 +172,26 @@ fn head(parts: &http::request::Parts) -> Vec<u8> {
     head
 }
 
+/// 501 in place of what needs the connection.
+fn without_connection(response: Response) -> Response {
+    let why = "this needs the connection itself, which the server in front keeps";
+    match response.body.kind {
+        Kind::Session(_) | Kind::Broadcast(_) => Response::error(501, why),
+        _ => response,
+    }
+}
+
 impl Inner {
     async fn answer(&self, mut request: Request) -> http::Response<Body> {
         let response = match request.refusal.take() {
             Some(refusal) => self.app.finish(None, refusal),
             None => {
-                let response = self.ask(&mut request).await;
+                let response = without_connection(self.ask(&mut request).await);
                 let head = request.parser.head(&request.head);
-                self.app.finish(Some((&head, &request.caller)), response)
+                let response = self.app.finish(Some((&head, &request.caller)), response);
+                // A layer may have put another one in its place.
+                self.app.finish(None, without_connection(response))
             }
-        };
-        let response = match response.body.kind {
-            Kind::Session(_) | Kind::Broadcast(_) => {
-                let why = "this needs the connection itself, which the server in front keeps";
-                self.app.finish(None, Response::error(501, why))
-            }
-            _ => response,
         };
         self.converted(response, request.is_head)
     }

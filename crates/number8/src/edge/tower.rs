@@ -56,6 +56,8 @@ where
             Ok(request) => request,
             Err(error) => return error.into_response().into(),
         };
+        // The connection has to know it, too.
+        call.caller.departure();
         request.extensions_mut().insert(call.caller.clone());
         let to_head = call.head.method() == Method::Head;
         let mut service = self.service.clone();
