@@ -47,6 +47,8 @@ pub struct Caller {
     pub request_id: Option<RequestId>,
     /// What is told of the way to the answer, where somebody listens.
     pub story: Story,
+    /// It is a browser that asks what a page of another site may send, and is told by a layer: nothing is to be done.
+    pub(crate) asks_first: bool,
     /// Whether what the client is known by still counts, where that may end before what the request has begun.
     pub(crate) standing: Option<Standing>,
     /// Whom to tell when the client leaves, where somebody wants to know.
@@ -96,6 +98,7 @@ impl Caller {
             || self.host.is_some()
             || self.form_token.is_some()
             || self.is_secure != is_secure
+            || self.asks_first
             || self.request_id.is_some()
             || self.departure.is_some()
             || self.standing.is_some()

@@ -335,12 +335,15 @@ impl Methods {
 
     /// The handler for a method: HEAD by way of GET (RFC 9110 §9.3.2).
     pub(crate) fn handler(&self, method: Method) -> Option<&dyn Handler> {
-        let find = |wanted| self.handlers.iter().find(|(method, _)| *method == wanted);
-        find(method)
-            .or_else(|| if method == Method::Head { find(Method::Get) } else { None })
-            .map(|(_, handler)| handler)
-            .or(self.any.as_ref())
-            .map(Box::as_ref)
+        self.own(method)
+            .or_else(|| if method == Method::Head { self.own(Method::Get) } else { None })
+            .or(self.any.as_deref())
+    }
+
+    /// The handler that was added for that method alone.
+    pub(crate) fn own(&self, method: Method) -> Option<&dyn Handler> {
+        let found = self.handlers.iter().find(|(other, _)| *other == method);
+        found.map(|(_, handler)| handler.as_ref())
     }
 
     /// The path or the pattern, as it was written.

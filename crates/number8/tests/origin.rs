@@ -2,7 +2,7 @@
 
 use number8::layers::cors::Cors;
 use number8::layers::same_origin::SameOrigin;
-use number8::{App, Response};
+use number8::{Answer, App, Call, Handler, Method, Response};
 
 async fn ask(app: App, request: &str, fields: &str) -> String {
     let server = app.test();
@@ -227,6 +227,64 @@ async fn a_preflight_needs_no_login() {
     let answer = ask(app, "OPTIONS /lamp", asked).await;
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert_eq!(shared(&answer), ["Allow-Methods: PUT", "Allow-Origin: *", "Max-Age: 600"]);
+}
+
+/// A handler that does not know the question is not asked; browsers would take its refusal, or its deed, for an answer.
+#[tokio::test]
+async fn g12_a_preflight_calls_no_handler_that_is_not_for_it() {
+    struct Says(&'static str);
+    impl Handler for Says {
+        fn handle(&self, _: Call<'_>) -> Answer {
+            Response::new(418, "called").into()
+        }
+
+        fn allow(&self) -> &str {
+            self.0
+        }
+    }
+    let said =
+        async || Response::new(200, "called").with("Access-Control-Allow-Origin", "http://b");
+    let cors = || Cors::origins(["https://a.example"]).unwrap();
+    let app = || {
+        App::new()
+            .any("/any", async || "called")
+            .post("/both", async || "called")
+            .any("/both", async || "called")
+            .route(Method::Options, "/own", said)
+            .mount("/silent", Says(""))
+            .mount("/knows", Says("GET, OPTIONS"))
+            .nest("/in", App::new().any("/any", async || "called").get("/get", async || "called"))
+            .layer(cors())
+    };
+    for (path, methods, is_called) in [
+        ("/any", Some("OPTIONS"), false),
+        ("/both", Some("OPTIONS, POST"), false),
+        ("/own", None, true),
+        ("/silent", Some("PUT"), false),
+        ("/silent/below", Some("PUT"), false),
+        // Its answer says no: a browser would hear nothing else.
+        ("/knows", Some("PUT"), false),
+        ("/in/any", Some("OPTIONS"), false),
+        ("/in/get", Some("GET, HEAD, OPTIONS"), false),
+        ("/none", Some("PUT"), false),
+    ] {
+        let asked = "Access-Control-Request-Method: PUT\r\n";
+        let fields = format!("Host: a\r\nOrigin: https://a.example\r\n{asked}");
+        let answer = ask(app(), &format!("OPTIONS {path}"), &fields).await;
+        assert!(answer.starts_with("HTTP/1.1 20"), "{path}: {answer}");
+        let told =
+            answer.lines().find_map(|line| line.strip_prefix("Access-Control-Allow-Methods: "));
+        assert_eq!(told, methods, "{path}: {answer}");
+        assert_eq!(answer.contains("called"), is_called, "{path}: {answer}");
+    }
+    // Who may not read asks like anybody else, and so does who asks nothing beforehand.
+    for fields in [
+        "Origin: https://b.example\r\nAccess-Control-Request-Method: PUT\r\n",
+        "Origin: https://a.example\r\n",
+    ] {
+        let answer = ask(app(), "OPTIONS /any", &format!("Host: a\r\n{fields}")).await;
+        assert!(answer.ends_with("called"), "{answer}");
+    }
 }
 
 #[test]

@@ -134,7 +134,11 @@ impl App {
             && let Some(found) = self.router.find(routed, call.head.method())
         {
             call.caller.story.tell("route", || found.methods.path().to_owned());
-            let Some(handler) = found.methods.handler(call.head.method()) else {
+            let handler = match call.caller.asks_first {
+                true => found.methods.own(Method::Options),
+                false => found.methods.handler(call.head.method()),
+            };
+            let Some(handler) = handler else {
                 return other_method(&self.router.allowed(routed), call.head.method());
             };
             call.values = found.values;
@@ -146,6 +150,9 @@ impl App {
         };
         call.path = rest;
         call.caller.story.tell("mount", || format!("{}/", String::from_utf8_lossy(&mount.prefix)));
+        if call.caller.asks_first && !mount.handler.allow().contains("OPTIONS") {
+            return Response::new(204, Body::empty()).into();
+        }
         mount.handler.handle(call)
     }
 

@@ -18,6 +18,11 @@ use crate::server::lane::Lane;
 pub(super) struct Nested(pub(super) Arc<App>);
 
 impl Handler for Nested {
+    /// What may be asked of its routes it says itself.
+    fn allow(&self) -> &str {
+        "OPTIONS"
+    }
+
     fn measure(&self, sheet: &mut crate::metrics::Sheet) {
         self.0.measure(sheet);
     }

@@ -10,7 +10,8 @@ use number8_proto::http1::{Head, Method};
 
 use crate::body::Body;
 use crate::caller::Caller;
-use crate::layer::Layer;
+use crate::handler::Call;
+use crate::layer::{Before, Layer};
 use crate::response::Response;
 
 /// The fields of answers with files that pages have a use for: what to hand to [`Cors::exposed`].
@@ -18,7 +19,9 @@ pub const FILE_FIELDS: &str = "Content-Range, ETag, Location";
 
 /// Says who else may read the answers.
 ///
-/// It is to be the first of the layers that may refuse, so that it sees what they refuse.
+/// It is to be the first of the layers that may refuse, so that it sees what they refuse. A preflight of a page that may read is
+/// answered by it, with the methods that the address has where that is known: no handler is called but one of OPTIONS
+/// ([`Handler::allow`](crate::Handler::allow), where it is mounted).
 ///
 /// ```
 /// use number8::{App, layers::cors::Cors};
@@ -135,17 +138,17 @@ impl Cors {
         head: &Head<'_>,
         response: Response,
     ) -> Result<Response, FieldError> {
-        // The question is free, whoever may ask the real one: browsers ask it without credentials.
-        let response = match response.status() {
-            401 | 403 => Response::new(204, Body::empty()),
-            _ => response,
-        };
-        let allow = response.fields().find(|(name, _)| name.eq_ignore_ascii_case("Allow"));
         let asked = head.named(REQUEST_METHOD).unwrap_or_default();
-        let methods = match (&self.methods, allow) {
+        let methods = match (&self.methods, response.field("Allow")) {
             (Some(methods), _) => methods.clone().into_bytes(),
-            (None, Some((_, allow))) => allow.to_vec(),
+            (None, Some(allow)) => allow.to_vec(),
             (None, None) => asked.to_vec(),
+        };
+        // The question is free, whoever may ask the real one: browsers ask it without credentials. They take no for an answer
+        // where the status is not one of success, so what does not know the question says nothing.
+        let response = match response.status() {
+            200..=299 => response,
+            _ => Response::new(204, Body::empty()),
         };
         let mut response = self
             .share(origin, response)?
@@ -164,6 +167,13 @@ impl Cors {
 }
 
 impl Layer for Cors {
+    fn before(&self, call: &mut Call<'_>) -> Before {
+        if is_preflight(call.head) && self.allowed(call.head.get(Known::Origin)).is_some() {
+            call.caller.asks_first = true;
+        }
+        Before::Go
+    }
+
     fn after(&self, head: &Head<'_>, _: &Caller, response: Response) -> Response {
         let origin = head.get(Known::Origin);
         let says_itself = response
@@ -172,11 +182,8 @@ impl Layer for Cors {
         if says_itself {
             return response;
         }
-        let is_preflight = head.method() == Method::Options
-            && origin.is_some()
-            && head.named(REQUEST_METHOD).is_some();
         let shared = match self.allowed(origin) {
-            Some(allowed) if is_preflight => self.preflight(allowed, head, response),
+            Some(allowed) if is_preflight(head) => self.preflight(allowed, head, response),
             Some(allowed) => self.share(allowed, response),
             None => Ok(response),
         };
@@ -188,6 +195,13 @@ impl Layer for Cors {
         // What was asked for came in a valid head, so it can be sent.
         varied.unwrap_or_else(|_| Response::error(400, "this cannot be allowed"))
     }
+}
+
+/// Whether a browser asks what a page may send.
+fn is_preflight(head: &Head<'_>) -> bool {
+    head.method() == Method::Options
+        && head.has(Known::Origin)
+        && head.named(REQUEST_METHOD).is_some()
 }
 
 fn sendable(value: &str) -> Result<(), FieldError> {
