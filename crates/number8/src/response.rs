@@ -139,6 +139,15 @@ impl Response {
         self
     }
 
+    /// Without what says how to read the content, which another takes the place of.
+    pub(crate) fn without_content_fields(self) -> Self {
+        const NAMES: [&str; 2] = ["Content-Type", "Content-Encoding"];
+        NAMES.into_iter().fold(self, |response, name| match response.field(name) {
+            Some(_) => response.without(name),
+            None => response,
+        })
+    }
+
     /// The fields, but those that frame the message and Date, which are written when it is sent.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let (prepared, fields) = match &self.head {
@@ -220,6 +229,10 @@ impl Response {
     /// [`Response::new`]; what would have taken over the connection does not.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
+        if matches!(self.body.kind, Kind::Session(_)) {
+            self.body = Body::empty();
+        }
+        self.reason = None;
         if let Head::Prepared(..) = &self.head {
             let body = std::mem::take(&mut self.body);
             self = self.with_body(body);
@@ -229,10 +242,6 @@ impl Response {
         }
         self
     }
-        if matches!(self.body.kind, Kind::Session(_)) {
-            self.body = Body::empty();
-        }
-        self.reason = None;
 
     /// The same answer with a reason phrase of the program's own in place of the registered one (RFC 9112 §4). HTTP/1.1
     /// clients show it at most; what they act on is the status.

@@ -109,3 +109,42 @@ async fn h10_every_refusal_has_the_page_for_its_status() {
         assert!(answer.ends_with("\r\n\r\nour page"), "{status}: {answer}");
     }
 }
+
+/// The page says what it is, whatever was said of the content that it takes the place of.
+#[tokio::test]
+async fn h10_a_page_for_a_refusal_has_one_type() {
+    let json = [("Content-Type", "application/json"), ("Content-Encoding", "br")];
+    let problem =
+        async || Response::error(422, "no").with("Content-Type", "application/problem+json");
+    let inner = App::new().after(|_, response| {
+        response.replacing("Content-Type", "text/csv").unwrap_or_else(|_| Response::error(500, ""))
+    });
+    let app = App::new()
+        .get("/option", move || (json, None::<String>))
+        .get("/status", move || (json, 404))
+        .get("/error", problem)
+        .get("/page", move || (json, 410))
+        .nest("/in", inner)
+        .error_page(
+            410,
+            ErrorPage { content_type: "text/plain".to_owned(), content: "gone".into() },
+        );
+    let server = app.test();
+    for (target, status, content_type) in [
+        ("/option", 404, "text/html; charset=utf-8"),
+        ("/status", 404, "text/html; charset=utf-8"),
+        ("/error", 422, "text/html; charset=utf-8"),
+        ("/page", 410, "text/plain"),
+        ("/in/none", 404, "text/html; charset=utf-8"),
+    ] {
+        let answer = server.get(target).send().await.unwrap();
+        let types = answer.fields().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let types: Vec<_> = types.map(|(_, value)| String::from_utf8_lossy(value)).collect();
+        assert_eq!(
+            (answer.status(), types.as_slice()),
+            (status, &[content_type.into()][..]),
+            "{target}"
+        );
+        assert_eq!(answer.field("content-encoding"), None, "{target}");
+    }
+}

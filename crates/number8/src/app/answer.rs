@@ -204,7 +204,7 @@ impl App {
         let mut response = self.put_page(response);
         let Some(explanation) = response.explanation.take() else { return response };
         response.body = Body::from(plain_page(response.status(), &explanation));
-        response.with_known("Content-Type", "text/html; charset=utf-8")
+        response.without_content_fields().with_known("Content-Type", "text/html; charset=utf-8")
     }
 
     /// Gives an answer that only says what is wrong the user's page for it, if there is one.
@@ -212,6 +212,7 @@ impl App {
         if response.explanation.is_some()
             && let Some(page) = self.error_pages.get(&response.status())
         {
+            response = response.without_content_fields();
             response.explanation = None;
             response.body = Body::from(page.content.clone());
             // A page with a type that cannot be sent goes out without one.
