@@ -1,5 +1,6 @@
 //! Content: of an answer, to be sent; of a request, as it arrives.
 
+mod error;
 mod incoming;
 #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "a service has such content"))]
 mod limited;
@@ -24,6 +25,7 @@ use futures_core::Stream;
 use number8_proto::headers::Fields;
 use number8_proto::http1::BodySize;
 
+pub use error::BodyError;
 #[cfg_attr(
     not(feature = "http2"),
     allow(unused_imports, reason = "HTTP/2 has windows of its own")
@@ -420,6 +422,21 @@ impl Body {
     pub fn trailers(&self) -> Vec<(String, Vec<u8>)> {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.trailers(),
+    /// Like [`Body::poll_chunk`], for whoever sends it: tells why it fails, unless that is the client's doing.
+    pub(crate) fn poll_to_client(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        let polled = self.poll_chunk(cx);
+        if let Poll::Ready(Err(error)) = &polled
+            && !BodyError::is_of_client(error)
+        {
+            let cause: &(dyn std::error::Error + 'static) = error;
+            tracing::error!(cause, "the content of an answer failed");
+        }
+        polled
+    }
+
             _ => Vec::new(),
         }
     }
@@ -497,47 +514,3 @@ impl From<&'static str> for Body {
         Self::kept(Bytes::from_static(text.as_bytes()))
     }
 }
-
-/// Why the body of a request could not be read to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BodyError {
-    /// It is larger than is allowed.
-    TooLarge,
-    /// It came too slowly.
-    TimedOut,
-    /// The client left.
-    Disconnected,
-    /// Whoever writes it gave up.
-    Unfinished,
-    /// Its framing is not valid.
-    Malformed(number8_proto::Error),
-}
-
-impl BodyError {
-    /// The status code that answers it.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        match self {
-            Self::TooLarge => 413,
-            Self::TimedOut => 408,
-            Self::Disconnected => 400,
-            Self::Unfinished => 500,
-            Self::Malformed(error) => error.status(),
-        }
-    }
-}
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge => f.write_str("the content is larger than is allowed here"),
-            Self::TimedOut => f.write_str("the content comes too slowly"),
-            Self::Disconnected => f.write_str("the client left before its content was whole"),
-            Self::Unfinished => f.write_str("the content was not finished"),
-            Self::Malformed(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BodyError {}

@@ -6,7 +6,7 @@ use number8_proto::http1::Head;
 use crate::error::Error;
 use crate::handler::{Argument, Call, Taken};
 use crate::request::Request;
-use crate::response::{Response, failed};
+use crate::response::Response;
 use crate::results::IntoResponse;
 
 /// The cookies that a request brings (RFC 6265 §5.4), as an argument.
@@ -87,7 +87,7 @@ impl Response {
 /// 500: the program tried to set a cookie that cannot be set.
 impl IntoResponse for CookieError {
     fn into_response(self) -> Response {
-        failed()
+        Error::from(self).into_response()
     }
 }
 

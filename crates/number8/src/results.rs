@@ -7,8 +7,9 @@ use bytes::Bytes;
 use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{is_without_content, reason};
 
-use crate::body::{Body, BodyError};
-use crate::response::{Head, Response, failed, final_status};
+use crate::body::Body;
+use crate::error::Error;
+use crate::response::{Head, Response, final_status};
 use crate::store::File;
 
 /// What a handler may return: text, bytes, a status, a tuple with fields, a [`Result`] and more.
@@ -91,7 +92,7 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
 /// 500: the program tried to send what cannot be sent.
 impl IntoResponse for FieldError {
     fn into_response(self) -> Response {
-        failed()
+        Error::from(self).into_response()
     }
 }
 
@@ -99,10 +100,7 @@ impl IntoResponse for FieldError {
 /// server is not told to the client.
 impl IntoResponse for io::Error {
     fn into_response(self) -> Response {
-        match self.get_ref().and_then(|source| source.downcast_ref::<BodyError>()) {
-            Some(body) => Response::error(body.status(), body.to_string()),
-            None => failed(),
-        }
+        Error::from(self).into_response()
     }
 }
 

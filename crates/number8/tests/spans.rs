@@ -5,16 +5,19 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
 use std::collections::HashMap;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::{fmt, mem};
 
-use number8::{App, Before, Call, Layer, Response, Waited};
+use number8::server::lane::Lane;
+use number8::server::transport::Transport;
+use number8::{App, Before, Body, Call, Cookie, Layer, Redirect, Response, Waited};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Subscriber;
-use tracing::{Event, Metadata};
+use tracing::{Event, Level, Metadata};
 use tracing_core::span::Current;
 
 /// Keeps what the spans say, and who enters them.
@@ -29,6 +32,8 @@ struct Heard {
     ended: Mutex<Vec<Span>>,
     /// Who is inside of which.
     current: Mutex<Vec<(ThreadId, Id)>>,
+    /// Errors, and what they are because of.
+    errors: Mutex<Vec<HashMap<&'static str, String>>>,
 }
 
 #[derive(Default, Debug)]
@@ -53,7 +58,8 @@ impl Listener {
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "number8"
+        let is_error = *metadata.level() == Level::ERROR;
+        metadata.target() == "number8" || is_error && metadata.target().starts_with("number8::")
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -71,7 +77,13 @@ impl Subscriber for Listener {
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
-    fn event(&self, _: &Event<'_>) {}
+    fn event(&self, event: &Event<'_>) {
+        if *event.metadata().level() == Level::ERROR {
+            let mut fields = HashMap::new();
+            event.record(&mut Fields(&mut fields));
+            self.0.errors.lock().unwrap().push(fields);
+        }
+    }
 
     fn enter(&self, id: &Id) {
         self.with(id, |span| {
@@ -123,6 +135,10 @@ impl Visit for Fields<'_> {
         self.0.insert(field.name(), format!("{value:?}"));
     }
 
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.0.insert(field.name(), value.to_string());
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
         self.0.insert(field.name(), value.to_owned());
     }
@@ -167,6 +183,7 @@ async fn each_request_has_a_span_where_somebody_listens() {
     tracing::subscriber::set_global_default(listener.clone()).unwrap();
     handlers_have_spans(&listener).await;
     a_layer_that_answers_after_a_while_says_so(&listener).await;
+    each_mistake_of_a_handler_is_told_once(&listener).await;
 }
 
 async fn handlers_have_spans(listener: &Listener) {
@@ -204,4 +221,52 @@ async fn a_layer_that_answers_after_a_while_says_so(listener: &Listener) {
     server.get("/secret").send().await.unwrap();
     let spans = listener.take();
     assert_eq!(spans[0].fields.get("status").map(String::as_str), Some("403"));
+}
+
+async fn each_mistake_of_a_handler_is_told_once(listener: &Listener) {
+    let cut =
+        async |lane: Lane| Body::from_reader(io::Cursor::new("half of it").chain(Broken), &lane);
+    let app = App::new()
+        .get("/io", async || std::fs::read_to_string("/nowhere"))
+        .get("/field", async || ([("X", "a\nb")], ""))
+        .get("/redirect", async || Redirect::to("/a\nb"))
+        .get("/cookie", async || Response::new(200, "").with_cookie(&Cookie::new("two words", "")))
+        .get("/cut", cut)
+        .get("/unfinished", async || Body::channel().1)
+        .post("/echo", async |body: Body| body)
+        .get("/refused", async || Response::error(500, "as it should be"));
+    let server = app.test();
+    for (target, status, cause) in [
+        ("/io", Some(500), Some("No such file")),
+        ("/field", Some(500), Some("value")),
+        ("/redirect", Some(500), Some("value")),
+        ("/cookie", Some(500), Some("name")),
+        ("/cut", None, Some("the disk is gone")),
+        ("/unfinished", None, Some("not finished")),
+        ("/refused", Some(500), None),
+        ("/nowhere", Some(404), None),
+    ] {
+        let answer = server.get(target).send().await;
+        assert_eq!(answer.ok().map(|answer| answer.status()), status, "{target}");
+        let errors = mem::take(&mut *listener.0.errors.lock().unwrap());
+        assert_eq!(errors.len(), usize::from(cause.is_some()), "{target}: {errors:?}");
+        let told = errors.first().map_or("", |fields| &fields["cause"]);
+        assert!(told.contains(cause.unwrap_or_default()), "{target}: {told}");
+    }
+    // What a client does not finish is no mistake of ours.
+    let client = server.connect();
+    let request = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf";
+    client.write_all(request).await.unwrap();
+    client.shutdown_write().unwrap();
+    client.read_to_end().await.ok();
+    assert_eq!(listener.0.errors.lock().unwrap().len(), 0);
+}
+
+/// Cannot be read.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is gone"))
+    }
 }

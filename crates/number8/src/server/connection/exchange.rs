@@ -274,7 +274,7 @@ impl Connection {
             gathering.sent(turn.ms, may_grow);
             body.may_grow(may_grow);
         }
-        match catch_unwind(AssertUnwindSafe(|| body.poll_chunk(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| body.poll_to_client(cx))) {
             Ok(Poll::Ready(Ok(Some(chunk)))) => {
                 *bytes += chunk.len() as u64;
                 work.output.push(&mut self.conn, chunk);

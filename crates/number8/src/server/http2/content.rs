@@ -169,7 +169,7 @@ impl Sending {
                     None => return Poll::Pending,
                 },
                 Source::Body(body) => {
-                    let polled = catch_unwind(AssertUnwindSafe(|| body.poll_chunk(cx)));
+                    let polled = catch_unwind(AssertUnwindSafe(|| body.poll_to_client(cx)));
                     match polled.unwrap_or(Poll::Ready(Err(io::ErrorKind::Other.into()))) {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Failed)),
