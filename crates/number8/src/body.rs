@@ -31,7 +31,7 @@ pub use error::BodyError;
     allow(unused_imports, reason = "HTTP/2 has windows of its own")
 )]
 pub(crate) use incoming::channel_in;
-pub(crate) use incoming::{Feeder, Gathered, Incoming, Memory, channel};
+pub(crate) use incoming::{Feeder, Gathered, Incoming, Memory, Queue, channel};
 use limited::{Limited, Sized};
 pub use read::BodyReader;
 pub use sender::Sender;
@@ -74,9 +74,25 @@ pub(crate) enum Kind {
 #[derive(Default)]
 pub(crate) struct Told {
     /// How many bytes it holds.
-    held: Option<Arc<AtomicUsize>>,
+    held: Option<Held>,
     /// The fields behind it.
     trailers: Option<Trailing>,
+}
+
+/// Where stands how many bytes content holds.
+#[derive(Clone)]
+pub(crate) enum Held {
+    Told(Arc<AtomicUsize>),
+    Queued(Queue),
+}
+
+impl Held {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Told(bytes) => bytes.load(Ordering::Relaxed),
+            Self::Queued(queue) => queue.bytes(),
+        }
+    }
 }
 
 /// The fields behind a stream, once it is at its end.
@@ -194,7 +210,26 @@ impl Body {
     #[must_use]
     pub fn holding(mut self, bytes: Arc<AtomicUsize>) -> Self {
         if let Kind::Stream(_, _, told) = &mut self.kind {
-            told.held = Some(bytes);
+            told.held = Some(Held::Told(bytes));
+        }
+        self
+    }
+
+    /// What this holds, for the count of content that is made of it.
+    #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
+    pub(crate) fn held(&self) -> Option<Held> {
+        match &self.kind {
+            Kind::Stream(_, _, told) => told.held.clone(),
+            Kind::Incoming(incoming) => Some(Held::Queued(incoming.queue_to_client())),
+            _ => None,
+        }
+    }
+
+    /// Has a stream hold what that of which it is made holds.
+    #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
+    pub(crate) fn counting(mut self, held: Option<Held>) -> Self {
+        if let Kind::Stream(_, _, told) = &mut self.kind {
+            told.held = held;
         }
         self
     }
@@ -387,6 +422,21 @@ impl Body {
         }
     }
 
+    /// Like [`Body::poll_chunk`], for whoever sends it: tells why it fails, unless that is the client's doing.
+    pub(crate) fn poll_to_client(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        let polled = self.poll_chunk(cx);
+        if let Poll::Ready(Err(error)) = &polled
+            && !BodyError::is_of_client(error)
+        {
+            let cause: &(dyn std::error::Error + 'static) = error;
+            tracing::error!(cause, "the content of an answer failed");
+        }
+        polled
+    }
+
     /// Everything that is left, as one piece.
     ///
     /// # Errors
@@ -422,21 +472,6 @@ impl Body {
     pub fn trailers(&self) -> Vec<(String, Vec<u8>)> {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.trailers(),
-    /// Like [`Body::poll_chunk`], for whoever sends it: tells why it fails, unless that is the client's doing.
-    pub(crate) fn poll_to_client(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Bytes>>> {
-        let polled = self.poll_chunk(cx);
-        if let Poll::Ready(Err(error)) = &polled
-            && !BodyError::is_of_client(error)
-        {
-            let cause: &(dyn std::error::Error + 'static) = error;
-            tracing::error!(cause, "the content of an answer failed");
-        }
-        polled
-    }
-
             _ => Vec::new(),
         }
     }
@@ -453,7 +488,7 @@ impl Body {
     pub(crate) fn queued_for_client(&self) -> usize {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.queued_for_client(),
-            Kind::Stream(_, _, Told { held: Some(held), .. }) => held.load(Ordering::Relaxed),
+            Kind::Stream(_, _, Told { held: Some(held), .. }) => held.bytes(),
             _ => 0,
         }
     }

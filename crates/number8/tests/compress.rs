@@ -1,11 +1,18 @@
 //! Answers of handlers, compressed.
 
 use std::io::Read;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use number8::layers::compress::Compress;
 use number8::testing::TestResponse;
 use number8::{App, Body, IntoResponse, Response};
+use tokio::time::timeout;
+
+use crate::serving::PATIENCE;
 
 /// What a client reads that understands the coding.
 fn decoded(answer: &TestResponse) -> Vec<u8> {
@@ -99,6 +106,7 @@ async fn what_must_stay_as_it_is_does() {
         (200, &[("Cache-Control", "max-age=8, No-Transform")], 600, false),
         (200, &[("Cache-Control", "max-age=8")], 600, true),
         (200, &[("Content-Digest", "sha-256=:8:")], 600, false),
+        (200, &[("Repr-Digest", "sha-256=:8:")], 600, false),
         (200, &[("Content-Type", "image/png")], 600, false),
         (200, &[("Content-Type", "text/event-stream")], 600, false),
         (200, &[("Content-Type", "application/problem+json")], 600, true),
@@ -176,5 +184,49 @@ async fn a_piece_of_a_stream_arrives_before_the_next() {
         }
         assert_eq!(&text, b"first", "{coding}");
         go_on.send(()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_waits_to_be_compressed_is_counted() {
+    const BYTES: usize = 3_000_000;
+    let app = || {
+        App::new()
+            .get("/sent", async || {
+                let (mut sender, body) = Body::channel();
+                // One is taken at once, the other one waits.
+                tokio::spawn(async move {
+                    while sender.send(Bytes::from_static(&[b'8'; BYTES])).await.is_ok() {}
+                });
+                Response::new(200, body).with("Content-Type", "text/plain")
+            })
+            .get("/told", async || {
+                let body = Body::stream(Waits).holding(Arc::new(AtomicUsize::new(BYTES)));
+                Response::new(200, body).with("Content-Type", "text/plain")
+            })
+    };
+    for path in ["/told", "/sent"] {
+        let server = app().layer(Compress::new()).test();
+        let client = server.connect_with(1024);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let counted = async {
+            while server.handle().buffered() < BYTES {
+                tokio::task::yield_now().await;
+            }
+        };
+        let counted = timeout(PATIENCE, counted).await;
+        assert!(counted.is_ok(), "{path}: {} bytes", server.handle().buffered());
+    }
+}
+
+/// Has nothing for a long time.
+struct Waits;
+
+impl futures_core::Stream for Waits {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Pending
     }
 }

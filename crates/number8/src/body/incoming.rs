@@ -143,6 +143,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.0)
     }
+
+    fn queued_for_client(&self) -> usize {
+        let state = self.lock();
+        if state.is_to_client { state.queued_bytes } else { 0 }
+    }
 }
 
 /// The reader's end.
@@ -152,6 +157,16 @@ pub(crate) struct Incoming(Shared);
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct Feeder(Shared);
+
+/// What waits for a client, however it gets there.
+#[derive(Clone)]
+pub(crate) struct Queue(Shared);
+
+impl Queue {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.queued_for_client()
+    }
+}
 
 /// Tells the connection how much of a request's content its reader has gathered, so that it counts.
 #[derive(Debug, Clone, Default)]
@@ -273,8 +288,12 @@ impl Incoming {
 
     /// Bytes that wait for a client.
     pub(super) fn queued_for_client(&self) -> usize {
-        let state = self.0.lock();
-        if state.is_to_client { state.queued_bytes } else { 0 }
+        self.0.queued_for_client()
+    }
+
+    /// Where it stands how many these are.
+    pub(super) fn queue_to_client(&self) -> Queue {
+        Queue(self.0.clone())
     }
 
     /// Whether more may wait for a client that keeps up than at first.

@@ -86,7 +86,8 @@ impl Compress {
 }
 
 /// What has one of these is coded already, a part, or vouched for byte by byte (RFC 9530).
-const UNTOUCHED: [&str; 4] = ["Content-Encoding", "Content-Range", "Content-Digest", "Digest"];
+const UNTOUCHED: [&str; 5] =
+    ["Content-Encoding", "Content-Range", "Content-Digest", "Repr-Digest", "Digest"];
 
 impl Layer for Compress {
     fn before(&self, call: &mut Call<'_>) -> Before {
@@ -113,9 +114,11 @@ impl Layer for Compress {
                 }
             }
             kind => {
-                let coded = Coded::new(Body { kind }, coding, self.lane.get().cloned());
+                let source = Body { kind };
+                let held = source.held();
+                let coded = Coded::new(source, coding, self.lane.get().cloned());
                 let trailers = coded.trailers();
-                Body::stream(coded).trailed_by(trailers)
+                Body::stream(coded).trailed_by(trailers).counting(held)
             }
         };
         recoded(response, coded, coding)
