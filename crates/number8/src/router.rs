@@ -82,6 +82,10 @@ pub enum RouteError {
         /// The type that is missing.
         type_name: &'static str,
     },
+    /// The prefix that an app is nested at, or a handler mounted, is taken: by the same, or another spelling of it.
+    Taken(String),
+    /// The prefix that an app is nested at has a placeholder, which no path of a request is.
+    Prefix(String),
     /// The app that is nested at this prefix has access rules of its own, which nothing would ask.
     Rules(String),
 }
@@ -119,6 +123,14 @@ impl fmt::Display for RouteError {
                     "the handler of {route} needs a {type_name}: give the app one with .state(…)"
                 )
             }
+            Self::Taken(prefix) => write!(
+                f,
+                "something is mounted at {prefix:?} already: ByMethod joins handlers for different methods, Overlay those for the same"
+            ),
+            Self::Prefix(prefix) => write!(
+                f,
+                "an app is nested below a path as it stands, and {prefix:?} has a placeholder: give its routes the whole path"
+            ),
             Self::Rules(prefix) => write!(
                 f,
                 "the app that is nested at {prefix} has access rules of its own, and those of the outer app decide: give \

@@ -157,6 +157,11 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
             App::new().nest("/a", App::new().access(Access::new([]))),
             "nested at /a has access rules of its own",
         ),
+        (App::new().nest("/users/{id}", App::new()), "has a placeholder"),
+        // The first would never be asked, or the second.
+        (App::new().nest("/a", App::new()).nest("/a/", App::new()), "at \"/a/\" already"),
+        (App::new().nest("/", App::new()).nest("", App::new()), "already"),
+        (App::new().nest("/a%20b", App::new()).nest("//a b", App::new()), "already"),
     ];
     for (app, message) in cases {
         let error = app.check().unwrap_err().to_string();

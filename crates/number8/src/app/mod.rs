@@ -312,9 +312,11 @@ impl App {
     }
 
     /// Hands every request below `prefix` to another app, which sees the rest of the path: its routes, mounts, layers,
-    /// states and pages for errors. Its route `/` answers `prefix` with and without a slash at the end. The log, hosts and
-    /// fields of every answer are those of the outer app, and so are the access rules, with paths from the root of the server:
-    /// an app with rules of its own ([`App::access`]) cannot be nested, and [`App::check`] says so.
+    /// states and pages for errors. Its route `/` answers `prefix` with and without a slash at the end; a prefix with a placeholder
+    /// is a mistake. What belongs to the server is the outer app's: log, hosts, fields of every answer ([`App::header`]), the paths of
+    /// [`App::health`] and [`App::ready`], [`App::proxies`], [`App::request_ids`] and [`App::server_name`]; what the inner one says of
+    /// them does not count. So are the access rules, with paths from the root of the server: an app with rules of its own
+    /// ([`App::access`]) cannot be nested, and [`App::check`] says so.
     ///
     /// ```
     /// use number8::App;
@@ -329,6 +331,9 @@ impl App {
         if let Err(mistake) = app.check() {
             self.mistake.get_or_insert(mistake);
         }
+        if Router::placeholders(prefix) > 0 {
+            self.mistake.get_or_insert(RouteError::Prefix(prefix.to_owned()));
+        }
         if app.has_rules {
             self.mistake.get_or_insert(RouteError::Rules(prefix.to_owned()));
         }
@@ -337,11 +342,12 @@ impl App {
 
     /// Hands every request below `prefix`, however that is spelled in it, to a handler, with the rest of the path as it stands
     /// there; the longest prefix decides. Escapes are undone in both; a slash that is escaped, or one too many, leads into no mount
-    /// and past none: 404. Routes come first.
+    /// and past none: 404. Routes come first. Of two at one prefix, however spelled, the second is a mistake, which [`App::check`]
+    /// finds.
     #[must_use]
     pub fn mount(mut self, prefix: &str, handler: impl Handler) -> Self {
-        self.mounts.add(prefix, Box::new(handler));
-        self
+        let added = self.mounts.add(prefix, Box::new(handler));
+        self.note(added)
     }
 
     /// Who may do what with which path. Rooms ask for it; an app that says nothing lets everyone list and read. Functions

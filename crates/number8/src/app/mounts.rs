@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use crate::handler::Handler;
 use crate::handler::path::{first, undone};
+use crate::router::RouteError;
 
 /// Handlers by what paths begin with.
 #[derive(Default)]
@@ -19,15 +20,24 @@ pub(super) struct Mount {
 }
 
 impl Mounts {
-    /// In place of what was mounted there.
-    pub(super) fn add(&mut self, prefix: &str, handler: Box<dyn Handler>) {
+    /// # Errors
+    /// Something is mounted there.
+    pub(super) fn add(
+        &mut self,
+        prefix: &str,
+        handler: Box<dyn Handler>,
+    ) -> Result<(), RouteError> {
+        let given = prefix;
         let prefix = prefix.trim_end_matches('/').as_bytes().to_vec();
         let decoded = undone(&prefix);
         let names = decoded.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
         let plain = names.flat_map(|name| [b"/", name]).collect::<Vec<_>>().concat();
-        self.0.retain(|other| other.plain != plain);
+        if self.0.iter().any(|other| other.plain == plain) {
+            return Err(RouteError::Taken(given.to_owned()));
+        }
         self.0.push(Mount { prefix, plain, handler });
         self.0.sort_by_key(|mount| Reverse(mount.plain.len()));
+        Ok(())
     }
 
     pub(super) fn len(&self) -> usize {
