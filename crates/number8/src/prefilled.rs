@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use number8_proto::http1::Method;
+use number8_proto::headers::Fields;
+use number8_proto::http1::{BodySize, Method, Prepared};
 
 use crate::access::Rights;
 use crate::app::Escaped;
@@ -60,22 +61,23 @@ impl<H: Handler> Prefilled<H> {
 
 impl<H: Handler> Handler for Prefilled<H> {
     fn handle(&self, call: Call<'_>) -> Answer {
-        let is_get = call.head.method() == Method::Get;
+        let method = call.head.method();
         let user = call.caller.user.as_deref();
         let may_see = self
             .needs
             .as_ref()
             .is_none_or(|(rights, at)| call.access().decide(user, *rights, at.as_bytes()).is_ok());
         let answer = self.handler.handle(call);
-        if !is_get {
-            return answer;
-        }
-        match answer {
-            Answer::Ready(response) if !is_page(&response) => response.into(),
-            answer => {
+        match (method, answer) {
+            (Method::Get | Method::Head, Answer::Ready(response)) if !is_page(&response) => {
+                response.into()
+            }
+            (Method::Get, answer) => {
                 let filler = Arc::clone(&self.filler);
                 Answer::later(async move { filler.fill(answer.wait().await, may_see).await })
             }
+            (Method::Head, answer) => Answer::later(async { without_content(answer.wait().await) }),
+            (_, answer) => answer,
         }
     }
 
@@ -105,17 +107,31 @@ impl Filler {
         };
         let text = (self.text)().filter(|_| may_see && !is_in_sandbox(&response));
         let filled = page.replace(&self.place, &Escaped(text.as_deref().unwrap_or("")).to_string());
-        // What stands for the file says nothing of the page.
-        const OF_FILE: [&str; 4] = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];
-        let mut page = Response::new(200, filled);
-        for (name, value) in response.fields() {
-            if !OF_FILE.iter().any(|other| other.eq_ignore_ascii_case(name)) {
-                // It was a field before.
-                let _ = page.push(name, value);
-            }
-        }
-        page.with_known("Cache-Control", "no-store")
+        Response::from_fields(200, fields_of_page(&response), filled.into())
+            .with_known("Cache-Control", "no-store")
     }
+}
+
+/// The fields of a response that do not stand for the file.
+fn fields_of_page(response: &Response) -> Fields {
+    const OF_FILE: [&str; 4] = ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"];
+    let mut fields = Fields::new();
+    for (name, value) in response.fields() {
+        if !OF_FILE.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            // It was a field before.
+            let _ = fields.push(name, value);
+        }
+    }
+    fields
+}
+
+/// The answer to HEAD, which has not looked for places in the page: what would depend on them is left out (RFC 9110 §9.3.2).
+fn without_content(response: Response) -> Response {
+    if !is_page(&response) {
+        return response;
+    }
+    let head = Prepared::new(200, &fields_of_page(&response), BodySize::Unknown);
+    Response::prepared(Arc::new(head), Body::empty())
 }
 
 /// Whether this is a whole page that can be looked at.

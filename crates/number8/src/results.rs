@@ -51,7 +51,8 @@ impl IntoResponse for u16 {
     fn into_response(self) -> Response {
         match final_status(self) {
             status @ 400.. => Response::error(status, reason(status)),
-            _ if is_without_content(self) => Response::new(self, Body::empty()),
+            // RFC 9110 §15.3.6: none with 205, either.
+            _ if is_without_content(self) || self == 205 => Response::new(self, Body::empty()),
             _ => (self, reason(self)).into_response(),
         }
     }

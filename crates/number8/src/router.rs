@@ -364,7 +364,8 @@ impl Methods {
     }
 
     fn note_allowed(&self, allow: &mut Vec<&str>) {
-        for (method, _) in &self.handlers {
+        // No name is that of all the others.
+        for (method, _) in self.handlers.iter().filter(|(method, _)| *method != Method::Other) {
             allow.push(name(*method));
             if *method == Method::Get {
                 allow.push("HEAD");

@@ -46,6 +46,26 @@ async fn b18_a_place_in_a_page_is_filled_in() {
     }
 }
 
+/// What is not looked for is not promised: the length and the tag are those of the page as it is filled.
+#[tokio::test]
+async fn b18_a_head_promises_nothing_that_the_page_does_not_keep() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("page.html"), "<p>{{code}}").unwrap();
+    fs::write(temp.path().join("text.txt"), "{{code}}").unwrap();
+    let files = Files::new(temp.path()).unwrap();
+    let files = Prefilled::new(files, "code", || Some("a longer text than was there".into()));
+    let server = App::new().mount("/", files).test();
+    for (path, is_file) in [("/page.html", false), ("/text.txt", true)] {
+        let get = server.get(path).send().await.unwrap();
+        let head = server.request("HEAD", path).send().await.unwrap();
+        assert_eq!((head.status(), head.text()), (200, ""), "{path}");
+        for name in ["content-type", "etag", "last-modified", "accept-ranges"] {
+            assert_eq!(head.field(name), get.field(name), "{path} {name}");
+        }
+        assert_eq!(head.field("content-length").is_some(), is_file, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn b18_the_text_is_for_those_who_may_see_it() {
     let temp = tempfile::tempdir().unwrap();

@@ -194,6 +194,8 @@ async fn g12_methods_that_are_not_there_are_told_what_is() {
             .any("/any", async |request: Request| format!("{:?}", request.method()))
             .put("/any", async || "put")
             .patch("/any", async || "patch")
+            .route(Method::Other, "/dav", async || "dav")
+            .get("/dav", async || "get")
     };
     let cases: &[(&str, &str, u16, Option<&str>, &str)] = &[
         ("GET", "/a", 200, None, "get"),
@@ -207,6 +209,8 @@ async fn g12_methods_that_are_not_there_are_told_what_is() {
         ("PUT", "/any", 200, None, "put"),
         ("PATCH", "/any", 200, None, "patch"),
         ("BREW", "/any", 200, None, "Other"),
+        ("PROPFIND", "/dav", 200, None, "dav"),
+        ("PUT", "/dav", 405, Some("GET, HEAD, OPTIONS"), ""),
         ("GET", "/b", 404, None, ""),
         ("OPTIONS", "*", 204, Some("GET, HEAD, OPTIONS"), ""),
     ];
@@ -410,6 +414,8 @@ async fn l6_l10_results_are_answers() {
         ),
         (respond(()), 204, None, ""),
         (respond(404), 404, Some("text/html; charset=utf-8"), "Not Found"),
+        (respond(202), 202, Some(text), "Accepted"),
+        (respond(205), 205, None, ""),
         (respond((201, "made")), 201, Some(text), "made"),
         (respond(([("Content-Type", "text/csv")], "a,b")), 200, Some("text/csv"), "a,b"),
         (respond((202, [("X-A", "b")], "fine")), 202, Some(text), "fine"),
