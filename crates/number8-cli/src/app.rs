@@ -20,10 +20,10 @@ use number8::{
 use rustix::system::uname;
 
 use crate::config::{Config, Listen};
+use crate::logs::Logs;
 use crate::pages::{self, FILES_TOPIC, Home, Pages, Telling};
 use crate::problem::{Problem, say};
 use crate::runner::Run;
-use crate::serve::Logs;
 
 /// What stays when the configuration is loaded again.
 pub(crate) struct Kept {

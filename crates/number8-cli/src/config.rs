@@ -16,10 +16,10 @@ use number8::store::OnClash;
 pub use crate::access::Access;
 use crate::banner::Place;
 pub use crate::hosted::Hosted;
+use crate::listening;
 use crate::problem::Problem;
 use crate::repl::Repl;
 use crate::runner::Run;
-use crate::serve;
 use crate::settings::{LANE_THREADS_MAX, Origin, Settings};
 use crate::syntax;
 use crate::tls::{self, Certificate};
@@ -284,7 +284,8 @@ impl Config {
         if config.access.is_for_this_machine() {
             let near = settings.list("bind", |text| {
                 let place = text.parse().ok().and_then(|bind| config.listen.place(&bind));
-                serve::local_only(place.as_slice(), serve::WRITABLE).map_err(|why| why.to_string())
+                listening::local_only(place.as_slice(), listening::WRITABLE)
+                    .map_err(|why| why.to_string())
             });
             near.map_err(Problem::of_config)?;
         }

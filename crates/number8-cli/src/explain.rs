@@ -10,8 +10,9 @@ use tokio::runtime;
 
 use crate::app::{self, Kept};
 use crate::config::Config;
+use crate::limits;
+use crate::logs::Logs;
 use crate::problem::{Problem, one_line};
-use crate::serve::{self, Logs};
 use crate::tls::Certificate;
 
 /// What is asked about.
@@ -111,7 +112,7 @@ impl Question {
             Err(problem) => return Ok(Err(problem)),
         };
         runtime.block_on(async {
-            let server = number8::testing::TestServer::new(app, serve::options(config));
+            let server = number8::testing::TestServer::new(app, limits::options(config));
             let request = server.request(method, &encoded(&self.target));
             let host = config.listen.hosts.first();
             let request = match host {

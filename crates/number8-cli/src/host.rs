@@ -7,9 +7,12 @@ use number8::{App, Server, Tls};
 
 use crate::app::{Kept, app};
 use crate::banner;
+use crate::beside;
 use crate::config::Config;
+use crate::limits;
+use crate::listening::{self, places};
+use crate::logs::{self, Logs};
 use crate::problem::{Problem, say};
-use crate::serve::{self, Logs};
 use crate::tls::Certificate;
 
 /// Everything but the app: mounts, log, proxies, names, limits.
@@ -33,7 +36,7 @@ impl Beside {
         let (tls, authority) =
             opened.map_or((None, None), |(tls, authority)| (Some(tls), authority));
         let app = app(config, &Kept::new(config, &logs, authority)?)?;
-        Ok(Self { app, options: serve::options(config), logs, tls })
+        Ok(Self { app, options: limits::options(config), logs, tls })
     }
 
     /// What opens the log again, and what ends it.
@@ -69,14 +72,14 @@ impl Log {
             None => server,
         };
         match self.logs.connections.clone() {
-            Some(sink) => serve::tell_closed(server, Arc::clone(&sink)),
+            Some(sink) => logs::tell_closed(server, Arc::clone(&sink)),
             None => server,
         }
     }
 }
 
 /// What is counted of an app and what is beside it, for as long as its process lives.
-pub struct Metrics(serve::Beside);
+pub struct Metrics(beside::Beside);
 
 impl Metrics {
     /// Answers at the address of the configuration with what `text` says then; `None` where there is no such address.
@@ -87,7 +90,7 @@ impl Metrics {
         config: &Config,
         text: impl Fn() -> String + Send + Sync + 'static,
     ) -> Result<Option<Self>, Problem> {
-        Ok(serve::Beside::metrics(config, number8::metrics::app(text))?.map(Self))
+        Ok(beside::Beside::metrics(config, number8::metrics::app(text))?.map(Self))
     }
 
     /// Where, to be printed with [`greeting`].
@@ -101,7 +104,7 @@ impl Metrics {
 /// # Errors
 /// The first place that cannot be had.
 pub fn listen(config: &Config) -> Result<Vec<Listener>, Problem> {
-    serve::listen(config)
+    listening::listen(config)
 }
 
 /// What to print once `listeners` are bound, a line for each.
@@ -114,7 +117,7 @@ pub fn greeting(config: &Config, listeners: &[Listener]) -> Result<String, Probl
     if config.log.quiet {
         return Ok(String::new());
     }
-    let places = serve::places(listeners.iter().map(Listener::local_addr));
+    let places = places(listeners.iter().map(Listener::local_addr));
     let interfaces = banner::interfaces();
     let mut text = banner::text(config, &places, &interfaces, false);
     if let Some((_, Some(authority))) = opened {
@@ -125,5 +128,5 @@ pub fn greeting(config: &Config, listeners: &[Listener]) -> Result<String, Probl
 
 /// What is served and where, in one line for the service manager.
 pub fn status(config: &Config, listeners: &[Listener]) -> String {
-    banner::status(config, &serve::places(listeners.iter().map(Listener::local_addr)))
+    banner::status(config, &places(listeners.iter().map(Listener::local_addr)))
 }

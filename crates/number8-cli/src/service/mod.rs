@@ -18,7 +18,7 @@ use number8::server::Bind;
 use crate::config::Config;
 use crate::problem::{Problem, one_line, say};
 use crate::tls::Certificate;
-use crate::{python, serve};
+use crate::{listening, python};
 use unit::{Listens, MARK, Unit};
 
 /// What is asked of `number8 service`.
@@ -527,7 +527,7 @@ fn listens(config: &Config) -> Option<Listens> {
     if !config.listen.binds.is_empty() || config.listen.port == 0 {
         return None;
     }
-    let is_loopback = matches!(serve::usual_bind(config), Bind::Loopback { .. });
+    let is_loopback = matches!(listening::usual_bind(config), Bind::Loopback { .. });
     Some(Listens { port: config.listen.port, is_loopback })
 }
 
@@ -536,9 +536,9 @@ fn binds(config: &Config) -> impl Iterator<Item = (Bind, u16)> {
     let listen = &config.listen;
     let webrepl = config.repl.webrepl.as_deref().and_then(|place| place.parse().ok());
     let beside = [
-        (config.redirect_http.clone(), serve::HTTP_PORT),
-        (config.answers.metrics.clone(), serve::METRICS_PORT),
-        (webrepl, serve::WEBREPL_PORT),
+        (config.redirect_http.clone(), listening::HTTP_PORT),
+        (config.answers.metrics.clone(), listening::METRICS_PORT),
+        (webrepl, listening::WEBREPL_PORT),
     ];
     let beside = beside.into_iter().filter_map(|(bind, usual)| Some((bind?, usual)));
     listen.binds.iter().map(|bind| (bind.clone(), listen.port)).chain(beside)

@@ -1,19 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::options::{self, SECTIONS, Use};
 use crate::settings::{Origin, Setting, Settings};
-
-/// Row B1: a port that cannot be had comes with the way to another one.
-#[test]
-fn b1_a_port_that_is_refused_comes_with_another_port() {
-    let option = "--port";
-    for (kind, want) in [
-        (io::ErrorKind::PermissionDenied, "; or choose a higher one with --port"),
-        (io::ErrorKind::AddrInUse, "; choose another with --port"),
-        (io::ErrorKind::AddrNotAvailable, ""),
-    ] {
-        assert_eq!(another_port(kind, option), want, "{kind}");
-    }
-}
 
 /// Each option of these sections has a value here that is nobody else's, and that value is found where it belongs.
 #[test]
