@@ -94,7 +94,9 @@ impl Pages {
     /// Adds every page, and what they load.
     pub(crate) fn mount(&self, mut app: App) -> App {
         let under = |name: &str| format!("{}/.number8/{name}", self.0.prefix);
-        app = app.mount(&under("board"), self.home());
+        if self.0.runner.is_none() {
+            app = app.mount(&under(Kind::Board.name()), self.home());
+        }
         for kind in self.kinds() {
             app = app.mount(&under(kind.name()), Page { pages: self.clone(), kind: Some(kind) });
         }
