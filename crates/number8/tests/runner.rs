@@ -538,6 +538,36 @@ fn b19_x3_the_running_line_is_told_and_nothing_else_changes() {
     );
 }
 
+/// What is told when the program has ended already is not lost. This one tells lines itself, more than are read at once.
+#[test]
+fn b19_the_last_lines_are_told_when_it_has_ended() {
+    let board = Board::new();
+    let mut listener = board.listen("");
+    board.start(
+        "import os
+# Line 2, which never runs.
+for fd in os.listdir('/proc/self/fd'):
+    path = '/proc/self/fd/' + fd
+    if int(fd) > 2 and os.path.islink(path) and os.readlink(path).startswith('pipe:'):
+        os.write(int(fd), b'2\\n' * 20_000)
+os._exit(0)
+",
+    );
+    let mut count = 0;
+    loop {
+        let (name, data) = listener.event();
+        match &*name {
+            "line" => count += data["heat"]["2"].as_u64().unwrap_or(0),
+            "exit" => {
+                assert_eq!(data["exit"], json!({"code": 0}));
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(count, 20_000);
+}
+
 #[test]
 fn b19_x3_slow_motion_runs_so_many_lines_a_second() {
     let board = Board::new();

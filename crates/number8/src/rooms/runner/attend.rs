@@ -185,6 +185,9 @@ impl Attended {
                 self.take(stream, out.get(..length).unwrap_or_default(), &mut written);
             }
         }
+        while let Some(length @ 1..) = side.as_ref().map(|side| side.try_read(&mut marks)) {
+            self.lines.push(marks.get(..length).unwrap_or_default());
+        }
         self.tell_output();
         self.tell_line();
         // Its folder, which may be large; a lane that is full lets us wait for the disk.
