@@ -82,6 +82,33 @@ fn design_6_a_full_disk_keeps_what_it_has() {
     drop(root);
 }
 
+/// Each looks at the disk before it writes, and none has written yet what the others will.
+#[test]
+fn design_6_files_that_come_at_once_leave_free_what_is_to_stay_free() {
+    let Some(disk) = Disk::mount(&["-t", "tmpfs", "-o", "size=12m", "tmpfs"]) else { return };
+    let root = Root::open(disk.path(), RootOptions::default()).unwrap();
+    let options = StageOptions { keep_free_bytes: 4 << 20, ..StageOptions::default() };
+    let free = || {
+        let space = rustix::fs::statvfs(disk.path()).unwrap();
+        space.f_bavail * space.f_frsize
+    };
+    for length in [None, Some(1 << 20)] {
+        let begun = (0..20).map(|n| root.stage(&path(&root, &format!("/{n}")), length, options));
+        let mut begun: Vec<_> = begun.filter_map(Result::ok).collect();
+        let piece = Bytes::from(vec![7; 64 * 1024]);
+        for _ in 0..16 {
+            begun.retain_mut(|staged| staged.write(std::slice::from_ref(&piece)).is_ok());
+        }
+        assert!(!begun.is_empty() && free() >= options.keep_free_bytes, "{length:?}: {}", free());
+        // What was not written is for others again.
+        drop(begun);
+        fill(&root, "/one", options).unwrap_err();
+        let all = root.stage(&path(&root, "/all"), Some(7 << 20), options);
+        assert!(all.is_ok(), "{length:?}: {all:?}");
+    }
+    drop(root);
+}
+
 #[test]
 fn design_6_a_vfat_disk_takes_files_whole() {
     let folder = tempfile::tempdir().unwrap();

@@ -229,6 +229,13 @@ fn u25_many_files_are_removed_and_what_is_too_deep_is_not() {
     for number in 0..3000 {
         folders.write(&format!("root/many/{number}"), "");
     }
+    // More folders than are read at once, some of them with something in them.
+    for number in 0..1000 {
+        fs::create_dir(folders.path(&format!("root/many/f{number}"))).unwrap();
+    }
+    for number in (0..1000).step_by(100) {
+        folders.write(&format!("root/many/f{number}/below/x"), "");
+    }
     root.claim(&path(&root, "/many"), false).unwrap().remove(true).unwrap();
     assert_eq!(names(&folders, "root"), set(&["hello.txt"]));
 

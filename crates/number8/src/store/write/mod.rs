@@ -20,6 +20,7 @@ mod claim;
 mod error;
 mod hold;
 mod remove;
+mod space;
 mod stage;
 mod sys;
 mod temporary;

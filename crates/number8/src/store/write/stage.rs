@@ -8,7 +8,8 @@ use rustix::io::Errno;
 
 use super::blocks::{BLOCK_BYTES, Blocks};
 use super::claim::{Claim, Look, Written};
-use super::sys::{self, Space};
+use super::space::Allowance;
+use super::sys;
 use super::temporary::Temporary;
 use super::{Clash, OnClash, RACES_MAX, WriteError};
 use crate::store::descriptors::Held;
@@ -48,8 +49,7 @@ pub struct Staged {
     /// Bytes in the file.
     written: u64,
     direct: Direct,
-    /// How much may be written before the free space is looked at again.
-    unchecked: u64,
+    allowance: Allowance,
 }
 
 /// Whether content goes past the page cache.
@@ -89,19 +89,9 @@ impl Root {
         let (root, path) = (self.clone(), path.clone());
         // Whoever does not wait for the disk at the end does not want to on the way either.
         let direct = if options.sync { Direct::NotYet } else { Direct::No };
-        let mut staged = Staged {
-            file,
-            _held: held,
-            name,
-            root,
-            path,
-            options,
-            written: 0,
-            direct,
-            unchecked: 0,
-        };
-        staged.check_space(length.unwrap_or(0))?;
-        Ok(staged)
+        let mut allowance = Allowance::new(&file)?;
+        allowance.renew(0, length, options.keep_free_bytes, &file)?;
+        Ok(Staged { file, _held: held, name, root, path, options, written: 0, direct, allowance })
     }
 }
 
@@ -112,18 +102,19 @@ impl Staged {
     /// [`WriteError::NoSpace`], [`WriteError::TooLarge`]: nothing will come of this file.
     pub fn write(&mut self, chunks: &[Bytes]) -> Result<(), WriteError> {
         let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        if self.unchecked < length {
-            self.check_space(length)?;
-        }
-        self.unchecked = self.unchecked.saturating_sub(length);
+        self.allowance.cover(length, self.options.keep_free_bytes, &self.file)?;
         if matches!(self.direct, Direct::NotYet) && self.written >= DIRECT_AFTER_BYTES {
             self.begin_direct();
         }
         match std::mem::replace(&mut self.direct, Direct::No) {
-            Direct::Blocks(blocks) => return self.write_blocks(blocks, chunks),
-            direct => self.direct = direct,
+            Direct::Blocks(blocks) => self.write_blocks(blocks, chunks)?,
+            direct => {
+                self.direct = direct;
+                self.write_all(chunks.iter().map(|chunk| &**chunk))?;
+            }
         }
-        self.write_all(chunks.iter().map(|chunk| &**chunk))
+        self.allowance.used(length);
+        Ok(())
     }
 
     /// Bytes written so far.
@@ -303,20 +294,6 @@ impl Staged {
             let _ = sys::set_modified(&self.file, old.modified_ns + later_ns);
         }
     }
-
-    fn check_space(&mut self, length: u64) -> Result<(), WriteError> {
-        let mut usable = u64::MAX;
-        if let Some(Space { free_bytes }) = sys::space(&self.file)? {
-            let keep_free = self.options.keep_free_bytes;
-            usable = free_bytes.saturating_sub(keep_free);
-            if usable < length || (usable == 0 && keep_free > 0) {
-                return Err(WriteError::NoSpace);
-            }
-        }
-        // Others write too: not all that is free now will be free later.
-        self.unchecked = usable.min(SPACE_CHECK_BYTES);
-        Ok(())
-    }
 }
 
 /// What stays free unless said otherwise: enough to log in and tidy up.
@@ -325,9 +302,6 @@ const KEEP_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// How much of a file goes through memory, where it stays for those who read it next. A larger one would push out what
 /// others read.
 const DIRECT_AFTER_BYTES: u64 = 32 * 1024 * 1024;
-
-/// How much is written between two looks at the free space.
-const SPACE_CHECK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The clock of vfat.
 const COARSEST_TICK_NS: i128 = 2_000_000_000;
