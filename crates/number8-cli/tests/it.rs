@@ -144,6 +144,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
             &["service", "install", "site", "--dry-run"],
             "--dry-run stands before what is to be served",
         ),
+        (&["app", "shop", "--mount", "/=site"], "--mount /=site: / is that of app already"),
         (&["site", "--health", "/x", "--ready", "/x"], "--ready /x: /x is that of health already"),
         (
             &["site", "--events", "/x", "--mount", "/x=site"],

@@ -32,6 +32,8 @@ impl Config {
             [("health", &answers.health), ("ready", &answers.ready), ("events", &answers.events)];
         let mut taken: Vec<(&str, &str)> = Vec::new();
         let named = named.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?)));
+        let app = self.app.as_ref().filter(|_| self.listen.path_prefix.is_empty());
+        let named = app.map(|_| ("app", "/")).into_iter().chain(named);
         let mounts = self.files.mounts.iter().map(|mount| ("mount", mount.url.as_str()));
         for (name, path) in named.chain(mounts) {
             if let Some((other, _)) = taken.iter().find(|(_, other)| *other == path) {
