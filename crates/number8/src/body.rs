@@ -549,3 +549,16 @@ impl From<&'static str> for Body {
         Self::kept(Bytes::from_static(text.as_bytes()))
     }
 }
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::kept(Bytes::from_static(bytes))
+    }
+}
+
+/// Such as those of `include_bytes!`.
+impl<const N: usize> From<&'static [u8; N]> for Body {
+    fn from(bytes: &'static [u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}

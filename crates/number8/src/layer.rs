@@ -45,6 +45,7 @@ pub trait Layer: Send + Sync + 'static {
 }
 
 /// What becomes of a request that a layer has seen.
+#[non_exhaustive]
 pub enum Before {
     /// It goes on.
     Go,
@@ -62,8 +63,10 @@ impl Before {
 }
 
 /// What a layer says when it has waited.
+#[non_exhaustive]
 pub enum Waited {
-    /// The request goes on, from that user.
+    /// The request goes on, from that user ([`Waited::go`]).
+    #[non_exhaustive]
     Go {
         /// Takes the place of [`Caller::user`].
         user: Option<Arc<str>>,
@@ -71,6 +74,31 @@ pub enum Waited {
     /// The request is answered.
     Answer(Response),
 }
+
+impl Waited {
+    /// The request goes on, from that user: in place of the one that was known before, or of none.
+    #[must_use]
+    pub fn go(user: Option<Arc<str>>) -> Self {
+        Self::Go { user }
+    }
+}
+
+/// A layer behind a pointer is the same layer.
+macro_rules! behind_pointers {
+    ($($pointer:ident),*) => {$(
+        impl<L: Layer + ?Sized> Layer for $pointer<L> {
+            fn before(&self, call: &mut Call<'_>) -> Before {
+                (**self).before(call)
+            }
+
+            fn after(&self, head: &Head<'_>, caller: &Caller, response: Response) -> Response {
+                (**self).after(head, caller, response)
+            }
+        }
+    )*};
+}
+
+behind_pointers!(Arc, Box);
 
 /// Calls a function before each request: an answer ends it there.
 pub(crate) struct Ahead<F>(pub(crate) F);

@@ -108,8 +108,9 @@ pub use layer::{Before, Layer, Waited};
 pub use multipart::{Multipart, MultipartLimits, Part};
 #[cfg(feature = "macros")]
 pub use number8_macros::{delete, get, patch, post, put, route};
+pub use number8_proto::Error as ProtocolError;
 pub use number8_proto::cookie::{Cookie, CookieError, SameSite};
-pub use number8_proto::headers::{FieldError, Fields, is_media_type};
+pub use number8_proto::headers::{FieldError, Fields, Known, is_media_type};
 pub use number8_proto::http1::{BodySize, Head, Method, OwnedHead, Prepared, Version};
 pub use number8_proto::uri::{BadEscape, decode_path};
 pub use overlay::Overlay;

@@ -77,7 +77,15 @@ content! {
     &'static str: "text/plain; charset=utf-8";
     String: "text/plain; charset=utf-8";
     Vec<u8>: "application/octet-stream";
+    &'static [u8]: "application/octet-stream";
     Bytes: "application/octet-stream";
+}
+
+/// 200 with `Content-Type: application/octet-stream`, such as what `include_bytes!` gives.
+impl<const N: usize> IntoResponse for &'static [u8; N] {
+    fn into_response(self) -> Response {
+        self.as_slice().into_response()
+    }
 }
 
 /// Whichever of the two it is.

@@ -435,7 +435,7 @@ pub(crate) fn name(method: Method) -> &'static str {
         Method::Patch => "PATCH",
         Method::Trace => "TRACE",
         Method::Connect => "CONNECT",
-        Method::Other => "other",
+        _ => "other",
     }
 }
 

@@ -106,7 +106,7 @@ async fn what_waits_between_a_client_and_its_handler_changes_nothing() {
         fn before(&self, _: &mut Call<'_>) -> Before {
             Before::Wait(Box::pin(async {
                 tokio::task::yield_now().await;
-                Waited::Go { user: None }
+                Waited::go(None)
             }))
         }
     }

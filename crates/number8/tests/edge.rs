@@ -160,7 +160,7 @@ impl number8::Layer for Knocks {
             tokio::task::yield_now().await;
             match is_refused {
                 true => number8::Waited::Answer(number8::Response::error(403, "no entry")),
-                false => number8::Waited::Go { user: None },
+                false => number8::Waited::go(None),
             }
         })
     }

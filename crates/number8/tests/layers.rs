@@ -45,7 +45,7 @@ impl Layer for Witness {
                 tokio::task::yield_now().await;
                 match refuses {
                     true => Waited::Answer(refusal()),
-                    false => Waited::Go { user: Some(name.into()) },
+                    false => Waited::go(Some(name.into())),
                 }
             }),
             (false, true) => Before::Answer(refusal()),
@@ -247,4 +247,13 @@ async fn a3_a_stream_ends_with_the_right_to_it_whoever_has_waited_before() {
         let rest = rest.unwrap_or_else(|_| panic!("{who}: it goes on")).unwrap();
         assert!(!rest.windows(4).any(|found| found == b"data"), "{who}");
     }
+}
+
+#[tokio::test]
+async fn a_layer_behind_a_pointer_is_the_same() {
+    let shared = Arc::new(late("ada"));
+    let boxed: Box<dyn Layer> = Box::new(late("joe"));
+    let app = App::new().get("/", async || "fine").layer(Arc::clone(&shared)).layer(boxed);
+    assert!(ask(app, &get("/", "")).await.ends_with("fine"));
+    assert_eq!(*shared.seen.lock().unwrap(), ["ada<-", "ada>joe"]);
 }

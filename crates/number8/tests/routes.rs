@@ -1,5 +1,6 @@
 //! From a path to a function: routes, arguments, results.
 
+use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +9,7 @@ use number8::access::Access;
 use number8::testing::TestResponse;
 use number8::{
     App, Body, ByMethod, Call, Error, Form, Handler, Html, Json, Layer, Method, Query, Redirect,
-    Request, Response, State, inline,
+    Request, Response, RouteError, Server, State, inline,
 };
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +179,10 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = App::new().get("/", async || "old").test();
+        let served = Server::bind(App::new().get("x", async || ""), "127.0.0.1:0").unwrap().serve();
+        let error = served.await.unwrap_err();
+        let source = error.source().unwrap();
+        assert!(source.is::<RouteError>() && error.to_string() == source.to_string(), "{source:?}");
         server.handle().replace(App::new().get("x", async || "new")).unwrap_err();
         assert_eq!(server.get("/").send().await.unwrap().text(), "old");
     });
@@ -404,6 +409,9 @@ async fn l6_l10_results_are_answers() {
         (respond("text"), 200, Some(text), "text"),
         (respond(String::from("text")), 200, Some(text), "text"),
         (respond(vec![98u8]), 200, Some("application/octet-stream"), "b"),
+        (respond(b"bytes"), 200, Some("application/octet-stream"), "bytes"),
+        (respond(&b"bytes"[1..]), 200, Some("application/octet-stream"), "ytes"),
+        (respond(Response::new(200, b"bytes")), 200, None, "bytes"),
         (respond(Html("<p>")), 200, Some("text/html; charset=utf-8"), "<p>"),
         (respond(Json(vec![1, 2])), 200, Some("application/json"), "[1,2]"),
         (

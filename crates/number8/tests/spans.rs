@@ -154,7 +154,7 @@ impl Layer for Guard {
             tokio::task::yield_now().await;
             match is_refused {
                 true => Waited::Answer(Response::error(403, "no")),
-                false => Waited::Go { user: Some("ada".into()) },
+                false => Waited::go(Some("ada".into())),
             }
         })
     }

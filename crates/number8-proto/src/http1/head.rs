@@ -41,6 +41,7 @@ struct Field {
 
 /// The versions this server speaks (RFC 9112 §2.3). A higher minor version of 1 is treated as 1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[non_exhaustive]
 pub enum Version {
     /// HTTP/1.0
     Http10,
@@ -66,6 +67,7 @@ impl Version {
 /// The methods that the server tells apart (RFC 9110 §9). The name is case-sensitive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs, reason = "each variant is the method of that name")]
+#[non_exhaustive]
 pub enum Method {
     #[default]
     Get,

@@ -270,7 +270,7 @@ fn note(event: Event<'_>, show: &[String], log: &mut Vec<String>) -> Step {
             let (method, target) = (shown(method), shown(target));
             let version = match head.version() {
                 Version::Http10 => "1.0",
-                Version::Http11 | Version::Http2 => "1.1",
+                _ => "1.1",
             };
             log.push(format!("head {method} {target} {version} {host}"));
             for name in show {

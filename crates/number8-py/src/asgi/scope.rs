@@ -137,7 +137,7 @@ impl Scopes {
         match head.version() {
             Version::Http10 => scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?,
             Version::Http2 => scope.set_item(intern!(py, "http_version"), intern!(py, "2"))?,
-            Version::Http11 => {}
+            _ => {}
         }
         let mut raw = Cow::Borrowed(head.path());
         let path = decode_path(head.path()).unwrap_or(Cow::Borrowed(head.path()));

@@ -52,7 +52,7 @@ impl Layer for AskFirst {
         }
         Before::wait(async move {
             match decided.await {
-                Ok(None) => Waited::Go { user },
+                Ok(None) => Waited::go(user),
                 Ok(Some(response)) => Waited::Answer(answer.await.unwrap_or(response)),
                 Err(_) => Waited::Answer(failed()),
             }

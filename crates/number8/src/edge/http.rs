@@ -88,8 +88,8 @@ pub(super) fn request(
 ) -> Result<http::Request<Body>, IntoHttpError> {
     let version = match head.version() {
         Version::Http10 => http::Version::HTTP_10,
-        Version::Http11 => http::Version::HTTP_11,
         Version::Http2 => http::Version::HTTP_2,
+        _ => http::Version::HTTP_11,
     };
     let builder = http::Request::builder().method(head.method_bytes()).uri(target).version(version);
     let builder = head.fields().fold(builder, |builder, (name, value)| builder.header(name, value));

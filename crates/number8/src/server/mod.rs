@@ -52,7 +52,7 @@ pub use bind::{Bind, BindError, ParseBindError, bind, inherited, not_taken};
 pub use handle::Handle;
 pub use lane::{Around, LaneOptions};
 pub use listener::{Listener, LocalAddr};
-pub use number8_proto::Limits as HttpLimits;
+pub use number8_proto::{CloseReason, Limits as HttpLimits};
 pub use options::{Http2 as Http2Options, Limits, Options, Timeouts};
 
 use crate::app::App;
@@ -140,7 +140,15 @@ impl fmt::Display for ServeError {
     }
 }
 
-impl std::error::Error for ServeError {}
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Start(error) => Some(error),
+            Self::App(mistake) => Some(mistake),
+            Self::Cut(_) => None,
+        }
+    }
+}
 
 impl Server {
     /// Listens at one address, such as `127.0.0.1:8080`, `:0` or `unix:/run/hello.sock`.
@@ -203,6 +211,9 @@ impl Server {
     ///
     /// # Errors
     /// The app has a mistake, a thread or runtime cannot be made, or connections had to be cut at the end.
+    ///
+    /// # Panics
+    /// It is called inside a runtime of tokio, as by a function with `#[tokio::main]`: await [`serve`](Server::serve) there.
     pub fn run(self) -> Result<(), ServeError> {
         self.run_with(std::future::pending())
     }
@@ -211,6 +222,9 @@ impl Server {
     ///
     /// # Errors
     /// As for [`Server::run`].
+    ///
+    /// # Panics
+    /// As [`Server::run`].
     pub fn run_with(self, beside: impl Future<Output = ()>) -> Result<(), ServeError> {
         let shared = Arc::clone(&self.shared);
         shared.app().check().map_err(ServeError::App)?;

@@ -201,7 +201,7 @@ impl Layer for Waits {
         let mut opened = self.0.subscribe();
         Before::wait(async move {
             let _ = opened.wait_for(|&is_open| is_open).await;
-            Waited::Go { user: None }
+            Waited::go(None)
         })
     }
 }
