@@ -51,6 +51,27 @@ impl Argument for Content {
 /// let app = App::new()
 ///     .post("/picture", content_limit(16 << 20, async |picture: Content| picture.len().to_string()));
 /// ```
+///
+/// What is mounted, such as a service of tower, gets its limit by a hook around it:
+///
+/// ```
+/// use number8::{App, Handler};
+///
+/// fn limited(bytes: u64, handler: impl Handler) -> App {
+///     App::new().mount("/", handler).before(move |call| {
+///         call.body = std::mem::take(&mut call.body).limit(bytes);
+///         None
+///     })
+/// }
+/// # struct Service;
+/// # impl Handler for Service {
+/// #     fn handle(&self, _: number8::Call<'_>) -> number8::Answer {
+/// #         number8::Response::new(204, "").into()
+/// #     }
+/// # }
+///
+/// let app = App::new().nest("/pictures", limited(16 << 20, Service));
+/// ```
 pub fn content_limit<H>(bytes: u64, handler: H) -> ContentLimit<H> {
     ContentLimit { bytes, handler }
 }

@@ -105,7 +105,7 @@ impl IntoResponse for FieldError {
     }
 }
 
-/// 413, 408 or 400 where the body of the request is at fault ([`BodyError`]), else 500. What went wrong inside the
+/// 413, 408 or 400 where the body of the request is at fault ([`BodyError`](crate::BodyError)), else 500. What went wrong inside the
 /// server is not told to the client.
 impl IntoResponse for io::Error {
     fn into_response(self) -> Response {

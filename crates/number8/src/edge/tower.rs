@@ -17,7 +17,8 @@ use crate::results::IntoResponse;
 /// A tower service, such as a Router of axum or anything behind layers of tower-http, as a handler.
 ///
 /// Where it is mounted, it sees the rest of the path, as a nested router does, and who asks as an extension of the
-/// type [`Caller`](crate::Caller). It is cloned for each request. It cannot take over a connection: an answer of 101 is a 500.
+/// type [`Caller`](crate::Caller). It is cloned for each request. It cannot take over a connection: an answer of 101 is a 500. How
+/// much content it may be sent is the server's limit, unless a hook says otherwise ([`content_limit`](crate::content_limit)).
 ///
 /// ```
 /// use number8::{App, Body, Tower};
