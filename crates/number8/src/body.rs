@@ -73,8 +73,8 @@ pub(crate) enum Kind {
 /// What a stream tells of itself, where it does.
 #[derive(Default)]
 pub(crate) struct Told {
-    /// How many bytes it holds.
-    held: Option<Held>,
+    /// How many bytes it holds: the sum of these.
+    held: Vec<Held>,
     /// The fields behind it.
     trailers: Option<Trailing>,
 }
@@ -210,24 +210,24 @@ impl Body {
     #[must_use]
     pub fn holding(mut self, bytes: Arc<AtomicUsize>) -> Self {
         if let Kind::Stream(_, _, told) = &mut self.kind {
-            told.held = Some(Held::Told(bytes));
+            told.held = vec![Held::Told(bytes)];
         }
         self
     }
 
     /// What this holds, for the count of content that is made of it.
     #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
-    pub(crate) fn held(&self) -> Option<Held> {
+    pub(crate) fn held(&self) -> Vec<Held> {
         match &self.kind {
             Kind::Stream(_, _, told) => told.held.clone(),
-            Kind::Incoming(incoming) => Some(Held::Queued(incoming.queue_to_client())),
-            _ => None,
+            Kind::Incoming(incoming) => vec![Held::Queued(incoming.queue_to_client())],
+            _ => Vec::new(),
         }
     }
 
     /// Has a stream hold what that of which it is made holds.
     #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
-    pub(crate) fn counting(mut self, held: Option<Held>) -> Self {
+    pub(crate) fn counting(mut self, held: Vec<Held>) -> Self {
         if let Kind::Stream(_, _, told) = &mut self.kind {
             told.held = held;
         }
@@ -488,7 +488,7 @@ impl Body {
     pub(crate) fn queued_for_client(&self) -> usize {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.queued_for_client(),
-            Kind::Stream(_, _, Told { held: Some(held), .. }) => held.bytes(),
+            Kind::Stream(_, _, told) => told.held.iter().map(Held::bytes).sum(),
             _ => 0,
         }
     }

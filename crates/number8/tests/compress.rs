@@ -200,12 +200,21 @@ async fn what_waits_to_be_compressed_is_counted() {
                 });
                 Response::new(200, body).with("Content-Type", "text/plain")
             })
+            .get("/whole", async || {
+                let mut random = 8u32;
+                let mut letter = || {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    char::from(b' ' + (random >> 24) as u8 % 90)
+                };
+                // Of this, more is left than a client who reads nothing has let go.
+                (0..2 * BYTES).map(|_| letter()).collect::<String>()
+            })
             .get("/told", async || {
                 let body = Body::stream(Waits).holding(Arc::new(AtomicUsize::new(BYTES)));
                 Response::new(200, body).with("Content-Type", "text/plain")
             })
     };
-    for path in ["/told", "/sent"] {
+    for path in ["/told", "/sent", "/whole"] {
         let server = app().layer(Compress::new()).test();
         let client = server.connect_with(1024);
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");

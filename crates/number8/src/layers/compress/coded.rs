@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -12,7 +13,7 @@ use number8_codings::{Effort, Encoder};
 use number8_proto::negotiate::Coding;
 
 use super::INLINE_BYTES_MAX;
-use crate::body::{Body, Trailing};
+use crate::body::{Body, Held, Kind, Trailing, Whose};
 use crate::server::lane::{Job, Lane};
 
 /// Bytes that are compressed at once: some milliseconds, so that others get their turn.
@@ -26,6 +27,8 @@ pub(super) struct Coded {
     lane: Option<Lane>,
     /// What of the last chunk has not been compressed.
     left: Bytes,
+    /// How many bytes that is, where nobody else keeps them.
+    held: Option<Arc<AtomicUsize>>,
     work: Arc<Work>,
     job: Option<Job<io::Result<Bytes>>>,
     trailers: Trailing,
@@ -46,16 +49,28 @@ enum Stage {
 impl Coded {
     pub(super) fn new(source: Body, coding: Coding, lane: Option<Lane>) -> Self {
         let is_live = source.len().is_none();
+        let held = match source.kind {
+            Kind::Bytes(_, Whose::Kept) => None,
+            _ => Some(Arc::default()),
+        };
         let work = Arc::new(Work { coding, encoder: Mutex::new(Stage::Unused) });
         Self {
             source,
             is_live,
             lane,
             left: Bytes::new(),
+            held,
             work,
             job: None,
             trailers: Trailing::default(),
         }
+    }
+
+    /// Where stands what this and its source hold.
+    pub(super) fn held(&self) -> Vec<Held> {
+        let mut held = self.source.held();
+        held.extend(self.held.clone().map(Held::Told));
+        held
     }
 
     /// Where the fields behind the source are at its end.
@@ -104,6 +119,9 @@ impl Stream for Coded {
                     }
                 }
                 let piece = coded.left.split_to(coded.left.len().min(PIECE_BYTES));
+                if let Some(held) = &coded.held {
+                    held.store(coded.left.len(), Ordering::Relaxed);
+                }
                 coded.compress(&piece)?
             };
             if !out.is_empty() {

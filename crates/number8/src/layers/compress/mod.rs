@@ -114,10 +114,8 @@ impl Layer for Compress {
                 }
             }
             kind => {
-                let source = Body { kind };
-                let held = source.held();
-                let coded = Coded::new(source, coding, self.lane.get().cloned());
-                let trailers = coded.trailers();
+                let coded = Coded::new(Body { kind }, coding, self.lane.get().cloned());
+                let (held, trailers) = (coded.held(), coded.trailers());
                 Body::stream(coded).trailed_by(trailers).counting(held)
             }
         };
