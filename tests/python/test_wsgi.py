@@ -309,6 +309,13 @@ class Wsgi(unittest.TestCase):
                 # Where only the end of the connection tells the end of the content, it is not a plain end.
                 self.assertTrue(is_reset if version == "1.0" else not answer.endswith(b"0\r\n\r\n"), answer)
 
+    def test_w4_what_is_half_written_is_cut_where_the_application_fails(self):
+        for test, server, _ in self.each():
+            with test:
+                answer = talk(server, request("/fails_within"))
+                self.assertFalse(answer.endswith(b"0\r\n\r\n"), answer)
+                self.assertNotIn(b"secret", answer)
+
     def test_w4_errors_go_to_the_log(self):
         for test, server, _ in self.each():
             with test:

@@ -15,6 +15,7 @@ import zlib
 
 TEXT = [("Content-Type", "text/plain")]
 CLOSED = []
+KEPT = []
 PULLED = []
 TICKS = []
 LOCAL = threading.local()
@@ -199,6 +200,15 @@ def too_late(environ, start_response):
     except ValueError:
         start_response("500 Late", TEXT, sys.exc_info())
     return [b"never"]
+
+
+def fails_within(environ, start_response):
+    """Fails with half of the answer written, and somebody keeps what belongs to it."""
+    write = start_response("200 OK", TEXT)
+    KEPT.append(write)
+    write(b"first")
+    write(b"second")
+    raise ValueError("secret")
 
 
 def fails_later(environ, start_response):

@@ -29,8 +29,16 @@ pub(super) fn answer(
     early: Option<Early>,
 ) -> PyResult<Response> {
     let start = Bound::new(py, StartResponse::new(early))?;
-    let returned = application.callable.bind(py).call1((environ, &start))?;
+    let called = application.callable.bind(py).call1((environ, &start));
     let start = start.get();
+    let returned = match called {
+        Ok(returned) => returned,
+        Err(error) => {
+            // What is half written is cut by being dropped, whoever keeps `start_response` or the exception.
+            drop(start.written());
+            return Err(error);
+        }
+    };
     match start.written() {
         Written::Nothing => {}
         Written::Kept(written) => return parts_of(application, environ, start, returned, written),
