@@ -252,6 +252,27 @@ signal.signal(signal.SIGTERM, handle)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process), (0, "handled\n", ""))
 
+    def test_a_server_that_is_there_has_read_the_environment(self):
+        """Whoever reads it while a script changes it may find what is gone; the runtime does as it is made, with what it polls."""
+        script = """
+import os, number8
+
+def link(name):
+    try:
+        return os.readlink(f"/proc/self/fd/{name}")
+    except OSError:
+        return ""
+
+servers, made = [], []
+for _ in range(50):
+    servers.append(number8.Server(0))
+    made.append(sum("eventpoll" in link(name) for name in os.listdir("/proc/self/fd")))
+print(made[0] > 0, made == sorted(set(made)), flush=True)
+os._exit(0)
+"""
+        process = self.start(script)
+        self.assertEqual(process.communicate(timeout=DEADLINE)[0], "True True\n")
+
     def test_a_forked_child_has_no_server(self):
         script = """
 import os, sys, warnings

@@ -3,6 +3,7 @@
 //! Each module registers what Python sees of it.
 
 mod asgi;
+mod beside;
 mod command;
 mod hosting;
 mod lock;

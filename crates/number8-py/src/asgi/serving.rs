@@ -18,6 +18,7 @@ use super::handler::Application;
 use super::host::{Hooks, Loop};
 use super::hub::Hub;
 use super::scope::Scopes;
+use crate::beside;
 use crate::hosting::{Base, Sockets};
 use crate::lock::lock;
 use crate::sys;
@@ -150,12 +151,7 @@ impl AsgiHost {
             }
             None => {
                 let end = End(hub);
-                let serve = move || {
-                    let result = server.run();
-                    end.tell(result);
-                };
-                let thread =
-                    thread::Builder::new().name("number8-server".to_owned()).spawn(serve)?;
+                let thread = beside::serve(py, server, move |result| end.tell(result))?;
                 *lock(&self.beside) = Some(thread);
             }
         }

@@ -39,8 +39,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
-use crate::hosting;
 use crate::lock::lock;
+use crate::{beside, hosting};
 use callback::{Callback, Kind};
 use calls::{CallThread, Calls};
 use layers::Asked;
@@ -192,17 +192,15 @@ impl Core {
         };
         let handle = server.handle();
         let calls = shared.calls.clone();
-        let run = move || {
-            if let Err(error) = server.run() {
+        let ended = move |result| {
+            if let Err(error) = result {
                 Python::attach(|py| callback::log(py, &format!("the server has stopped: {error}")));
             }
             calls.close();
         };
         let thread = Py::new(slf.py(), CallThread(shared.calls.clone()))?;
         start_thread.call1((thread.getattr(slf.py(), "run")?,))?;
-        let started = without_signals(slf.py(), || {
-            std::thread::Builder::new().name("number8-server".to_owned()).spawn(run)
-        })?;
+        let started = without_signals(slf.py(), || beside::serve(slf.py(), server, ended))?;
         let thread = started.inspect_err(|_| shared.calls.close())?;
         lock(&this.state).running =
             Some(Running { handle, thread: Some(thread), ports, process: std::process::id() });
