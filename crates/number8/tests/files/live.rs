@@ -100,6 +100,34 @@ pub(crate) fn f2_a_kept_file_is_served_without_looking_as_long_as_it_is_fresh() 
 }
 
 /// Within the last two seconds a file may have changed twice with one time.
+/// RFC 9110 §13.1.2: If-None-Match compares weakly, so a tag of what may change unseen is no tag of what comes after it.
+#[test]
+pub(crate) fn f4_a_change_within_a_tick_of_the_clock_is_no_304() {
+    let site = Site::new(&[]);
+    let served = site.serve();
+    let write = |content: &str, time: SystemTime| {
+        site.write_young("new.txt", content);
+        let file = std::fs::File::options().write(true).open(site.path("new.txt")).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let tick = SystemTime::now();
+    write("one", tick);
+    let seen = format!("If-None-Match: {}", served.get("/new.txt").etag());
+    write("two", tick);
+    assert_eq!(served.get_with("/new.txt", &[&seen]).text(), "two");
+    // Nor later, when the tag is a strong one.
+    let old = tick - Duration::from_secs(60);
+    write("six", old);
+    assert!(served.get("/new.txt").etag().starts_with('"'));
+    let weak = seen.replace(&format!("{:x}", nanos(tick)), &format!("{:x}", nanos(old)));
+    assert_ne!(seen, weak);
+    assert_eq!(served.get_with("/new.txt", &[&weak]).text(), "six");
+}
+
+fn nanos(time: SystemTime) -> u128 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos()
+}
+
 #[test]
 pub(crate) fn f4_a_young_file_is_not_kept_and_its_tag_is_weak() {
     let now = SystemTime::now();

@@ -126,7 +126,7 @@ impl Served {
     }
 
     /// GET with the fields `Name: value`.
-    fn get_with(&self, target: &str, fields: &[&str]) -> Answer {
+    pub(crate) fn get_with(&self, target: &str, fields: &[&str]) -> Answer {
         self.ask("GET", target, fields)
     }
 

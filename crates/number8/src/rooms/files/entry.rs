@@ -33,6 +33,8 @@ pub(super) struct Entry {
     /// The codings in which a compressed copy was made, or is being made; a bit each.
     compressed: AtomicU8,
     is_settled: bool,
+    /// When it was opened, in nanoseconds since 1970.
+    read_ns: i128,
     /// When the file was last seen to be unchanged.
     checked_ms: AtomicU64,
     /// How many changes this process had made then: after another one, it has to be looked at again.
@@ -76,6 +78,7 @@ impl Entry {
             path,
             meta: file.meta,
             is_settled: file.is_settled && siblings.iter().all(|source| source.is_settled),
+            read_ns: now.unix_ns,
             // A file that has siblings is compressed already, by somebody who took the time.
             is_compressible: looks.is_compressible && siblings.is_empty(),
             identity: make(file),
@@ -223,7 +226,9 @@ impl Entry {
     pub(super) fn add_copy(&self, content: Bytes, coding: Coding, settings: &Settings) -> usize {
         let Representation { modified, content_type, vary, .. } = &self.identity;
         let source = Source {
+            file: self.meta,
             meta: self.meta,
+            read_ns: self.read_ns,
             modified: *modified,
             content: Content::Memory(content),
             coding,

@@ -269,7 +269,7 @@ impl Search<'_> {
                         strange.push((coding, *sibling.meta()));
                         continue;
                     }
-                    self.source(sibling, coding)
+                    self.source(file.meta(), sibling, coding)
                 }
                 Ok(_) => continue,
                 Err(error) => Err(error),
@@ -286,19 +286,20 @@ impl Search<'_> {
         let is_compressible =
             media::is_compressible(&content_type) && encode::SIZES.contains(&file.meta().size);
         let looks = Looks { content_type: content_type.into(), by_accept, is_compressible };
-        let file = self.source(file, Coding::Identity)?;
+        let meta = *file.meta();
+        let file = self.source(&meta, file, Coding::Identity)?;
         Ok(Arc::new(Entry::new(path, file, siblings, strange, &looks, settings, self.now)))
     }
 
-    /// Reads a small file, keeps a large one open.
-    fn source(&self, file: File, coding: Coding) -> Result<Source, OpenError> {
+    /// Reads a small file, or sibling of `of`, keeps a large one open.
+    fn source(&self, of: &Meta, file: File, coding: Coding) -> Result<Source, OpenError> {
         let meta = *file.meta();
         if meta.size > MEMORY_BYTES_MAX {
             let content = Content::File(file, meta.size);
-            return Ok(Source::new(meta, content, coding, true, self.now));
+            return Ok(Source::new(*of, meta, content, coding, true, self.now));
         }
         let content = Content::Memory(self.read(&file, meta.size)?);
-        Ok(Source::new(meta, content, coding, file.is_unchanged(), self.now))
+        Ok(Source::new(*of, meta, content, coding, file.is_unchanged(), self.now))
     }
 
     /// Reads a whole file; one that became shorter meanwhile, as it is now.

@@ -10,7 +10,7 @@ use number8_proto::negotiate::Coding;
 
 use super::Settings;
 use super::load::Moment;
-use crate::etag::etag;
+use crate::etag::{coded_etag, etag, weak_etag};
 use crate::store::{File, Meta};
 
 /// Nanoseconds in a second.
@@ -47,19 +47,25 @@ pub(super) enum Content {
 /// A file's content, before it is known how it is served.
 #[derive(Debug)]
 pub(super) struct Source {
+    /// What stands at the address.
+    pub(super) file: Meta,
+    /// That, or the sibling whose content this is.
     pub(super) meta: Meta,
+    /// When the content was read, in nanoseconds since 1970.
+    pub(super) read_ns: i128,
     /// In seconds since 1970; `None` where the file claims to be from the future.
     pub(super) modified: Option<i64>,
     pub(super) content: Content,
     pub(super) coding: Coding,
-    /// Another change of the content would show in `meta`. Else the tag is weak, and nothing is kept.
+    /// Another change of the content would show in its time or length. Else the tag is weak, and nothing is kept.
     pub(super) is_settled: bool,
 }
 
 impl Source {
-    /// The content of a file that was opened at `now`. Whoever reads the content looks afterwards whether
-    /// the file `is_unchanged`.
+    /// The content of a file, or of its sibling `meta`, that was opened at `now`. Whoever reads the content looks afterwards
+    /// whether it `is_unchanged`.
     pub(super) fn new(
+        file: Meta,
         meta: Meta,
         content: Content,
         coding: Coding,
@@ -72,7 +78,26 @@ impl Source {
         let modified = (meta.modified_ns <= now.unix_ns)
             .then(|| i64::try_from(meta.modified_ns.div_euclid(SECOND_NS)).ok())
             .flatten();
-        Self { meta, modified, content, coding, is_settled: is_unchanged && !is_young }
+        Self {
+            file,
+            meta,
+            read_ns: now.unix_ns,
+            modified,
+            content,
+            coding,
+            is_settled: is_unchanged && !is_young,
+        }
+    }
+}
+
+impl Source {
+    fn etag(&self) -> Vec<u8> {
+        let strong = match self.coding {
+            // A file that became shorter while it was read is as long as what was read.
+            Coding::Identity => etag(&Meta { size: self.content.len(), ..self.file }),
+            coding => coded_etag(&self.file, coding, self.meta.modified_ns, self.content.len()),
+        };
+        if self.is_settled { strong } else { weak_etag(&strong, self.read_ns) }
     }
 }
 
@@ -83,8 +108,8 @@ impl Representation {
         vary: Option<&'static str>,
         settings: &Settings,
     ) -> Self {
-        let Source { meta, modified, content, coding, is_settled } = source;
-        let etag = etag(&meta, content.len(), coding, !is_settled);
+        let etag = source.etag();
+        let Source { modified, content, coding, .. } = source;
         // RFC 9110 §15.4.5: what a 200 would have said and a cache needs.
         let mut kept = Fields::new();
         put(&mut kept, "ETag", &etag);

@@ -6,8 +6,8 @@ use number8_proto::headers::Known;
 use number8_proto::http1::Head;
 use number8_proto::uri::encode_path_segment;
 
-use super::conditions::strong_etag;
 use crate::body::Body;
+use crate::etag::etag;
 use crate::handler::Answer;
 use crate::receive::{busy, failed, refuse_write};
 use crate::response::Response;
@@ -94,7 +94,7 @@ pub(super) fn written(prefix: &[u8], written: &Written) -> Response {
         false => Response::new(204, Body::empty()),
     };
     if written.meta.kind == Kind::File {
-        response = response.with_known("ETag", strong_etag(&written.meta));
+        response = response.with_known("ETag", etag(&written.meta));
     }
     response
 }

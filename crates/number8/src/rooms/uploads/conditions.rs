@@ -3,10 +3,9 @@
 use number8_proto::conditional::{self, Outcome, Preconditions, Validators};
 use number8_proto::headers::Known;
 use number8_proto::http1::Head;
-use number8_proto::negotiate::Coding;
 
 use super::answer::Fail;
-use crate::etag::etag;
+use crate::etag::{etag, of_version};
 use crate::server::clock;
 use crate::store::{Kind, Meta};
 
@@ -35,7 +34,12 @@ impl Conditions {
     /// nothing.
     pub(super) fn check(&self, current: Option<&Meta>) -> Result<(), Fail> {
         let file = current.filter(|meta| meta.kind == Kind::File);
-        let tag = file.map(strong_etag);
+        let tag = file.map(|meta| {
+            // Whoever has read it in a coding has read this version.
+            let fields = [&self.if_match, &self.if_none_match].into_iter().flatten();
+            let coded = fields.filter_map(|field| of_version(field, meta)).next();
+            coded.map_or_else(|| etag(meta), <[u8]>::to_vec)
+        });
         let seconds = |meta: &Meta| i64::try_from(meta.modified_ns.div_euclid(1_000_000_000)).ok();
         let validators = Validators {
             etag: tag.as_deref(),
@@ -53,9 +57,4 @@ impl Conditions {
             _ => Err(Fail::Unmet),
         }
     }
-}
-
-/// The tag of a file that we have written, or that is about to be replaced.
-pub(super) fn strong_etag(meta: &Meta) -> Vec<u8> {
-    etag(meta, meta.size, Coding::Identity, false)
 }
