@@ -103,6 +103,57 @@ fn f9_a_file_is_replaced_whole_and_keeps_its_mode() {
     });
 }
 
+/// The bits of the group are, where there is an access list (acl(5)), the most that it allows others.
+#[test]
+fn f9_a_file_hands_on_its_access_list() {
+    const LIST: &str = "system.posix_acl_access";
+    // user::rw-, user:1000:rw-, group::---, mask::rw-, other::---
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 6, u32::MAX), (2, 6, 1000), (4, 0, u32::MAX), (16, 6, u32::MAX), (32, 0, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        list.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    each_way(|folders, root, options| {
+        let file = folders.path("root/hello.txt");
+        if rustix::fs::setxattr(&file, LIST, &list, rustix::fs::XattrFlags::empty()).is_err() {
+            return eprintln!("skipped: no access lists here");
+        }
+        put(root, "/hello.txt", "the new", options, OnClash::Replace).unwrap();
+        let mut now = vec![0; 1024];
+        let length = rustix::fs::getxattr(&file, LIST, &mut now).unwrap();
+        assert_eq!(&now[..length], list);
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o660);
+        // And one that has none gets none.
+        let plain = folders.path("root/plain.txt");
+        fs::write(&plain, "old").unwrap();
+        put(root, "/plain.txt", "new", options, OnClash::Replace).unwrap();
+        assert!(rustix::fs::getxattr(&plain, LIST, &mut now).is_err());
+    });
+}
+
+/// What is on its way is nobody else's yet.
+#[test]
+fn f9_what_is_not_whole_is_read_by_nobody_else() {
+    each_way(|folders, root, options| {
+        let mut staged = root.stage(&path(root, "/new.txt"), None, options).unwrap();
+        staged.write(&[Bytes::from_static(b"secret")]).unwrap();
+        for entry in fs::read_dir(folders.path("root")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name() != "hello.txt" {
+                assert_eq!(entry.metadata().unwrap().mode() & 0o077, 0, "{entry:?}");
+            }
+        }
+        staged.finish().unwrap();
+        let claim = staged.claim().unwrap();
+        staged.commit(claim, OnClash::Refuse).unwrap();
+        folders.write("root/other", "");
+        let mode = |name: &str| fs::metadata(folders.path(name)).unwrap().mode() & 0o777;
+        assert_eq!(mode("root/new.txt"), mode("root/other"), "as any new file");
+    });
+}
+
 #[test]
 fn f9_each_replacement_can_be_told_from_the_last() {
     each_way(|_, root, options| {

@@ -43,6 +43,8 @@ pub struct Staged {
     _held: Held,
     /// Where the file system has no files without a name.
     name: Option<Temporary>,
+    /// The mode of a new file here.
+    mode: u32,
     root: Root,
     path: SafePath,
     options: StageOptions,
@@ -86,12 +88,28 @@ impl Root {
             },
             true => Temporary::create(folder)?,
         };
+        let mode = fstat(&file)?.st_mode & 0o777;
+        if name.is_some() {
+            // SECURITY: whom it will be for is not known before it takes a place.
+            sys::set_mode(&file, mode & 0o600)?;
+        }
         let (root, path) = (self.clone(), path.clone());
         // Whoever does not wait for the disk at the end does not want to on the way either.
         let direct = if options.sync { Direct::NotYet } else { Direct::No };
         let mut allowance = Allowance::new(&file)?;
         allowance.renew(0, length, options.keep_free_bytes, &file)?;
-        Ok(Staged { file, _held: held, name, root, path, options, written: 0, direct, allowance })
+        Ok(Staged {
+            file,
+            _held: held,
+            name,
+            mode,
+            root,
+            path,
+            options,
+            written: 0,
+            direct,
+            allowance,
+        })
     }
 }
 
@@ -256,24 +274,28 @@ impl Staged {
     fn put_in(&mut self, folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
         match self.name.take() {
             None => sys::link(&self.file, folder, name),
-            Some(temporary) => match temporary.rename_new(folder, name) {
-                Ok(()) => Ok(()),
-                Err((temporary, error)) => {
-                    self.name = Some(temporary);
-                    Err(error)
+            Some(temporary) => {
+                sys::set_mode(&self.file, self.mode)?;
+                match temporary.rename_new(folder, name) {
+                    Ok(()) => Ok(()),
+                    Err((temporary, error)) => {
+                        self.name = Some(temporary);
+                        Err(error)
+                    }
                 }
-            },
+            }
         }
     }
 
     /// Puts the file in the place of another one.
     fn replace(&mut self, claim: &Claim, old: &Meta) -> Result<(), WriteError> {
+        // SECURITY: before it has a name by which others could open it.
+        sys::hand_on_mode(&self.file, &claim.folder, &claim.name)?;
         let temporary = match self.name.take() {
             Some(temporary) => temporary,
             // Only a file with a name can replace another at once.
             None => Temporary::link(&self.file, claim.folder.try_clone().map_err(WriteError::Io)?)?,
         };
-        sys::hand_on_mode(&self.file, &claim.folder, &claim.name)?;
         self.tell_apart(old);
         temporary.rename(&claim.folder, &claim.name)?;
         Ok(())

@@ -4,7 +4,9 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::store::sys::stat_name;
@@ -154,18 +156,48 @@ pub(super) fn space(file: impl AsFd) -> Result<Option<Space>, Errno> {
     Ok(Some(Space { free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize) }))
 }
 
-/// Gives `file` the mode of the file `name`, and its owner where the system allows that.
+/// Gives `file` the mode and the access list of the file `name`, and its owner and group where the system allows that.
 pub(super) fn hand_on_mode(file: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
     let old = stat_name(folder, name)?;
     let own = rustix::fs::fstat(file)?;
-    if (own.st_uid, own.st_gid) != (old.st_uid, old.st_gid) {
-        let owner = rustix::fs::Uid::from_raw(old.st_uid);
-        let group = rustix::fs::Gid::from_raw(old.st_gid);
-        let _ = rustix::fs::fchown(file, Some(owner), Some(group));
+    // One may be allowed where the other is not.
+    if own.st_gid != old.st_gid {
+        let _ = rustix::fs::fchown(file, None, Some(rustix::fs::Gid::from_raw(old.st_gid)));
+    }
+    if own.st_uid != old.st_uid {
+        let _ = rustix::fs::fchown(file, Some(rustix::fs::Uid::from_raw(old.st_uid)), None);
     }
     // SECURITY: the bits that give rights to whoever runs a file were not given to this content.
-    let mode = Mode::from_raw_mode(old.st_mode) & Mode::from_raw_mode(0o777);
-    match rustix::fs::fchmod(file, mode) {
+    let mut mode = old.st_mode & 0o777;
+    let has_list = hand_on_list(file, folder, name);
+    if !has_list || rustix::fs::fstat(file)?.st_gid != old.st_gid {
+        // SECURITY: what its group might, or those of its list, is not for whatever group this file has.
+        mode = (mode & !0o070) | ((mode & 0o007) << 3);
+    }
+    set_mode(file, mode)
+}
+
+/// Gives `file` the access list of the file `name` (acl(5)), of which the bits of the group are but the most that it allows
+/// others; `false` where that cannot be.
+fn hand_on_list(file: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> bool {
+    let folder = format!("{PROC_SELF_FD}/{}/", folder.as_raw_fd());
+    let path = [folder.as_bytes(), name].concat();
+    let mut list = vec![0; LIST_BYTES];
+    match rustix::fs::lgetxattr(&*path, LIST, &mut list) {
+        Ok(length) => {
+            rustix::fs::fsetxattr(file, LIST, &list[..length], XattrFlags::empty()).is_ok()
+        }
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => {
+            // That of the folder is for files that are new.
+            let _ = rustix::fs::fremovexattr(file, LIST);
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+pub(super) fn set_mode(file: &OwnedFd, mode: u32) -> Result<(), Errno> {
+    match rustix::fs::fchmod(file, Mode::from_raw_mode(mode)) {
         // vfat has one mode for all.
         Err(Errno::PERM | Errno::OPNOTSUPP) => Ok(()),
         result => result,
@@ -187,6 +219,10 @@ pub(super) fn set_modified(file: &OwnedFd, modified_ns: i128) -> Result<(), Errn
 const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
 
 const PROC_SELF_FD: &str = "/proc/self/fd";
+
+/// Where Linux keeps an access list, and the most bytes of one.
+const LIST: &str = "system.posix_acl_access";
+const LIST_BYTES: usize = 64 * 1024;
 
 /// The most slices that Linux takes in one call (`UIO_MAXIOV`).
 const SLICES_MAX: usize = 1024;
