@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::Path;
@@ -247,7 +248,10 @@ async fn d6_an_app_is_a_service_of_tower() {
 #[tokio::test]
 async fn d6_fields_layers_and_callers_pass_through_a_service() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("large.txt"), b"0123456789").unwrap();
+    let large = folder.path().join("large.txt");
+    std::fs::write(&large, b"0123456789").unwrap();
+    let large = std::fs::File::options().write(true).open(large).unwrap();
+    large.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     let service = ours(folder.path()).into_service().unwrap();
     let with = |target: &str, fields: &[(&str, &str)]| {
         let mut request = request("GET", target, "");

@@ -153,7 +153,13 @@ impl App {
         if call.caller.asks_first && !mount.handler.allow().contains("OPTIONS") {
             return Response::new(204, Body::empty()).into();
         }
-        mount.handler.handle(call)
+        let outer = call.head.path().strip_suffix(path).unwrap_or_default();
+        let is_here = |other: &[u8]| {
+            let Some(other) = other.strip_prefix(outer) else { return false };
+            self.router.find(other, call.head.method()).is_none()
+                && self.mounts.find(other).is_some_and(|(found, _)| std::ptr::eq(found, mount))
+        };
+        mount.handler.handle(Call { is_here: Some(&is_here), ..call })
     }
 
     /// True where [`App::finish`] would change nothing: most often.

@@ -40,10 +40,10 @@ impl App {
         next: Next,
         cx: &mut Context<'_>,
     ) -> Result<Response, Asked> {
-        let Call { head, path, caller, body, lane, values, states, access } = call;
+        let Call { head, path, caller, body, lane, values, states, access, is_here } = call;
         let asked = catch_unwind(AssertUnwindSafe(|| {
             let caller = &mut *caller;
-            let call = Call { head, path, caller, body, lane, values, states, access };
+            let call = Call { head, path, caller, body, lane, values, states, access, is_here };
             match self.begin(call, next) {
                 Begun::Answer(Answer::Ready(response)) => Ok(response),
                 Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {

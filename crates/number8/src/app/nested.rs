@@ -31,7 +31,17 @@ impl Handler for Nested {
         let app = &self.0;
         let Call { head, path, caller, body, lane, access, .. } = call;
         let (values, states) = (Values::default(), &app.states);
-        let call = Call { head, path, caller: &mut *caller, body, lane, values, states, access };
+        let call = Call {
+            head,
+            path,
+            caller: &mut *caller,
+            body,
+            lane,
+            values,
+            states,
+            access,
+            is_here: None,
+        };
         match app.pass_layers(call, 0) {
             Begun::Answer(Answer::Ready(response)) => app.pass_out(head, caller, response).into(),
             Begun::Answer(Answer::Later(answer)) => {
@@ -81,6 +91,7 @@ async fn go_on(app: Arc<App>, mut request: Owned, mut waiting: Waiting) -> Respo
                 values: Values::default(),
                 states: &app.states,
                 access: &request.access,
+                is_here: None,
             };
             app.pass_layers(call, next.layer)
         };

@@ -214,6 +214,7 @@ impl Inner {
                     values: Values::default(),
                     states: self.app.states(),
                     access: self.app.rules(),
+                    is_here: None,
                 };
                 Poll::Ready(self.app.ask(call, std::mem::take(&mut next), cx))
             });

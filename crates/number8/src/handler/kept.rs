@@ -37,6 +37,7 @@ impl Call<'_> {
             values: self.values.clone(),
             states: self.states,
             access: self.access,
+            is_here: self.is_here,
         }
     }
 
@@ -67,6 +68,7 @@ impl Kept {
             values: self.values.clone(),
             states: &self.states,
             access: &self.access,
+            is_here: None,
         })
     }
 

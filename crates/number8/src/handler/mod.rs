@@ -45,6 +45,8 @@ pub struct Call<'a> {
     pub(crate) values: Values,
     pub(crate) states: &'a Arc<States>,
     pub(crate) access: &'a Arc<Access>,
+    /// Whether another path, from the root of the server, leads to the same mount.
+    pub(crate) is_here: Option<&'a dyn Fn(&[u8]) -> bool>,
 }
 
 impl Call<'_> {

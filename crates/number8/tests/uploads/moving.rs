@@ -1,8 +1,8 @@
 //! MOVE.
 
-use number8::Uploads;
 use number8::layers::proxies::{Proxies, Proxy};
 use number8::store::OnClash;
+use number8::{App, Uploads};
 
 use super::{Shared, send, set, writable};
 use crate::files::serve_app;
@@ -41,6 +41,43 @@ pub(crate) fn f10_files_and_folders_are_moved() {
     }
     assert_eq!(shared.read("b"), "a");
     assert_eq!(shared.names(), set(&["b", "moved", "moved/x", "new"]));
+}
+
+/// What is moved to where something else answers could be had by nobody any more.
+#[tokio::test]
+async fn f10_nothing_is_moved_to_where_something_else_answers() {
+    let (outer, inner) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let apps = |prefix: &str| {
+        let uploads = |folder: &tempfile::TempDir| Uploads::new(folder.path()).unwrap();
+        let parts = |app: App| {
+            let app = app.mount("/", uploads(&outer)).mount("/in", uploads(&inner));
+            app.get("/route", async || "this")
+        };
+        match prefix.is_empty() {
+            true => parts(writable()),
+            false => writable().nest(prefix, parts(App::new())),
+        }
+    };
+    for prefix in ["", "/below"] {
+        let server = apps(prefix).test();
+        for (to, status) in [
+            ("/in/b", 409),
+            ("/in", 409),
+            ("/%69n/b", 409),
+            ("/route", 409),
+            ("/inn", 201),
+            ("/out/b", 201),
+        ] {
+            std::fs::write(outer.path().join("a"), "a").unwrap();
+            let request = server.request("MOVE", &format!("{prefix}/a"));
+            let answer =
+                request.field("Destination", format!("{prefix}{to}")).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{prefix} {to}");
+            assert_eq!(outer.path().join("a").exists(), status == 409, "{prefix} {to}");
+        }
+        std::fs::remove_file(outer.path().join("inn")).unwrap();
+        std::fs::remove_dir_all(outer.path().join("out")).unwrap();
+    }
 }
 
 /// The host that the client has asked for is the one that its Destination names.

@@ -77,6 +77,9 @@ impl Target {
         if !path.starts_with(b"/") || path.iter().any(|b| b"?#".contains(b)) {
             return Err(refused(400, "the destination is no path of this server"));
         }
+        if call.is_here.is_some_and(|is_here| !is_here(path)) {
+            return Err(refused(409, "the destination is in another part of this server"));
+        }
         match path.strip_prefix(self.prefix.as_slice()) {
             Some(rest) if rest.starts_with(b"/") => Self::parse(&self.prefix, rest, roots),
             _ => Err(refused(409, "the destination is not in the same folder of this server")),

@@ -134,6 +134,7 @@ impl Connection {
             values: Values::default(),
             states: app.states(),
             access: app.rules(),
+            is_here: None,
         };
         match app.ask(call, next, cx) {
             Ok(response) => self.answer(turn, app, work, since, response, feed),

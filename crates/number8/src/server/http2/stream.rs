@@ -178,6 +178,7 @@ impl Exchange {
             values: Values::default(),
             states: app.states(),
             access: app.rules(),
+            is_here: None,
         };
         match app.ask(call, next, cx) {
             Ok(response) => self.answer(desk, Some(head), response),
