@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
@@ -66,6 +67,38 @@ fn hot_files_do_not_wait_for_a_slow_disk() {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         assert!(matches!(Received::parse(&bytes, false).status, 200 | 204));
+    }
+}
+
+/// SECURITY: a listing is long work for a short request.
+#[test]
+fn listings_leave_half_of_the_lane_to_others() {
+    const LISTINGS: usize = 40;
+    let site = Site::new(&[("huge/0", "")]);
+    for number in 1..5000 {
+        fs::hard_link(site.path("huge/0"), site.path(&format!("huge/{number}"))).unwrap();
+    }
+    fn quick() -> &'static str {
+        "quick"
+    }
+    let app = App::new().get("/quick", quick).mount("/", site.files());
+    let lane = LaneOptions { threads_max: 2, ..LaneOptions::default() };
+    let served = serve_with(app, Options { workers: 1, lane, ..Options::default() });
+    let ask = |_| served.send("GET", "/huge/?json&sort=size", &[]);
+    let mut asked: Vec<_> = (0..LISTINGS).map(ask).collect();
+    assert_eq!(served.get("/quick").text(), "quick");
+    let is_answered = |stream: &&mut TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        let answered = stream.peek(&mut [0]).is_ok();
+        stream.set_nonblocking(false).unwrap();
+        answered
+    };
+    let answered = asked.iter_mut().filter(is_answered).count();
+    assert!(answered < LISTINGS / 2, "{answered} went before it");
+    for mut stream in asked {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert_eq!(Received::parse(&bytes, false).status, 200);
     }
 }
 

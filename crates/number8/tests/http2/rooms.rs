@@ -1,6 +1,7 @@
 //! Files, uploads and events over HTTP/2: the rooms do not know of it.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use number8::access::{Access, Rights, Rule};
@@ -13,6 +14,8 @@ async fn g7_files_are_served_whole_in_parts_and_not_again() {
     let folder = tempfile::tempdir().unwrap();
     let large: Vec<u8> = (0..1_000_000u32).map(|number| (number / 7) as u8).collect();
     fs::write(folder.path().join("large"), &large).unwrap();
+    let old = fs::File::options().write(true).open(folder.path().join("large")).unwrap();
+    old.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     fs::write(folder.path().join("small.txt"), "hello").unwrap();
     fs::write(folder.path().join("empty"), "").unwrap();
     let server = App::new().mount("/", Files::new(folder.path()).unwrap()).test();

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use number8_proto::http1::Head;
+use number8_proto::http1::{Head, Method};
 use number8_proto::negotiate::Coding;
 
 use super::entry::Entry;
@@ -21,25 +22,37 @@ impl Inner {
         path: &[u8],
         lane: &Lane,
     ) -> Option<Coding> {
-        // A copy that is pushed out at once would be made again for each request.
-        if !entry.is_compressible() || !self.cache.may_hold_twice(entry.meta.size) {
+        // A copy that is pushed out at once would be made again for each request; and whoever does not take the content
+        // has work made for nobody.
+        if !entry.is_compressible()
+            || !self.cache.may_hold_twice(entry.meta.size)
+            || head.method() == Method::Head
+        {
             return None;
         }
         let mut lacking = encode::MADE.to_vec();
         lacking.retain(|&coding| entry.lacks(coding));
         let coding = respond::accepted(head).best(&lacking)?;
-        if coding == Coding::Identity || !entry.begin_compressing(coding) {
+        if coding == Coding::Identity {
+            return None;
+        }
+        // SECURITY: one at a time, so that whoever asks for many texts leaves the lane to others.
+        let busy = Busy::begin(self)?;
+        if !entry.begin_compressing(coding) {
             return None;
         }
         let job = lane.submit({
             let (inner, entry, path) = (Arc::clone(self), Arc::clone(entry), path.to_vec());
-            move || match coded(&entry, coding) {
-                Ok(Some(coded)) => {
-                    let bytes = entry.add_copy(coded.into(), coding, &inner.settings);
-                    inner.cache.grown(&path, &entry, bytes);
+            move || {
+                let _busy = busy;
+                match coded(&entry, coding) {
+                    Ok(Some(coded)) => {
+                        let bytes = entry.add_copy(coded.into(), coding, &inner.settings);
+                        inner.cache.grown(&path, &entry, bytes);
+                    }
+                    Ok(None) => entry.forgo_compressing(),
+                    Err(_) => entry.failed_compressing(coding),
                 }
-                Ok(None) => entry.forgo_compressing(),
-                Err(_) => entry.failed_compressing(coding),
             }
         });
         match job {
@@ -51,6 +64,22 @@ impl Inner {
             }
         }
         Some(coding)
+    }
+}
+
+/// A copy is being made.
+struct Busy(Arc<Inner>);
+
+impl Busy {
+    fn begin(inner: &Arc<Inner>) -> Option<Self> {
+        let was_busy = inner.is_compressing.swap(true, Ordering::Acquire);
+        (!was_busy).then(|| Self(Arc::clone(inner)))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.is_compressing.store(false, Ordering::Release);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::body::Body;
 use crate::handler::{Answer, Call};
 use crate::response::Response;
 use crate::server::lane::Lane;
-use crate::store::{Dir, Kind, OpenError};
+use crate::store::{Dir, Entry, Kind, OpenError};
 
 /// Chunks made in one turn before other connections get theirs.
 const TURN_CHUNKS: u32 = 4;
@@ -65,20 +66,27 @@ pub(super) fn list(
         Some(reader) => dir.list_some(&view.options(), |name, kind| reader.sees(name, kind)),
         None => dir.list(&view.options()),
     };
-    let Ok(job) = lane.submit(read) else {
+    let Ok(turn) = lane.take_turns(read) else {
         return refuse::busy().into();
     };
     Answer::later(async move {
-        let listing = match job.await {
-            Ok(Ok(listing)) => listing,
-            Ok(Err(error)) => return refuse::missing(&Missing::Open(OpenError::Io(error))),
-            Err(_) => return refuse::failed(),
+        let listing = match turn.await {
+            Ok(Ok(Ok(listing))) => listing,
+            Ok(Ok(Err(error))) => return refuse::missing(&Missing::Open(OpenError::Io(error))),
+            Ok(Err(_)) => return refuse::failed(),
+            Err(_) => return refuse::busy(),
         };
+        // SECURITY: whoever asks for many and takes none costs what these take.
+        let names: usize = listing.entries.iter().map(|entry| entry.name.len()).sum();
+        let held = names + listing.entries.len() * size_of::<Entry>();
+        let held = Arc::new(AtomicUsize::new(held));
         let has_forms = !view.json && (forms.add || forms.remove);
         let (body, mime) = if view.json {
-            (stream(listing::json::document(&path, view, listing, rights)), "application/json")
+            let document = listing::json::document(&path, view, listing, rights);
+            (stream(document, held), "application/json")
         } else {
-            (stream(listing::html::page(&path, view, listing, forms)), "text/html; charset=utf-8")
+            let page = listing::html::page(&path, view, listing, forms);
+            (stream(page, held), "text/html; charset=utf-8")
         };
         let listing = Response { is_ours: true, ..Response::new(200, body) };
         let listing = listing
@@ -93,8 +101,12 @@ pub(super) fn list(
     })
 }
 
-fn stream(chunks: impl Iterator<Item = Vec<u8>> + Unpin + Send + 'static) -> Body {
-    Body::stream(Chunks { chunks, in_turn: 0 })
+/// Sends chunks that are made of what is `held` meanwhile.
+fn stream(
+    chunks: impl Iterator<Item = Vec<u8>> + Unpin + Send + 'static,
+    held: Arc<AtomicUsize>,
+) -> Body {
+    Body::stream(Chunks { chunks, in_turn: 0 }).holding(held)
 }
 
 /// Chunks that an iterator makes.

@@ -34,6 +34,7 @@ mod tell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use number8_proto::headers::{FieldError, Fields, Known};
@@ -96,6 +97,7 @@ struct Inner {
     only: Option<SafePath>,
     settings: Settings,
     cache: Cache,
+    is_compressing: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -150,6 +152,7 @@ impl Files {
                     fresh_ms: FRESH_MS,
                 },
                 cache: Cache::new(CACHE_BYTES),
+                is_compressing: AtomicBool::new(false),
             }),
         })
     }

@@ -61,10 +61,15 @@ impl Patience {
 
     /// The client has taken nothing of a stream for long. Waits again where others keep it waiting: the client takes what is
     /// theirs, and this one's turn is still to come. Says whether that is so; else the client does not want it.
+    ///
+    /// SECURITY: a byte now and then of one stream is no reason to keep all others; it has to be as much as a client has to send
+    /// of a content.
     pub(super) fn waits_for_its_turn(&mut self, desk: &Desk<'_>) -> bool {
         let written = desk.held.written();
-        let others_go_on = std::mem::replace(&mut self.written, written) != written;
-        if !others_go_on || written > self.turn_at {
+        let taken = written - std::mem::replace(&mut self.written, written);
+        let timeouts = desk.timeouts();
+        let least = timeouts.body_rate_min.saturating_mul(timeouts.write.as_secs()).max(1);
+        if taken < least || written > self.turn_at {
             return false;
         }
         self.deadline_ms = desk.turn.ms + clock::millis(desk.timeouts().write);

@@ -14,6 +14,7 @@
 mod job;
 #[cfg(feature = "uploads")]
 mod kept;
+mod long;
 mod mailbox;
 mod threads;
 
@@ -29,6 +30,7 @@ use self::job::Run;
 pub use self::job::{Job, JobPanicked};
 #[cfg(feature = "uploads")]
 pub(crate) use self::kept::{LaneFailure, OnLane, begin_on_lane, on_lane};
+use self::long::Turns;
 use self::mailbox::Mailbox;
 pub use self::mailbox::batch_wakes;
 use self::threads::{Entry, Shared, State};
@@ -117,13 +119,15 @@ impl Lane {
     pub fn new(mut options: LaneOptions) -> Self {
         options.threads_max = options.threads_max.max(1);
         let state = Mutex::new(State::default());
-        Self(Arc::new(Handle(Arc::new(Shared {
+        let turns = Turns::of(options.threads_max);
+        let shared = Shared {
             options,
             state,
             ended: Condvar::new(),
             slow_inline: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-        }))))
+        };
+        Self(Arc::new(Handle(Arc::new(shared), turns)))
     }
 
     /// Has a lane thread call `function`.
@@ -281,7 +285,7 @@ impl fmt::Display for LaneFull {
 impl Error for LaneFull {}
 
 /// What the clones of a [`Lane`] share, apart from what the threads keep alive.
-struct Handle(Arc<Shared>);
+struct Handle(Arc<Shared>, Turns);
 
 impl Drop for Handle {
     fn drop(&mut self) {
