@@ -46,8 +46,11 @@ pub struct Call<'a> {
     pub(crate) states: &'a Arc<States>,
     pub(crate) access: &'a Arc<Access>,
     /// Whether another path, from the root of the server, leads to the same mount.
-    pub(crate) is_here: Option<&'a dyn Fn(&[u8]) -> bool>,
+    pub(crate) is_here: Option<IsHere<'a>>,
 }
+
+/// Whether a path leads to the same handler as that of the request.
+pub(crate) type IsHere<'a> = &'a dyn Fn(&[u8]) -> bool;
 
 impl Call<'_> {
     /// The path of the target from the root of the server, decoded, with one slash where there are several: what rules

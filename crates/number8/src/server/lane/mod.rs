@@ -14,6 +14,7 @@
 mod job;
 #[cfg(feature = "uploads")]
 mod kept;
+#[cfg(feature = "files")]
 mod long;
 mod mailbox;
 mod threads;
@@ -30,6 +31,7 @@ use self::job::Run;
 pub use self::job::{Job, JobPanicked};
 #[cfg(feature = "uploads")]
 pub(crate) use self::kept::{LaneFailure, OnLane, begin_on_lane, on_lane};
+#[cfg(feature = "files")]
 use self::long::Turns;
 use self::mailbox::Mailbox;
 pub use self::mailbox::batch_wakes;
@@ -119,6 +121,7 @@ impl Lane {
     pub fn new(mut options: LaneOptions) -> Self {
         options.threads_max = options.threads_max.max(1);
         let state = Mutex::new(State::default());
+        #[cfg(feature = "files")]
         let turns = Turns::of(options.threads_max);
         let shared = Shared {
             options,
@@ -127,7 +130,11 @@ impl Lane {
             slow_inline: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
-        Self(Arc::new(Handle(Arc::new(shared), turns)))
+        Self(Arc::new(Handle(
+            Arc::new(shared),
+            #[cfg(feature = "files")]
+            turns,
+        )))
     }
 
     /// Has a lane thread call `function`.
@@ -285,7 +292,7 @@ impl fmt::Display for LaneFull {
 impl Error for LaneFull {}
 
 /// What the clones of a [`Lane`] share, apart from what the threads keep alive.
-struct Handle(Arc<Shared>, Turns);
+struct Handle(Arc<Shared>, #[cfg(feature = "files")] Turns);
 
 impl Drop for Handle {
     fn drop(&mut self) {
