@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Barrier;
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use number8::store::{
@@ -163,6 +164,24 @@ fn f9_each_replacement_can_be_told_from_the_last() {
             assert!(seen.insert(written.meta.modified_ns), "two versions with one time");
         }
     });
+}
+
+/// As from an archive: the same time and the same length.
+#[test]
+fn f10_what_is_moved_over_a_file_can_be_told_from_it() {
+    let folders = Folders::new();
+    let root = folders.open(RootOptions::default());
+    let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    for (name, content) in [("root/old", "one"), ("root/new", "two")] {
+        folders.write(name, content);
+        let file = fs::File::options().write(true).open(folders.path(name)).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let (from, to) = root.claim_two(&path(&root, "/new"), &path(&root, "/old")).unwrap();
+    let written = from.rename(to, OnClash::Replace).unwrap();
+    assert_eq!(fs::read_to_string(folders.path("root/old")).unwrap(), "two");
+    assert_ne!(fs::metadata(folders.path("root/old")).unwrap().modified().unwrap(), time);
+    assert_ne!(written.meta.modified_ns, 1_700_000_000_000_000_000);
 }
 
 #[test]

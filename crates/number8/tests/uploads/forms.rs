@@ -53,6 +53,26 @@ pub(crate) fn f9_the_files_of_a_form_are_stored() {
     );
 }
 
+/// RFC 9110 §13.1: of the folder that the request names.
+#[test]
+pub(crate) fn f9_preconditions_hold_for_a_form() {
+    let shared = Shared::new();
+    shared.write("a.txt", "old");
+    let content = form(&[("name=\"file\"; filename=\"a.txt\"", "new")]);
+    for (target, field, status) in [
+        ("/", "If-None-Match: *", 412),
+        ("/", "If-Match: \"nope\"", 412),
+        ("/new/", "If-Match: *", 412),
+        ("/new/", "If-None-Match: *", 201),
+    ] {
+        let answer = shared.send("POST", target, &[TYPE, field], &content);
+        assert_eq!(answer.status, status, "{target} {field}: {answer:?}");
+    }
+    assert_eq!(shared.read("a.txt"), "old");
+    assert_eq!(shared.send("POST", "/", &[TYPE, "If-Match: *"], &content).status, 201);
+    assert_eq!(shared.read("a.txt"), "new");
+}
+
 #[test]
 pub(crate) fn f9_the_names_in_a_form_lead_nowhere_else() {
     let shared = Shared::new();

@@ -27,6 +27,12 @@ impl Conditions {
         }
     }
 
+    /// Whether they hold for a folder, which has no tag.
+    #[cfg(feature = "multipart")]
+    pub(super) fn check_folder(&self, exists: bool) -> Result<(), Fail> {
+        self.evaluate(&Validators { etag: None, last_modified: None, exists })
+    }
+
     /// Whether they hold for what is there now.
     ///
     /// Each of our replacements has a time of its own, so the tag is a strong one here, also of a young file. Other writers
@@ -46,13 +52,17 @@ impl Conditions {
             last_modified: file.and_then(seconds),
             exists: current.is_some(),
         };
+        self.evaluate(&validators)
+    }
+
+    fn evaluate(&self, validators: &Validators<'_>) -> Result<(), Fail> {
         let preconditions = Preconditions {
             if_match: self.if_match.as_deref(),
             if_none_match: self.if_none_match.as_deref(),
             if_unmodified_since: self.if_unmodified_since.as_deref(),
             if_modified_since: None,
         };
-        match conditional::evaluate(&preconditions, false, &validators, clock::unix_seconds()) {
+        match conditional::evaluate(&preconditions, false, validators, clock::unix_seconds()) {
             Outcome::Proceed => Ok(()),
             _ => Err(Fail::Unmet),
         }

@@ -13,6 +13,7 @@ use number8_proto::uri::Query;
 
 use super::Inner;
 use super::answer::{self, Fail, refused};
+use super::conditions::Conditions;
 use super::permit::Permits;
 use super::target::Target;
 use super::upload::{Receiving, Upload};
@@ -34,6 +35,7 @@ struct Form {
     inner: Arc<Inner>,
     folder: Target,
     permits: Permits,
+    conditions: Conditions,
     /// Where the page is that a browser is to show afterwards; `None` for a client that wants to know what was stored.
     page: Option<Vec<u8>>,
     lane: Lane,
@@ -60,7 +62,9 @@ pub(super) fn store(
         }
         page
     });
-    let form = Form { inner: Arc::clone(inner), folder, permits, page, lane: call.lane.clone() };
+    let conditions = Conditions::of(call.head);
+    let lane = call.lane.clone();
+    let form = Form { inner: Arc::clone(inner), folder, permits, conditions, page, lane };
     let body = call.body.limit(inner.settings.bytes_max);
     let parts =
         Multipart::new(content_type, body).map_err(|error| Box::new(error.into_response()))?;
@@ -70,7 +74,9 @@ pub(super) fn store(
 impl Form {
     async fn store(self, parts: Multipart) -> Result<Response, Fail> {
         let (inner, folder) = (Arc::clone(&self.inner), self.folder.clone());
-        begin_on_lane(&self.lane, move || check_folder(&inner, &folder)).await?;
+        let is_there = begin_on_lane(&self.lane, move || check_folder(&inner, &folder)).await?;
+        // The request names the folder, whatever files it brings.
+        self.conditions.check_folder(is_there)?;
         let files = self.receive(parts).await?;
         if files.is_empty() {
             return Err(refused(400, "there is no file in the form").into());
@@ -127,14 +133,14 @@ impl Form {
     }
 }
 
-/// A path without a slash at its end has to be a folder that is there: it is more likely a file's.
-fn check_folder(inner: &Inner, folder: &Target) -> Result<(), Fail> {
-    if folder.path.names_folder() {
-        return Ok(());
-    }
+/// Whether the folder is there. A path without a slash at its end has to be one: it is more likely a file's.
+fn check_folder(inner: &Inner, folder: &Target) -> Result<bool, Fail> {
+    let is_made = folder.path.names_folder();
     match inner.roots.of(&folder.path)?.root.stat_blocking(&folder.path) {
-        Ok(meta) if meta.kind == Kind::Directory => Ok(()),
+        Ok(meta) if is_made || meta.kind == Kind::Directory => Ok(true),
         Ok(_) => Err(WriteError::Clash(Clash::NotFolder).into()),
+        // What is wrong with it shows as it is made.
+        Err(_) if is_made => Ok(false),
         Err(error) => Err(WriteError::from(error).into()),
     }
 }

@@ -50,7 +50,7 @@ impl Upload {
         Ok(Self { inner: Arc::clone(inner), target, conditions, permit, repeats: false })
     }
 
-    /// A file of a form: preconditions are about the request as a whole, which names a folder.
+    /// A file of a form: preconditions are about the folder that the request names.
     #[cfg(feature = "multipart")]
     pub(super) fn of_form(
         inner: &Arc<Inner>,

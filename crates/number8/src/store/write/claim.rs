@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::hold::{Hold, Key};
 use super::sys;
-use super::{Clash, OnClash, RACES_MAX, WriteError, remove};
+use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError, remove};
 use crate::store::sys::{LOOK, LOOK_FOLDER, fstat, openat, stat_name};
 use crate::store::{Kind, Meta, Root, SafePath, note_change};
 
@@ -213,6 +213,18 @@ impl Claim {
         result
     }
 
+    /// Makes sure that what takes the place of a file differs from it in time or length, and so in its entity-tag.
+    fn tell_apart(&self, old: &Meta) {
+        for later_ns in LATER_NS {
+            let Ok(Look::File(new)) = self.look() else { return };
+            if (new.modified_ns, new.size) != (old.modified_ns, old.size) {
+                return;
+            }
+            // A file system that cannot leaves us no worse off.
+            let _ = sys::set_modified_at(&self.folder, &self.name, old.modified_ns + later_ns);
+        }
+    }
+
     /// Moves what has this name to another one. A file may take the place of a file ([`OnClash::Replace`]), and nothing
     /// else the place of anything.
     ///
@@ -246,7 +258,8 @@ impl Claim {
                 (Look::Nothing, _) if to.is_free_beside(on_clash)? => {
                     sys::rename_new(&self.folder, &self.name, &to.folder, &to.name).map(|()| true)
                 }
-                (Look::File(_), OnClash::Replace) if !is_folder => {
+                (Look::File(old), OnClash::Replace) if !is_folder => {
+                    self.tell_apart(&old);
                     sys::rename(&self.folder, &self.name, &to.folder, &to.name).map(|()| false)
                 }
                 (_, OnClash::KeepBoth) => {

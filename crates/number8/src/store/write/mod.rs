@@ -44,5 +44,9 @@ pub enum OnClash {
 /// How deep the folders may be in one that is removed or swept, each of which is open meanwhile.
 pub const DEPTH_MAX: usize = 128;
 
+/// How much later a file is said to be than the one whose place it takes, where it cannot be told from it: a nanosecond, or the tick
+/// of the coarsest clock, that of vfat.
+const LATER_NS: [i128; 2] = [1, 2_000_000_000];
+
 /// How often a name is tried again that writers outside of this process take and give up.
 const RACES_MAX: u32 = 16;

@@ -11,7 +11,7 @@ use super::claim::{Claim, Look, Written};
 use super::space::Allowance;
 use super::sys;
 use super::temporary::Temporary;
-use super::{Clash, OnClash, RACES_MAX, WriteError};
+use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError};
 use crate::store::descriptors::Held;
 use crate::store::sys::fstat;
 use crate::store::{Meta, Root, SafePath};
@@ -304,7 +304,7 @@ impl Staged {
     /// Makes sure that the file's time or length differs from the old one's, so that its entity-tag does, also where both
     /// were written between two ticks of the file system's clock.
     fn tell_apart(&self, old: &Meta) {
-        for later_ns in [1, COARSEST_TICK_NS] {
+        for later_ns in LATER_NS {
             let Some(new) = fstat(&self.file).ok().and_then(|stat| Meta::from_stat(&stat).ok())
             else {
                 return;
@@ -324,9 +324,6 @@ const KEEP_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// How much of a file goes through memory, where it stays for those who read it next. A larger one would push out what
 /// others read.
 const DIRECT_AFTER_BYTES: u64 = 32 * 1024 * 1024;
-
-/// The clock of vfat.
-const COARSEST_TICK_NS: i128 = 2_000_000_000;
 
 #[cfg(test)]
 mod tests {

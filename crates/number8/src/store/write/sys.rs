@@ -205,6 +205,19 @@ pub(super) fn set_mode(file: &OwnedFd, mode: u32) -> Result<(), Errno> {
 }
 
 pub(super) fn set_modified(file: &OwnedFd, modified_ns: i128) -> Result<(), Errno> {
+    rustix::fs::futimens(file, &modified_at(modified_ns)?)
+}
+
+/// The same of a name; a link is meant itself.
+pub(super) fn set_modified_at(
+    folder: &OwnedFd,
+    name: &[u8],
+    modified_ns: i128,
+) -> Result<(), Errno> {
+    rustix::fs::utimensat(folder, name, &modified_at(modified_ns)?, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn modified_at(modified_ns: i128) -> Result<Timestamps, Errno> {
     let seconds = modified_ns.div_euclid(1_000_000_000);
     let nanoseconds = modified_ns.rem_euclid(1_000_000_000);
     let modified = Timespec {
@@ -212,7 +225,7 @@ pub(super) fn set_modified(file: &OwnedFd, modified_ns: i128) -> Result<(), Errn
         tv_nsec: nanoseconds as _,
     };
     let untouched = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
-    rustix::fs::futimens(file, &Timestamps { last_access: untouched, last_modification: modified })
+    Ok(Timestamps { last_access: untouched, last_modification: modified })
 }
 
 /// Less what the umask takes.
