@@ -7,6 +7,8 @@ import socket
 import threading
 from urllib.parse import unquote
 
+from hosting import ended_children
+
 NOTES = []
 NOTED = asyncio.Condition()
 STATE = {}
@@ -264,6 +266,10 @@ async def pid(scope, receive, send):
     await answer(send, str(os.getpid()).encode())
 
 
+async def forks(scope, receive, send):
+    await answer(send, json.dumps(ended_children()).encode())
+
+
 async def leaks(scope, receive, send):
     """How many tasks there are."""
     for _ in range(5):
@@ -443,6 +449,7 @@ CASES = {
     "cancels": cancels,
     "stuck": stuck,
     "pid": pid,
+    "forks": forks,
     "leaks": leaks,
     "array": array,
     "ticks": ticks,

@@ -1,6 +1,7 @@
 """Servers in processes of their own, for tests: each listens at a port that was free, and says which."""
 
 import contextlib
+import multiprocessing
 import os
 import pathlib
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 HERE = pathlib.Path(__file__).parent
 
@@ -60,6 +62,22 @@ class Server:
         code = self.process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         return code
+
+
+def ended_children(count=5):
+    """The exit codes of forked children that are asked to end; to be called by an application."""
+    codes = []
+    with warnings.catch_warnings():
+        # That there are threads.
+        warnings.simplefilter("ignore")
+        for _ in range(count):
+            child = multiprocessing.get_context("fork").Process(target=signal.pause)
+            child.start()
+            child.terminate()
+            child.join(DEADLINE / 3)
+            codes.append(child.exitcode)
+            child.kill()
+    return codes
 
 
 def address(process):

@@ -468,6 +468,12 @@ class Stop(Hosted):
                 self.assertEqual(server.wait(), 0)
                 self.assertEqual(server.log.count("Traceback"), 0, server.log)
 
+    def test_d4_a_forked_child_ends_by_a_signal_and_its_server_does_not(self):
+        for server in self.servers():
+            self.assertEqual(ask(server, "/forks").json, [-signal.SIGTERM] * 5)
+            self.assertEqual(ask(server, "/pid").status, 200)
+            self.assertEqual(server.stop(), 0, server.log)
+
     def test_d4_an_application_that_is_cancelled_by_itself_has_failed(self):
         for server in self.servers():
             self.assertEqual(ask(server, "/cancels").status, 500)

@@ -311,6 +311,26 @@ os.waitpid(child, 0)
         out, err = process.communicate("\n", timeout=DEADLINE)
         self.assertEqual((process.returncode, out, err), (0, "", ""))
 
+    def test_a_forked_child_ends_by_a_signal(self):
+        script = """
+import multiprocessing, signal, warnings
+warnings.simplefilter('ignore')
+def child(request):
+    child = multiprocessing.get_context('fork').Process(target=signal.pause)
+    child.start()
+    child.terminate()
+    child.join(10)
+    request.write(str(child.exitcode))
+    child.kill()
+httpd.get('/child')(child)
+"""
+        process = self.start(BEGIN + script + READY)
+        port = self.port(process)
+        self.waits(process)
+        self.assertEqual(self.get(port, "/child"), b"-15")
+        process.terminate()
+        self.assertEqual(self.ended(process)[0], 0)
+
     def test_a_forked_child_has_a_loop_of_its_own(self):
         script = """
 import os, sys, warnings

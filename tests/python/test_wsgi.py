@@ -338,3 +338,10 @@ class Signals(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+    def test_a_forked_child_ends_by_a_signal_and_its_server_does_not(self):
+        for threads in THREADS:
+            with self.subTest(threads=threads), serving("wsgi_app:app", threads=threads) as server:
+                self.assertEqual(json.loads(Answer(server, "/forks").content), [-signal.SIGTERM] * 5)
+                self.assertEqual(Answer(server, "/nothing").status, 200)
+                self.assertEqual(server.stop(), 0, server.log)

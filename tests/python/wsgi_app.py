@@ -13,6 +13,8 @@ import threading
 import time
 import zlib
 
+from hosting import ended_children
+
 TEXT = [("Content-Type", "text/plain")]
 CLOSED = []
 KEPT = []
@@ -270,6 +272,11 @@ def starts(environ, start_response):
     }
     start_response(*wrong[environ["QUERY_STRING"]])
     return [b"x"]
+
+
+def forks(environ, start_response):
+    start_response("200 OK", TEXT)
+    return [json.dumps(ended_children()).encode()]
 
 
 def says(environ, start_response):

@@ -369,7 +369,8 @@ pub(crate) fn say(text: &str) {
 }
 
 /// What signals do while a host serves: SIGINT and SIGTERM stop it gracefully, a second one at once. Handlers that the
-/// application has set for other signals are called, although the main thread runs no Python.
+/// application has set for other signals are called, although the main thread runs no Python. In a forked child they are what they
+/// were before.
 ///
 /// Outside the main thread, where Python has no signals, it does nothing.
 pub(crate) struct Signals {
@@ -404,12 +405,14 @@ impl Signals {
         let before = signal.call_method("set_wakeup_fd", (written.as_raw_fd(),), Some(&quietly))?;
         let stops = Arc::<AtomicUsize>::default();
         let stop = Bound::new(py, Stop { handle, stops: Arc::clone(&stops) })?;
-        let mut handlers = Vec::new();
+        let (mut handlers, taken) = (Vec::new(), PyDict::new(py));
         for name in ["SIGINT", "SIGTERM"] {
             let number = signal.getattr(name)?;
             let old = signal.call_method1("signal", (&number, &stop))?;
+            taken.set_item(&number, &old)?;
             handlers.push((number.unbind(), old.unbind()));
         }
+        py.import("number8._signals")?.call_method1("note", (taken,))?;
         let watched =
             Watched { wakeups, _written: written, stops, before: before.unbind(), handlers };
         Ok(Self { watched: Some(watched) })
@@ -431,6 +434,7 @@ impl Signals {
     pub(crate) fn restore(self, py: Python<'_>) -> PyResult<()> {
         let Some(Watched { before, handlers, .. }) = self.watched else { return Ok(()) };
         let signal = py.import("signal")?;
+        py.import("number8._signals")?.call_method0("forget")?;
         signal.call_method1("set_wakeup_fd", (before,))?;
         for (number, old) in handlers {
             // None: it was not set by Python, which cannot set it again.

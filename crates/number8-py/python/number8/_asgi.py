@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from number8 import _native
+from number8 import _native, _signals
 
 logger = logging.getLogger("number8")
 
@@ -172,6 +172,7 @@ class Serving:
         self._is_ending = False
         # Requests are cancelled; before, who raises CancelledError has failed.
         self.is_cancelling = False
+        self._has_signals = False
         self._main: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str | None] | None = None
 
@@ -180,8 +181,11 @@ class Serving:
         self._main = asyncio.current_task()
         self._ended = loop.create_future()
         if threading.current_thread() is threading.main_thread():
+            before = {number: signal.getsignal(number) for number in STOPPING}
             for number in STOPPING:
                 loop.add_signal_handler(number, self.stop)
+            _signals.note(before)
+            self._has_signals = True
         lifespan = Lifespan(self._application)
         await lifespan.startup()
         self._start(loop, lifespan.state)
@@ -191,6 +195,11 @@ class Serving:
         await self._finish()
         self._is_ending = True
         await lifespan.shutdown()
+
+    def forget_signals(self) -> None:
+        """The loop has given them back."""
+        if self._has_signals:
+            _signals.forget()
 
     @property
     def was_stopped(self) -> bool:
@@ -292,6 +301,7 @@ def serve(host: _native.AsgiHost, application: Application, root_path: str, grac
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+            serving.forget_signals()
             host.close()
             # The loop takes those away that were there before it, too.
             for number, handler in handlers.items():

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from number8 import _leaving
+from number8 import _leaving, _signals
 
 if TYPE_CHECKING:
     from number8._server import Server
@@ -108,6 +108,7 @@ def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
                 # A handler of the script's own stays.
                 if signal.getsignal(number) == handler:
                     before[number] = signal.signal(number, stop)
+        _signals.note(before)
         ready()
         while not stopped and any(_runs(server()) for server in watched):
             news.wait()
@@ -117,6 +118,7 @@ def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
     finally:
         _was_stopped |= stopped
         _waiting.discard(news)
+        _signals.forget()
         for number, handler in before.items():
             signal.signal(number, handler)
 

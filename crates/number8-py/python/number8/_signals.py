@@ -1,0 +1,58 @@
+"""The signals that servers take from Python, in processes that are forked meanwhile: there they are what they were before.
+
+A child has the handlers of its parent, and the descriptor by which that learns of its signals: it would neither end by SIGTERM itself
+nor leave its parent alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+#: For each server that has taken signals: their numbers, with the handlers that they have now and had before.
+_taken: list[dict[int, tuple[Any, Any]]] = []
+
+#: What a thread that forks has blocked before.
+_forking = threading.local()
+
+
+def note(before: Mapping[int, Any]) -> None:
+    """A server has taken these signals; their handlers before are given, None for one that Python cannot have."""
+    _taken.append({number: (signal.getsignal(number), handler) for number, handler in before.items()})
+
+
+def forget() -> None:
+    """Who has noted signals last has given them back."""
+    if _taken:
+        _taken.pop()
+
+
+def _before_fork() -> None:
+    # One that came to the child before it is itself would be its parent's.
+    if numbers := {number for taken in _taken for number in taken}:
+        _forking.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+
+def _after_fork_in_child() -> None:
+    if _taken:
+        signal.set_wakeup_fd(-1)
+    while _taken:
+        for number, (handler, before) in _taken.pop().items():
+            # What the application has put in its place stays.
+            if signal.getsignal(number) is handler:
+                signal.signal(number, signal.SIG_DFL if before is None else before)
+    _after_fork()
+
+
+def _after_fork() -> None:
+    if (blocked := _forking.__dict__.pop("blocked", None)) is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
