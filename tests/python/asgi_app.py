@@ -1,6 +1,7 @@
 """Applications for the tests of the ASGI host: one for each thing that may happen, by its path."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -182,6 +183,24 @@ async def cancelled(scope, receive, send):
     await note("cancelled: now")
     message = await receive()
     await answer(send, json.dumps([early, message["body"].decode()]).encode())
+
+
+async def polls(scope, receive, send):
+    """Asks again and again whether the client has left; says how many futures that has left behind."""
+    await receive()
+    before = futures()
+    for _ in range(100):
+        waiting = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    del waiting
+    await answer(send, str(futures() - before).encode())
+
+
+def futures():
+    gc.collect()
+    return sum(isinstance(one, asyncio.Future) for one in gc.get_objects())
 
 
 async def both(scope, receive, send):
@@ -443,6 +462,7 @@ CASES = {
     "got": got,
     "cancelled": cancelled,
     "both": both,
+    "polls": polls,
     "loop": loop_,
     "background": background,
     "slow": slow,

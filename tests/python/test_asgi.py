@@ -261,6 +261,10 @@ class Receive(Hosted):
                 connection.sendall(b"eight")
                 self.assertEqual(Answer(rest(connection)).json, [False, "eight"])
 
+    def test_d4_a_receive_that_is_cancelled_leaves_nothing_behind(self):
+        for server in self.servers():
+            self.assertLess(int(ask(server, "/polls").content), 10)
+
     def test_d4_two_tasks_share_a_request(self):
         for server in self.servers():
             self.assertEqual(ask(server, "/both").content, b"part\npart\npart\nend\n")

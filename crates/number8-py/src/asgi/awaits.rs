@@ -30,15 +30,26 @@ enum Of {
 pub(super) struct Awaitable {
     of: Of,
     side: Side,
+    /// The future that the task waits with.
+    future: Mutex<Option<Py<PyAny>>>,
 }
 
 impl Awaitable {
     pub(super) fn http(exchange: Py<HttpExchange>, side: Side) -> Self {
-        Self { of: Of::Http(exchange), side }
+        Self { of: Of::Http(exchange), side, future: Mutex::default() }
     }
 
     pub(super) fn websocket(exchange: Py<WebSocketExchange>, side: Side) -> Self {
-        Self { of: Of::WebSocket(exchange), side }
+        Self { of: Of::WebSocket(exchange), side, future: Mutex::default() }
+    }
+
+    /// The task waits no more, as one does that is cancelled.
+    fn give_up(&self) {
+        let Some(future) = lock(&self.future).take() else { return };
+        match &self.of {
+            Of::Http(exchange) => exchange.get().give_up(&future),
+            Of::WebSocket(exchange) => exchange.get().give_up(&future),
+        }
     }
 
     /// The result, or `None` where it has to be waited for.
@@ -67,10 +78,13 @@ impl Awaitable {
         if let Some(result) = self.poll(py)? {
             return Err(PyStopIteration::new_err((result.unbind(),)));
         }
-        match &self.of {
+        let future = match &self.of {
             Of::Http(exchange) => exchange.get().wait(py),
             Of::WebSocket(exchange) => exchange.get().wait(py),
-        }
+        }?;
+        let before = lock(&self.future).replace(future.clone().unbind());
+        drop(before);
+        Ok(future)
     }
 
     /// As a coroutine, which some take for the only kind of awaitable.
@@ -89,10 +103,13 @@ impl Awaitable {
         traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = traceback;
+        self.give_up();
         thrown(kind, value)
     }
 
-    fn close(&self) {}
+    fn close(&self) {
+        self.give_up();
+    }
 }
 
 /// `send` that has nothing to wait for. It holds nothing, so one is enough.
@@ -151,6 +168,16 @@ impl Waiters {
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
         lock(&self.0).push(future.clone().unbind());
         Ok(future)
+    }
+
+    /// Nobody waits with that one any more.
+    pub(super) fn remove(&self, future: &Py<PyAny>) {
+        let mut waiting = lock(&self.0);
+        let found = waiting.iter().position(|one| one.is(future));
+        let removed = found.map(|place| waiting.swap_remove(place));
+        // It may run Python code as it goes: not while the lock is held.
+        drop(waiting);
+        drop(removed);
     }
 
     /// Has those who wait look again.

@@ -134,6 +134,11 @@ impl HttpExchange {
         self.waiters.add(py, &self.of)
     }
 
+    /// Nobody waits with that future any more.
+    pub(super) fn give_up(&self, future: &Py<PyAny>) {
+        self.waiters.remove(future);
+    }
+
     /// Something has changed.
     pub(super) fn look(&self, py: Python<'_>) {
         self.waiters.wake(py);
