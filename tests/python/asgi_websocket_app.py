@@ -109,6 +109,28 @@ async def waits(scope, receive, send):
     CLOSED.setdefault("waits", asyncio.get_running_loop().create_future()).set_result([message, None])
 
 
+async def watches(scope, receive, send):
+    """Accepts when the client has left already: `?` what it tries."""
+    await receive()
+    await receive()
+    name = scope["query_string"].decode()
+    error = None
+    try:
+        await send({"accept": ACCEPT, "body": {"type": "websocket.http.response.body"}}[name])
+    except Exception as failure:
+        error = type(failure).__name__
+    CLOSED.setdefault("watches-" + name, asyncio.get_running_loop().create_future()).set_result([None, error])
+
+
+async def accepts_twice(scope, receive, send):
+    """A mistake, which is no reason not to go on."""
+    await accept(receive, send)
+    try:
+        await send(ACCEPT)
+    except RuntimeError:
+        await send({"type": "websocket.send", "text": "still here"})
+
+
 async def floods(scope, receive, send):
     """Sends as much as is taken, up to 8 MB, and notes how much."""
     await accept(receive, send)
@@ -162,6 +184,8 @@ CASES = {
     "returns": returns,
     "closes": closes,
     "waits": waits,
+    "watches": watches,
+    "accepts-twice": accepts_twice,
     "floods": floods,
     "flood": flood,
     "send-first": wrong({"type": "websocket.send", "text": "x"}),

@@ -169,6 +169,23 @@ class WebSocket(Hosted):
             message, _ = ask(server, "/ended?waits").json
             self.assertEqual(message, {"type": "websocket.disconnect", "code": 1006, "reason": ""})
 
+    def test_d4_who_leaves_before_the_decision_leaves_no_connection_behind(self):
+        for server in self.servers():
+            for what in "accept", "body":
+                with self.subTest(what), asked(server, f"/watches?{what}") as connection:
+                    # It still reads.
+                    connection.shutdown(socket.SHUT_WR)
+                    self.assertEqual(Answer(rest(connection)).status, 403)
+                    self.assertEqual(ask(server, f"/ended?watches-{what}").json, [None, "ClientDisconnected"])
+            server.stop()
+            self.assertNotIn("Traceback", server.log)
+
+    def test_d4_who_accepts_twice_has_a_connection_still(self):
+        for server in self.servers():
+            connection, _ = opened(server, "/accepts-twice")
+            with connection:
+                self.assertEqual(rest(connection), heard(1, b"still here") + heard(8, close(1000)))
+
     def test_d4_a_client_that_is_behind_is_waited_for(self):
         for server in self.servers():
             connection, _ = opened(server, "/floods")

@@ -164,6 +164,8 @@ impl WebSocketExchange {
             }
             _ => self.departure.poll(&mut cx).map(|()| {
                 state.phase = closed(LOST);
+                // The connection waits for a decision, which nobody can make any more.
+                self.line.answer(Response::error(403, "the client has left"));
                 Received::Disconnect { code: LOST, reason: String::new() }
             }),
         }
@@ -233,10 +235,16 @@ impl WebSocketExchange {
             return Err(PyValueError::new_err(why));
         }
         let mut state = lock(&self.state);
-        let (Phase::Connecting(opening) | Phase::Deciding(opening)) =
-            std::mem::replace(&mut state.phase, closed(LOST))
-        else {
-            return Err(wrong("websocket.accept", "there is nothing to accept"));
+        let opening = match std::mem::replace(&mut state.phase, closed(LOST)) {
+            Phase::Connecting(opening) | Phase::Deciding(opening) => opening,
+            phase => {
+                let has_left = matches!(phase, Phase::Closed { by_application: false, .. });
+                state.phase = phase;
+                return Err(match has_left {
+                    true => self.of.disconnected(py),
+                    false => wrong("websocket.accept", "there is nothing to accept"),
+                });
+            }
         };
         let offers =
             protocol.as_deref().is_none_or(|it| opening.protocols().iter().any(|o| **o == *it));
@@ -343,8 +351,10 @@ impl WebSocketExchange {
         };
         let more = flag(message, intern!(py, "more_body"))?;
         let mut state = lock(&self.state);
-        let Phase::Refusing(_, content) = &mut state.phase else {
-            return Err(wrong("websocket.http.response.body", "the answer has not begun"));
+        let content = match &mut state.phase {
+            Phase::Refusing(_, content) => content,
+            Phase::Closed { by_application: false, .. } => return Err(self.of.disconnected(py)),
+            _ => return Err(wrong("websocket.http.response.body", "the answer has not begun")),
         };
         content.extend_from_slice(&piece);
         if more {
