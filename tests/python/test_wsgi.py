@@ -7,7 +7,7 @@ import signal
 import socket
 import unittest
 
-from hosting import DEADLINE, serving
+from hosting import DEADLINE, running, serving
 
 THREADS = [0, 1, 4]
 
@@ -169,6 +169,12 @@ class Wsgi(unittest.TestCase):
                 answer = talk(server, request("/compares", "POST", "Transfer-Encoding: chunked\r\n") + chunked)
                 self.assertTrue(answer.endswith(b"\r\n%d bytes" % len(content)), answer)
 
+    def test_w4_no_input_is_read_like_any_file(self):
+        for test, server, method in self.each(["GET", "POST"]):
+            with test:
+                for _ in range(2):
+                    self.assertEqual(Answer(server, "/compares_nothing", method=method).content, b"nothing")
+
     def test_w4_large_content_is_received_where_the_application_finds_it(self):
         for test, server, _ in self.each():
             with test:
@@ -324,6 +330,12 @@ class Wsgi(unittest.TestCase):
                 server.wait_for("the application failed: GET \"/fails\"")
                 talk(server, request("/says"))
                 server.wait_for("said to errors\nand again\n")
+
+
+    def test_w4_there_is_always_something_to_write_errors_to(self):
+        program = "import sys; sys.stderr = None; import number8, wsgi_app; number8.serve(wsgi_app.app, bind='127.0.0.1:0')"
+        with running(["-c", program]) as server:
+            self.assertEqual(Answer(server, "/says").status, 200)
 
 
 class Signals(unittest.TestCase):

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import gzip
 import io
+import itertools
 import json
 import os
 import select
@@ -26,8 +27,8 @@ LOCAL = threading.local()
 class Closing:
     """An iterable that notes its end; it fails at the part that is an exception."""
 
-    def __init__(self, *parts, name="closing"):
-        self._parts = iter(parts)
+    def __init__(self, *parts, name="closing", then=None):
+        self._parts = iter(parts) if then is None else itertools.chain(parts, itertools.repeat(then))
         self._name = name
 
     def __iter__(self):
@@ -92,6 +93,26 @@ def compares(environ, start_response):
     assert [*io.TextIOWrapper(source, "latin-1", newline="\n")] == []
     start_response("200 OK", TEXT)
     return [b"%d bytes" % size]
+
+
+def compares_nothing(environ, start_response):
+    """The same where nothing came."""
+    source, same = environ["wsgi.input"], io.BytesIO()
+    steps = [
+        ("read",), ("read", 3), ("read1",), ("read1", 3), ("readline",), ("readline", 3), ("readlines",), ("readlines", 3), ("tell",), ("seek", 0),
+        ("seek", 0, 1), ("seek", 0, 2), ("readinto", bytearray(3)), ("readinto1", bytearray(3)), ("readable",), ("seekable",), ("isatty",), ("flush",),
+    ]
+    for name, *arguments in steps:
+        mine, other = (getattr(reader, name)(*arguments) for reader in (source, same))
+        assert mine == other, (name, arguments)
+    assert isinstance(source, io.IOBase) and not source.writable() and not source.closed
+    with source:
+        assert io.BufferedReader(source).read() == b""
+        assert [*source] == [*io.TextIOWrapper(source)] == []
+    # The next request has it, too.
+    assert source.read() == b"" and not source.closed
+    start_response("200 OK", TEXT)
+    return [b"nothing"]
 
 
 def limited(environ, start_response):
@@ -303,6 +324,12 @@ def endless(environ, start_response):
     start_response("200 OK", TEXT)
     while True:
         yield b"8" * 100
+
+
+def idles(environ, start_response):
+    """A part, and then again and again none."""
+    start_response("200 OK", TEXT)
+    return Closing(b"one", name="idles", then=b"")
 
 
 def waits(environ, start_response):

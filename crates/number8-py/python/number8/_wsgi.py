@@ -5,6 +5,16 @@ from __future__ import annotations
 import io
 
 
+class Nowhere(io.TextIOBase):
+    """Takes what is written where standard error is closed."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
 class Spooled(io.BufferedReader):
     """The content of a request, in a file without a name. It need not be closed."""
 

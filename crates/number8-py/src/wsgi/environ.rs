@@ -70,7 +70,10 @@ impl Environ {
         }
         template.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         template.set_item(intern!(py, "wsgi.input"), NoInput::new(py)?)?;
-        let errors = py.import("sys")?.getattr("stderr")?;
+        let mut errors = py.import("sys")?.getattr("stderr")?;
+        if errors.is_none() {
+            errors = py.import("number8._wsgi")?.call_method0("Nowhere")?;
+        }
         template.set_item(intern!(py, "wsgi.errors"), errors)?;
         template.set_item(intern!(py, "wsgi.multithread"), options.threads > 1)?;
         template.set_item(intern!(py, "wsgi.multiprocess"), options.has_others)?;

@@ -11,14 +11,28 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use super::spool::{Held, Piece};
 use crate::sys;
 
-/// A stream that is at its end. One serves all requests, as nothing can change it.
+/// An empty file (`io.BufferedIOBase`), which is at its end wherever one goes. One serves all requests, as nothing can change it.
 #[pyclass(frozen, module = "number8")]
 pub(super) struct NoInput;
 
 impl NoInput {
     pub(super) fn new(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
+        call_file::<Self>(py)?;
         Bound::new(py, Self)
     }
+}
+
+/// For those who ask whether it is a file.
+fn call_file<T: pyo3::PyTypeInfo>(py: Python<'_>) -> PyResult<()> {
+    let base = py.import("io")?.getattr("BufferedIOBase")?;
+    base.call_method1("register", (py.get_type::<T>(),)).map(drop)
+}
+
+/// What has no descriptor says so when it is asked for it.
+fn no_descriptor(py: Python<'_>) -> PyErr {
+    let unsupported = py.import("io").and_then(|io| io.getattr("UnsupportedOperation"));
+    let error = unsupported.and_then(|kind| kind.call1(("content in memory has no descriptor",)));
+    error.map_or_else(|error| error, PyErr::from_value)
 }
 
 #[pymethods]
@@ -46,8 +60,67 @@ impl NoInput {
         None
     }
 
+    #[pyo3(signature = (_size=None, /))]
+    fn read1<'py>(&self, py: Python<'py>, _size: Option<isize>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, b"")
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "an argument of Python's")]
+    fn readinto(&self, _buffer: PyBuffer<u8>) -> usize {
+        0
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "an argument of Python's")]
+    fn readinto1(&self, _buffer: PyBuffer<u8>) -> usize {
+        0
+    }
+
+    fn tell(&self) -> usize {
+        0
+    }
+
+    /// There is one place alone.
+    #[pyo3(signature = (_offset, _whence=0, /))]
+    fn seek(&self, _offset: i64, _whence: u8) -> usize {
+        0
+    }
+
+    fn readable(&self) -> bool {
+        true
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn writable(&self) -> bool {
+        false
+    }
+
+    fn isatty(&self) -> bool {
+        false
+    }
+
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        Err(no_descriptor(py))
+    }
+
+    fn flush(&self) {}
+
     /// Nothing: the next request has it, too.
     fn close(&self) {}
+
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, _raised: &Bound<'_, PyTuple>) {}
 }
 
 /// Content in memory, in the pieces that it came in, as a file that is read (`io.BufferedIOBase`). What is asked for in the very pieces
@@ -73,11 +146,7 @@ impl Content {
         held: Held,
     ) -> PyResult<Bound<'_, PyAny>> {
         static REGISTERED: PyOnceLock<()> = PyOnceLock::new();
-        // For those who ask whether it is a file.
-        REGISTERED.get_or_try_init(py, || {
-            let base = py.import("io")?.getattr("BufferedIOBase")?;
-            base.call_method1("register", (py.get_type::<Self>(),)).map(drop)
-        })?;
+        REGISTERED.get_or_try_init(py, || call_file::<Self>(py))?;
         let this = Self { pieces, place: (0, 0), position: 0, length, is_closed: false, held };
         Ok(Bound::new(py, this)?.into_any())
     }
@@ -298,8 +367,7 @@ impl Content {
     }
 
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
-        let unsupported = py.import("io")?.getattr("UnsupportedOperation")?;
-        Err(PyErr::from_value(unsupported.call1(("content in memory has no descriptor",))?))
+        Err(no_descriptor(py))
     }
 
     fn flush(&self) -> PyResult<()> {
