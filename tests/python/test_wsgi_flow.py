@@ -16,7 +16,7 @@ import time
 import unittest
 import zlib
 
-from commanded import folder
+from commanded import folder, until
 from hosting import DEADLINE, running, serving
 from test_wsgi import THREADS, Answer, request, talk
 
@@ -84,6 +84,27 @@ class Flow(unittest.TestCase):
                     while received := connection.recv(65536):
                         rest += received
                 self.assertEqual(b"two" in rest, name != "answers_and_waits")
+
+    def test_each_part_is_sent_before_the_next_one_is_asked_for_by_http2(self):
+        for server in self.each():
+            with fifo() as path, connect(server) as connection:
+                target = f"/waits?{path}".encode()
+                # RFC 7541 appendix A: GET, http, the path, the host.
+                fields = b"\x82\x86\x04" + bytes([len(target)]) + target + b"\x01\x01a"
+                settings, headers = b"\0\0\0\4\0\0\0\0\0", len(fields).to_bytes(3, "big") + b"\1\5\0\0\0\1" + fields
+                connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + headers)
+                read_until(connection, b"one")
+                tell(path, b"two")
+                read_until(connection, b"two")
+
+    def test_an_application_that_gives_nothing_holds_up_no_other_request(self):
+        for server in self.each():
+            with connect(server) as connection:
+                connection.sendall(request("/idles"))
+                read_until(connection, b"one")
+                self.assertEqual(Answer(server, "/closed?idles").content, b"[]")
+            # It is noticed that the client has left.
+            until("the end", lambda: b"idles" in Answer(server, "/closed?idles").content)
 
     def test_w8_an_application_that_waits_holds_up_no_other_request(self):
         with serving("wsgi_app:app", threads=8) as server, fifo() as path:

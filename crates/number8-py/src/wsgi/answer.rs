@@ -115,7 +115,7 @@ fn first_part(
     mut parts: Parts,
 ) -> PyResult<Response> {
     let py = environ.py();
-    let Some(first) = parts.next(py)? else {
+    let Some(first) = parts.first(py)? else {
         let head = start.send()?;
         parts.close(py);
         return Ok(head.answer(Body::empty()));

@@ -15,6 +15,7 @@ use number8::server::lane::{Job, Lane};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
 use super::log;
@@ -31,8 +32,10 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// The next part, which may be empty: who asks looks then whether others have waited long enough.
     fn next(&mut self, py: Python<'_>) -> Option<io::Result<Bytes>> {
         match self.parts.next(py) {
+            Ok(Some(part)) if part.is_empty() => Some(Ok(part)),
             Ok(Some(part)) => {
                 self.given += part.len() as u64;
                 check(py, self.length, self.given, false);
@@ -52,19 +55,33 @@ impl Source {
     }
 
     /// Lets the application end, once everything that it announced was given.
-    fn finish(mut self, py: Python<'_>) {
+    fn finish(mut self, py: Python<'_>, lane: Option<&Lane>) {
+        let begun = Instant::now();
         // One more part is one too many, which is logged.
-        let _ = self.next(py);
+        while let Some(Ok(part)) = self.next(py) {
+            if !part.is_empty() {
+                break;
+            }
+            if begun.elapsed() >= TURN {
+                return self.finish_later(lane);
+            }
+        }
         self.parts.close(py);
     }
 
     /// Lets the application end, after the answer has had its chance to be sent.
     pub(super) fn finish_later(self, lane: Option<&Lane>) {
         match lane {
-            None => drop(tokio::spawn(async { Python::attach(|py| self.finish(py)) })),
+            None => drop(tokio::spawn(async {
+                tokio::task::yield_now().await;
+                Python::attach(|py| self.finish(py, None));
+            })),
             // A lane that has ended takes nothing; to be dropped closes it, too.
             Some(lane) => {
-                if let Ok(job) = lane.go_on(|| Python::attach(|py| self.finish(py))) {
+                let ours = lane.clone();
+                if let Ok(job) =
+                    lane.go_on(move || Python::attach(|py| self.finish(py, Some(&ours))))
+                {
                     job.detach();
                 }
             }
@@ -136,10 +153,18 @@ impl Ahead {
 enum Next {
     Ask(Source),
     /// What was given is to be sent before there is more.
-    Flush(Source),
+    Flush(Source, JoinHandle<()>),
     /// The lane asks, for one turn; at the end nothing comes back.
     Asked(Job<Option<Source>>),
     End,
+}
+
+impl Next {
+    /// What was given is sent when the connection has ended its turn: then one begins that is nobody's. A mere wake would come within that
+    /// of an HTTP/2 connection, which looks for more before it writes.
+    fn flush(source: Source) -> Self {
+        Self::Flush(source, tokio::spawn(async {}))
+    }
 }
 
 /// Parts that wait for the client. No Python runs under the lock around them.
@@ -180,15 +205,21 @@ impl Content {
         match std::mem::replace(&mut self.next, Next::End) {
             Next::Ask(mut source) => {
                 let part = Python::attach(|py| source.next(py));
-                if matches!(part, Some(Ok(_))) {
-                    self.next = Next::Flush(source);
+                if let Some(Ok(part)) = &part {
+                    self.next = Next::flush(source);
+                    if part.is_empty() {
+                        return self.poll_here(cx);
+                    }
                 }
                 Poll::Ready(part)
             }
-            Next::Flush(source) => {
+            Next::Flush(source, mut turn) => {
+                if Pin::new(&mut turn).poll(cx).is_pending() {
+                    self.next = Next::Flush(source, turn);
+                    return Poll::Pending;
+                }
                 self.next = Next::Ask(source);
-                cx.waker().wake_by_ref();
-                Poll::Pending
+                self.poll_here(cx)
             }
             Next::Asked(_) | Next::End => Poll::Ready(None),
         }
@@ -201,7 +232,7 @@ impl Content {
                 return Poll::Ready(Some(part));
             }
             let mut job = match std::mem::replace(&mut self.next, Next::End) {
-                Next::Ask(source) | Next::Flush(source) => {
+                Next::Ask(source) | Next::Flush(source, _) => {
                     let (made, ahead) = (Arc::clone(&self.made), self.ahead.again());
                     self.hurries = None;
                     lane.go_on(move || ask_ahead(source, &made, ahead)).map_err(io::Error::other)?
@@ -249,7 +280,7 @@ impl Stream for Content {
         if this.lane.is_none()
             && let Next::Ask(source) = std::mem::replace(&mut this.next, Next::End)
         {
-            this.next = Next::Flush(source);
+            this.next = Next::flush(source);
         }
         Poll::Ready(Some(Ok(first)))
     }
@@ -267,6 +298,7 @@ fn ask_ahead(mut source: Source, made: &Mutex<Made>, ahead: usize) -> Option<Sou
     loop {
         let part = Python::attach(|py| source.next(py))?;
         let is_last = part.is_err();
+        let is_part = part.as_ref().map_or(true, |part| !part.is_empty());
         let mut made = lock(made);
         if made.is_forgotten {
             drop(made);
@@ -276,8 +308,13 @@ fn ask_ahead(mut source: Source, made: &Mutex<Made>, ahead: usize) -> Option<Sou
         }
         let bytes = part.as_ref().map_or(0, Bytes::len);
         let bytes = made.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        made.parts.push_back(part);
-        let waiting = made.waiting.take();
+        let waiting = match is_part {
+            true => {
+                made.parts.push_back(part);
+                made.waiting.take()
+            }
+            false => None,
+        };
         let is_over = bytes >= ahead || begun.elapsed() >= TURN;
         drop(made);
         if let Some(waiting) = waiting {

@@ -38,7 +38,17 @@ impl Parts {
         self.written = written.into_iter();
     }
 
-    /// The next part that is not empty; `None` at the end.
+    /// The first part that is not empty; `None` where there is none.
+    pub(super) fn first(&mut self, py: Python<'_>) -> PyResult<Option<Bytes>> {
+        loop {
+            match self.next(py)? {
+                Some(part) if part.is_empty() => {}
+                part => return Ok(part),
+            }
+        }
+    }
+
+    /// The next part, which may be empty; `None` at the end.
     pub(super) fn next(&mut self, py: Python<'_>) -> PyResult<Option<Bytes>> {
         if let Some(written) = self.written.next() {
             return Ok(Some(written));
@@ -48,13 +58,7 @@ impl Parts {
             Some(iterator) => iterator,
             None => iterator.insert(object.bind(py).try_iter()?.unbind()),
         };
-        for part in iterator.bind(py) {
-            let part = bytes(&part?)?;
-            if !part.is_empty() {
-                return Ok(Some(part));
-            }
-        }
-        Ok(None)
+        iterator.bind(py).clone().next().map(|part| bytes(&part?)).transpose()
     }
 
     /// Tells what the application returned that nothing more is asked of it.
