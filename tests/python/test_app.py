@@ -9,6 +9,7 @@ import unittest
 
 from commanded import APP, ask, command, folder, until
 from hosting import DEADLINE
+from test_wsgi import talk
 
 # Says which of several apps it is.
 NAMED = """
@@ -121,6 +122,29 @@ class Beside(unittest.TestCase):
             answer = connection.getresponse()
             self.assertEqual((answer.read(), answer.headers["X-A"]), (b"192.0.2.7", "b"))
             connection.close()
+
+    def test_g11_the_host_is_what_a_trusted_proxy_says(self):
+        asgi = """
+async def app(scope, receive, send):
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b" and ".join(hosts)})
+"""
+        wsgi = APP.replace('f"{os.getpid()} {VERSION}"', "environ['HTTP_HOST']")
+        cases = [
+            ("one.test", {"X-Forwarded-Host": "two.test"}, "two.test"), ("one.test", {"Forwarded": "host=two.test"}, "two.test"),
+            ("one.test", {}, "one.test"), (None, {"X-Forwarded-Host": "two.test"}, "two.test"),
+        ]
+        with folder(asgi=asgi, wsgi=wsgi) as path:
+            for name in "asgi", "wsgi":
+                with command(path, name, "--trusted-proxy", "127.0.0.1") as server:
+                    for host, fields, seen in cases:
+                        with self.subTest([name, host, fields]):
+                            fields = {**fields, "Host": host} if host else fields
+                            version = "1.1" if host else "1.0"
+                            head = f"GET / HTTP/{version}\r\nConnection: close\r\n" + "".join(f"{field}: {value}\r\n" for field, value in fields.items())
+                            answer = talk(server, head.encode() + b"\r\n")
+                            self.assertEqual(answer.partition(b"\r\n\r\n")[2].decode(), seen, answer)
 
     def test_large_content_leaves_room_on_the_disk(self):
         with folder(shop=APP) as path, command(path, "shop", "--keep-free", "1000000G") as server:

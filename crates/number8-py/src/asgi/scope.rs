@@ -150,7 +150,7 @@ impl Scopes {
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, &raw))?;
         let query = PyBytes::new(py, head.query().unwrap_or_default());
         scope.set_item(intern!(py, "query_string"), query)?;
-        scope.set_item(intern!(py, "headers"), self.headers(py, &head)?)?;
+        scope.set_item(intern!(py, "headers"), self.headers(py, &head, caller.host.as_deref())?)?;
         if let Some(client) = self.client(py, caller)? {
             scope.set_item(intern!(py, "client"), client)?;
         }
@@ -158,9 +158,19 @@ impl Scopes {
         Ok(scope)
     }
 
-    fn headers<'py>(&self, py: Python<'py>, head: &Head<'_>) -> PyResult<Bound<'py, PyList>> {
-        let fields = head
-            .fields()
+    /// The fields; `host` is that of a trusted proxy, which takes the place of the other.
+    fn headers<'py>(
+        &self,
+        py: Python<'py>,
+        head: &Head<'_>,
+        host: Option<&str>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let told = host.map(|host| (&b"host"[..], host.as_bytes()));
+        let is_seen =
+            |(name, _): &(&[u8], &[u8])| told.is_none() || !name.eq_ignore_ascii_case(b"host");
+        let fields = told
+            .into_iter()
+            .chain(head.fields().filter(is_seen))
             .map(|(name, value)| PyTuple::new(py, [self.name(py, name), PyBytes::new(py, value)]));
         let fields: Vec<Bound<'py, PyTuple>> = fields.collect::<PyResult<_>>()?;
         PyList::new(py, fields)
