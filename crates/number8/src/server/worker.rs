@@ -20,6 +20,7 @@ use super::shared::{REFUSED_MAX, Shared, Stop, Watched};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::layers::access_log::{Formatter, Record};
+use crate::store::kept::{self, LetGo};
 use crate::sync::lock;
 
 /// One thread's share of a server.
@@ -296,7 +297,7 @@ impl Worker {
             if self.connections() == 0 {
                 self.flush_log();
                 self.beat.rest();
-                self.busy.notified().await;
+                self.rest().await;
             }
             self.beat.come_round();
             tokio::time::sleep(SWEEP).await;
@@ -307,10 +308,31 @@ impl Worker {
                 }
             }
             self.forget_replaced_app();
+            self.let_go_of_idle_files(now_ms);
             sweeps += 1;
             if sweeps % SWEEPS_PER_FLUSH == 0 {
                 self.flush_log();
             }
+        }
+    }
+
+    /// Sleeps until there is a connection.
+    async fn rest(&self) {
+        while kept::count() > 0 {
+            let nap = Duration::from_millis(kept::IDLE_MS);
+            if tokio::time::timeout(nap, self.busy.notified()).await.is_ok() {
+                return;
+            }
+            self.let_go_of_idle_files(clock::monotonic_ms());
+        }
+        self.busy.notified().await;
+    }
+
+    fn let_go_of_idle_files(&self, now_ms: u64) {
+        if kept::is_time(now_ms)
+            && let Ok(job) = self.shared.lane.submit(|| kept::let_go(LetGo::Idle))
+        {
+            job.detach();
         }
     }
 

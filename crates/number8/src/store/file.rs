@@ -56,6 +56,12 @@ impl File {
         now == Some(self.meta)
     }
 
+    /// Whether the file has no name any more; then it only takes its place on the disk for as long as it is open.
+    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "who keeps files"))]
+    pub(crate) fn is_deleted(&self) -> bool {
+        sys::fstat(&self.fd).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
     /// Reads at `offset` bytes what is in memory, without waiting. Returns how many bytes, which may be fewer than `buf`
     /// holds; 0 only at the end of the file.
     ///

@@ -17,6 +17,8 @@
 
 mod descriptors;
 mod file;
+#[cfg_attr(not(feature = "files"), allow(dead_code, reason = "who serves files keeps them"))]
+pub(crate) mod kept;
 mod list;
 mod path;
 mod root;
@@ -82,6 +84,14 @@ pub struct Meta {
     pub inode: u64,
     /// Number of the device.
     pub device: u64,
+}
+
+impl Meta {
+    /// Whether both are of the same file, whatever has changed.
+    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "who keeps files"))]
+    pub(crate) fn is_same_inode(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 /// Why nothing was opened.

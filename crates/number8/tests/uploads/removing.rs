@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::{Shared, set};
+use crate::files::open_below;
 
 #[test]
 pub(crate) fn u24_u25_files_and_folders_are_removed() {
@@ -41,6 +42,29 @@ pub(crate) fn u24_u25_files_and_folders_are_removed() {
     }
     assert_eq!(shared.names(), set(&[]));
     assert!(outside.path().join("precious").exists());
+}
+
+/// A large file that was served is kept open: what is deleted or replaced gives back its place on the disk at once.
+#[test]
+fn f2_a_file_that_is_removed_or_replaced_is_not_kept_open() {
+    let shared = Shared::new();
+    let folder = shared.temp.path().canonicalize().unwrap().join("d");
+    for (method, target, fields) in [
+        ("DELETE", "/d/large", &[][..]),
+        ("DELETE", "/d/?force=1", &[]),
+        ("PUT", "/d/large", &[]),
+        ("MOVE", "/other", &["Destination: /d/large"]),
+    ] {
+        shared.write("other", "");
+        shared.write("d/large", &"a".repeat(100_000));
+        let file = fs::File::options().write(true).open(shared.path("d/large")).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        drop(file);
+        assert_eq!(shared.send("GET", "/d/large", &[], b"").body.len(), 100_000);
+        let answer = shared.send(method, target, fields, b"");
+        assert_eq!(answer.status, 204, "{method} {target}: {answer:?}");
+        assert_eq!(open_below(&folder), 0, "{method} {target}");
+    }
 }
 
 /// Without scripts a browser has no DELETE.

@@ -2,12 +2,13 @@
 //!
 //! Evicted by the clock algorithm: a hit sets one flag, so readers share a lock and write nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use super::entry::Entry;
 use crate::metrics::{Count, Sheet};
+use crate::store::kept::{self, Keeper, LetGo};
 
 /// Open descriptors kept, at most; and no more than this share of what the process may open.
 const DESCRIPTORS_MAX: usize = 512;
@@ -38,6 +39,8 @@ struct Table {
     /// Contents, heads and keys of all entries.
     bytes: usize,
     descriptors: usize,
+    /// The paths of those entries that hold some.
+    open: HashSet<Arc<[u8]>, foldhash::fast::RandomState>,
 }
 
 #[derive(Debug)]
@@ -48,20 +51,24 @@ struct Kept {
     place: usize,
     /// What was counted for it.
     bytes: usize,
+    _open: kept::Kept,
 }
 
 impl Cache {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(super) fn new(bytes_max: usize) -> Arc<Self> {
         let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let share = descriptors.map_or(DESCRIPTORS_MAX as u64, |all| all / DESCRIPTORS_SHARE);
-        Self {
+        let cache = Arc::new(Self {
             bytes_max,
             descriptors_max: usize::try_from(share)
                 .map_or(DESCRIPTORS_MAX, |share| share.min(DESCRIPTORS_MAX)),
             table: RwLock::default(),
             hits: Count::default(),
             misses: Count::default(),
-        }
+        });
+        let keeper = Arc::downgrade(&cache);
+        kept::add(keeper as Weak<dyn Keeper>);
+        cache
     }
 
     /// The entry for a path as it stood in a request.
@@ -164,6 +171,31 @@ impl Cache {
     }
 }
 
+impl Keeper for Cache {
+    fn let_go(&self, which: LetGo) {
+        let gone: Vec<_> = {
+            let table = self.read();
+            let is_gone = |kept: &Kept| {
+                let was_used = match which {
+                    LetGo::Idle => kept.was_used.swap(false, Ordering::Relaxed),
+                    LetGo::File(_) | LetGo::Deleted => true,
+                };
+                kept.entry.is_let_go(which, was_used)
+            };
+            let is_gone = |path: &&Arc<[u8]>| table.kept.get(*path).is_some_and(is_gone);
+            table.open.iter().filter(is_gone).cloned().collect()
+        };
+        if gone.is_empty() {
+            return;
+        }
+        let mut table = self.write();
+        let closed: Vec<_> = gone.iter().filter_map(|path| table.remove(path)).collect();
+        // To close a deleted file may take its time, and others need the table.
+        drop(table);
+        drop(closed);
+    }
+}
+
 impl Table {
     /// What is kept of this very entry; another request may have put a newer one in its place.
     fn holds(&mut self, path: &[u8], entry: &Arc<Entry>) -> Option<&mut Kept> {
@@ -173,7 +205,11 @@ impl Table {
     /// Adds an entry; there is none for the path.
     fn insert(&mut self, path: Arc<[u8]>, entry: &Arc<Entry>, bytes: usize) {
         self.bytes += bytes;
-        self.descriptors += entry.descriptors();
+        let descriptors = entry.descriptors();
+        self.descriptors += descriptors;
+        if descriptors > 0 {
+            self.open.insert(Arc::clone(&path));
+        }
         let place = self.vacant.pop().unwrap_or(self.face.len());
         if place == self.face.len() {
             self.face.push(None);
@@ -181,15 +217,57 @@ impl Table {
         self.face[place] = Some(Arc::clone(&path));
         // It was asked for once: files that are asked for again stay longer.
         let was_used = AtomicBool::new(false);
-        self.kept.insert(path, Kept { entry: Arc::clone(entry), was_used, place, bytes });
+        let (entry, _open) = (Arc::clone(entry), kept::Kept::new(descriptors));
+        self.kept.insert(path, Kept { entry, was_used, place, bytes, _open });
     }
 
-    fn remove(&mut self, path: &[u8]) {
-        if let Some(kept) = self.kept.remove(path) {
-            self.bytes -= kept.bytes;
-            self.descriptors -= kept.entry.descriptors();
-            self.face[kept.place] = None;
-            self.vacant.push(kept.place);
+    fn remove(&mut self, path: &[u8]) -> Option<Kept> {
+        let kept = self.kept.remove(path)?;
+        self.bytes -= kept.bytes;
+        self.descriptors -= kept.entry.descriptors();
+        self.open.remove(path);
+        self.face[kept.place] = None;
+        self.vacant.push(kept.place);
+        Some(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::{Found, Patience, Wish};
+    use super::*;
+    use crate::Files;
+
+    /// A text that was compressed stays, unless it is deleted: to compress it again would cost more.
+    #[test]
+    fn f2_what_nobody_asks_for_is_not_kept_open() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["used", "idle", "compressed", "deleted"] {
+            std::fs::write(folder.path().join(name), vec![b'a'; 100_000]).unwrap();
         }
+        let files = Files::new(folder.path()).unwrap();
+        let (cache, settings) = (&files.inner.cache, &files.inner.settings);
+        let keep = |path: &[u8]| {
+            let wish = Wish { listing: false, page: false };
+            match files.inner.find(path, wish, None, Patience::Waits) {
+                Ok(Found::File { entry, .. }) => cache.keep(path, entry),
+                _ => panic!("it is there"),
+            }
+        };
+        for path in [&b"/used"[..], b"/idle"] {
+            keep(path);
+        }
+        for path in [&b"/compressed"[..], b"/deleted"] {
+            let copy = bytes::Bytes::from_static(b"copy");
+            keep(path).add_copy(copy, number8_proto::negotiate::Coding::Gzip, settings);
+        }
+        std::fs::remove_file(folder.path().join("deleted")).unwrap();
+        cache.get(b"/used");
+        cache.let_go(LetGo::Idle);
+        let is_kept = |path: &[u8]| cache.read().kept.contains_key(path);
+        assert!(is_kept(b"/used") && is_kept(b"/compressed"));
+        assert!(!is_kept(b"/idle") && !is_kept(b"/deleted"));
+        cache.let_go(LetGo::Idle);
+        assert!(!is_kept(b"/used"));
     }
 }

@@ -11,6 +11,7 @@ use super::load::Moment;
 use super::representation::{Content, Representation, Source};
 use crate::body::{Body, FileRange, Part, Whose};
 use crate::server::clock;
+use crate::store::kept::LetGo;
 use crate::store::{self, File, Meta, SafePath};
 
 /// Files up to this size are asked once a second whether they are in memory, not at each request.
@@ -163,11 +164,32 @@ impl Entry {
         !self.siblings.is_empty()
     }
 
+    /// True when it is time to close what this holds open.
+    pub(super) fn is_let_go(&self, which: LetGo, was_used: bool) -> bool {
+        match which {
+            LetGo::File(gone) => self.any_file(|file| file.meta().is_same_inode(&gone)),
+            LetGo::Deleted => self.any_file(File::is_deleted),
+            LetGo::Idle if was_used => false,
+            // Copies that were made of it are worth more than a descriptor.
+            LetGo::Idle => !self.has_memory() || self.any_file(File::is_deleted),
+        }
+    }
+
+    /// Whether some open file of this is so.
+    fn any_file(&self, is_so: impl Fn(&File) -> bool) -> bool {
+        let is_so = |of: &Representation| of.file().is_some_and(&is_so);
+        is_so(&self.identity) || self.with_coded(|coded| coded.iter().any(|coded| is_so(coded)))
+    }
+
+    fn has_memory(&self) -> bool {
+        self.with_coded(|coded| coded.iter().any(|coded| coded.file().is_none()))
+    }
+
     /// Open descriptors that this holds.
     pub(super) fn descriptors(&self) -> usize {
         // Compressed copies are in memory, so the count stays the same as long as the entry lives.
-        usize::from(self.identity.is_open())
-            + self.with_coded(|coded| coded.iter().filter(|coded| coded.is_open()).count())
+        usize::from(self.identity.file().is_some())
+            + self.with_coded(|coded| coded.iter().filter(|coded| coded.file().is_some()).count())
     }
 
     /// Bytes of memory that this holds.

@@ -96,7 +96,7 @@ struct Inner {
     /// The one file that is served, where it is no folder.
     only: Option<SafePath>,
     settings: Settings,
-    cache: Cache,
+    cache: Arc<Cache>,
     is_compressing: AtomicBool,
 }
 

@@ -144,9 +144,12 @@ impl Representation {
         }
     }
 
-    /// True when a descriptor is held for it.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.content, Content::File(..))
+    /// The file that is open for it.
+    pub(super) fn file(&self) -> Option<&File> {
+        match &self.content {
+            Content::File(file, _) => Some(file),
+            Content::Memory(_) => None,
+        }
     }
 
     /// Bytes of memory that this holds.

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::hold::{Hold, Key};
 use super::sys;
 use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError, remove};
+use crate::store::kept::{self, LetGo};
 use crate::store::sys::{LOOK, LOOK_FOLDER, fstat, openat, stat_name};
 use crate::store::{Kind, Meta, Root, SafePath, note_change};
 
@@ -196,10 +197,11 @@ impl Claim {
     /// # Errors
     /// [`Clash::NotEmpty`], [`Clash::TooDeep`]; if a recursive removal fails half-way, what is left stays.
     pub fn remove(self, recursive: bool) -> Result<(), WriteError> {
-        let is_folder = match self.look()? {
+        let (is_folder, gone) = match self.look()? {
             Look::Nothing | Look::Other => return Err(WriteError::NotFound),
-            Look::File(_) | Look::Link => false,
-            Look::Folder(_) => true,
+            Look::File(meta) => (false, Some(LetGo::File(meta))),
+            Look::Link => (false, None),
+            Look::Folder(_) => (true, recursive.then_some(LetGo::Deleted)),
         };
         if !is_folder && self.path.names_folder() {
             return Err(WriteError::NotFound);
@@ -210,6 +212,7 @@ impl Claim {
             (true, true) => remove::tree(&self.folder, &self.name),
         };
         note_change();
+        gone.into_iter().for_each(kept::let_go);
         result
     }
 
@@ -260,7 +263,10 @@ impl Claim {
                 }
                 (Look::File(old), OnClash::Replace) if !is_folder => {
                     self.tell_apart(&old);
-                    sys::rename(&self.folder, &self.name, &to.folder, &to.name).map(|()| false)
+                    sys::rename(&self.folder, &self.name, &to.folder, &to.name).map(|()| {
+                        kept::let_go(LetGo::File(old));
+                        false
+                    })
                 }
                 (_, OnClash::KeepBoth) => {
                     to.take_free_name(|folder, name| {

@@ -13,6 +13,7 @@ use super::sys;
 use super::temporary::Temporary;
 use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError};
 use crate::store::descriptors::Held;
+use crate::store::kept::{self, LetGo};
 use crate::store::sys::fstat;
 use crate::store::{Meta, Root, SafePath};
 
@@ -298,6 +299,7 @@ impl Staged {
         };
         self.tell_apart(old);
         temporary.rename(&claim.folder, &claim.name)?;
+        kept::let_go(LetGo::File(*old));
         Ok(())
     }
 
