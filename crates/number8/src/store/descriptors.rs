@@ -13,7 +13,7 @@ const SHARE: u64 = 2;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// How many there may be: a server has set its limit before it sends a file.
-static MOST: LazyLock<usize> = LazyLock::new(|| {
+pub(in crate::store) static MOST: LazyLock<usize> = LazyLock::new(|| {
     let most = getrlimit(Resource::Nofile).current.map_or(u64::MAX, |all| all / SHARE);
     usize::try_from(most).unwrap_or(usize::MAX)
 });

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 
@@ -12,14 +12,20 @@ use super::{Kind, Meta, sys};
 /// A regular file, open for reading. A clone shares the descriptor, which no function moves: offsets are arguments.
 #[derive(Clone, Debug)]
 pub struct File {
-    fd: Arc<OwnedFd>,
+    open: Arc<Open>,
     meta: Meta,
-    held: Option<Arc<Held>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    fd: OwnedFd,
+    /// From the first time on that it is sent.
+    held: OnceLock<Held>,
 }
 
 impl File {
     pub(super) fn new(fd: OwnedFd, meta: Meta) -> Self {
-        Self { fd: Arc::new(fd), meta, held: None }
+        Self { open: Arc::new(Open { fd, held: OnceLock::new() }), meta }
     }
 
     /// Takes a file that something else has opened, to send it as [`Body`](crate::Body). The descriptor is this one's alone:
@@ -35,14 +41,18 @@ impl File {
         }
     }
 
-    /// The same file, to be sent: then it stays open for as long as a client likes.
+    /// To be called before the file is sent: then it stays open for as long as a client likes. To however many it is sent,
+    /// it counts as one.
     ///
     /// # Errors
     /// As many are open so as may be (EMFILE).
     #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "who sends files"))]
-    pub(crate) fn held(mut self) -> io::Result<Self> {
-        self.held = Some(Arc::new(Held::new()?));
-        Ok(self)
+    pub(crate) fn hold(&self) -> io::Result<()> {
+        if self.open.held.get().is_none() {
+            // Where another thread was faster, its count is the one.
+            let _ = self.open.held.set(Held::new()?);
+        }
+        Ok(())
     }
 
     /// What the file was like when it was opened.
@@ -52,14 +62,14 @@ impl File {
 
     /// Whether the file is still what it was when it was opened, as far as its length and times can tell.
     pub fn is_unchanged(&self) -> bool {
-        let now = sys::fstat(&self.fd).ok().and_then(|stat| Meta::from_stat(&stat).ok());
+        let now = sys::fstat(&self.open.fd).ok().and_then(|stat| Meta::from_stat(&stat).ok());
         now == Some(self.meta)
     }
 
     /// Whether the file has no name any more; then it only takes its place on the disk for as long as it is open.
     #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "who keeps files"))]
     pub(crate) fn is_deleted(&self) -> bool {
-        sys::fstat(&self.fd).is_ok_and(|stat| stat.st_nlink == 0)
+        sys::fstat(&self.open.fd).is_ok_and(|stat| stat.st_nlink == 0)
     }
 
     /// Reads at `offset` bytes what is in memory, without waiting. Returns how many bytes, which may be fewer than `buf`
@@ -69,7 +79,7 @@ impl File {
     /// `WouldBlock` when the disk is needed first, and always on a file system that cannot tell (preadv2's RWF_NOWAIT;
     /// vfat and NFS, not ext4, xfs, btrfs, f2fs or tmpfs); others as read(2).
     pub fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(sys::read_now(&self.fd, buf, offset)?)
+        Ok(sys::read_now(&self.open.fd, buf, offset)?)
     }
 
     /// As [`try_read_at`](Self::try_read_at), but waits for the disk.
@@ -77,7 +87,7 @@ impl File {
     /// # Errors
     /// Those of read(2).
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(sys::read(&self.fd, buf, offset)?)
+        Ok(sys::read(&self.open.fd, buf, offset)?)
     }
 
     /// Reads the `len` bytes at `offset`; may wait for the disk.
@@ -99,7 +109,7 @@ impl File {
     /// Whether sending the `len` bytes at `offset` would most likely not wait for the disk: their first and last page are
     /// in memory, and the kernel reads in long runs.
     pub fn is_cached(&self, offset: u64, len: u64) -> bool {
-        let here = |offset| sys::read_now(&self.fd, &mut [0], offset) != Err(Errno::AGAIN);
+        let here = |offset| sys::read_now(&self.open.fd, &mut [0], offset) != Err(Errno::AGAIN);
         len == 0 || (here(offset) && here(offset.saturating_add(len - 1)))
     }
 
@@ -124,9 +134,22 @@ impl File {
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.open.fd.as_fd()
     }
 }
 
 /// Big enough to make system calls rare, small enough for the processor's cache.
 const FILL_STEP_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::descriptors::MOST;
+
+    #[test]
+    fn a_file_that_is_sent_to_many_counts_as_one() {
+        let file = File::adopt(tempfile::tempfile().unwrap().into()).unwrap();
+        let sent: Vec<File> = (0..=(*MOST).min(1_000_000)).map(|_| file.clone()).collect();
+        assert!(sent.iter().all(|file| file.hold().is_ok()));
+    }
+}

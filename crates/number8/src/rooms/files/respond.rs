@@ -1,8 +1,6 @@
 //! From a file to the answer that a client asked for: preconditions, coding, range, in this order.
 
-use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +14,7 @@ use number8_proto::range::{self, Multipart, RangeOutcome, Span, Spans};
 
 use super::entry::Entry;
 use super::refuse;
-use super::representation::{Content, Representation};
+use super::representation::Representation;
 use super::tell;
 use crate::body::{Body, Part, Whose};
 use crate::response::Response;
@@ -44,7 +42,9 @@ pub(super) fn respond(
             return about(file, Response::error(412, why));
         }
     }
-    let Ok(content) = to_be_sent(file, head) else { return refuse::busy() };
+    if head.method() == Method::Get && file.file().is_some_and(|open| open.hold().is_err()) {
+        return refuse::busy();
+    }
     if let Some(range) = asked_range(head)
         && head.get(Known::IfRange).is_none_or(|value| {
             // RFC 9110 §13.1.5: without If-Range, or when it matches.
@@ -54,28 +54,15 @@ pub(super) fn respond(
         match range::resolve(range, file.content.len(), RANGES_MAX) {
             RangeOutcome::Ignore => {}
             RangeOutcome::Satisfiable(Spans::One(span)) => {
-                return one_part(entry, file, &content, span);
+                return one_part(entry, file, span);
             }
             RangeOutcome::Satisfiable(Spans::Many(spans)) => {
-                return many_parts(entry, file, &content, &spans);
+                return many_parts(entry, file, &spans);
             }
             RangeOutcome::Unsatisfiable => return unsatisfiable(file),
         }
     }
-    Response::prepared(Arc::clone(&file.ok), entry.body(&content))
-}
-
-/// The content, which stays open for as long as the client takes it.
-///
-/// # Errors
-/// As many files are open so as may be.
-fn to_be_sent<'a>(file: &'a Representation, head: &Head<'_>) -> io::Result<Cow<'a, Content>> {
-    match &file.content {
-        Content::File(open, size) if head.method() == Method::Get => {
-            Ok(Cow::Owned(Content::File(open.clone().held()?, *size)))
-        }
-        content => Ok(Cow::Borrowed(content)),
-    }
+    Response::prepared(Arc::clone(&file.ok), entry.body(&file.content))
 }
 
 /// RFC 9110 §14.2: Range is defined for GET alone.
@@ -163,15 +150,15 @@ fn partial(file: &Representation, skip: &str) -> Response {
     response
 }
 
-fn one_part(entry: &Entry, file: &Representation, content: &Content, span: Span) -> Response {
+fn one_part(entry: &Entry, file: &Representation, span: Span) -> Response {
     let mut content_range = Vec::new();
     range::content_range(span, file.content.len(), &mut content_range);
     let mut response = partial(file, "").with_known("Content-Range", content_range);
-    response.body = Body::parts([entry.part(content, span.first(), span.last() + 1)]);
+    response.body = Body::parts([entry.part(&file.content, span.first(), span.last() + 1)]);
     response
 }
 
-fn many_parts(entry: &Entry, file: &Representation, content: &Content, spans: &[Span]) -> Response {
+fn many_parts(entry: &Entry, file: &Representation, spans: &[Span]) -> Response {
     let boundary = boundary();
     let multipart = Multipart {
         boundary: boundary.as_bytes(),
@@ -183,7 +170,7 @@ fn many_parts(entry: &Entry, file: &Representation, content: &Content, spans: &[
         let mut head = Vec::new();
         multipart.part_head(span, &mut head);
         parts.push(Part::Bytes(Bytes::from(head), Whose::Own));
-        parts.push(entry.part(content, span.first(), span.last() + 1));
+        parts.push(entry.part(&file.content, span.first(), span.last() + 1));
     }
     let mut end = Vec::new();
     multipart.end(&mut end);
