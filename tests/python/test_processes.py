@@ -367,6 +367,16 @@ class Reload(unittest.TestCase):
                 until("the new code", lambda: load.answers[-1].endswith("two"))
             self.assertEqual(load.lost, [])
 
+    def test_d9_two_changes_within_a_second_are_two(self):
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        with folder() as path, command(path, "shop", "--log", "off", "--reload", env=environment) as server:
+            second = int(time.time()) * 10**9
+            for number, word in enumerate(["two", "six"], 1):
+                (path / "new").write_text(APP.replace("one", word))
+                os.utime(path / "new", ns=(second, second + number))
+                os.replace(path / "new", path / "shop.py")
+                until("the new code", lambda: ask(server.port)[1].endswith(word))
+
     def test_d9_code_that_cannot_be_loaded_changes_nothing_until_it_can(self):
         with served("--reload", other="WORD = 'one'\n", shop=APP + "import other\nVERSION = other.WORD\n") as (server, path):
             (path / "other.py").write_text("WORD = (\n")

@@ -198,9 +198,12 @@ class Supervisor:
 
     def _popen(self, own: list[int]) -> subprocess.Popen[bytes]:
         descriptors = self._plan.descriptors
+        # Compiled code is taken for that of a source whose second and size are the same: a change just after another would not be seen.
+        unwritten = ["-B"] if self._plan.reloads else []
         command = [
             sys.executable,
             *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+            *unwritten,
             *("-m", "number8._worker", ",".join(map(str, descriptors)), ",".join(map(str, own)), str(os.getpid())),
             *self._plan.arguments,
         ]
