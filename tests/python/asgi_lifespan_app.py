@@ -1,8 +1,10 @@
 """Applications that start and end in their own ways."""
 
 import asyncio
+import contextlib
 import json
 import sys
+import time
 
 
 async def answer(send, content):
@@ -69,6 +71,26 @@ async def never_ends(scope, receive, send):
     await receive()
     print("ending", file=sys.stderr, flush=True)
     await asyncio.Event().wait()
+
+
+async def goes_on(scope, receive, send):
+    """Leaves behind what does not end: `/thread`, `/task`, or itself."""
+    if scope["type"] != "lifespan":
+        what = scope["path"]
+        if what == "/thread":
+            asyncio.get_running_loop().run_in_executor(None, time.sleep, 600)
+        elif what == "/task":
+            scope["state"]["task"] = asyncio.create_task(never())
+        await answer(send, b"here")
+        if what == "/itself":
+            print("going on", file=sys.stderr, flush=True)
+            await never()
+
+
+async def never():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(600)
 
 
 async def takes_long(scope, receive, send):

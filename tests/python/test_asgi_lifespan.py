@@ -64,6 +64,29 @@ class Lifespan(Hosted):
             self.assertEqual(server.stop(), 0)
             self.assertNotIn("Traceback", server.log)
 
+    def test_d4_a_second_signal_ends_it_whatever_goes_on(self):
+        self.app = "asgi_lifespan_app:goes_on"
+        for what, says in [("thread", "threads"), ("task", "tasks"), ("itself", "tasks")]:
+            with self.subTest(what):
+                for server in self.servers(grace=600):
+                    self.assertEqual(ask(server, f"/{what}").content, b"here")
+                    server.send(signal.SIGTERM)
+                    # The server listens no more: the first has come.
+                    while True:
+                        try:
+                            ask(server, "/")
+                        except OSError:
+                            break
+                    self.assertEqual(server.stop(), 0, server.log)
+                    self.assertIn(f"{says} of the application still go on", server.log)
+
+    def test_d4_it_ends_by_itself_after_the_grace_whatever_goes_on(self):
+        self.app = "asgi_lifespan_app:goes_on"
+        for server in self.servers(grace=0):
+            for what in "thread", "task", "itself":
+                self.assertEqual(ask(server, f"/{what}").content, b"here")
+            self.assertEqual(server.stop(), 0, server.log)
+
     def test_d4_handlers_of_signals_are_afterwards_what_they_were(self):
         for loop in LOOPS:
             script = "import signal; handle = lambda *_: None; signal.signal(signal.SIGTERM, handle); " + program("asgi_lifespan_app.app", loop)

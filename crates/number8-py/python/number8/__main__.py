@@ -18,10 +18,9 @@ def main() -> int:
     # Signals are the command's from here on; without it Python's own handlers would only note them.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     code = _native.run(["number8", *sys.argv[1:]])
-    if _native.calls_go_on():
-        from number8._leaving import leave
-
-        leave(code)
+    # Where it was not needed, nothing goes on.
+    if (leaving := sys.modules.get("number8._leaving")) is not None:
+        leaving.leave_calls(code)
     return code
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from number8 import _native, _signals
+from number8 import _leaving, _native, _signals
 
 logger = logging.getLogger("number8")
 
@@ -22,6 +22,11 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 # How long tasks have, once they are cancelled at the end, in seconds.
 CANCEL_SECONDS = 5.0
+# The same after a second signal; a supervisor waits for a second then.
+CANCEL_NOW_SECONDS = 0.4
+
+# Tasks that have not ended with their loop: as they go, Python would complain, or wait.
+_left: list[asyncio.Task[Any]] = []
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -216,9 +221,52 @@ class Serving:
             self.is_cancelling = True
             for task in self._host.tasks():
                 task.cancel()
+            if self._stops == 2 and self._is_started:
+                asyncio.get_running_loop().call_later(CANCEL_NOW_SECONDS, self._give_up)
         if self._stops > 2 or (self._stops > 1 and self._is_ending) or not self._is_started:
             assert self._main is not None
             self._main.cancel()
+
+    def _give_up(self) -> None:
+        """A second signal was a while ago: requests are not waited for that go on although they are cancelled."""
+        if not self._is_ending:
+            assert self._main is not None
+            self._main.cancel()
+
+    async def end(self) -> None:
+        """Ends what is left in the loop, or leaves it alone where it does not end."""
+        self._main, self._is_ending, self.is_cancelling = asyncio.current_task(), True, True
+        loop = asyncio.get_running_loop()
+        tasks = asyncio.all_tasks() - {self._main}
+        for task in tasks:
+            task.cancel()
+        if not await self._have_ended(tasks):
+            logger.warning("tasks of the application still go on")
+        await self._have_ended({loop.create_task(loop.shutdown_asyncgens())})
+        others = set(threading.enumerate())
+        waiting: list[threading.Thread] = []
+        shutdown = loop.create_task(loop.shutdown_default_executor())
+        # Its first step starts a thread that waits for those of the executor.
+        loop.call_soon(lambda: waiting.extend(set(threading.enumerate()) - others))
+        if not await self._have_ended({shutdown}):
+            logger.warning("threads of the application still go on")
+            _leaving.note_threads(waiting)
+
+    async def _have_ended(self, tasks: set[asyncio.Task[Any]]) -> bool:
+        """Waits until these have ended, not too long and not beyond another signal; says whether they have."""
+        if not tasks:
+            return True
+        try:
+            await asyncio.wait(tasks, timeout=CANCEL_SECONDS if self._stops < 2 else CANCEL_NOW_SECONDS)
+        except asyncio.CancelledError:
+            pass
+        late = {task for task in tasks if not task.done()}
+        for task in tasks - late:
+            if not task.cancelled():
+                # Nobody wants to know it.
+                task.exception()
+        _left.extend(late)
+        return not late
 
     def _start(self, loop: asyncio.AbstractEventLoop, state: dict[str, Any]) -> None:
         self._is_started = True
@@ -294,10 +342,7 @@ def serve(host: _native.AsgiHost, application: Application, root_path: str, grac
             raise
     finally:
         try:
-            serving.is_cancelling = True
-            _cancel_all(loop)
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.run_until_complete(serving.end())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -307,11 +352,3 @@ def serve(host: _native.AsgiHost, application: Application, root_path: str, grac
             for number, handler in handlers.items():
                 if handler is not None and signal.getsignal(number) != handler:
                     signal.signal(number, handler)
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 
 from number8 import _native
 
+#: Threads that wait for those of an application for which nobody else waits any more.
+_waiting: list[threading.Thread] = []
+
 #: What sys.exit was called with, by the main thread, if nobody has caught it.
 _noted: list[object] = []
 
@@ -61,11 +64,19 @@ def code() -> int:
     return 0 if getattr(sys, "last_value", None) is None else 1
 
 
+def note_threads(waiting: list[threading.Thread]) -> None:
+    """Has the process end although these wait for threads of an application, for which the interpreter would wait."""
+    note_exits()
+    _waiting.extend(waiting)
+    # Before it waits for threads, where that can be had.
+    (getattr(threading, "_register_atexit", None) or atexit.register)(leave_calls)
+
+
 def leave_calls(exit_code: int | None = None) -> None:
-    """Ends the process, if calls of a WSGI application go on that nobody waits for: in their threads are frames that are not
-    Python's, over which its own end would fall."""
+    """Ends the process, if calls of an application go on that nobody waits for: Python would wait for their threads or, where these have
+    frames that are not its own, fall over them."""
     atexit.unregister(leave_calls)
-    if _native.calls_go_on():
+    if _native.calls_go_on() or any(thread.is_alive() for thread in _waiting):
         leave(code() if exit_code is None else exit_code)
 
 

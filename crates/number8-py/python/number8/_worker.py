@@ -78,10 +78,9 @@ def main(arguments: list[str]) -> int:
     sockets = [int(number) for number in descriptors.split(",")]
     counted = (metrics[0], metrics[1]) if metrics else None
     code = _native.work(["number8", *command], sockets, int(parent), Status(status), counted)
-    if _native.calls_go_on():
-        from number8._leaving import leave
-
-        leave(code)
+    # Where it was not needed, nothing goes on.
+    if (leaving := sys.modules.get("number8._leaving")) is not None:
+        leaving.leave_calls(code)
     return code
 
 
