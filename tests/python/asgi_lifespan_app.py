@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging.config
 import sys
 import time
 
@@ -91,6 +92,22 @@ async def never():
     while True:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(600)
+
+
+async def fails_to_start(scope, receive, send):
+    if scope["type"] != "lifespan":
+        return await answer(send, b"here")
+    await receive()
+    raise OSError("no database")
+
+
+async def turns_off_loggers(scope, receive, send):
+    if scope["type"] != "lifespan":
+        raise KeyError("a failure")
+    await receive()
+    logging.config.dictConfig({"version": 1})
+    await send(COMPLETE)
+    await receive()
 
 
 async def takes_long(scope, receive, send):

@@ -43,6 +43,18 @@ class Lifespan(Hosted):
                     self.assertEqual(server.stop(), 0)
                     self.assertNotIn("Traceback", server.log)
 
+    def test_d4_a_failure_at_the_start_is_told(self):
+        self.app = "asgi_lifespan_app:fails_to_start"
+        for server in self.servers():
+            self.assertEqual(ask(server, "/").content, b"here")
+            server.wait_for("the application takes no part in its lifespan: OSError('no database')")
+
+    def test_d4_failures_are_told_whoever_has_turned_off_loggers(self):
+        self.app = "asgi_lifespan_app:turns_off_loggers"
+        for server in self.servers():
+            self.assertEqual(ask(server, "/").status, 500)
+            server.wait_for("KeyError: 'a failure'")
+
     def test_d4_a_failure_at_the_end_is_told(self):
         for app, says in [
             ("fails_to_end", "the application failed to shut down: too late"),

@@ -83,6 +83,8 @@ class Lifespan:
         self._started: asyncio.Future[str | None] | None = None
         self._stopped: asyncio.Future[str | None] | None = None
         self._task: asyncio.Task[None] | None = None
+        # It has asked what there is to do.
+        self._has_received = False
 
     async def startup(self) -> None:
         """Waits until the application has started; one that does not know of lifespans has."""
@@ -109,16 +111,22 @@ class Lifespan:
         assert self._started is not None and self._stopped is not None
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
-            await self._application(scope, self._messages.get, self._send)
+            await self._application(scope, self._receive, self._send)
         except Exception as error:
             if not self._started.done():
-                logger.info("the application takes no part in its lifespan: %r", error)
+                # One that knows of lifespans has failed, one that does not asks what it is to do with this scope.
+                knows = self._has_received
+                logger.log(logging.WARNING if knows else logging.INFO, "the application takes no part in its lifespan: %r", error)
             elif self._started.result() is None:
                 logger.error("the application failed in its lifespan", exc_info=error)
         finally:
             for future in (self._started, self._stopped):
                 if not future.done():
                     future.set_result(None)
+
+    async def _receive(self) -> Message:
+        self._has_received = True
+        return await self._messages.get()
 
     async def _send(self, message: Message) -> None:
         assert self._started is not None and self._stopped is not None
@@ -193,6 +201,8 @@ class Serving:
             self._has_signals = True
         lifespan = Lifespan(self._application)
         await lifespan.startup()
+        # Who sets up a log of its own as it starts turns off all loggers that are there, unless it says otherwise.
+        logger.disabled = False
         self._start(loop, lifespan.state)
         complaint = await self._ended
         if complaint is not None:
