@@ -95,6 +95,15 @@ class Processes(unittest.TestCase):
             os.kill(process_of(server.port), signal.SIGKILL)
             self.assertEqual(server.wait(), 1)
 
+    def test_d7_one_process_alone_says_which_signals_are_for_a_supervisor(self):
+        for threads in "0", "1":
+            with self.subTest(threads=threads), served("--no-respawn", "--threads", threads) as (server, _):
+                for number in signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU:
+                    server.send(number)
+                    server.wait_for(f"{number.name} is for a supervisor")
+                    self.assertEqual(process_of(server.port), server.process.pid)
+                self.assertEqual(server.stop(), 0)
+
     def test_d7_an_app_that_ends_at_once_again_and_again_is_given_up(self):
         # It serves, and then ends by itself.
         code = "import os, threading\nthreading.Timer(0.05, os._exit, (3,)).start()\n" + APP

@@ -6,6 +6,7 @@ DESCRIPTORS are the listening sockets, with commas between; PIPES are one that t
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from number8 import _native
@@ -56,6 +57,21 @@ class Status:
                 data = data[os.write(self._descriptor, data) :]
         except BrokenPipeError:
             pass
+
+
+def alone() -> None:
+    """This process has no supervisor: what that does at a signal is not done here, and by itself the system would end or stop it."""
+
+    def told(number: int, _frame: object) -> None:
+        try:
+            sys.stderr.write(f"number8: {signal.Signals(number).name} is for a supervisor, and there is none (--no-respawn)\n")
+        except (AttributeError, OSError, ValueError):
+            # Nobody there to read it is no reason not to serve.
+            pass
+
+    for number in signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, told)
 
 
 def own_files() -> str:

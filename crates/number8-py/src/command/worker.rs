@@ -68,7 +68,9 @@ pub(super) fn work(
 
 /// The same in the process that was started by hand, where nobody would replace it.
 pub(super) fn alone(py: Python<'_>, config: &Config, plan: Plan) -> PyResult<ExitCode> {
-    let status = py.import("number8._worker")?.getattr("Status")?.call1((None::<RawFd>,))?;
+    let worker = py.import("number8._worker")?;
+    worker.call_method0("alone")?;
+    let status = worker.getattr("Status")?.call1((None::<RawFd>,))?;
     let Plan { listeners, greeting, status: served, counted, .. } = plan;
     let serves = move |handle| counted.own(handle);
     let ready = move || {
