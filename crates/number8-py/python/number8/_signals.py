@@ -22,7 +22,7 @@ _taken: list[dict[int, tuple[Any, Any]]] = []
 _forking = threading.local()
 
 
-def note(before: Mapping[int, Any]) -> None:
+def note(before: Mapping[signal.Signals, Any]) -> None:
     """A server has taken these signals; their handlers before are given, None for one that Python cannot have."""
     _taken.append({number: (signal.getsignal(number), handler) for number, handler in before.items()})
 
