@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use super::kept;
+
 /// Of the descriptors that the process may open, the share that these may be: a half. Connections need the others.
 const SHARE: u64 = 2;
 
@@ -29,6 +31,11 @@ impl Held {
     /// # Errors
     /// There are as many as there may be: EMFILE, as where the system refuses it.
     pub(in crate::store) fn new() -> io::Result<Self> {
+        // What is kept was sent once, and counts.
+        Self::count().or_else(|full| if kept::let_go_of_one() { Self::count() } else { Err(full) })
+    }
+
+    fn count() -> io::Result<Self> {
         // Counted from here on, also where it is one too many.
         let held = Self(());
         match HELD.fetch_add(1, Ordering::Relaxed) >= *MOST {

@@ -1,7 +1,10 @@
-//! Files that are kept open for whoever asks next: what keeps them is told when to let go.
+//! Files that are kept open for whoever asks next: what keeps them is told when to let go. So many may be open at most, by all
+//! keepers together.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+
+use rustix::process::{Resource, getrlimit};
 
 use super::Meta;
 use crate::server::clock;
@@ -11,6 +14,12 @@ use crate::sync::lock;
 pub(crate) trait Keeper: Send + Sync {
     /// Closes these, but for whom they are being sent to.
     fn let_go(&self, which: LetGo);
+
+    /// Closes one that has not been asked for lately.
+    fn let_go_of_one(&self);
+
+    /// How many it keeps open.
+    fn count(&self) -> usize;
 }
 
 /// Which files are let go of.
@@ -60,8 +69,28 @@ pub(crate) fn let_go(which: LetGo) {
     if count() == 0 {
         return;
     }
-    let keepers = lock(&KEEPERS).clone();
-    keepers.iter().filter_map(Weak::upgrade).for_each(|keeper| keeper.let_go(which));
+    keepers().iter().for_each(|keeper| keeper.let_go(which));
+}
+
+/// Lets go of what is too much, after another one was kept.
+pub(crate) fn shrink() {
+    while count() > *MOST && let_go_of_one() {}
+}
+
+/// Where descriptors are short. The keeper of most gives one up, so that each can keep as many as the others; false where
+/// nothing was kept.
+pub(crate) fn let_go_of_one() -> bool {
+    let before = count();
+    if before > 0
+        && let Some(keeper) = keepers().iter().max_by_key(|keeper| keeper.count())
+    {
+        keeper.let_go_of_one();
+    }
+    count() < before
+}
+
+fn keepers() -> Vec<Arc<dyn Keeper>> {
+    lock(&KEEPERS).iter().filter_map(Weak::upgrade).collect()
 }
 
 /// Whether it is time to let go of what is idle: true for one of those who ask, each [`IDLE_MS`].
@@ -77,6 +106,16 @@ pub(crate) fn is_time(now_ms: u64) -> bool {
 /// What nobody asks for is kept open for so long, or twice: as long as it is open a file that others delete takes its place
 /// on the disk, and the disk cannot be unmounted.
 pub(crate) const IDLE_MS: u64 = 10_000;
+
+/// How many are kept at most; and no more than this share of what the process may open.
+const KEPT_MAX: usize = 512;
+const SHARE: u64 = 8;
+
+/// A server has set its limit before it sends a file.
+pub(crate) static MOST: LazyLock<usize> = LazyLock::new(|| {
+    let share = getrlimit(Resource::Nofile).current.map_or(u64::MAX, |all| all / SHARE);
+    usize::try_from(share).map_or(KEPT_MAX, |share| share.min(KEPT_MAX))
+});
 
 static KEPT: AtomicUsize = AtomicUsize::new(0);
 static KEEPERS: Mutex<Vec<Weak<dyn Keeper>>> = Mutex::new(Vec::new());

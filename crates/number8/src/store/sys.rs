@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Kind, Meta, OpenError};
+use super::{Kind, Meta, OpenError, kept};
 
 /// Looks without opening: nothing that is found notices, and no permission to read it is needed.
 pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -38,12 +38,21 @@ pub(super) fn openat2(
         Scope::Anywhere => ResolveFlags::empty(),
     };
     let resolve = resolve | beneath | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(dir, or_dot(path), flags, Mode::empty(), resolve)
+    with_room(|| rustix::fs::openat2(&dir, or_dot(path), flags, Mode::empty(), resolve))
 }
 
 /// Opens one name in `dir`, following no link.
 pub(super) fn openat(dir: impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(dir, or_dot(name), flags | OFlags::NOFOLLOW, Mode::empty())
+    let flags = flags | OFlags::NOFOLLOW;
+    with_room(|| rustix::fs::openat(&dir, or_dot(name), flags, Mode::empty()))
+}
+
+/// Opens something; where descriptors are short, in the place of a file that is kept open.
+fn with_room(open: impl Fn() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
+    match open() {
+        Err(Errno::MFILE | Errno::NFILE) if kept::let_go_of_one() => open(),
+        result => result,
+    }
 }
 
 pub(super) fn read_link(link: impl AsFd) -> Result<Vec<u8>, Errno> {

@@ -160,7 +160,11 @@ fn w10_without_descriptors_files_are_answered_503_until_there_are_some() {
 }
 
 fn run_out_of_descriptors() {
-    let site = Site::new(&[("cold.txt", "cold"), ("hot.txt", "hot"), ("new.txt", "new")]);
+    let site = Site::new(&[]);
+    for name in ["cold", "hot", "new", "last"] {
+        site.write(&format!("{name}.txt"), name);
+    }
+    site.write("large.bin", noise(100_000));
     let hour = Duration::from_secs(3600);
     let app = App::new().mount("/", site.files().freshness(hour));
     let served = serve_app(app);
@@ -168,15 +172,7 @@ fn run_out_of_descriptors() {
     // A connection counts until its socket is closed.
     eventually(|| served.handle.connections() == 0);
     let before = getrlimit(Resource::Nofile);
-    // Numbers are given out from the lowest: with no gap left, the limit is on what is opened from now on.
-    let highest = open_numbers().max().unwrap();
-    let mut fillers = vec![fs::File::open("/dev/null").unwrap()];
-    while fillers.last().is_none_or(|file| file.as_raw_fd() < highest) {
-        fillers.push(fs::File::open("/dev/null").unwrap());
-    }
-    // One connection has two ends here; a file does not fit.
-    let next = open_numbers().max().unwrap() + 1;
-    setrlimit(Resource::Nofile, Rlimit { current: Some(next as u64 + 2), ..before }).unwrap();
+    let fillers = leave_two(before);
     let cold = served.get("/cold.txt");
     let hot = served.get("/hot.txt");
     setrlimit(Resource::Nofile, before).unwrap();
@@ -184,6 +180,27 @@ fn run_out_of_descriptors() {
     assert_eq!((hot.status, hot.text()), (200, "hot"));
     assert_eq!(served.get("/cold.txt").text(), "cold");
     assert_eq!(served.get("/new.txt").text(), "new");
+    // A file that is kept open gives way.
+    assert_eq!(served.get("/large.bin").body.len(), 100_000);
+    drop(fillers);
+    eventually(|| served.handle.connections() == 0);
+    let _fillers = leave_two(before);
+    let cold = served.get("/last.txt");
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert_eq!((cold.status, cold.text()), (200, "last"));
+}
+
+/// One connection has two ends here; a file does not fit.
+fn leave_two(before: Rlimit) -> Vec<fs::File> {
+    // Numbers are given out from the lowest: with no gap left, the limit is on what is opened from now on.
+    let highest = open_numbers().max().unwrap();
+    let mut fillers = vec![fs::File::open("/dev/null").unwrap()];
+    while fillers.last().is_none_or(|file| file.as_raw_fd() < highest) {
+        fillers.push(fs::File::open("/dev/null").unwrap());
+    }
+    let next = open_numbers().max().unwrap() + 1;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(next as u64 + 2), ..before }).unwrap();
+    fillers
 }
 
 /// The numbers of the open descriptors, but for the one that looks.

@@ -10,10 +10,6 @@ use super::entry::Entry;
 use crate::metrics::{Count, Sheet};
 use crate::store::kept::{self, Keeper, LetGo};
 
-/// Open descriptors kept, at most; and no more than this share of what the process may open.
-const DESCRIPTORS_MAX: usize = 512;
-const DESCRIPTORS_SHARE: u64 = 8;
-
 /// What an entry costs beside its contents.
 const ENTRY_BYTES: usize = 1024;
 
@@ -21,7 +17,6 @@ const ENTRY_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Cache {
     bytes_max: usize,
-    descriptors_max: usize,
     table: RwLock<Table>,
     hits: Count,
     misses: Count,
@@ -56,12 +51,8 @@ struct Kept {
 
 impl Cache {
     pub(super) fn new(bytes_max: usize) -> Arc<Self> {
-        let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let share = descriptors.map_or(DESCRIPTORS_MAX as u64, |all| all / DESCRIPTORS_SHARE);
         let cache = Arc::new(Self {
             bytes_max,
-            descriptors_max: usize::try_from(share)
-                .map_or(DESCRIPTORS_MAX, |share| share.min(DESCRIPTORS_MAX)),
             table: RwLock::default(),
             hits: Count::default(),
             misses: Count::default(),
@@ -119,7 +110,9 @@ impl Cache {
             return entry;
         }
         table.insert(path.into(), &entry, bytes);
-        self.evict(&mut table);
+        self.evict(&mut table, usize::MAX);
+        drop(table);
+        kept::shrink();
         entry
     }
 
@@ -142,12 +135,12 @@ impl Cache {
         if let Some(kept) = table.holds(path, entry) {
             kept.bytes += bytes;
             table.bytes += bytes;
-            self.evict(&mut table);
+            self.evict(&mut table, usize::MAX);
         }
     }
 
-    fn evict(&self, table: &mut Table) {
-        while table.bytes > self.bytes_max || table.descriptors > self.descriptors_max {
+    fn evict(&self, table: &mut Table, descriptors_max: usize) {
+        while table.bytes > self.bytes_max || table.descriptors > descriptors_max {
             let hand = table.hand;
             table.hand = (hand + 1) % table.face.len();
             let Some(path) = table.face[hand].clone() else { continue };
@@ -172,6 +165,16 @@ impl Cache {
 }
 
 impl Keeper for Cache {
+    fn count(&self) -> usize {
+        self.read().descriptors
+    }
+
+    fn let_go_of_one(&self) {
+        let mut table = self.write();
+        let fewer = table.descriptors.saturating_sub(1);
+        self.evict(&mut table, fewer);
+    }
+
     fn let_go(&self, which: LetGo) {
         let gone: Vec<_> = {
             let table = self.read();
@@ -238,6 +241,33 @@ mod tests {
     use super::*;
     use crate::Files;
 
+    /// However many folders are served, so many are kept open in all, and each has its share.
+    #[test]
+    fn f2_w10_the_files_that_are_kept_open_are_counted_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |number| folder.path().join(format!("{number}"));
+        let file = std::fs::File::create(name(0)).unwrap();
+        file.set_len(100_000).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let each = *kept::MOST * 2 / 3;
+        (1..each).for_each(|number| std::fs::hard_link(name(0), name(number)).unwrap());
+        let all: Vec<_> = (0..3).map(|_| Files::new(folder.path()).unwrap()).collect();
+        for files in &all {
+            (0..each).for_each(|number| drop(keep(files, format!("/{number}").as_bytes())));
+        }
+        let counts: Vec<_> = all.iter().map(|files| files.inner.cache.count()).collect();
+        assert!(counts.iter().sum::<usize>() <= *kept::MOST, "{counts:?}");
+        assert!(counts.iter().all(|count| *count >= *kept::MOST / 4), "{counts:?}");
+    }
+
+    fn keep(files: &Files, path: &[u8]) -> Arc<Entry> {
+        let wish = Wish { listing: false, page: false };
+        match files.inner.find(path, wish, None, Patience::Waits) {
+            Ok(Found::File { entry, .. }) => files.inner.cache.keep(path, entry),
+            _ => panic!("it is there"),
+        }
+    }
+
     /// A text that was compressed stays, unless it is deleted: to compress it again would cost more.
     #[test]
     fn f2_what_nobody_asks_for_is_not_kept_open() {
@@ -247,19 +277,12 @@ mod tests {
         }
         let files = Files::new(folder.path()).unwrap();
         let (cache, settings) = (&files.inner.cache, &files.inner.settings);
-        let keep = |path: &[u8]| {
-            let wish = Wish { listing: false, page: false };
-            match files.inner.find(path, wish, None, Patience::Waits) {
-                Ok(Found::File { entry, .. }) => cache.keep(path, entry),
-                _ => panic!("it is there"),
-            }
-        };
         for path in [&b"/used"[..], b"/idle"] {
-            keep(path);
+            keep(&files, path);
         }
         for path in [&b"/compressed"[..], b"/deleted"] {
             let copy = bytes::Bytes::from_static(b"copy");
-            keep(path).add_copy(copy, number8_proto::negotiate::Coding::Gzip, settings);
+            keep(&files, path).add_copy(copy, number8_proto::negotiate::Coding::Gzip, settings);
         }
         std::fs::remove_file(folder.path().join("deleted")).unwrap();
         cache.get(b"/used");
