@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use number8::access::{Access, Rights, Rule};
 use number8::{App, Files, Prefilled, Sandboxed};
@@ -50,8 +51,12 @@ async fn b18_a_place_in_a_page_is_filled_in() {
 #[tokio::test]
 async fn b18_a_head_promises_nothing_that_the_page_does_not_keep() {
     let temp = tempfile::tempdir().unwrap();
-    fs::write(temp.path().join("page.html"), "<p>{{code}}").unwrap();
-    fs::write(temp.path().join("text.txt"), "{{code}}").unwrap();
+    for (name, content) in [("page.html", "<p>{{code}}"), ("text.txt", "{{code}}")] {
+        fs::write(temp.path().join(name), content).unwrap();
+        let file = fs::File::options().write(true).open(temp.path().join(name)).unwrap();
+        // The tag of a file that is young is of one moment.
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    }
     let files = Files::new(temp.path()).unwrap();
     let files = Prefilled::new(files, "code", || Some("a longer text than was there".into()));
     let server = App::new().mount("/", files).test();
