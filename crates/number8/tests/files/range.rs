@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use super::{Answer, Site, prose};
+use super::{Answer, Site, prose, serve};
 
 /// The parts of a `multipart/byteranges` content: head and bytes of each.
 fn parts(answer: &Answer) -> Vec<(String, Vec<u8>)> {
@@ -144,6 +144,21 @@ pub(crate) fn f4_too_many_ranges_are_ignored() {
         let answer = served.get_with("/a.txt", &[&format!("Range: bytes={range}")]);
         assert_eq!(answer.status, status, "{range}");
     }
+}
+
+#[test]
+fn f4_a_part_is_never_of_a_file_that_has_changed_in_place() {
+    let site = Site::new(&[]);
+    site.write("a.bin", vec![b'a'; 200_000]);
+    // It is open, and nobody looks at its name for an hour.
+    let served = serve(site.files().freshness(std::time::Duration::from_secs(3600)));
+    let tag = served.get("/a.bin").etag().to_owned();
+    site.write("a.bin", vec![b'b'; 100_000]);
+    site.change_time("a.bin", super::at(super::LONG_AGO + 1));
+    let if_range = format!("If-Range: {tag}");
+    let answer = served.get_with("/a.bin", &["Range: bytes=50000-", &if_range]);
+    assert_eq!((answer.status, answer.body.len()), (200, 100_000));
+    assert_ne!(answer.etag(), tag);
 }
 
 #[test]

@@ -175,6 +175,11 @@ impl Entry {
         }
     }
 
+    /// True when what is open has not been changed in place; what is in memory never is.
+    pub(super) fn is_as_opened(&self) -> bool {
+        !self.any_file(|file| !file.is_unchanged())
+    }
+
     /// Whether some open file of this is so.
     fn any_file(&self, is_so: impl Fn(&File) -> bool) -> bool {
         let is_so = |of: &Representation| of.file().is_some_and(&is_so);

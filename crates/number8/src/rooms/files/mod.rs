@@ -370,7 +370,10 @@ impl Inner {
     /// Whether a kept file may be served without looking for it anew.
     fn may_serve(self: &Arc<Self>, entry: &Arc<Entry>, call: &Call<'_>) -> bool {
         let (now_ms, fresh_ms) = (clock::monotonic_ms(), self.settings.fresh_ms);
-        if entry.is_fresh(now_ms, fresh_ms) {
+        // Parts of a file are put together by their tag: it has to be that of what is open now.
+        if entry.is_fresh(now_ms, fresh_ms)
+            && (!call.head.has(Known::Range) || entry.is_as_opened())
+        {
             return true;
         }
         match self.still_holds(entry, Patience::Never) {
