@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use number8::store::{
-    Clash, OnClash, Refusal, Root, RootOptions, StageOptions, WriteError, Written,
+    Clash, DEPTH_MAX, OnClash, Refusal, Root, RootOptions, StageOptions, WriteError, Written,
 };
 
 use super::{Folders, path};
@@ -316,6 +316,25 @@ fn u25_many_files_are_removed_and_what_is_too_deep_is_not() {
     root.claim(&path(&root, &half), false).unwrap().remove(true).unwrap();
     root.claim(&path(&root, "/deep"), false).unwrap().remove(true).unwrap();
     assert_eq!(names(&folders, "root"), set(&["hello.txt"]));
+}
+
+#[test]
+fn u22_u23_u25_no_folder_is_made_that_is_too_deep_to_be_removed() {
+    let folders = Folders::new();
+    let root = folders.open(RootOptions::default());
+    let folder = |depth| format!("/deep{}", "/d".repeat(depth - 1));
+    let file = |depth| path(&root, &format!("{}/x", folder(depth)));
+    let is_too_deep = |error| matches!(error, Some(WriteError::Clash(Clash::TooDeep)));
+    let deeper = file(DEPTH_MAX + 1);
+    assert!(is_too_deep(root.stage(&deeper, None, StageOptions::default()).err()));
+    assert!(is_too_deep(root.claim(&deeper, true).err()));
+    assert!(is_too_deep(root.make_folder(&path(&root, &folder(DEPTH_MAX + 1))).err()));
+    assert!(root.claim(&file(DEPTH_MAX), true).is_ok());
+    root.make_folder(&path(&root, &folder(DEPTH_MAX))).unwrap();
+    root.claim(&path(&root, "/deep"), false).unwrap().remove(true).unwrap();
+    // What others have made takes files all the same.
+    fs::create_dir_all(folders.path(&format!("root{}", folder(200)))).unwrap();
+    assert!(root.claim(&file(200), true).is_ok());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::hold::{Hold, Key};
 use super::sys;
-use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError, remove};
+use super::{Clash, DEPTH_MAX, LATER_NS, OnClash, RACES_MAX, WriteError, remove};
 use crate::store::kept::{self, LetGo};
 use crate::store::sys::{LOOK, LOOK_FOLDER, fstat, openat, stat_name};
 use crate::store::{Kind, Meta, Root, SafePath, note_change};
@@ -87,6 +87,7 @@ impl Root {
     /// [`Clash::Exists`] where something has that name.
     pub fn make_folder(&self, path: &SafePath) -> Result<Written, WriteError> {
         let mut claim = self.claim(path, true)?;
+        check_depth(path.as_bytes())?;
         sys::make_folder(&claim.folder, &claim.name)?;
         claim.made.keep();
         let meta = Meta::from_stat(&stat_name(&claim.folder, &claim.name)?)?;
@@ -138,6 +139,7 @@ impl Claim {
             if !make_folders {
                 return Err(WriteError::NotFound);
             }
+            check_depth(parent)?;
             for name in missing.split(|&b| b == b'/') {
                 folder = made.make(folder, name)?;
             }
@@ -412,6 +414,14 @@ impl Drop for MadeFolders {
             // One that somebody uses by now is not empty, and stays.
             let _ = sys::remove_folder(parent, name);
         }
+    }
+}
+
+/// Whether a folder may be made at this path: one that is deeper could not be removed with what is above it.
+pub(super) fn check_depth(path: &[u8]) -> Result<(), WriteError> {
+    match path.split(|&b| b == b'/').count() > DEPTH_MAX {
+        true => Err(WriteError::Clash(Clash::TooDeep)),
+        false => Ok(()),
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Clash {
     Special,
     /// The folder to remove is not empty.
     NotEmpty,
-    /// The folder to remove holds folders more than [`DEPTH_MAX`](super::DEPTH_MAX) deep.
+    /// The folder to remove holds folders more than [`DEPTH_MAX`](super::DEPTH_MAX) deep, or one to make would be.
     TooDeep,
     /// A folder was to be moved into itself, or something to where it is.
     Inside,
@@ -115,7 +115,7 @@ impl fmt::Display for Clash {
             Self::NotFolder => "a file stands where the path needs a folder",
             Self::Special => "what has that name is neither a file nor a folder",
             Self::NotEmpty => "the folder is not empty",
-            Self::TooDeep => "the folder holds folders that are too deep",
+            Self::TooDeep => "folders may be 128 deep at most, and here are more",
             Self::Inside => "it cannot be moved to where it is, or into itself",
             Self::OtherDisk => "the two places are on different disks",
             Self::Root => "the folder that is served cannot be removed or moved",

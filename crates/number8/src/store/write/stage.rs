@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 
 use super::blocks::{BLOCK_BYTES, Blocks};
-use super::claim::{Claim, Look, Written};
+use super::claim::{Claim, Look, Written, check_depth};
 use super::space::Allowance;
 use super::sys;
 use super::temporary::Temporary;
@@ -80,7 +80,10 @@ impl Root {
         let held = Held::new()?;
         let (parent, _) = path.split().ok_or(WriteError::Clash(Clash::Root))?;
         // Folders that are missing are made when the file is whole: until then this one will do, on the same disk.
-        let (folder, _) = self.nearest_folder(parent)?;
+        let (folder, missing) = self.nearest_folder(parent)?;
+        if !missing.is_empty() {
+            check_depth(parent)?;
+        }
         let (file, name) = match options.named {
             false => match sys::create_unnamed(&folder) {
                 Ok(Some(file)) => (file, None),
