@@ -59,7 +59,7 @@ fn l16_explain_tells_what_answers_and_why() {
             ],
         ),
         (
-            &["HEAD", "/style.css", "site", "--request-header", "accept-encoding: gzip"],
+            &["GET", "/style.css", "site", "--request-header", "accept-encoding: gzip"],
             &[
                 "  file: style.css, which the path names",
                 "  variant: the file as it is; a copy in gzip is made meanwhile and kept for the requests that follow",
