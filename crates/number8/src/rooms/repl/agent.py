@@ -32,6 +32,9 @@ except ImportError:
 BOOT = 'import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], "<number8>", "exec"))'
 # What a new interpreter is told by the one before it: whether it begins in raw mode, and bytes that were not used yet.
 STATE = "NUMBER8_REPL_STATE"
+# SECURITY: without it Python 3.13 and later look for `linecache` in the folder before the first line of ours runs. Of this value, it is
+# not the user's: code and what it starts know nothing of it.
+SAFE_PATH, OURS = "PYTHONSAFEPATH", "number8"
 BANNER = "MicroPython REPL by number8; CPython %s on %s\r\nCtrl-C interrupts, Ctrl-D starts anew, Ctrl-E pastes.\r\n"
 RAW_BANNER = "raw REPL; CTRL-B to exit\r\n>"
 # Bytes that a client may send before it hears that there is room for as many again.
@@ -608,12 +611,16 @@ class Repl:
         self.wire.send("MPY: soft reboot\r\n")
         atexit._run_exitfuncs()
         os.environ[STATE] = state + ":" + self.wire.pending.hex()
+        os.environ.setdefault(SAFE_PATH, OURS)
         python = sys.executable or "python3"
         os.execvp(python, [python, "-u", "-c", BOOT, self.source, *self.options])
 
 
 if __name__ == "__main__":
+    is_ours = os.environ.get(SAFE_PATH) == OURS
+    if is_ours:
+        del os.environ[SAFE_PATH]
     # Last, and only now: a `code.py` of the folder is not to be taken for a module of Python's.
-    if "imports" in sys.argv[2:] and not getattr(sys.flags, "safe_path", False):
+    if "imports" in sys.argv[2:] and (is_ours or not getattr(sys.flags, "safe_path", False)):
         sys.path.append("")
     Repl(*sys.argv[1:]).main()

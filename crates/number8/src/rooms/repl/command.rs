@@ -15,6 +15,9 @@ pub(super) const AGENT: &str = include_str!("agent.py");
 /// Runs its first argument: the agent does so again when it starts anew.
 const BOOT: &str = "import sys; sys.path = list(filter(None, sys.path)); exec(compile(sys.argv[1], \"<number8>\", \"exec\"))";
 
+/// SECURITY: Python 3.13 and later look for `linecache` before they run the first line of [`BOOT`]: in the folder, where strangers may
+/// write, unless the environment says this (Python 3.11). The agent takes it away again.
+const SAFE_PATH: (&str, &str) = ("PYTHONSAFEPATH", "number8");
 /// Tells the agent to import from the folder, too.
 const IMPORTS: &str = "imports";
 
@@ -114,6 +117,9 @@ impl Command {
             ("LANG".into(), "C.UTF-8".into()),
             ("TERM".into(), "xterm-256color".into()),
         ];
+        if matches!(self.program, Program::Agent(_)) {
+            environment.push((SAFE_PATH.0.into(), SAFE_PATH.1.into()));
+        }
         environment.retain(|(name, _)| !self.environment.iter().any(|(own, _)| own == name));
         environment.extend(self.environment.iter().cloned());
         Ok(Spawn {
