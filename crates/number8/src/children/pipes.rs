@@ -12,7 +12,11 @@ use crate::sys::children as sys;
 
 /// The end of a pipe or terminal that the server has.
 #[derive(Debug)]
-pub(crate) struct End(AsyncFd<OwnedFd>);
+pub(crate) struct End {
+    watched: AsyncFd<OwnedFd>,
+    /// The other end of a terminal, which so is never hung up: one that is would be ready for ever, and take nothing.
+    _other: Option<OwnedFd>,
+}
 
 /// How large a terminal is, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +29,13 @@ impl End {
     pub(super) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<Self> {
         let flags = rustix::fs::fcntl_getfl(&descriptor)?;
         rustix::fs::fcntl_setfl(&descriptor, flags | rustix::fs::OFlags::NONBLOCK)?;
-        sys::watch(descriptor, interest).map(Self)
+        Ok(Self { watched: sys::watch(descriptor, interest)?, _other: None })
+    }
+
+    /// As [`End::watch`], for a terminal, whose other end is kept as long as this one.
+    pub(super) fn watch_terminal(ours: OwnedFd, other: OwnedFd) -> io::Result<Self> {
+        let end = Self::watch(ours, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self { _other: Some(other), ..end })
     }
 
     /// Reads what there is, as soon as there is something; 0 at the end. Nothing is lost if this is dropped.
@@ -34,9 +44,9 @@ impl End {
     /// Those of read(2).
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let mut ready = self.0.readable().await?;
+            let mut ready = self.watched.readable().await?;
             let read = |end: &AsyncFd<OwnedFd>| match rustix::io::read(end, &mut *buffer) {
-                // A terminal that nobody has open any more.
+                // A terminal that was hung up.
                 Err(Errno::IO) => Ok(0),
                 result => Ok(result?),
             };
@@ -50,7 +60,7 @@ impl End {
 
     /// What is there to be read now; 0 also where there is nothing.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> usize {
-        rustix::io::read(&self.0, buffer).unwrap_or(0)
+        rustix::io::read(&self.watched, buffer).unwrap_or(0)
     }
 
     /// Writes as much as there is room for, as soon as there is room. Nothing is lost if this is dropped.
@@ -59,10 +69,14 @@ impl End {
     /// Those of write(2): `BrokenPipe` where nobody reads any more.
     pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            let mut ready = self.0.writable().await?;
+            let mut ready = self.watched.writable().await?;
             match ready.try_io(|end| Ok(rustix::io::write(end, bytes)?)) {
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(result) => return result,
+                // A terminal that a program of root's has hung up (vhangup(2)).
+                Err(_) if ready.ready().is_write_closed() => {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
                 Err(_) => {}
             }
         }
@@ -85,7 +99,7 @@ impl End {
     /// # Errors
     /// It is no terminal.
     pub(crate) fn resize(&self, size: Size) -> io::Result<()> {
-        resize(&self.0, size)
+        resize(&self.watched, size)
     }
 }
 

@@ -97,9 +97,8 @@ impl Started {
                 child.stdout = Some(read(stdout)?);
                 child.stderr = Some(read(stderr)?);
             }
-            Streams::Terminal(terminal) => {
-                let both = Interest::READABLE | Interest::WRITABLE;
-                child.terminal = Some(Arc::new(End::watch(terminal, both)?));
+            Streams::Terminal { ours, other } => {
+                child.terminal = Some(Arc::new(End::watch_terminal(ours, other)?));
             }
         }
         Ok(child)

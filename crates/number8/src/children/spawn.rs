@@ -142,8 +142,8 @@ impl Spawn {
             rustix::fs::fchown(&program_side, Some(self.user.uid), None)?;
         }
         command.stdin(program_side.try_clone()?).stdout(program_side.try_clone()?);
-        command.stderr(Stdio::from(program_side));
-        Ok(Streams::Terminal(terminal))
+        command.stderr(Stdio::from(program_side.try_clone()?));
+        Ok(Streams::Terminal { ours: terminal, other: program_side })
     }
 }
 
@@ -151,7 +151,7 @@ impl Spawn {
 #[derive(Debug)]
 pub(super) enum Streams {
     Pipes { stdin: OwnedFd, stdout: OwnedFd, stderr: OwnedFd },
-    Terminal(OwnedFd),
+    Terminal { ours: OwnedFd, other: OwnedFd },
 }
 
 impl Limits {
