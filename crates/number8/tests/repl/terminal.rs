@@ -207,6 +207,35 @@ async fn x8_what_runs_is_started_anew() {
     page.shows("NameError").await;
 }
 
+/// A terminal that takes no more of it is not ready for ever when nobody has it open.
+#[tokio::test]
+async fn x8_a_program_may_end_while_much_waits_to_be_typed() {
+    let folder = folder();
+    let script = "echo ready; read x; exit 3";
+    let server = serve(Repl::new(folder.path()).unwrap().command("sh", ["-c", script]));
+    let mut page = page(&server, "").await;
+    page.shows("ready\r\n").await;
+    page.keys(&"what is pasted\r".repeat(10_000)).await;
+    page.says(r#"{"exit":{"code":3}}"#).await;
+}
+
+#[tokio::test]
+async fn x8_what_takes_no_keys_is_started_anew_and_gets_none_that_came_before() {
+    let folder = folder();
+    let script = "[ -e ran ] && { echo again; read x; echo \"got $x\"; read x; }
+        echo ran > ran; echo ready; exec sleep 600";
+    let server = serve(Repl::new(folder.path()).unwrap().command("sh", ["-c", script]));
+    let mut page = page(&server, "").await;
+    page.shows("ready\r\n").await;
+    for _ in 0..16 {
+        page.keys(&"before\r".repeat(4_000)).await;
+    }
+    page.send(TEXT, b"{\"restart\":true}").await;
+    page.keys("after\r").await;
+    page.shows("again\r\n").await;
+    page.shows("got after\r\n").await;
+}
+
 #[tokio::test]
 async fn x8_a_slow_viewer_begins_again_with_what_is_kept() {
     let folder = folder();

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
@@ -46,8 +46,8 @@ struct State {
     size: Size,
     viewers: Vec<Viewer>,
     last_number: u64,
-    /// What runs is to run again when it has ended.
-    restarts: bool,
+    /// What runs is to run again when it has ended, and then gets these keys: what was typed before is for what ends.
+    again: Option<mpsc::Receiver<Bytes>>,
     /// What runs is to stop.
     stops: bool,
     /// What runs has written something.
@@ -123,7 +123,7 @@ impl Terminal {
             size: Size { columns: 80, rows: 24 },
             viewers: Vec::new(),
             last_number: 0,
-            restarts: false,
+            again: None,
             stops: false,
             has_spoken: false,
         };
@@ -178,7 +178,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        (state.stops, state.restarts) = (true, false);
+        (state.stops, state.again) = (true, None);
         drop(state);
         self.shared.stop.notify_one();
         self.shared.note_read();
@@ -254,21 +254,18 @@ impl Seat {
         }
     }
 
-    /// Types, if it is this one's turn; waits while the program is behind.
-    pub(super) async fn write(&self, bytes: Bytes) {
+    /// Types, if it is this one's turn; waits while the program is behind. What was not typed is left if this is dropped.
+    pub(super) async fn write(&self, bytes: &mut BytesMut) {
         let keys = {
             let state = self.terminal.shared.lock();
             match &state.keys {
                 Some(keys) if state.writer() == Some(self.number) => keys.clone(),
-                _ => return,
+                _ => return bytes.clear(),
             }
         };
-        let mut bytes = bytes;
         while !bytes.is_empty() {
-            let piece = bytes.split_to(bytes.len().min(KEYS_BYTES));
-            if keys.send(piece).await.is_err() {
-                return;
-            }
+            let Ok(place) = keys.reserve().await else { return bytes.clear() };
+            place.send(bytes.split_to(bytes.len().min(KEYS_BYTES)).freeze());
         }
     }
 
@@ -302,7 +299,8 @@ impl Seat {
                 shared.tell();
             }
             Phase::Starting | Phase::Running(_) => {
-                (state.restarts, state.stops) = (true, true);
+                let (keys, typed) = mpsc::channel(KEYS_MAX);
+                (state.keys, state.again, state.stops) = (Some(keys), Some(typed), true);
                 shared.stop.notify_one();
                 shared.read_here.notify_all();
             }
@@ -348,22 +346,20 @@ impl Shared {
         tokio::spawn(run(Arc::clone(self), typed, lane.clone()));
     }
 
-    /// Notes that what ran has ended; says whether it is to run again.
-    fn has_ended(&self, ended: Ended) -> bool {
+    /// Notes that what ran has ended; returns what is typed from now on, if it is to run again.
+    fn has_ended(&self, ended: Ended) -> Option<mpsc::Receiver<Bytes>> {
         let mut state = self.lock();
-        let restarts = std::mem::take(&mut state.restarts);
-        state.stops &= !restarts;
-        state.phase = if restarts { Phase::Starting } else { Phase::Ended(ended) };
-        if !restarts {
-            state.keys = None;
-        }
+        let again = state.again.take();
         state.has_spoken = false;
-        if restarts {
+        if again.is_some() {
+            (state.phase, state.stops) = (Phase::Starting, false);
             state.screen.put(b"\r\n");
+        } else {
+            (state.phase, state.keys) = (Phase::Ended(ended), None);
         }
         drop(state);
         self.tell();
-        restarts
+        again
     }
 
     fn is_taken(&self, state: &State) -> bool {
@@ -415,22 +411,21 @@ impl Shared {
 /// Runs the program, again and again as long as that is asked for.
 async fn run(shared: Arc<Shared>, mut typed: mpsc::Receiver<Bytes>, lane: Lane) {
     loop {
-        if let Some(start) = shared.command.inside() {
-            let ended = console::attend(&shared, start, &mut typed).await;
-            if !shared.has_ended(ended) {
-                return;
-            }
-            continue;
-        }
-        let ended = match begin(&shared, &lane).await {
-            Ok(child) => Ended::from(go_on(&shared, child, &mut typed).await),
-            Err(error) => {
-                shared.put(format!("\r\nThe program cannot be started: {error}\r\n").as_bytes());
-                Ended::Unknown
+        let ended = if let Some(start) = shared.command.inside() {
+            console::attend(&shared, start, &mut typed).await
+        } else {
+            match begin(&shared, &lane).await {
+                Ok(child) => Ended::from(go_on(&shared, child, &mut typed).await),
+                Err(error) => {
+                    let why = format!("\r\nThe program cannot be started: {error}\r\n");
+                    shared.put(why.as_bytes());
+                    Ended::Unknown
+                }
             }
         };
-        if !shared.has_ended(ended) {
-            return;
+        match shared.has_ended(ended) {
+            Some(again) => typed = again,
+            None => return,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A terminal as a page shows it: its bytes in binary frames, all else as JSON in texts.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 
 use super::terminal::{Ended, Seat, Told};
@@ -64,21 +64,30 @@ async fn show(sender: &SocketSender, seat: &Seat) -> Result<(), SocketError> {
     }
 }
 
-/// Types what the page sends, and does what it asks for; what nobody knows is passed over.
+/// Types what the page sends, and does what it asks for, also while what was typed waits for a program that takes no keys; what
+/// nobody knows is passed over.
 async fn hear(
     mut receiver: SocketReceiver,
     seat: &Seat,
     lane: &Lane,
     standing: Option<&Standing>,
 ) -> Result<(), SocketError> {
-    while let Some(message) = receiver.receive().await? {
+    let mut keys = BytesMut::new();
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = seat.write(&mut keys), if !keys.is_empty() => continue,
+            message = receiver.receive(), if keys.len() < KEYS_BYTES_MAX => message?,
+        };
+        let Some(message) = message else { return Ok(()) };
         // SECURITY: not even in the moment before the end is seen.
         if standing.is_some_and(|standing| !standing.lasts(Look::Use)) {
+            keys.clear();
             continue;
         }
         let order = match message {
             Message::Binary(bytes) => {
-                seat.write(bytes).await;
+                keys.extend_from_slice(&bytes);
                 continue;
             }
             Message::Text(text) => serde_json::from_str::<Value>(&text).unwrap_or_default(),
@@ -90,10 +99,11 @@ async fn hear(
             seat.resize(Size { columns, rows });
         }
         if order.get("restart") == Some(&Value::Bool(true)) {
+            // They were for what ends.
+            keys.clear();
             seat.restart(lane);
         }
     }
-    Ok(())
 }
 
 /// A number of columns or rows that a terminal can have.
@@ -110,5 +120,7 @@ fn exit(ended: Ended) -> Value {
     }
 }
 
+/// Bytes of keys that may wait before no more is heard.
+const KEYS_BYTES_MAX: usize = 1024 * 1024;
 /// More columns or rows than any screen has.
 const SIZE_MAX: u16 = 2000;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use number8_proto::webrepl::{CONNECTED, Code, Conn, Event, PROMPT, Request};
 use number8_proto::ws::Kind;
 use tokio::time::timeout;
@@ -170,8 +170,7 @@ impl Client {
                 true => match timeout(HELD_TIME, receiver.receive()).await {
                     Ok(message) => message?,
                     Err(_late) => {
-                        let typed = Bytes::copy_from_slice(conn.release());
-                        seat.write(typed).await;
+                        seat.write(&mut conn.release().into()).await;
                         continue;
                     }
                 },
@@ -197,7 +196,7 @@ impl Client {
             let (used, event) = conn.receive(kind, &bytes);
             let next = match event {
                 Event::NeedMore | Event::Password(_) => return Ok(()),
-                Event::Input(typed) => Next::Type(Bytes::copy_from_slice(typed)),
+                Event::Input(typed) => Next::Type(typed.into()),
                 Event::Content { bytes, is_last } => {
                     Next::Write { bytes: Bytes::copy_from_slice(bytes), is_last }
                 }
@@ -226,8 +225,8 @@ impl Client {
         let files = &self.inner.files;
         let who = (&*self.access, self.user.as_deref());
         let answer = match next {
-            Next::Type(bytes) => {
-                seat.write(bytes).await;
+            Next::Type(mut bytes) => {
+                seat.write(&mut bytes).await;
                 return Ok(());
             }
             Next::Version => {
@@ -310,7 +309,7 @@ async fn show(sender: &SocketSender, seat: &Seat, mut place: u64) -> Result<(), 
 
 /// What the client sent, as our own.
 enum Next {
-    Type(Bytes),
+    Type(BytesMut),
     Write { bytes: Bytes, is_last: bool },
     Read,
     Version,
