@@ -242,7 +242,7 @@ impl Attended {
             (None, None) => Some(Stopped::Server),
             // The limit was refused to it rather than that it was killed for it.
             (None, Some(Exit::Code(1))) if self.interpreter.tells_lines() => {
-                self.slot.last_line().starts_with("MemoryError").then_some(Stopped::Memory)
+                self.slot.tells_of_a_memory_error().then_some(Stopped::Memory)
             }
             _ => None,
         });

@@ -306,10 +306,10 @@ impl Slot {
         self.hub.publish(settings, "output", &json!({"stream": stream, "text": text}));
     }
 
-    /// The last line that it has written.
-    pub(super) fn last_line(&self) -> String {
+    /// Whether the last that it has written is what Python says of a MemoryError.
+    pub(super) fn tells_of_a_memory_error(&self) -> bool {
         let shared = lock(&self.hub.shared);
-        shared.run.as_ref().map(|run| run.kept.last_line()).unwrap_or_default()
+        shared.run.as_ref().is_some_and(|run| run.kept.tells_of_a_memory_error())
     }
 
     /// Nothing of the program is left. Returns what the history has of it.

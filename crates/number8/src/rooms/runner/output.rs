@@ -37,17 +37,23 @@ impl Kept {
         text
     }
 
-    /// The last line that is not empty.
-    pub(super) fn last_line(&self) -> String {
-        let mut line = String::new();
+    /// Whether the last that was written is what Python says of a MemoryError.
+    pub(super) fn tells_of_a_memory_error(&self) -> bool {
+        let mut end = String::new();
         for piece in self.pieces.iter().rev() {
-            line.insert_str(0, piece);
-            let text = line.trim_end();
-            if line.len() > LINE_BYTES_MAX || text.contains('\n') {
+            end.insert_str(0, piece);
+            if end.len() > END_BYTES {
                 break;
             }
         }
-        line.trim_end().rsplit('\n').next().unwrap_or_default().to_owned()
+        let mut lines = end.trim_end().rsplit('\n');
+        match lines.next() {
+            // Python 3.13 and later, where a traceback takes more memory than there is.
+            Some("lost sys.stderr") => {
+                lines.take(2).any(|line| line == "object type name: MemoryError")
+            }
+            last => last.is_some_and(|line| line.starts_with("MemoryError")),
+        }
     }
 }
 
@@ -169,8 +175,8 @@ fn unfinished(bytes: &[u8]) -> usize {
 /// Bytes that are kept as one piece, and forgotten as one.
 const PIECE_BYTES: usize = 8 * 1024;
 
-/// A line is looked for among so many bytes.
-const LINE_BYTES_MAX: usize = 8192;
+/// An error is looked for among so many bytes, at the end.
+const END_BYTES: usize = 8192;
 
 #[cfg(test)]
 mod tests {
@@ -184,12 +190,29 @@ mod tests {
         for piece in ["one\n", "two\n", "three\n"] {
             kept.push(piece);
         }
-        assert_eq!((kept.text(), kept.last_line()), ("two\nthree\n".into(), "three".into()));
+        assert_eq!(kept.text(), "two\nthree\n");
         kept.push("far too long for this\n");
-        assert_eq!((kept.text(), kept.last_line()), (String::new(), String::new()));
-        let mut kept = Kept::new(100);
-        ["a\nMem", "ory", "Error", "\n", "\n"].iter().for_each(|piece| kept.push(piece));
-        assert_eq!(kept.last_line(), "MemoryError");
+        assert_eq!(kept.text(), "");
+    }
+
+    #[test]
+    fn x2_a_memory_error_is_known_by_what_python_writes() {
+        let late =
+            "object type name: MemoryError\nobject repr     : MemoryError()\nlost sys.stderr\n";
+        for (pieces, is_one) in [
+            (&["a\nMem", "ory", "Error", "\n", "\n"][..], true),
+            (&["MemoryError: no more\n"], true),
+            (&["Traceback …\n", late], true),
+            (&[&late.replace("Memory", "Other")], false),
+            (&["MemoryError\n", "another line\n"], false),
+            (&["lost sys.stderr"], false),
+            (&["\n"], false),
+            (&[], false),
+        ] {
+            let mut kept = Kept::new(100_000);
+            pieces.iter().for_each(|piece| kept.push(piece));
+            assert_eq!(kept.tells_of_a_memory_error(), is_one, "{pieces:?}");
+        }
     }
 
     #[test]
