@@ -7,6 +7,7 @@ sys.argv, sys.path or __main__. What a program starts knows nothing of it.
 
 def _number8():
     import _thread
+    import _warnings
     import os
     import sys
     from time import sleep
@@ -74,11 +75,22 @@ def _number8():
         sys.excepthook = without_ours
         sys.settrace(on_call)
 
+    class OfOurThread:
+        """Knows the warning at a fork, from Python 3.12 on, that there are threads, where ours is the only one."""
+
+        process = os.getpid()
+
+        def match(self, text):
+            if "is multi-threaded, use of " not in text or os.getpid() != self.process:
+                return False
+            return len(os.listdir("/proc/self/task")) <= 2
+
     if pace > 0:
         slow_down()
     else:
         # Not threading.Thread: the program would find one that it has not started.
         _thread.start_new_thread(sampler, ())
+        _warnings.filters.insert(0, ("ignore", OfOurThread(), DeprecationWarning, None, 0))
 
     # Another module of this name, such as a distribution's, has its turn.
     this = sys.modules.pop("sitecustomize")
