@@ -582,7 +582,7 @@ class Decorated(Case):
 
         def connect(path):
             url = f"ws://127.0.0.1:{server.port()}{path}"
-            return websockets.sync.client.connect(url, open_timeout=DEADLINE, legacy=True)
+            return websockets.sync.client.connect(url, open_timeout=DEADLINE)
 
         with connect("/echo/joe?x=1") as client:
             self.assertEqual(client.recv(DEADLINE), "hello joe b'1'")
@@ -644,9 +644,7 @@ class Decorated(Case):
         with contextlib.ExitStack() as stack:
             url = f"ws://127.0.0.1:{server.port()}/echo"
             # More than asyncio has threads for, whatever the machine.
-            clients = [
-                stack.enter_context(websockets.sync.client.connect(url, open_timeout=DEADLINE, legacy=True)) for _ in range(40)
-            ]
+            clients = [stack.enter_context(websockets.sync.client.connect(url, open_timeout=DEADLINE)) for _ in range(40)]
             for client in clients:
                 client.send("one")
                 self.assertEqual(client.recv(DEADLINE), "one")

@@ -24,7 +24,8 @@ class Client:
 
     def __init__(self, server, path="/ws", **kwargs):
         url = f"ws://127.0.0.1:{server.port()}{path}"
-        self.socket = websockets.sync.client.connect(url, open_timeout=DEADLINE, close_timeout=1, legacy=True, **kwargs)
+        connecting = websockets.sync.client.connect(url, open_timeout=DEADLINE, close_timeout=1, **kwargs)
+        self.socket = connecting.__enter__()
 
     def until(self, end):
         shown = ""

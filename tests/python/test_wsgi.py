@@ -64,7 +64,9 @@ class Wsgi(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         for threads in THREADS:
-            cls.servers[threads] = cls.enterClassContext(serving("wsgi_app:app", threads=threads))
+            server = serving("wsgi_app:app", threads=threads)
+            cls.servers[threads] = server.__enter__()
+            cls.addClassCleanup(server.__exit__, None, None, None)
 
     def each(self, cases=(None,)):
         """Each case, with each kind of host, and the test to run it in."""

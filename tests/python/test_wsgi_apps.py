@@ -17,8 +17,8 @@ import requests
 from hosting import DEADLINE, HERE, running, serving
 from test_wsgi import THREADS, Answer
 
-# Pyramid uses modules of the standard library that will go away.
-OLD = ["-W", "ignore::DeprecationWarning"]
+# Pyramid uses modules of the standard library that will go away, and `pkg_resources`, of which newer setuptools say so in their own way.
+OLD = ["-W", "ignore::DeprecationWarning", "-W", "ignore:pkg_resources is deprecated:UserWarning"]
 
 TEN_MEGABYTES = 10 * 1024 * 1024
 
@@ -77,7 +77,9 @@ class Django(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
         cls.django("-m", "django", "startproject", "farm", ".")
         # What the tutorial adds: a view that takes an upload, and a folder of static files.
         cls.write("farm/urls.py", """
