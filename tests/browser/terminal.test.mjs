@@ -1,6 +1,9 @@
 // The page with the terminal: typed into, watched by others, found again as it was.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { withBoard } from "./board.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
@@ -46,6 +49,72 @@ test("x7: others watch, and take over when asked", async () => {
   await shows(second.page, /Somebody else types/, "#status");
   await first.close();
   await second.close();
+});
+
+/** How many columns and rows the page shows. */
+async function size(page) {
+  const size = /columns=(\d+), lines=(\d+)/;
+  await page.keyboard.type("import os; os.get_terminal_size()\n");
+  await shows(page, /columns=\d+, lines=\d+/);
+  const [, columns, rows] = (await page.textContent(".xterm-rows")).match(size);
+  await page.keyboard.press("Control+L");
+  return [Number(columns), Number(rows)];
+}
+
+test("x7: who types again has the size of the own window again, and who watches that of the other", async () => {
+  const desk = await open();
+  const [columns, rows] = await size(desk.page);
+  const phone = await open(PHONE);
+  await shows(desk.page, /Somebody else types/, "#status");
+  const width = ".xterm-screen";
+  const narrow = await phone.page.locator(width).evaluate((screen) => screen.clientWidth);
+  await desk.page.setViewportSize({ width: DESK.viewport.width - 100, height: DESK.viewport.height });
+  await desk.page.setViewportSize(DESK.viewport);
+  assert.equal(await desk.page.locator(width).evaluate((screen) => screen.clientWidth), narrow);
+  await phone.close();
+  await shows(desk.page, /You type/, "#status");
+  assert.deepEqual(await size(desk.page), [columns, rows]);
+  await desk.close();
+});
+
+test("x8: what a program asked the terminal before is not answered again", async () => {
+  const { page, close } = await open();
+  const sent = [];
+  page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(payload.toString())));
+  await page.keyboard.type("for n in range(20000): print(n, 'x' * 8)\n\nprint('\\x1b[c' + 'ask' + 'ed')\n");
+  await shows(page, /asked/);
+  // The answer is typed.
+  await page.keyboard.press("Control+C");
+  await page.reload();
+  await shows(page, /asked/);
+  await shows(page, /You type/, "#status");
+  await page.keyboard.type("'sec' + 'ond'\n");
+  await shows(page, /second/);
+  assert.deepEqual(sent.filter((text) => text.includes("\x1b")), []);
+  await close();
+});
+
+test("x8: the end shows soon, however much was written, and more can be pasted than a message holds", async () => {
+  const { page, close } = await open();
+  const written = join(board.folder, "written");
+  await chmod(board.folder, 0o777);
+  await page.keyboard.type("for _ in range(1000): print('a line of text, as long as many are, ' * 1500)\n\nopen('written', 'w'); 'the' + 'end'\n");
+  while (!existsSync(written)) await page.evaluate(() => new Promise(requestAnimationFrame));
+  const from = Date.now();
+  await shows(page, /theend/);
+  assert.ok(Date.now() - from < 2000, `${Date.now() - from} ms`);
+
+  await page.keyboard.type("import os; os.system('stty -echo; echo READY; wc -c; stty echo')\n");
+  await shows(page, /READY\s*$/);
+  await page.evaluate(() => {
+    const data = new DataTransfer();
+    data.setData("text/plain", `${"x".repeat(999)}\n`.repeat(1_200));
+    const paste = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+    document.querySelector(".xterm-helper-textarea").dispatchEvent(paste);
+  });
+  await page.keyboard.press("Control+D");
+  await shows(page, /1200000/);
+  await close();
 });
 
 test("x8 wish 36: a phone has the keys that it lacks", async () => {

@@ -47,21 +47,73 @@ dark.addEventListener("change", () => {
   terminal.options.theme = colours();
 });
 
+/** What is typed with one message at most. */
+const MESSAGE_BYTES = 64 * 1024;
+/** What waits to be shown at most, and what of it the terminal gets at once. */
+const WAITING_BYTES_MAX = 1024 * 1024;
+const AT_WORK_BYTES_MAX = 128 * 1024;
+/** Clears a terminal and what it has been told before, as the server does for those who are slow. */
+const RESET = "\x1bc";
+
 let socket: WebSocket | undefined;
 let wait = 500;
 let isWriter = true;
 /** Whether what is shown is new: what the terminal is asked in what was shown before is not to be answered again. */
 let isLive = false;
 
-const send = (data: string | object) => {
+/** Types. */
+function type(keys: string | Uint8Array): void {
   if (socket?.readyState !== WebSocket.OPEN) return;
-  if (typeof data === "string") socket.send(new TextEncoder().encode(data));
-  else socket.send(JSON.stringify(data));
-};
+  const bytes = typeof keys === "string" ? new TextEncoder().encode(keys) : keys;
+  // What is pasted may be larger than a message.
+  for (let at = 0; at < bytes.length; at += MESSAGE_BYTES) socket.send(bytes.slice(at, at + MESSAGE_BYTES));
+}
 
+function order(what: object): void {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
+}
+
+/** Whoever types says how large the terminal is; others see it as large as that. */
 function resize(): void {
+  if (!isWriter) return;
   fit.fit();
-  if (isWriter) send({ resize: [terminal.cols, terminal.rows] });
+  order({ resize: [terminal.cols, terminal.rows] });
+}
+
+/** What has come and is not shown yet, each with what follows it; what of it the terminal has, and whether something before it was left out. */
+let waiting: { data: Uint8Array; shown?: () => void }[] = [];
+let waitingBytes = 0;
+let atWorkBytes = 0;
+let isCut = false;
+
+/** Shows what the program writes; what is more than the terminal keeps pace with is left out, so that Ctrl-C is not seen late. */
+function show(data: Uint8Array, shown?: () => void): void {
+  waiting.push({ data, shown });
+  waitingBytes += data.length;
+  while (waitingBytes > WAITING_BYTES_MAX) {
+    const first = waiting.shift();
+    waitingBytes -= first?.data.length ?? 0;
+    first?.shown?.();
+    isCut = true;
+  }
+  showMore();
+}
+
+function showMore(): void {
+  while (atWorkBytes < AT_WORK_BYTES_MAX) {
+    const next = waiting.shift();
+    if (!next) return;
+    if (isCut) terminal.write(RESET);
+    isCut = false;
+    const { length } = next.data;
+    waitingBytes -= length;
+    atWorkBytes += length;
+    terminal.write(next.data, () => {
+      atWorkBytes -= length;
+      next.shown?.();
+      showMore();
+    });
+  }
 }
 
 function connect(): void {
@@ -73,14 +125,23 @@ function connect(): void {
     wait = 500;
     isLive = false;
     // What is still kept comes again.
-    terminal.reset();
+    waiting = [];
+    waitingBytes = 0;
+    isCut = true;
     status.textContent = "Connected";
+    isWriter = true;
     resize();
     terminal.focus();
   };
   opened.onmessage = ({ data }) => {
-    if (data instanceof ArrayBuffer) terminal.write(new Uint8Array(data));
-    else tell(JSON.parse(data as string));
+    if (data instanceof ArrayBuffer) return show(new Uint8Array(data));
+    const told = JSON.parse(data as string) as Told;
+    if (told.state && !isLive) {
+      show(new Uint8Array(), () => {
+        isLive ||= opened === socket;
+      });
+    }
+    tell(told);
   };
   opened.onclose = () => {
     status.textContent = "Not connected. Trying again …";
@@ -99,12 +160,13 @@ interface Told {
 
 function tell({ state, exit }: Told): void {
   if (state) {
-    isLive = true;
+    const wasWriter = isWriter;
     isWriter = state.writer;
     take.hidden = isWriter;
     terminal.options.disableStdin = !isWriter;
     // Who only watches sees what the one who types sees.
     if (!isWriter) terminal.resize(state.cols, state.rows);
+    else if (!wasWriter) resize();
     const others = state.viewers - 1;
     const who = others === 0 ? "" : others === 1 ? ", one other looks on" : `, ${others} others look on`;
     status.textContent = (isWriter ? "You type" : "Somebody else types") + who;
@@ -116,7 +178,7 @@ function tell({ state, exit }: Told): void {
 }
 
 restart.onclick = () => {
-  send({ restart: true });
+  order({ restart: true });
   terminal.focus();
 };
 take.onclick = () => socket?.close();
@@ -150,7 +212,7 @@ bar.append(
     const button = make("button", { type: "button" }, text);
     if (label) button.setAttribute("aria-label", label);
     button.onclick = () => {
-      send(keys);
+      type(keys);
       terminal.focus();
     };
     return button;
@@ -165,9 +227,9 @@ terminal.onData((data) => {
     setControl(false);
     data = String.fromCharCode(data.toUpperCase().charCodeAt(0) & 31);
   }
-  send(data);
+  type(data);
 });
-terminal.onBinary((data) => socket?.send(Uint8Array.from(data, (c) => c.charCodeAt(0))));
+terminal.onBinary((data) => type(Uint8Array.from(data, (c) => c.charCodeAt(0))));
 
 new ResizeObserver(() => resize()).observe(place);
 visualViewport?.addEventListener("resize", () => {
