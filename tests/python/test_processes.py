@@ -300,6 +300,23 @@ async def app(scope, receive, send):
             until("the others are counted", lambda: counted() == 15)
             self.assertEqual(ask(server.port, "/metrics")[1].split()[1], "one")
 
+    def test_o4_what_a_process_has_counted_since_it_was_asked_last_stays_when_it_ends(self):
+        with served("--metrics", "0", "--max-requests", "20") as (server, _):
+            server.wait_for("/metrics\n")
+            port = int(re.search(r"Metrics: http://127.0.0.1:(\d+)/metrics\n", server.log)[1])
+            count = 0
+            pids = set()
+            while len(pids) < 3:
+                pids.add(process_of(server.port))
+                count += 1
+
+            def counted():
+                lines = re.findall(r"^number8_requests_total\{.*\} (\d+)$", ask(port, "/metrics")[1], re.MULTILINE)
+                return sum(map(int, lines))
+
+            until("all are counted", lambda: counted() >= count)
+            self.assertEqual(counted(), count)
+
     def test_o4_one_process_alone_has_metrics(self):
         with served("--no-respawn", "--metrics", "0") as (server, _):
             server.wait_for("/metrics\n")

@@ -1,10 +1,10 @@
 //! What the processes of an app have counted, gathered where they are kept: each is asked by a byte in one pipe, and answers with
-//! its text and a zero in another. Whoever keeps them answers for all.
+//! its text and a zero in another, and says the same once more when it ends. Whoever keeps them answers for all.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,10 +68,11 @@ impl Gathered {
         Ok(())
     }
 
-    /// A process has ended: what it has counted stays.
+    /// A process has ended: what it has counted stays, up to what it said last.
     pub(super) fn remove(&self, pid: i32) {
         self.processes(|processes| {
-            if let Some(process) = processes.asked.remove(&pid) {
+            if let Some(mut process) = processes.asked.remove(&pid) {
+                process.hear_out();
                 processes.ended = sum([&*processes.ended, &*counted(&process.last)]);
             }
         });
@@ -105,19 +106,28 @@ impl Process {
     }
 
     fn hear(&mut self, until: Instant) {
-        while self.is_asked && is_readable(&self.answers, until) {
-            let mut piece = [0; 16 * 1024];
-            match self.answers.read(&mut piece) {
-                Ok(0) | Err(_) => return,
-                Ok(count) => self.heard.extend_from_slice(&piece[..count]),
-            }
-            if self.heard.last() == Some(&0) {
-                self.heard.pop();
-                self.last = String::from_utf8_lossy(&self.heard).into_owned();
-                self.heard.clear();
-                self.is_asked = false;
-            }
+        while self.is_asked && is_readable(&self.answers, until) && self.read() {}
+    }
+
+    /// What it has said unasked. What it has left behind may hold the other end for ever.
+    fn hear_out(&mut self) {
+        let now = Instant::now();
+        while is_readable(&self.answers, now) && self.read() {}
+    }
+
+    /// Reads once; false where nothing more comes.
+    fn read(&mut self) -> bool {
+        let mut piece = [0; 16 * 1024];
+        match self.answers.read(&mut piece) {
+            Ok(0) | Err(_) => return false,
+            Ok(count) => self.heard.extend_from_slice(&piece[..count]),
         }
+        while let Some(end) = self.heard.iter().position(|&byte| byte == 0) {
+            self.last = String::from_utf8_lossy(&self.heard[..end]).into_owned();
+            self.heard.drain(..=end);
+            self.is_asked = false;
+        }
+        true
     }
 }
 
@@ -128,26 +138,54 @@ fn is_readable(pipe: &PipeReader, until: Instant) -> bool {
     matches!(poll(&mut polled, left.as_ref()), Ok(1))
 }
 
-/// Has this process answer whoever asks by one pipe in the other, for as long as the other end is open. Where that cannot be,
-/// the app is served all the same.
-pub(super) fn answer(asked: RawFd, answers: RawFd, handle: Handle) {
-    if let Err(error) = try_answer(asked, answers, handle) {
-        say(&format!("metrics: this process cannot be asked: {error}"));
+/// How this process says what it has counted.
+pub(super) struct Counted {
+    handle: Handle,
+    answers: Arc<Mutex<PipeWriter>>,
+}
+
+impl Counted {
+    /// Has this process answer whoever asks by one pipe in the other, for as long as the other end is open. Where that cannot be,
+    /// the app is served all the same.
+    pub(super) fn begin(asked: RawFd, answers: RawFd, handle: Handle) -> Option<Self> {
+        let begun = Self::try_begin(asked, answers, handle);
+        begun
+            .map_err(|error| say(&format!("metrics: this process cannot be asked: {error}")))
+            .ok()
+    }
+
+    fn try_begin(asked: RawFd, answers: RawFd, handle: Handle) -> io::Result<Self> {
+        let mut asked = PipeReader::from(sys::duplicate(asked)?);
+        let answers = Arc::new(Mutex::new(PipeWriter::from(sys::duplicate(answers)?)));
+        let counted = Self { handle: handle.clone(), answers: Arc::clone(&answers) };
+        let answer = move || {
+            let mut question = [0];
+            while let Ok(1) = asked.read(&mut question) {
+                if tell(&handle, &answers).is_err() {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new().name("number8-metrics".to_owned()).spawn(answer)?;
+        Ok(counted)
+    }
+
+    /// Says unasked what was counted to the end: nobody can ask any more. Whoever does not listen is not waited for.
+    pub(super) fn finish(self) {
+        let (done, told) = mpsc::channel();
+        let telling = move || {
+            // Where nobody is left to hear it, so it is.
+            let _ = tell(&self.handle, &self.answers);
+            let _ = done.send(());
+        };
+        if thread::Builder::new().spawn(telling).is_ok() {
+            let _ = told.recv_timeout(PATIENCE);
+        }
     }
 }
 
-fn try_answer(asked: RawFd, answers: RawFd, handle: Handle) -> io::Result<()> {
-    let mut asked = PipeReader::from(sys::duplicate(asked)?);
-    let mut answers = PipeWriter::from(sys::duplicate(answers)?);
-    let answer = move || {
-        let mut question = [0];
-        while let Ok(1) = asked.read(&mut question) {
-            let mut text = handle.measure().text().into_bytes();
-            text.push(0);
-            if answers.write_all(&text).is_err() {
-                break;
-            }
-        }
-    };
-    thread::Builder::new().name("number8-metrics".to_owned()).spawn(answer).map(drop)
+fn tell(handle: &Handle, answers: &Mutex<PipeWriter>) -> io::Result<()> {
+    let mut text = handle.measure().text().into_bytes();
+    text.push(0);
+    lock(answers).write_all(&text)
 }

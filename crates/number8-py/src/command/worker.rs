@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -19,9 +20,11 @@ use pyo3::prelude::*;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::metrics::Counted;
 use super::plan::Plan;
-use super::{failed, metrics, number};
+use super::{failed, number};
 use crate::hosting::{self, Base, How, Sockets, Telling};
+use crate::lock::lock;
 use crate::wsgi;
 
 /// Runs the app that the command line names in this process, at listening sockets that it has inherited, until a signal ends
@@ -54,13 +57,20 @@ pub(super) fn work(
                 let status = status.clone_ref(py);
                 move || tell(&status, "ready")
             };
-            let serves = move |handle| {
-                if let Some((asked, answers)) = metrics {
-                    metrics::answer(asked, answers, handle);
+            let counted = Arc::new(Mutex::new(None));
+            let serves = {
+                let counted = Arc::clone(&counted);
+                move |handle| {
+                    if let Some((asked, answers)) = metrics {
+                        *lock(&counted) = Counted::begin(asked, answers, handle);
+                    }
                 }
             };
-            run(py, config, listeners, &status, serves, ready)
-                .unwrap_or_else(|error| failed(py, &error))
+            let result = run(py, config, listeners, &status, serves, ready);
+            if let Some(counted) = lock(&counted).take() {
+                py.detach(|| counted.finish());
+            }
+            result.unwrap_or_else(|error| failed(py, &error))
         })
     };
     py.detach(|| number(number8_cli::run_app(arguments, host)))
