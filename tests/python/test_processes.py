@@ -341,6 +341,38 @@ async def app(scope, receive, send):
             ask(server.port, "/after")
             until("the line", lambda: "/after" in log.read_text())
 
+    def test_a_process_that_is_starting_when_the_log_is_opened_again_writes_to_the_new_file(self):
+        code = """
+import asyncio, os
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        open("starting", "w").close()
+        while not os.path.exists("go"):
+            await asyncio.sleep(0.01)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%d" % os.getpid()})
+"""
+        with folder(shop=code) as path, contextlib.ExitStack() as stack:
+            (path / "go").touch()
+            server = stack.enter_context(command(path, "shop", "--log-file", "a.log"))
+            first = process_of(server.port)
+            (path / "go").unlink()
+            (path / "starting").unlink()
+            server.send(signal.SIGHUP)
+            until("the next one starts", (path / "starting").exists)
+            (path / "a.log").rename(path / "b.log")
+            server.send(signal.SIGUSR1)
+            until("the new file", (path / "a.log").exists)
+            (path / "go").touch()
+            until("the next one serves", lambda: process_of(server.port) != first)
+            until("a line in the new file", lambda: ask(server.port, "/after") and "/after" in (path / "a.log").read_text())
+
     def test_a_service_manager_hears_that_it_is_ready_once_the_app_is_served(self):
         with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(f"{name}/notify")

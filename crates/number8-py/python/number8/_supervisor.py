@@ -51,6 +51,8 @@ class Process:
         self.is_worn = False
         # It had as much memory before it served a request: another one would be no better.
         self.is_large = False
+        # Its log was to be opened again before it could be told.
+        self.reopens = False
         self.heard = b""
 
     def signal(self, number: int) -> None:
@@ -250,6 +252,8 @@ class Supervisor:
 
     def _ready(self, process: Process) -> None:
         process.ready_at = time.monotonic()
+        if process.reopens:
+            process.signal(signal.SIGUSR1)
         self._weigh(process)
         if not self._has_served:
             self._has_served = True
@@ -395,8 +399,9 @@ class Supervisor:
 
     def _reopen(self) -> None:
         for one in self._processes.values():
-            # Before that it would end it.
-            if one.ready_at is not None:
+            # Before that it would end it; and it may have its log open.
+            one.reopens = one.ready_at is None
+            if not one.reopens:
                 one.signal(signal.SIGUSR1)
 
     # Time
