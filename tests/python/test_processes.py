@@ -373,6 +373,29 @@ async def app(scope, receive, send):
             until("the next one serves", lambda: process_of(server.port) != first)
             until("a line in the new file", lambda: ask(server.port, "/after") and "/after" in (path / "a.log").read_text())
 
+    def test_nobody_waits_for_whoever_reads_standard_error(self):
+        with folder() as path, contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+            port = listening.getsockname()[1]
+            reader, writer = os.pipe()
+            os.set_blocking(writer, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(writer, b"." * 4096)
+            os.set_blocking(writer, True)
+            program = [sys.executable, "-m", "number8", "app", "-b", f"fd:{listening.fileno()}", "shop", "--log", "off"]
+            process = subprocess.Popen(program, pass_fds=[listening.fileno()], cwd=path, stderr=writer)
+            try:
+                first = process_of(port)
+                os.kill(first, signal.SIGKILL)
+                self.assertNotEqual(process_of(port), first)
+                process.terminate()
+                self.assertEqual(process.wait(DEADLINE), 0)
+            finally:
+                process.kill()
+                process.wait()
+                os.close(reader)
+                os.close(writer)
+
     def test_a_service_manager_hears_that_it_is_ready_once_the_app_is_served(self):
         with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(f"{name}/notify")

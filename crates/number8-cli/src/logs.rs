@@ -10,7 +10,7 @@ use number8::layers::access_log::{Format, Sink};
 use number8::server::Closed;
 
 use crate::config::Config;
-use crate::problem::{Problem, say};
+use crate::problem::{self, Problem, say};
 
 /// How long the last lines of the log may take.
 const LOG_END: Duration = Duration::from_secs(1);
@@ -32,20 +32,18 @@ impl Logs {
         let path = config.log.file.clone();
         let access = match &path {
             _ if config.log.format == Format::Off => None,
-            Some(path) => Some(
-                Sink::file(path)
-                    .map_err(|error| {
-                        Problem::failure(format!("log file {}: {error}", path.display()))
-                    })?
-                    .on_lost(say),
-            ),
+            Some(path) => {
+                let opened = Sink::file(path).map_err(|error| {
+                    Problem::failure(format!("log file {}: {error}", path.display()))
+                });
+                Some(Arc::new(opened?.on_lost(say)))
+            }
             None => Some(stderr()?),
         };
-        let if_asked =
-            |is_asked| if is_asked { stderr().map(Arc::new).map(Some) } else { Ok(None) };
+        let if_asked = |is_asked| if is_asked { stderr().map(Some) } else { Ok(None) };
         Ok(Self {
             path,
-            access: access.map(Arc::new),
+            access,
             dump: if_asked(config.log.dump)?,
             slow: if_asked(config.log.slow.is_some())?,
             connections: if_asked(config.log.verbose)?,
@@ -66,15 +64,16 @@ impl Logs {
     }
 
     pub(crate) fn finish(&self) {
-        for sink in [&self.access, &self.dump, &self.slow, &self.connections].into_iter().flatten()
-        {
-            sink.finish(LOG_END);
+        if let (Some(_), Some(file)) = (&self.path, &self.access) {
+            file.finish(LOG_END);
         }
+        // All else goes to standard error.
+        problem::finish();
     }
 }
 
-fn stderr() -> Result<Sink, Problem> {
-    Sink::stderr().map_err(|error| Problem::failure(format!("standard error: {error}")))
+fn stderr() -> Result<Arc<Sink>, Problem> {
+    problem::standard_error().map_err(|error| Problem::failure(format!("standard error: {error}")))
 }
 
 /// Has the server say why connections were closed.

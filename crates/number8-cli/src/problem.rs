@@ -1,8 +1,14 @@
-//! What can be wrong before serving, as one line and an exit code.
+//! What can be wrong before serving, as one line and an exit code; and how what there is to say gets to standard error.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use number8::layers::access_log::Sink;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// A reason not to start: one line that says what to do, and the exit code that tells scripts whose mistake it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +41,7 @@ impl Problem {
     /// Prints the line on standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
         say(&self.to_string());
+        finish();
         ExitCode::from(self.exit)
     }
 }
@@ -47,9 +54,67 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// Whether somebody is served, and so nobody who says something may wait.
+static SERVES: AtomicBool = AtomicBool::new(false);
+
+/// Where all goes then, once it is needed.
+static BESIDE: OnceLock<Arc<Sink>> = OnceLock::new();
+
+/// A pipe that takes anything takes this much (`PIPE_BUF`).
+const AT_ONCE_BYTES: usize = 4096;
+
+/// How long the last words may take.
+const END: Duration = Duration::from_secs(1);
+
+/// From here on nobody waits for whoever reads standard error: where that has stopped (a terminal after Ctrl-S, a program that waits
+/// for a disk), a thread of its own writes there, and words are lost after a while.
+pub fn serves() {
+    SERVES.store(true, Ordering::Relaxed);
+}
+
+/// Standard error as such a thread writes it.
+pub(crate) fn standard_error() -> io::Result<Arc<Sink>> {
+    if let Some(sink) = BESIDE.get() {
+        return Ok(Arc::clone(sink));
+    }
+    let sink = Arc::new(Sink::stderr()?);
+    Ok(Arc::clone(BESIDE.get_or_init(|| sink)))
+}
+
+/// Waits until what was said is written, if it is soon.
+pub fn finish() {
+    if let Some(sink) = BESIDE.get() {
+        sink.finish(END);
+    }
+}
+
 /// Prints one line on standard error; if that is gone there is nobody left to tell.
 pub fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "number8: {}", one_line(message));
+    tell(&format!("number8: {}\n", one_line(message)));
+}
+
+/// Prints whole lines there.
+pub fn tell(lines: &str) {
+    let may_wait = !SERVES.load(Ordering::Relaxed);
+    let beside = match BESIDE.get() {
+        Some(sink) => Some(Arc::clone(sink)),
+        None if may_wait || takes_at_once(lines) => None,
+        None => standard_error().ok(),
+    };
+    match beside {
+        Some(sink) => {
+            sink.push(lines.as_bytes());
+            sink.flush();
+        }
+        None => drop(io::stderr().write_all(lines.as_bytes())),
+    }
+}
+
+/// Whether standard error takes so much now, as long as nobody else of this process writes to it.
+fn takes_at_once(lines: &str) -> bool {
+    let stderr = io::stderr();
+    let mut polled = [PollFd::new(&stderr, PollFlags::OUT)];
+    lines.len() <= AT_ONCE_BYTES && matches!(poll(&mut polled, Some(&Timespec::default())), Ok(1))
 }
 
 /// The text with its control characters escaped, since parts of it come from outside.

@@ -15,13 +15,16 @@ use crate::limits::options;
 use crate::listening::{listen, places, ports};
 use crate::logs::{Logs, tell_closed};
 use crate::mdns;
-use crate::problem::{Problem, say};
+use crate::problem::{self, Problem, say};
 use crate::steering::Steering;
 use crate::tls::Certificate;
 
 /// Serves until a signal ends it.
 pub fn serve(invocation: Invocation, config: &Config) -> ExitCode {
-    match try_serve(invocation, config) {
+    problem::serves();
+    let result = try_serve(invocation, config);
+    problem::finish();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => problem.report(),
     }

@@ -1,6 +1,6 @@
 //! What signals do to a server that runs.
 
-use std::io::{self, Write};
+use std::io;
 
 use number8::{Handle, Tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +11,7 @@ use crate::banner::{self, Place};
 use crate::config::Config;
 use crate::listening::{guard, guard_terminal, ports};
 use crate::notify;
-use crate::problem::{Problem, say};
+use crate::problem::{Problem, say, tell};
 use crate::tls::Certificate;
 
 /// What signals do.
@@ -41,8 +41,7 @@ impl Steering {
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut user1 = signal(SignalKind::user_defined1())?;
         let mut child = signal(SignalKind::child())?;
-        // Nobody there to read it is no reason not to serve.
-        let _ = io::stderr().write_all(greeting.as_bytes());
+        tell(greeting);
         notify::ready(&self.status);
         self.start_program();
         let handle = self.handle.clone();

@@ -1,11 +1,15 @@
 //! What signals do.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, PipeWriter, Read, Write, pipe};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Signal;
 
 use super::{Client, Served, last, sandbox, until};
@@ -285,4 +289,46 @@ fn hup_lets_nobody_write_from_other_machines_who_could_not_from_the_start() {
         until("it is told", || served.messages()[before..].iter().any(|line| line.contains(said)));
         assert_eq!(put().starts_with("HTTP/1.1 201 "), is_open, "{text}");
     }
+}
+
+/// Writes as much to a pipe as it takes.
+fn fill(mut writer: &PipeWriter) {
+    let flags = fcntl_getfl(writer).unwrap();
+    fcntl_setfl(writer, flags | OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'.'; 4096]).is_ok() {}
+    fcntl_setfl(writer, flags).unwrap();
+}
+
+#[test]
+fn nobody_waits_for_whoever_reads_standard_error() {
+    let folder = sandbox();
+    let (_reader, writer) = pipe().unwrap();
+    fill(&writer);
+    let (config, socket) = (folder.path().join("n8.toml"), folder.path().join("n8.sock"));
+    let configure = |value: &str| fs::write(&config, format!("header = [\"X-A: {value}\"]"));
+    configure("before").unwrap();
+    let mut command = crate::number8(folder.path());
+    command.args(["site", "-b", "unix:n8.sock", "--config", "n8.toml", "--io-threads", "1"]);
+    let child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+    let mut served = Served { child, messages: Arc::default(), address: None };
+    let connect = || {
+        let socket = UnixStream::connect(&socket).ok()?;
+        socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
+        Some(Client(socket))
+    };
+    let mut client = None;
+    until("it listens", || {
+        client = connect();
+        client.is_some()
+    });
+    let answer = client.unwrap().send(&last("/", "")).rest();
+    assert!(answer.contains("X-A: before\r\n") && answer.ends_with("hello"), "{answer}");
+    configure("after").unwrap();
+    served.signal(Signal::HUP);
+    until("it has read the configuration again", || {
+        connect().unwrap().send(&last("/", "")).rest().contains("X-A: after\r\n")
+    });
+    assert!(connect().unwrap().send(&last("/", "")).rest().ends_with("hello"));
+    served.signal(Signal::TERM);
+    assert_eq!(served.ended().code(), Some(0));
 }

@@ -46,6 +46,9 @@ OPTIONS: int
 def run(arguments: list[str]) -> int:
     """Does what the command line asks for and returns its exit code; the first argument is the name of the program."""
 
+def tell(lines: str) -> None:
+    """Prints whole lines on standard error, without waiting for whoever reads it; for `number8._supervisor`."""
+
 def work(
     arguments: list[str], descriptors: list[int], parent: int, status: object, metrics: tuple[int, int] | None
 ) -> int:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from number8 import _native
 from number8._native import Plan
 from number8._reload import Watcher
 
@@ -486,14 +487,9 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Writes to standard error, if there is one that can be written to: that nobody reads it is no reason not to serve."""
-    if sys.stderr is None:
-        return
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
+    """Prints whole lines on standard error, if there is one. That nobody reads it keeps nobody from being served."""
+    if sys.stderr is not None:
+        _native.tell(text)
 
 
 def main(plan: Plan) -> int:

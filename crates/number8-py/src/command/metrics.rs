@@ -149,9 +149,7 @@ impl Counted {
     /// the app is served all the same.
     pub(super) fn begin(asked: RawFd, answers: RawFd, handle: Handle) -> Option<Self> {
         let begun = Self::try_begin(asked, answers, handle);
-        begun
-            .map_err(|error| say(&format!("metrics: this process cannot be asked: {error}")))
-            .ok()
+        begun.map_err(|error| say(&format!("metrics: this process cannot be asked: {error}"))).ok()
     }
 
     fn try_begin(asked: RawFd, answers: RawFd, handle: Handle) -> io::Result<Self> {

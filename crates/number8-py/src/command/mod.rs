@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use number8_cli::config::{Config, Hosted};
-use number8_cli::problem::Problem;
+use number8_cli::problem::{self, Problem};
 use number8_cli::service::Program;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -18,6 +18,7 @@ use plan::Plan;
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Plan>()?;
     module.add_function(wrap_pyfunction!(run, module)?)?;
+    module.add_function(wrap_pyfunction!(tell, module)?)?;
     module.add_function(wrap_pyfunction!(worker::work, module)?)
 }
 
@@ -61,8 +62,16 @@ fn needs_processes(app: &Hosted) -> bool {
 
 fn supervise(py: Python<'_>, plan: Plan) -> PyResult<ExitCode> {
     let supervisor = py.import("number8._supervisor")?;
-    let code: u8 = supervisor.call_method1("main", (plan,))?.extract()?;
-    Ok(ExitCode::from(code))
+    problem::serves();
+    let code = supervisor.call_method1("main", (plan,));
+    py.detach(problem::finish);
+    Ok(ExitCode::from(code?.extract::<u8>()?))
+}
+
+/// Prints whole lines on standard error, without waiting for whoever reads it.
+#[pyfunction]
+fn tell(lines: &str) {
+    problem::tell(lines);
 }
 
 /// What an exception means that nobody has caught.

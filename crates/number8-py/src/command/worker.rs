@@ -1,7 +1,7 @@
 //! One process that runs an app.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::RawFd;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use number8::{Before, Call, Handle, Layer};
 use number8_cli::config::{Config, Hosted};
 use number8_cli::host::{Beside, Log};
 use number8_cli::notify;
-use number8_cli::problem::{Problem, say};
+use number8_cli::problem::{self, Problem, say};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
@@ -84,8 +84,7 @@ pub(super) fn alone(py: Python<'_>, config: &Config, plan: Plan) -> PyResult<Exi
     let Plan { listeners, greeting, status: served, counted, .. } = plan;
     let serves = move |handle| counted.own(handle);
     let ready = move || {
-        // Nobody there to read it is no reason not to serve.
-        let _ = io::stderr().write_all(greeting.as_bytes());
+        problem::tell(&greeting);
         notify::ready(&served);
     };
     run(py, config, listeners, &status.unbind(), serves, ready)
@@ -99,6 +98,7 @@ fn run(
     serves: impl Fn(Handle) + Send + 'static,
     ready: impl FnOnce() + Send + 'static,
 ) -> PyResult<ExitCode> {
+    problem::serves();
     let Some(hosted) = &config.app else {
         return Err(PyRuntimeError::new_err("there is no app"));
     };
