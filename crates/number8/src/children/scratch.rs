@@ -27,11 +27,12 @@ impl Scratch {
     /// The disk is full, or the folder may not be written to.
     pub(crate) fn new(parent: &Path, user: &User, files: &[(&str, &[u8])]) -> io::Result<Self> {
         sweep(parent);
-        let folder = parent.join(format!("{PREFIX}{:016x}", super::random_number()));
-        DirBuilder::new().mode(0o700).create(&folder)?;
-        let lock = File::open(&folder)?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        let scratch = Self { folder, _lock: lock };
+        // Whoever else sweeps may take it for litter before it has its lock: rarely once, and not again and again.
+        let scratch = loop {
+            if let Some(scratch) = Self::locked(parent)? {
+                break scratch;
+            }
+        };
         for (name, content) in files {
             let path = scratch.folder.join(name);
             if let Some(below) = path.parent().filter(|below| *below != scratch.folder) {
@@ -46,6 +47,23 @@ impl Scratch {
         // Last: from now on the user may put links where our files would go.
         scratch.give(&scratch.folder, user)?;
         Ok(scratch)
+    }
+
+    /// A new folder; `None` where it was removed before it had its lock.
+    fn locked(parent: &Path) -> io::Result<Option<Self>> {
+        let folder = parent.join(format!("{PREFIX}{:016x}", super::random_number()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let lock = match File::open(&folder) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(None);
+        }
+        let inode = lock.metadata()?.ino();
+        let is_there = fs::symlink_metadata(&folder).is_ok_and(|meta| meta.ino() == inode);
+        Ok(is_there.then_some(Self { folder, _lock: lock }))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -163,6 +181,8 @@ const FOLDER: OFlags =
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     use super::*;
 
@@ -188,6 +208,30 @@ mod tests {
         let path = scratch.path().to_owned();
         drop(scratch);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_new_folder_is_nobodys_litter() {
+        let parent = tempfile::tempdir().unwrap();
+        let user = User::for_programs(None, parent.path()).unwrap();
+        let are_made = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !are_made.load(Ordering::Relaxed) {
+                    sweep(parent.path());
+                }
+            });
+            let made: Vec<_> = (0..500)
+                .map(|_| {
+                    let scratch = Scratch::new(parent.path(), &user, &[("a", b"a"), ("b/b", b"b")]);
+                    scratch.map(|scratch| scratch.path().join("b/b").exists())
+                })
+                .collect();
+            are_made.store(true, Ordering::Relaxed);
+            for is_whole in made {
+                assert!(is_whole.unwrap());
+            }
+        });
     }
 
     #[test]
