@@ -39,6 +39,7 @@ pub(crate) use running::{Child, Exit, Outcome, Started};
 pub(crate) use scratch::Scratch;
 pub(crate) use spawn::{Limits, Spawn};
 pub use strangers::reap_strangers;
+pub(crate) use strangers::wait_for_the_end;
 pub(crate) use user::User;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -4,8 +4,9 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::process::{Child, Command};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -15,6 +16,33 @@ use crate::sync::lock;
 
 /// The supervisors that this process has to collect itself.
 static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Programs that were given up and have not ended yet.
+static ENDING: Mutex<usize> = Mutex::new(0);
+static ONE_HAS_ENDED: Condvar = Condvar::new();
+
+/// Waits until all programs that were given up have ended and left nothing behind, but no longer than that.
+pub(crate) fn wait_for_the_end(time_max: Duration) {
+    let wait = ONE_HAS_ENDED.wait_timeout_while(lock(&ENDING), time_max, |count| *count > 0);
+    drop(wait.unwrap_or_else(PoisonError::into_inner));
+}
+
+/// One of [`ENDING`].
+struct Ends;
+
+impl Ends {
+    fn new() -> Self {
+        *lock(&ENDING) += 1;
+        Self
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        *lock(&ENDING) -= 1;
+        ONE_HAS_ENDED.notify_all();
+    }
+}
 
 /// Collects children of others that have ended (row W12): for a program that is the first one of a container, and so inherits
 /// whoever has lost its parent. Those that this library has started are left to it. To be called when a SIGCHLD has come.
@@ -76,9 +104,11 @@ impl Drop for Supervised {
         let Some((child, kept)) = self.0.take() else { return };
         // It first ends the program, which takes as long as it takes: not the time of whoever drops this.
         let waits = thread::Builder::new().name("number8-reap".into());
+        let ends = Ends::new();
         let _ = waits.spawn(move || {
             collect(child, kept.group.as_ref());
             drop(kept);
+            drop(ends);
         });
     }
 }

@@ -269,6 +269,9 @@ impl Server {
             let _ = thread.join();
         }
         shared.lane.close(LANE_END);
+        // A process that ends now would leave their folders.
+        #[cfg(feature = "children")]
+        crate::children::wait_for_the_end(PROGRAMS_END);
         result
     }
 
@@ -336,6 +339,10 @@ impl Drop for CutRest<'_> {
 
 /// How long jobs may go on that nobody waits for any more.
 const LANE_END: Duration = Duration::from_secs(1);
+
+/// How long programs may take to end, with all that they have started; longer than their usual grace.
+#[cfg(feature = "children")]
+const PROGRAMS_END: Duration = Duration::from_secs(5);
 
 /// A worker, and how it is sent a connection; `None` is the one in this thread.
 type Dealt = (Arc<Worker>, Option<mpsc::UnboundedSender<(Accepted, Place)>>);
