@@ -253,6 +253,14 @@ class Wire(unittest.TestCase):
                 with self.subTest(keys):
                     agent.until(end)
 
+    def test_u32_a_line_of_any_length_can_be_pasted(self):
+        with self.agent() as agent:
+            line = b"x = '" + b"a\xc3\xa9b " * 20_000 + b"'\r"
+            echo = agent.ask(line, b">>> ")
+            # Written as it comes, and not again with each key.
+            self.assertLess(len(echo), 2 * len(line))
+            agent.ask(b"len(x)\r", b"80000\r\n>>> ")
+
     def test_no_process_is_left_when_nobody_is_there(self):
         agent = Agent(self.over_terminal)
         agent.until(b">>> ")

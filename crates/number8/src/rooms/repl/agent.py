@@ -168,6 +168,10 @@ class Wire:
             self.room.notify()
         return data
 
+    def text(self):
+        """Bytes that are no keys, as far as they are here: what is pasted is taken at once."""
+        return self.take(re.match(rb"[^\0-\x1f\x7f]*", bytes(self.pending[:4096])).end())
+
     def until(self, *ends):
         """Bytes up to one of `ends`, as far as they are here, and that one, or None."""
         self.fill()
@@ -270,7 +274,7 @@ class Editor:
             elif byte in self.CONTROLS:
                 self.key(self.CONTROLS[byte])
             elif byte >= 32:
-                self.insert(decoder.decode(bytes([byte])))
+                self.insert(decoder.decode(bytes([byte]) + self.wire.text()))
 
     def escape(self):
         sequence = chr(self.wire.byte())
@@ -285,12 +289,11 @@ class Editor:
             return
         self.text = self.text[: self.at] + new + self.text[self.at :]
         self.at += len(new)
-        columns = self.wire.columns()
-        width = self.width(self.prompt + self.text)
-        if self.at < len(self.text) or width % columns < self.width(new):
+        if self.at < len(self.text):
             return self.draw()
+        width, columns = self.width(self.prompt + self.text), self.wire.columns()
         self.row = width // columns
-        self.wire.send(new)
+        self.wire.send(new + self.wrap(width, columns))
 
     def key(self, name):
         text, at = self.text, self.at
@@ -370,13 +373,17 @@ class Editor:
         """Writes the line again, over the rows that it has, and goes back to where the cursor is."""
         at, columns = self.at, self.wire.columns()
         width = self.width(self.prompt + self.text)
-        # A terminal goes to the next row only with what stands there.
-        wrap = " \r" if width and width % columns == 0 else ""
+        wrap = self.wrap(width, columns)
         up = "\x1b[%dA" % self.row if self.row else ""
         self.wire.send(up + "\r" + self.prompt + self.text + wrap + "\x1b[J")
         self.row = width // columns
         self.at = len(self.text)
         self.move(at)
+
+    @staticmethod
+    def wrap(width, columns):
+        """What goes to the next row, which a terminal does only with what stands there."""
+        return " \r" if width and width % columns == 0 else ""
 
     @staticmethod
     def width(text):
