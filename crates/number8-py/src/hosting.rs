@@ -12,7 +12,7 @@ use number8::{App, Authority, Before, Call, Handle, Layer, Options, ServeError, 
 use number8_cli::host::Log;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use tokio::net::unix::pipe;
 
 use crate::asgi;
@@ -372,7 +372,7 @@ pub(crate) fn say(text: &str) {
 /// application has set for other signals are called, although the main thread runs no Python. In a forked child they are what they
 /// were before.
 ///
-/// Outside the main thread, where Python has no signals, it does nothing.
+/// Outside the main thread, where Python has no signals, it is the end of the program that stops the server.
 pub(crate) struct Signals {
     watched: Option<Watched>,
 }
@@ -394,6 +394,11 @@ impl Signals {
         let threading = py.import("threading")?;
         let main = threading.call_method0("main_thread")?;
         if !threading.call_method0("current_thread")?.is(&main) {
+            let stop = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                handle.shutdown_now();
+            };
+            let stop = PyCFunction::new_closure(py, None, None, stop)?;
+            py.import("number8._leaving")?.call_method1("note_stop", (stop,))?;
             return Ok(Self { watched: None });
         }
         let signal = py.import("signal")?;

@@ -199,6 +199,8 @@ class Serving:
                 loop.add_signal_handler(number, self.stop)
             _signals.note(before)
             self._has_signals = True
+        else:
+            _leaving.note_stop(functools.partial(loop.call_soon_threadsafe, self._stop_at_once))
         lifespan = Lifespan(self._application)
         await lifespan.startup()
         # Who sets up a log of its own as it starts turns off all loggers that are there, unless it says otherwise.
@@ -236,6 +238,10 @@ class Serving:
         if self._stops > 2 or (self._stops > 1 and self._is_ending) or not self._is_started:
             assert self._main is not None
             self._main.cancel()
+
+    def _stop_at_once(self) -> None:
+        self.stop()
+        self.stop()
 
     def _give_up(self) -> None:
         """A second signal was a while ago: requests are not waited for that go on although they are cancelled."""

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from typing import Any, Literal
 
 
@@ -69,21 +70,35 @@ def serve(
     if interface != "wsgi":
         speaks = interface_of(app)
         interface = speaks if interface == "auto" else interface
-    _native.serve(
-        app,
-        bind=bind,
-        interface=interface,
-        threads=threads,
-        event_loop=loop,
-        root_path=root_path,
-        max_body=max_body,
-        body_memory=body_memory,
-        keep_free=keep_free,
-        grace=grace,
-        tls=tls,
-        max_message=max_message,
-        websocket_ping=websocket_ping,
-    )
+    with beside():
+        _native.serve(
+            app,
+            bind=bind,
+            interface=interface,
+            threads=threads,
+            event_loop=loop,
+            root_path=root_path,
+            max_body=max_body,
+            body_memory=body_memory,
+            keep_free=keep_free,
+            grace=grace,
+            tls=tls,
+            max_message=max_message,
+            websocket_ping=websocket_ping,
+        )
+
+
+def beside() -> AbstractContextManager[None]:
+    """What stands around a server, so that the end of the program is its end where another thread than the main one runs it."""
+    import threading
+
+    if threading.current_thread() is threading.main_thread():
+        from contextlib import nullcontext
+
+        return nullcontext()
+    from number8 import _leaving
+
+    return _leaving.Beside()
 
 
 def interface_of(app: Callable[..., Any]) -> str:

@@ -1,4 +1,4 @@
-"""How a process ends that somebody would hold: by sys.exit, and where threads do not end."""
+"""How a process ends that somebody would hold: by sys.exit, where threads do not end, and where some still serve."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import atexit
 import os
 import sys
 import threading
-from typing import Any, NoReturn
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from number8 import _native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Threads that wait for those of an application for which nobody else waits any more.
 _waiting: list[threading.Thread] = []
 
 #: What sys.exit was called with, by the main thread, if nobody has caught it.
 _noted: list[object] = []
+
+#: The servers of other threads than the main one, by thread.
+_beside: dict[int, Beside] = {}
+
+#: Seconds that these have to end when the interpreter does.
+_BESIDE_SECONDS = 2.0
 
 _exit = sys.exit
 
@@ -78,6 +88,52 @@ def leave_calls(exit_code: int | None = None) -> None:
     atexit.unregister(leave_calls)
     if _native.calls_go_on() or any(thread.is_alive() for thread in _waiting):
         leave(code() if exit_code is None else exit_code)
+
+
+class Beside:
+    """A server that this thread runs, which is not the main one. It is stopped before the interpreter ends: that would end the thread, if
+    it does not wait for it, within what is not Python's, and so the process by a crash."""
+
+    def __init__(self) -> None:
+        self.stop: Callable[[], object] | None = None
+        self.ended = threading.Event()
+
+    def __enter__(self) -> None:
+        if not _beside:
+            note_exits()
+            atexit.unregister(_stop_beside)
+            atexit.register(_stop_beside)
+        _beside[threading.get_ident()] = self
+
+    def __exit__(self, *_: object) -> None:
+        _beside.pop(threading.get_ident(), None)
+        self.ended.set()
+
+
+def note_stop(stop: Callable[[], object]) -> None:
+    """What stops the server of this thread at once, called from another one."""
+    if beside := _beside.get(threading.get_ident()):
+        beside.stop = stop
+
+
+def _stop_beside() -> None:
+    """The interpreter ends."""
+    atexit.unregister(_stop_beside)
+    until = time.monotonic() + _BESIDE_SECONDS
+    servers = list(_beside.values())
+    for server in servers:
+        try:
+            if server.stop is not None:
+                server.stop()
+        except RuntimeError:
+            # Its loop has just been closed.
+            pass
+    if not all(server.ended.wait(max(until - time.monotonic(), 0.0)) for server in servers) or _native.calls_go_on():
+        leave(code())
+
+
+# In a forked child there are no such threads.
+os.register_at_fork(after_in_child=_beside.clear)
 
 
 def leave(code: int) -> NoReturn:

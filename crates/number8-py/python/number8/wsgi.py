@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import socket
 
-from number8 import _native
+from number8 import _hosting, _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ class WSGIServer:
     def _serve(self, requests_max: int | None) -> bool:
         if self.application is None:
             raise RuntimeError("there is no application yet: set_app(application)")
-        return _native.serve_at(
-            self.application, self.listen_socket.fileno(), threads=self.threads, requests_max=requests_max
-        )
+        descriptor = self.listen_socket.fileno()
+        with _hosting.beside():
+            return _native.serve_at(self.application, descriptor, threads=self.threads, requests_max=requests_max)
 
     def server_close(self) -> None:
         """Listens no more."""
