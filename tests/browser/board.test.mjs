@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withBoard } from "./board.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
-import { openPage } from "./number8.mjs";
+import { openPage, serveAgain } from "./number8.mjs";
 
 const WEIGHT_MAX = 400 * 1024;
 const FIRST_PAINT_MS_MAX = 1000;
@@ -97,6 +97,25 @@ test("x5: a job survives the page, and a second page sees it", async () => {
   await second.close();
   await third.close();
 });
+
+for (const [options, text] of [
+  [["--allow", "all"], "Stopped with the server."],
+  [["--auth", "admin:pw@/:all"], "You are not logged in any more: load the page again."],
+]) {
+  test(`x5: a page says so when the server was started anew (${options[0]})`, async () => {
+    const { page, close } = await open();
+    await write(page, LOOP);
+    await run(page);
+    await page.getByRole("log").getByText("line 2").waitFor();
+    await board.server.stop();
+    board.server = await serveAgain(board.server.url, board.folder, "--board", ...options);
+    await page.getByText(text).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Stop" }).isVisible(), false);
+    await page.getByRole("button", { name: "Run", exact: true }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Run", exact: true }).isEnabled(), true);
+    await close();
+  });
+}
 
 test("x2: progress bars and colours are shown as a terminal would", async () => {
   const { page, close } = await open();

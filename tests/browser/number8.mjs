@@ -16,6 +16,11 @@ export function serve(folder, ...options) {
   return run(BINARY, ["--bind", "127.0.0.1", "--port", "0", ...options, folder], 0);
 }
 
+/** The same at the address of a server that was there before. */
+export function serveAgain(url, folder, ...options) {
+  return run(BINARY, ["--bind", new URL(url).host, ...options, folder], 0);
+}
+
 /** Runs an example, which SIGTERM ends. */
 export function runExample(name, ...args) {
   return run(join(dirname(BINARY), name), args, "SIGTERM");

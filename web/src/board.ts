@@ -122,9 +122,11 @@ let seen = 0;
 let clock: ReturnType<typeof setInterval> | undefined;
 
 function show(next: State): void {
+  // Another run of the server may count from the beginning.
+  const isSame = next.id === state.id && next.started === state.started;
   // A program that ends at once has its end told before the answer to its start.
-  if (next.id === state.id && state.state === "ended" && next.state === "running") return;
-  if (next.id !== state.id) {
+  if (isSame && state.state === "ended" && next.state === "running") return;
+  if (!isSame) {
     heat.clear();
     // What has come before the first answer, or after the beginning was lost, is of this one.
     if (state.id !== undefined && next.state === "running") output.clear();
@@ -149,8 +151,25 @@ function show(next: State): void {
   } else {
     editor.show(null, heat);
     if (state.state === "ended") say(ending(state), Boolean(state.exit && state.exit.code !== 0) || Boolean(state.stopped));
-    if (wasRunning) void programs();
+    else if (wasRunning) say(`${WHY.server}.`, true);
+    if (wasRunning && state.state === "ended") void programs().catch(() => undefined);
   }
+}
+
+/** Shows what the server says, unless it has told something newer meanwhile. */
+async function look(): Promise<void> {
+  const before = state;
+  const next = (await (await ask(RUN)).json()) as State;
+  const isNews = next.state !== before.state || next.id !== before.id || next.started !== before.started;
+  if (state === before && (isNews || next.state === "idle")) show(next);
+}
+
+/** Whoever is not logged in any more is not led away from what is in the editor, but told. */
+async function sayIfLoggedOut(): Promise<void> {
+  const { status } = await fetch(prefix + RUN, { cache: "no-store", headers: { Accept: "application/json" } });
+  if (status !== 401) return;
+  show({ state: "idle" });
+  say("You are not logged in any more: load the page again.", true);
 }
 
 // Output
@@ -305,14 +324,20 @@ const parsed =
     lastNumber = number;
     handler(JSON.parse(data) as T);
   };
-hear(prefix + RUN + "/events", {
-  start: parsed<State>((next) => {
-    if (next.id !== state.id || !isRunning()) show(next);
-  }, true),
-  output: parsed<{ stream: string; text: string }>(({ stream, text }) => output.write(stream, text)),
-  line: parsed(line),
-  exit: parsed(show),
-});
+hear(
+  prefix + RUN + "/events",
+  {
+    start: parsed<State>((next) => {
+      if (next.id !== state.id || next.started !== state.started || !isRunning()) show(next);
+    }, true),
+    output: parsed<{ stream: string; text: string }>(({ stream, text }) => output.write(stream, text)),
+    line: parsed(line),
+    exit: parsed(show),
+  },
+  // A server that was started anew tells nothing of what ran before.
+  () => void trying(look),
+  () => void trying(sayIfLoggedOut),
+);
 
 if (eventsPath) {
   const list = byId("events");
@@ -325,5 +350,5 @@ if (eventsPath) {
   hear(eventsPath, { message: add });
 }
 
-void trying(async () => show((await (await ask(RUN)).json()) as State));
+void trying(look);
 void programs().catch(() => undefined);

@@ -80,8 +80,13 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Hears events with their ids, again and again: a browser gives up when an answer is no stream. */
-export function hear(path: string, handlers: Record<string, (data: string, id: string) => void>, opened?: () => void): void {
+/** Hears events with their ids, again and again: a browser gives up when an answer is no stream, which is `refused`. */
+export function hear(
+  path: string,
+  handlers: Record<string, (data: string, id: string) => void>,
+  opened?: () => void,
+  refused?: () => void,
+): void {
   let wait = 1000;
   const open = () => {
     const source = new EventSource(path);
@@ -91,6 +96,7 @@ export function hear(path: string, handlers: Record<string, (data: string, id: s
     };
     source.onerror = () => {
       if (source.readyState !== EventSource.CLOSED) return;
+      refused?.();
       setTimeout(open, wait);
       wait = Math.min(wait * 2, 30_000);
     };
