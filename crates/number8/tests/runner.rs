@@ -767,6 +767,20 @@ fn x5_other_interpreters_run_other_languages() {
 }
 
 #[test]
+fn x5_a_folder_that_is_gone_is_no_missing_interpreter() {
+    for name in ["folder", "tmp"] {
+        let board = Board::new();
+        fs::remove_dir_all(board.top.path().join(name)).unwrap();
+        let answer = board.ask(&post_text("/run", "print(8)"));
+        assert_eq!(answer.status, 500, "{name}");
+        fs::create_dir(board.top.path().join(name)).unwrap();
+        fs::set_permissions(board.top.path().join(name), fs::Permissions::from_mode(0o777))
+            .unwrap();
+        assert_eq!(board.run("print(8)").1, "8\n", "{name}");
+    }
+}
+
+#[test]
 fn a5_without_the_right_nothing_is_answered() {
     let top = tempfile::tempdir().unwrap();
     let runner = Runner::new(top.path()).unwrap().programs(top.path()).unwrap();

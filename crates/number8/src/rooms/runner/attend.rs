@@ -38,6 +38,11 @@ pub(super) fn start(
     if interpreter.tells_lines() {
         files.push(("lines/sitecustomize.py", TELLS_LINES.as_bytes()));
     }
+    // What is not found otherwise is the interpreter.
+    for folder in [&settings.folder, &settings.temporary] {
+        let is_missing = |error| io::Error::other(format!("{}: {error}", folder.display()));
+        folder.metadata().map_err(is_missing)?;
+    }
     let scratch = Scratch::new(&settings.temporary, &settings.user, &files)?;
     let file = scratch.path().join(name);
 
