@@ -14,6 +14,7 @@ use crate::serving::{Gate, PATIENCE, Pieces, Running, Setup, on_each_setup, pati
 on_each_setup!(
     a_server_without_connections_ends_at_once,
     idle_connections_are_closed_without_a_reset,
+    the_next_request_after_an_answer_is_answered,
     active_requests_are_answered_and_then_closed,
     requests_that_are_coming_are_answered,
     what_waits_in_the_backlog_is_answered,
@@ -71,6 +72,23 @@ fn idle_connections_are_closed_without_a_reset(setup: Setup) {
         client.half_close();
         client.ends();
     }
+    server.ended().unwrap();
+}
+
+/// It may be one that must not be sent twice.
+fn the_next_request_after_an_answer_is_answered(setup: Setup) {
+    let server = Running::start(setup, app().0);
+    let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.get("/hello").answer();
+    }
+    server.handle().shutdown();
+    for client in &mut clients {
+        let answer = client.get("/hello").answer();
+        assert!(answer.head.contains("Connection: close"), "{answer:?}");
+        client.ends();
+    }
+    drop(clients);
     server.ended().unwrap();
 }
 

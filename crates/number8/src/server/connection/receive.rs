@@ -10,6 +10,9 @@ use super::super::shared::Stop;
 use super::super::transport::Transport;
 use super::{Closed, Connection, Flow, Phase, Turn, Wait, Work};
 
+/// How long after an answer the next request of a client is most likely on its way, when the server stops: so many milliseconds.
+const JUST_ANSWERED_MS: u64 = 500;
+
 /// What came of a try to read.
 pub(super) enum Read {
     Bytes,
@@ -114,11 +117,27 @@ impl Connection {
                 Flow::Wait
             }
             (_, Wait::Linger) => Flow::Wait,
+            // So is the next one of a client that had its answer a moment ago, and what changes something is not to be sent twice
+            // (RFC 9110 §9.2.2).
+            (_, Wait::Idle | Wait::Nothing)
+                if self.closed.is_none() && self.is_just_answered(turn) =>
+            {
+                self.note(Closed::Stopping);
+                self.wait_for(Wait::Idle, turn.ms + JUST_ANSWERED_MS);
+                Flow::Wait
+            }
+            (_, Wait::Idle) if self.closed.is_some() && !self.is_overdue(turn) => Flow::Wait,
             (_, _) => {
                 self.note(Closed::Stopping);
                 self.close(turn, work)
             }
         }
+    }
+
+    /// Whether it waits for a request since a moment ago, or begins to.
+    fn is_just_answered(&self, turn: &Turn) -> bool {
+        let idle_ms = clock::millis(turn.current.shared.options.timeouts.idle);
+        !self.place.entry.has_passed(turn.ms + idle_ms.saturating_sub(JUST_ANSWERED_MS))
     }
 
     /// Reads once.
