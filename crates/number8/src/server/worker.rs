@@ -436,6 +436,8 @@ impl Worker {
 /// What a connection tells of a request for its line in the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told {
+    /// By which the request came.
+    pub(crate) version: Version,
     pub(crate) status: u16,
     /// Bytes of content of the answer, and of the request.
     pub(crate) sent: u64,
@@ -449,7 +451,7 @@ fn record<'a>(caller: &'a Caller, head: Option<&Head<'a>>, told: Told) -> Record
         peer: caller.ip,
         method: head.map_or(b"", Head::method_bytes),
         target: head.map_or(b"", Head::target),
-        version: head.map_or(Version::Http11, Head::version),
+        version: told.version,
         status: told.status,
         bytes: told.sent,
         received: told.received,

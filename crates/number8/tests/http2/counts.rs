@@ -64,6 +64,35 @@ async fn o3_o4_who_leaves_before_there_is_an_answer_is_logged() {
 }
 
 #[tokio::test]
+async fn o3_a_request_that_is_refused_is_told_apart_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let sink = Arc::new(Sink::file(&path).unwrap());
+    let format = "$method $target $protocol $status".parse().unwrap();
+    let log = AccessLog { format, sink: Arc::clone(&sink) };
+    let app = App::new().get("/", async || "hi").access_log(log);
+    let server = TestServer::new(app, Options::default());
+    let mut client = Client::connect(&server).await;
+    let long = format!("/{}", "a".repeat(9000));
+    let s = (":scheme", "http");
+    let requests: [&[(&str, &str)]; 4] = [
+        &[(":method", "GET"), s, (":path", "/a?b")],
+        &[(":method", "PUT"), s, (":path", "/c"), (":authority", "me@localhost")],
+        &[(":method", "GET"), s, (":path", &long), (":authority", "localhost")],
+        &[(":method", "CONNECT"), (":authority", "localhost:443")],
+    ];
+    for (stream, (fields, status)) in
+        (1..).step_by(2).zip(requests.iter().zip([400, 400, 414, 501]))
+    {
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(fields))).await;
+        assert_eq!(client.status(stream).await, status, "{fields:?}");
+    }
+    assert!(sink.finish(crate::serving::PATIENCE));
+    let want = "GET /a?b HTTP/2.0 400\nPUT /c HTTP/2.0 400\n- - HTTP/2.0 414\n- - HTTP/2.0 501\n";
+    assert_eq!(std::fs::read_to_string(path).unwrap(), want);
+}
+
+#[tokio::test]
 async fn o4_ready_is_asked_by_http2_too() {
     let lane = number8::server::LaneOptions { queue_max: 0, ..Default::default() };
     let app = App::new().health("/health".to_owned()).ready("/ready".to_owned());

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use number8_proto::headers::Fields;
-use number8_proto::http1::{BodyLength, SendBody};
+use number8_proto::http1::{BodyLength, SendBody, Version};
 use number8_proto::negotiate::takes_trailers;
 
 use super::super::counts::Counts;
@@ -510,7 +510,8 @@ impl Connection {
             return;
         }
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();
-        let told = Told { status, sent: bytes, received: self.received, duration };
+        let version = head.map_or(Version::Http11, |head| head.version());
+        let told = Told { version, status, sent: bytes, received: self.received, duration };
         self.place.worker.log(&turn.current, &self.caller, head.as_ref(), told);
     }
 
@@ -521,7 +522,8 @@ impl Connection {
         if duration >= slow.after {
             let head = work.input.head();
             let head = (!head.is_empty()).then(|| work.parser.head(head));
-            let told = Told { status, sent: 0, received: self.received, duration };
+            let version = head.map_or(Version::Http11, |head| head.version());
+            let told = Told { version, status, sent: 0, received: self.received, duration };
             self.place.worker.log_slow(&turn.current, &self.caller, head.as_ref(), told);
         }
     }

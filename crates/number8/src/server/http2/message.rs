@@ -2,7 +2,7 @@
 
 use h2::RecvStream;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use number8_proto::http1::{BodySize, HeadParser, Version, is_without_content};
+use number8_proto::http1::{BodySize, Head, HeadParser, Version, is_without_content};
 use number8_proto::http2::{Announced, Pseudo, announced};
 use number8_proto::{Error, Limits};
 
@@ -29,12 +29,7 @@ impl Scratch {
     ) -> Result<Announced, Error> {
         self.bytes.clear();
         self.parser.reset();
-        let uri = request.uri();
-        let pseudo = Pseudo {
-            method: request.method().as_str().as_bytes(),
-            authority: uri.authority().map(|authority| authority.as_str().as_bytes()),
-            path: uri.path_and_query().map_or(b"", |path| path.as_str().as_bytes()),
-        };
+        let pseudo = pseudo(request);
         let fields = request.headers().iter();
         let fields = fields.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
         let written = pseudo.put(fields, &mut self.bytes);
@@ -44,6 +39,28 @@ impl Scratch {
         }
         self.parser.parse_as(Version::Http2, &self.bytes, limits)?;
         announced(&self.parser.head(&self.bytes))
+    }
+
+    /// Of a request that could not be read, its line alone.
+    pub(super) fn read_line(&mut self, request: &http::Request<RecvStream>) -> Option<Head<'_>> {
+        self.bytes.clear();
+        self.parser.reset();
+        let Pseudo { method, path, .. } = pseudo(request);
+        // The version in which there may be no host.
+        for part in [method, b" ", path, b" HTTP/1.0\r\n\r\n"] {
+            self.bytes.extend_from_slice(part);
+        }
+        self.parser.parse_as(Version::Http10, &self.bytes, &Limits::default()).ok()?;
+        Some(self.parser.head(&self.bytes))
+    }
+}
+
+fn pseudo(request: &http::Request<RecvStream>) -> Pseudo<'_> {
+    let uri = request.uri();
+    Pseudo {
+        method: request.method().as_str().as_bytes(),
+        authority: uri.authority().map(|authority| authority.as_str().as_bytes()),
+        path: uri.path_and_query().map_or(b"", |path| path.as_str().as_bytes()),
     }
 }
 

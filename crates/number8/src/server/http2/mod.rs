@@ -394,7 +394,7 @@ impl Http2 {
                 None
             }
             Err(error) => {
-                exchange.refuse(desk, error, cx);
+                exchange.refuse(desk, scratch.read_line(&request).as_ref(), error, cx);
                 None
             }
             Ok(announced) => begin(desk, exchange, scratch, announced, request.into_body(), cx),

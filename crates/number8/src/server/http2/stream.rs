@@ -7,7 +7,7 @@ use std::time::Instant;
 use h2::Reason;
 use h2::server::SendResponse;
 use number8_proto::Error;
-use number8_proto::http1::{Head, HeadParser, OwnedHead, is_without_content};
+use number8_proto::http1::{Head, HeadParser, OwnedHead, Version, is_without_content};
 use number8_proto::negotiate::takes_trailers;
 
 use super::super::connection::Turn;
@@ -114,14 +114,20 @@ impl Exchange {
         self.respond.send_reset(Reason::PROTOCOL_ERROR);
     }
 
-    /// Answers a request that cannot be read.
-    pub(super) fn refuse(mut self, desk: &mut Desk<'_>, error: Error, cx: &mut Context<'_>) {
+    /// Answers a request that cannot be read; `line` is what the log tells of it, where that much can be.
+    pub(super) fn refuse(
+        mut self,
+        desk: &mut Desk<'_>,
+        line: Option<&Head<'_>>,
+        error: Error,
+        cx: &mut Context<'_>,
+    ) {
         let response = Response::error(error.status(), error.text());
         if let Some(Making::Content(mut sending, status)) = self.answer(desk, None, response) {
             // Whatever the client's window does not take of such a page is not worth waiting for.
             let _ = sending.poll(&desk.turn.current.shared.lane, desk.turn.ms, cx);
             desk.account(&mut sending);
-            self.log(desk, None, status, sending.sent);
+            self.log(desk, line, status, sending.sent);
         }
     }
 
@@ -265,7 +271,7 @@ impl Exchange {
     fn told(&self, status: u16, sent: u64) -> Told {
         let received = self.upload.as_ref().map_or(0, Upload::received);
         let duration = self.since.map(|since| since.elapsed()).unwrap_or_default();
-        Told { status, sent, received, duration }
+        Told { version: Version::Http2, status, sent, received, duration }
     }
 
     /// Tells the client to send its content, where it waits for that and somebody wants it.
