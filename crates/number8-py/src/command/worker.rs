@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ fn run(
         Err(problem) => return Ok(problem.report()),
     };
     let log = beside.log();
-    watch(log.clone());
+    py.detach(|| watch(log.clone()));
     let mut app = beside.app;
     if let Some(requests_max) = hosted.requests_max {
         app = app.layer(Wear::new(requests_max, hosted.requests_jitter, status.clone_ref(py)));
@@ -141,12 +141,15 @@ fn run(
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// Opens the log again on SIGUSR1, and tells a service manager that we are there, whatever the other threads do.
+/// Opens the log again on SIGUSR1, and tells a service manager that we are there, whatever the other threads do. Returns once the
+/// signal is heard: before that it would end the process.
 fn watch(log: Log) {
+    let (heard, hears) = mpsc::channel();
     let watched = move || -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut asked = signal(SignalKind::user_defined1())?;
+            let _ = heard.send(());
             let often = notify::watchdog().map_or(Duration::MAX, |limit| limit / 2);
             loop {
                 match tokio::time::timeout(often, asked.recv()).await {
@@ -161,8 +164,10 @@ fn watch(log: Log) {
             say(&format!("signals cannot be watched: {error}"));
         }
     };
-    if let Err(error) = thread::Builder::new().name("number8-log".to_owned()).spawn(told) {
-        say(&format!("signals cannot be watched: {error}"));
+    match thread::Builder::new().name("number8-log".to_owned()).spawn(told) {
+        // An end without it has said why.
+        Ok(_) => drop(hears.recv()),
+        Err(error) => say(&format!("signals cannot be watched: {error}")),
     }
 }
 
