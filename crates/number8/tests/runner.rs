@@ -548,6 +548,26 @@ fn b19_x3_the_running_line_is_told_and_nothing_else_changes() {
     );
 }
 
+/// Each interpreter that a program makes (`concurrent.interpreters`) imports our module, too; nobody may look at its frames.
+#[test]
+fn b19_x3_interpreters_of_a_program_know_nothing_of_it() {
+    let board = Board::new();
+    let (_, output, errors) = board.run(
+        "try: import _interpreters as interpreters\n\
+         except ImportError: import _xxsubinterpreters as interpreters\n\
+         code = '''import json, sys\n\
+         def count(): return sum(number for number in range(100_000))\n\
+         for _ in range(5): count()\n\
+         print(any('lines' in entry for entry in sys.path), flush=True)'''\n\
+         for _ in range(5):\n    \
+             other = interpreters.create()\n    \
+             interpreters.run_string(other, code)\n    \
+             interpreters.destroy(other)\n\
+         print('end')\n",
+    );
+    assert_eq!((&*output, &*errors), (&*("False\n".repeat(5) + "end\n"), ""));
+}
+
 /// Python 3.12 and later warn who forks where there are threads: of those of the program, not of ours.
 #[test]
 fn b19_x3_a_program_that_forks_hears_nothing_of_our_thread() {

@@ -17,9 +17,13 @@ def _number8():
     rest = [entry for entry in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if entry != ours]
     if any(rest):
         os.environ["PYTHONPATH"] = os.pathsep.join(rest)
-    pipe = int(os.environ.pop("NUMBER8_LINES"))
-    path = os.environ.pop("NUMBER8_PROGRAM")
+    pipe = os.environ.pop("NUMBER8_LINES", None)
+    path = os.environ.pop("NUMBER8_PROGRAM", None)
     pace = float(os.environ.pop("NUMBER8_PACE", "0"))
+    if pipe is None:
+        # One of the interpreters that the program makes; they import this module, too.
+        return
+    pipe = int(pipe)
     os.set_inheritable(pipe, False)
     main = _thread.get_ident()
     write, current_frames = os.write, sys._current_frames
@@ -38,8 +42,15 @@ def _number8():
             frame = frame.f_back
         return None
 
+    def has_interpreters():
+        """Whether the program has interpreters of its own: Python 3.12 and later fall over the frames of others, which have other locks."""
+        module = sys.modules.get("_interpreters") or sys.modules.get("_xxsubinterpreters")
+        return module is not None and len(module.list_all()) > 1
+
     def sample():
         sleep(0.02)
+        if has_interpreters():
+            return None
         frames = current_frames()
         line = line_of(frames.pop(main, None))
         # The main thread may wait for the others, or have ended.
@@ -92,7 +103,11 @@ def _number8():
         _thread.start_new_thread(sampler, ())
         _warnings.filters.insert(0, ("ignore", OfOurThread(), DeprecationWarning, None, 0))
 
-    # Another module of this name, such as a distribution's, has its turn.
+
+def _others():
+    """Another module of this name, such as a distribution's, has its turn."""
+    import sys
+
     this = sys.modules.pop("sitecustomize")
     try:
         import sitecustomize  # noqa: F401
@@ -101,4 +116,5 @@ def _number8():
 
 
 _number8()
-del _number8
+_others()
+del _number8, _others
