@@ -237,6 +237,21 @@ async fn x8_what_takes_no_keys_is_started_anew_and_gets_none_that_came_before() 
 }
 
 #[tokio::test]
+async fn x8_what_was_typed_before_a_page_left_is_typed() {
+    let folder = folder();
+    let script = "stty -echo; echo ready; n=0; while [ $n -lt 20000 ]; do read x; n=$((n + 1)); done; echo \"last $x\"";
+    let server = serve(Repl::new(folder.path()).unwrap().command("sh", ["-c", script]));
+    let mut watching = page(&server, "?view").await;
+    let mut page = page(&server, "").await;
+    page.shows("ready\r\n").await;
+    for number in 0..20 {
+        page.keys(&format!("a line of {number}\r").repeat(1_000)).await;
+    }
+    page.send(8, &1000_u16.to_be_bytes()).await;
+    watching.shows("last a line of 19\r\n").await;
+}
+
+#[tokio::test]
 async fn x8_a_slow_viewer_begins_again_with_what_is_kept() {
     let folder = folder();
     let repl = Repl::new(folder.path()).unwrap().scroll_back_bytes(1);

@@ -1,7 +1,10 @@
 //! A terminal as a page shows it: its bytes in binary frames, all else as JSON in texts.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::terminal::{Ended, Seat, Told};
 use crate::children::{Exit, Size};
@@ -79,7 +82,7 @@ async fn hear(
             () = seat.write(&mut keys), if !keys.is_empty() => continue,
             message = receiver.receive(), if keys.len() < KEYS_BYTES_MAX => message?,
         };
-        let Some(message) = message else { return Ok(()) };
+        let Some(message) = message else { break };
         // SECURITY: not even in the moment before the end is seen.
         if standing.is_some_and(|standing| !standing.lasts(Look::Use)) {
             keys.clear();
@@ -104,6 +107,14 @@ async fn hear(
             seat.restart(lane);
         }
     }
+    // Whoever has typed and left has typed, unless the program takes no keys.
+    loop {
+        let before = keys.len();
+        let written = timeout(LAST_KEYS_TIME, seat.write(&mut keys)).await;
+        if written.is_ok() || keys.len() == before {
+            return Ok(());
+        }
+    }
 }
 
 /// A number of columns or rows that a terminal can have.
@@ -122,5 +133,7 @@ fn exit(ended: Ended) -> Value {
 
 /// Bytes of keys that may wait before no more is heard.
 const KEYS_BYTES_MAX: usize = 1024 * 1024;
+/// How long a program may take none of the keys of a page that has left.
+const LAST_KEYS_TIME: Duration = Duration::from_secs(5);
 /// More columns or rows than any screen has.
 const SIZE_MAX: u16 = 2000;
