@@ -13,10 +13,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use number8::layers::proxies::Proxies;
-use number8::server::{Closed, Limits, LocalAddr, Timeouts};
+use number8::server::{Closed, LaneOptions, Limits, LocalAddr, Timeouts};
 use number8::{
     App, Body, Content, Files, Handle, Options, Request, Server, Socket, Tls, WebSocket,
 };
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
@@ -521,6 +522,37 @@ fn g5_a_certificate_that_changes_counts_from_the_next_connection_on() {
     let mut answer = String::new();
     old.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("secure: true"), "{answer}");
+}
+
+/// What cannot be read is said once, however many come, and a pipe without a writer holds up nobody.
+#[test]
+fn g5_a_certificate_that_is_gone_or_a_pipe_is_told_of_once_and_waited_for_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    fs::write(&certificate, CERTIFICATE).unwrap();
+    fs::write(&key, KEY).unwrap();
+    let problems = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&problems);
+    let tls = Tls::from_files(&certificate, &key).unwrap().on_problem(move |error| {
+        told.lock().unwrap().push(error.to_string());
+    });
+    // By the lane, as are looks at the files.
+    let app = App::new().get("/", || "from the lane");
+    let lane = LaneOptions { threads_max: 1, ..LaneOptions::default() };
+    let running = Running::start_with(app, tls, Options { lane, ..Options::default() });
+    let has_told = |what: &str| {
+        assert!(running.ask(&client(), LAST).ends_with("from the lane"));
+        problems.lock().unwrap().last().is_some_and(|told| told.contains(what))
+    };
+    fs::remove_file(&certificate).unwrap();
+    until(|| has_told("cannot be read"));
+    // A second look has nothing new to say.
+    let again = Instant::now() + Duration::from_millis(1500);
+    until(|| has_told("cannot be read") && Instant::now() > again);
+    mknodat(CWD, &certificate, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    until(|| has_told("there is no certificate in it"));
+    assert!(running.ask(&client(), LAST).ends_with("from the lane"));
+    assert_eq!(problems.lock().unwrap().len(), 2, "{problems:?}");
 }
 
 fn until(mut is_so: impl FnMut() -> bool) {

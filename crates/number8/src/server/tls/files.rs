@@ -1,9 +1,11 @@
 //! The files with a certificate and its key, and whether they have changed.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::{Pem, Source, TlsError};
 
@@ -83,7 +85,18 @@ pub(super) fn read(path: &Path, is_of_key: bool) -> Result<(Stamp, Vec<u8>), Tls
             "a file of certificates or keys is at most 1 MiB",
         ));
     }
-    Ok((stamp, fs::read(path).map_err(unreadable)?))
+    Ok((stamp, content(path).map_err(unreadable)?))
+}
+
+/// A named pipe into which nobody writes is not waited for.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    let flags = fcntl_getfl(&file)? - OFlags::NONBLOCK;
+    fcntl_setfl(&file, flags)?;
+    let mut content = Vec::new();
+    file.take(BYTES_MAX).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn stamp(path: &Path) -> io::Result<Stamp> {

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider};
@@ -49,6 +49,8 @@ struct Inner {
     tickets: Arc<dyn ProducesTickets>,
     looked_ms: AtomicU64,
     on_problem: RwLock<OnProblem>,
+    /// What was told last, as long as it is so.
+    told: Mutex<Option<TlsError>>,
 }
 
 /// What a client is greeted with.
@@ -117,6 +119,7 @@ impl Tls {
             tickets,
             looked_ms: AtomicU64::new(clock::monotonic_ms()),
             on_problem: RwLock::new(Box::new(|_| ())),
+            told: Mutex::default(),
         })))
     }
 
@@ -133,10 +136,13 @@ impl Tls {
     /// As for [`Tls::from_files`]; the certificate from before stays in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
         let Some(source) = &self.0.source else { return Ok(false) };
-        let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        self.renew(source.lock().unwrap_or_else(PoisonError::into_inner).as_mut())
+    }
+
+    fn renew(&self, source: &mut dyn Source) -> Result<bool, TlsError> {
         let Some(pem) = source.changed()? else { return Ok(false) };
-        let greetings = greetings(&pem, &self.0.tickets)
-            .map_err(|error| located(error, Some(source.as_ref())))?;
+        let greetings =
+            greetings(&pem, &self.0.tickets).map_err(|error| located(error, Some(source)))?;
         *self.0.greetings.write().unwrap_or_else(PoisonError::into_inner) = greetings;
         Ok(true)
     }
@@ -169,11 +175,21 @@ impl Tls {
                 .is_ok()
     }
 
-    /// Looks at the files, and tells of a problem. Blocks.
+    /// Looks at the files, and tells of a problem once. Blocks.
     pub(crate) fn look(&self) {
-        if let Err(error) = self.reload() {
-            (self.0.on_problem.read().unwrap_or_else(PoisonError::into_inner))(&error);
+        let Some(source) = &self.0.source else { return };
+        let mut source = match source.try_lock() {
+            Ok(source) => source,
+            Err(TryLockError::Poisoned(source)) => source.into_inner(),
+            // One look is enough, where a disk does not answer.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let problem = self.renew(source.as_mut()).err();
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = problem.as_ref().filter(|_| *told != problem) {
+            (self.0.on_problem.read().unwrap_or_else(PoisonError::into_inner))(error);
         }
+        *told = problem;
     }
 }
 
