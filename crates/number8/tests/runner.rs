@@ -616,6 +616,19 @@ os._exit(0)
     assert_eq!(count, 20_000);
 }
 
+/// Python cannot import from such a folder, and tells its lines nevertheless.
+#[test]
+fn b19_the_running_line_is_told_in_a_folder_with_a_colon() {
+    let board = Board::with(|_, top| {
+        let folder = top.join("a:b");
+        fs::create_dir(&folder).unwrap();
+        Runner::new(folder).unwrap().temporary(top.join("tmp")).imports(true)
+    });
+    board.start("import time\ntime.sleep(60)\n");
+    board.listen("").until("line");
+    board.runner.stop();
+}
+
 #[test]
 fn b19_x3_slow_motion_runs_so_many_lines_a_second() {
     let board = Board::new();

@@ -49,8 +49,10 @@ pub(super) fn start(
     let mut environment = environment(settings, &scratch);
     if interpreter.tells_lines() {
         let own = settings.imports.then(|| settings.folder.clone());
-        let folders = [scratch.path().join("lines")].into_iter().chain(own);
-        environment.push(("PYTHONPATH".into(), std::env::join_paths(folders).unwrap_or_default()));
+        let lines = scratch.path().join("lines");
+        let path = std::env::join_paths([Some(&lines), own.as_ref()].into_iter().flatten());
+        // A folder with a colon in its name cannot be among them.
+        environment.push(("PYTHONPATH".into(), path.unwrap_or(lines.into())));
         environment.push(("NUMBER8_PROGRAM".into(), file.clone().into()));
         environment.push(("NUMBER8_PACE".into(), pace.unwrap_or(0.0).to_string().into()));
     }
