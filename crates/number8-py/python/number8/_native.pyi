@@ -15,6 +15,7 @@ __all__ = [
     "Done",
     "Plan",
     "run",
+    "tell",
     "work",
     "Core",
     "Request",
