@@ -76,6 +76,18 @@ fn f9_u22_a_file_is_made_with_its_folders() {
 }
 
 #[test]
+fn f9_u22_a_folder_that_is_removed_while_a_file_comes_is_made_again() {
+    each_way(|folders, root, options| {
+        let mut staged = root.stage(&path(root, "/a/b/new.txt"), Some(7), options).unwrap();
+        staged.write(&[Bytes::from_static(b"content")]).unwrap();
+        let claim = staged.claim().unwrap();
+        fs::remove_dir_all(folders.path("root/a")).unwrap();
+        assert!(staged.commit(claim, OnClash::Replace).unwrap().created);
+        assert_eq!(fs::read_to_string(folders.path("root/a/b/new.txt")).unwrap(), "content");
+    });
+}
+
+#[test]
 fn f9_what_is_not_committed_leaves_nothing() {
     each_way(|folders, root, options| {
         let mut staged = root.stage(&path(root, "/a/b/new.txt"), None, options).unwrap();

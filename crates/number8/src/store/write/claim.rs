@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::hold::{Hold, Key};
 use super::sys;
-use super::{Clash, DEPTH_MAX, LATER_NS, OnClash, RACES_MAX, WriteError, remove};
+use super::{Clash, DEPTH_MAX, LATER_NS, OnClash, RACES_MAX, WriteError, remove, wait_for_removal};
 use crate::store::kept::{self, LetGo};
 use crate::store::sys::{LOOK, LOOK_FOLDER, fstat, openat, stat_name};
 use crate::store::{Kind, Meta, Root, SafePath, note_change};
@@ -132,6 +132,17 @@ impl Root {
 
 impl Claim {
     fn find(root: &Root, path: &SafePath, make_folders: bool) -> Result<Self, WriteError> {
+        for _ in 1..RACES_MAX {
+            match Self::try_find(root, path, make_folders) {
+                // Somebody removes folders while they are made.
+                Err(WriteError::NotFound) if make_folders => wait_for_removal(),
+                result => return result,
+            }
+        }
+        Self::try_find(root, path, make_folders)
+    }
+
+    fn try_find(root: &Root, path: &SafePath, make_folders: bool) -> Result<Self, WriteError> {
         let (parent, name) = path.split().ok_or(WriteError::Clash(Clash::Root))?;
         let (mut folder, missing) = root.nearest_folder(parent)?;
         let mut made = MadeFolders::default();
@@ -146,6 +157,22 @@ impl Claim {
         }
         let (root, path, name) = (root.clone(), path.clone(), name.to_vec());
         Ok(Self { root, path, folder, name, made, hold: None, beside: None })
+    }
+
+    /// Claims the name once more, with its folders, where they were removed meanwhile. What is known of the name still
+    /// holds: nothing has it.
+    ///
+    /// # Errors
+    /// [`Clash`] where something has the name by now.
+    pub(super) fn again(self) -> Result<Self, WriteError> {
+        let (root, path, beside) = (self.root.clone(), self.path.clone(), self.beside.clone());
+        // Two holds of one name would wait for each other.
+        drop(self);
+        let claim = root.claim(&path, true)?.beside(beside.as_ref());
+        match claim.look()? {
+            Look::Nothing => Ok(claim),
+            look => Err(look.clash()),
+        }
     }
 
     /// What has the name now, if anything. A link is what it leads to.
@@ -279,7 +306,14 @@ impl Claim {
                 (look, _) => return Err(look.clash()),
             };
             match result {
-                Ok(created) => return to.written(created),
+                Ok(created) => {
+                    let meta = match Meta::from_stat(&stat_name(&to.folder, &to.name)?) {
+                        Ok(meta) => meta,
+                        // A link was moved.
+                        Err(_) => to.root.stat_blocking(&to.path)?,
+                    };
+                    return Ok(to.written(created, meta));
+                }
                 // Somebody outside of this process was faster.
                 Err(Errno::EXIST) => {}
                 Err(Errno::XDEV) => return Err(WriteError::Clash(Clash::OtherDisk)),
@@ -355,16 +389,10 @@ impl Claim {
     }
 
     /// The change has been made.
-    pub(super) fn written(mut self, created: bool) -> Result<Written, WriteError> {
+    pub(super) fn written(mut self, created: bool, meta: Meta) -> Written {
         self.made.keep();
         note_change();
-        let stat = stat_name(&self.folder, &self.name)?;
-        let meta = match Meta::from_stat(&stat) {
-            Ok(meta) => meta,
-            // A link was moved.
-            Err(_) => self.root.stat_blocking(&self.path)?,
-        };
-        Ok(Written { meta, created, path: self.path })
+        Written { meta, created, path: self.path }
     }
 
     fn key(&self) -> Result<Key, WriteError> {

@@ -25,6 +25,8 @@ mod stage;
 mod sys;
 mod temporary;
 
+use std::time::Duration;
+
 pub use claim::{Claim, Written};
 pub use error::{Clash, WriteError};
 pub use stage::{StageOptions, Staged};
@@ -50,3 +52,9 @@ const LATER_NS: [i128; 2] = [1, 2_000_000_000];
 
 /// How often a name is tried again that writers outside of this process take and give up.
 const RACES_MAX: u32 = 16;
+
+/// How long is waited for whoever removes a folder that has a name and takes no files any more, before it is tried again: they may
+/// have been interrupted between the two.
+fn wait_for_removal() {
+    std::thread::sleep(Duration::from_millis(10));
+}

@@ -11,7 +11,7 @@ use super::claim::{Claim, Look, Written, check_depth};
 use super::space::Allowance;
 use super::sys;
 use super::temporary::Temporary;
-use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError};
+use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError, wait_for_removal};
 use crate::store::descriptors::Held;
 use crate::store::kept::{self, LetGo};
 use crate::store::sys::fstat;
@@ -79,19 +79,7 @@ impl Root {
     ) -> Result<Staged, WriteError> {
         let held = Held::new()?;
         let (parent, _) = path.split().ok_or(WriteError::Clash(Clash::Root))?;
-        // Folders that are missing are made when the file is whole: until then this one will do, on the same disk.
-        let (folder, missing) = self.nearest_folder(parent)?;
-        if !missing.is_empty() {
-            check_depth(parent)?;
-        }
-        let (file, name) = match options.named {
-            false => match sys::create_unnamed(&folder) {
-                Ok(Some(file)) => (file, None),
-                Ok(None) => Temporary::create(folder)?,
-                Err(error) => return Err(error.into()),
-            },
-            true => Temporary::create(folder)?,
-        };
+        let (file, name) = self.create_near(parent, options.named)?;
         let mode = fstat(&file)?.st_mode & 0o777;
         if name.is_some() {
             // SECURITY: whom it will be for is not known before it takes a place.
@@ -114,6 +102,38 @@ impl Root {
             direct,
             allowance,
         })
+    }
+
+    /// Makes a file in the folder `parent`, or in the nearest above it: folders that are missing are made when the file is
+    /// whole, and until then that one will do, on the same disk.
+    fn create_near(
+        &self,
+        parent: &[u8],
+        named: bool,
+    ) -> Result<(OwnedFd, Option<Temporary>), WriteError> {
+        let mut lost = Errno::NOENT;
+        for _ in 0..RACES_MAX {
+            let (folder, missing) = self.nearest_folder(parent)?;
+            if !missing.is_empty() {
+                check_depth(parent)?;
+            }
+            let unnamed = if named { Ok(None) } else { sys::create_unnamed(&folder) };
+            let created = match unnamed {
+                Ok(Some(file)) => Ok((file, None)),
+                Ok(None) => Temporary::create(folder),
+                Err(error) => Err(error),
+            };
+            match created {
+                Ok(created) => return Ok(created),
+                // The folder was removed meanwhile; some systems say PERM of a file without a name there.
+                Err(error @ (Errno::NOENT | Errno::PERM)) => {
+                    wait_for_removal();
+                    lost = error;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(lost.into())
     }
 }
 
@@ -182,6 +202,7 @@ impl Staged {
             return Err(WriteError::Clash(Clash::NotFolder));
         }
         self.end_direct()?;
+        let mut lost = WriteError::Clash(Clash::Exists);
         for _ in 0..RACES_MAX {
             match (claim.look()?, on_clash) {
                 (Look::Nothing, _) if claim.is_free_beside(on_clash)? => {
@@ -189,6 +210,12 @@ impl Staged {
                         Ok(()) => return self.committed(claim, true),
                         // Somebody outside of this process was faster.
                         Err(Errno::EXIST) => {}
+                        // The folder was removed meanwhile.
+                        Err(Errno::NOENT) => {
+                            wait_for_removal();
+                            claim = claim.again()?;
+                            lost = WriteError::NotFound;
+                        }
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -203,13 +230,14 @@ impl Staged {
                 (look, _) => return Err(look.clash()),
             }
         }
-        Err(WriteError::Clash(Clash::Exists))
+        Err(lost)
     }
 
     /// The file has its name. That a power cut takes neither from it is waited for, where that was asked for.
     fn committed(&self, claim: Claim, created: bool) -> Result<Written, WriteError> {
         let synced = if self.options.sync { claim.sync_names() } else { Ok(()) };
-        let written = claim.written(created)?;
+        // By the file, not by its name: somebody may have taken that away again.
+        let written = claim.written(created, Meta::from_stat(&fstat(&self.file)?)?);
         synced.map(|()| written)
     }
 
