@@ -71,7 +71,7 @@ DIALOGUES = {
     ],
     "http2": [
         (PREFACE + framed(1, 5, 1, b"\x82\x86\x44\x0a/hello.txt" + AUTHORITY), b"hello, world\n"),
-        (framed(1, 1, 3, b"\x82\x86\x44\x07/events") + framed(9, 4, 3, AUTHORITY), framed(0, 0, 3, b"")[3:]),
+        (framed(1, 1, 3, b"\x82\x86\x44\x07/events") + framed(9, 4, 3, AUTHORITY), framed(1, 4, 3, b"")[3:]),
         (framed(3, 0, 3, struct.pack("!I", 8)) + framed(6, 0, 0, b"the end."), framed(6, 1, 0, b"the end.")),
     ],
     "http2 upload": [
