@@ -208,8 +208,11 @@ async def app(scope, receive, send):
             for number, wanted in [(signal.SIGTTIN, 2), (signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1)]:
                 server.send(number)
                 until(f"{wanted} processes", lambda: count() == wanted)
-            # One is the least.
+            # One is the least. Signals that wait come in no order: a reload shows that this one has come.
+            before = children(server.process.pid)
             server.send(signal.SIGTTOU)
+            server.send(signal.SIGHUP)
+            until("another process alone", lambda: count() == 1 and children(server.process.pid) != before)
             server.send(signal.SIGTTIN)
             until("two processes", lambda: count() == 2)
 
