@@ -9,7 +9,9 @@ use bytes::Bytes;
 use number8::server::LocalAddr;
 use number8::{App, Body, Response, ServeError, Server, inline, server};
 
-use crate::serving::{Gate, PATIENCE, Pieces, Running, Setup, on_each_setup, patient, until};
+use crate::serving::{
+    Client, Gate, PATIENCE, Pieces, Running, Setup, on_each_setup, patient, until,
+};
 
 on_each_setup!(
     a_server_without_connections_ends_at_once,
@@ -56,13 +58,19 @@ fn a_server_without_connections_ends_at_once(setup: Setup) {
     server.ended().unwrap();
 }
 
-fn idle_connections_are_closed_without_a_reset(setup: Setup) {
-    let server = Running::start(setup, app().0);
+/// Clients that had an answer just before the server was told to stop.
+fn stopped_after_an_answer(server: &Running) -> Vec<Client> {
     let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.get("/hello").answer();
     }
     server.handle().shutdown();
+    clients
+}
+
+fn idle_connections_are_closed_without_a_reset(setup: Setup) {
+    let server = Running::start(setup, app().0);
+    let mut clients = stopped_after_an_answer(&server);
     for client in &mut clients {
         client.ends();
     }
@@ -78,11 +86,7 @@ fn idle_connections_are_closed_without_a_reset(setup: Setup) {
 /// It may be one that must not be sent twice.
 fn the_next_request_after_an_answer_is_answered(setup: Setup) {
     let server = Running::start(setup, app().0);
-    let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
-    for client in &mut clients {
-        client.get("/hello").answer();
-    }
-    server.handle().shutdown();
+    let mut clients = stopped_after_an_answer(&server);
     for client in &mut clients {
         let answer = client.get("/hello").answer();
         assert!(answer.head.contains("Connection: close"), "{answer:?}");

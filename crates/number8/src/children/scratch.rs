@@ -58,8 +58,14 @@ impl Scratch {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Ok(None);
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            // A disk without locks will not have one the next time either.
+            Err(error) => {
+                let _ = fs::remove_dir(&folder);
+                return Err(error.into());
+            }
         }
         let inode = lock.metadata()?.ino();
         let is_there = fs::symlink_metadata(&folder).is_ok_and(|meta| meta.ino() == inode);

@@ -8,6 +8,7 @@ mod stream;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore, StreamOwned,
     SupportedProtocolVersion,
 };
+use tempfile::TempDir;
 
 use crate::serving::PATIENCE;
 
@@ -487,8 +489,16 @@ fn g5_streams_arrive_as_they_are_made() {
     assert_eq!(content, want);
 }
 
-#[test]
-fn g5_a_certificate_that_changes_counts_from_the_next_connection_on() {
+/// A certificate and its key in files, and what was told of them.
+struct Watched {
+    _folder: TempDir,
+    certificate: PathBuf,
+    key: PathBuf,
+    tls: Tls,
+    problems: Arc<Mutex<Vec<String>>>,
+}
+
+fn watched() -> Watched {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
     fs::write(&certificate, CERTIFICATE).unwrap();
@@ -498,6 +508,12 @@ fn g5_a_certificate_that_changes_counts_from_the_next_connection_on() {
     let tls = Tls::from_files(&certificate, &key).unwrap().on_problem(move |error| {
         told.lock().unwrap().push(error.to_string());
     });
+    Watched { _folder: folder, certificate, key, tls, problems }
+}
+
+#[test]
+fn g5_a_certificate_that_changes_counts_from_the_next_connection_on() {
+    let Watched { _folder, certificate, key, tls, problems } = watched();
     let running = Running::start(app(), tls, Timeouts::default());
     let mut old = running.connect(&client());
     old.write_all(b"GET / HTTP/1.1\r\n").unwrap();
@@ -527,15 +543,7 @@ fn g5_a_certificate_that_changes_counts_from_the_next_connection_on() {
 /// What cannot be read is said once, however many come, and a pipe without a writer holds up nobody.
 #[test]
 fn g5_a_certificate_that_is_gone_or_a_pipe_is_told_of_once_and_waited_for_by_nobody() {
-    let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
-    fs::write(&certificate, CERTIFICATE).unwrap();
-    fs::write(&key, KEY).unwrap();
-    let problems = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&problems);
-    let tls = Tls::from_files(&certificate, &key).unwrap().on_problem(move |error| {
-        told.lock().unwrap().push(error.to_string());
-    });
+    let Watched { _folder, certificate, tls, problems, .. } = watched();
     // By the lane, as are looks at the files.
     let app = App::new().get("/", || "from the lane");
     let lane = LaneOptions { threads_max: 1, ..LaneOptions::default() };

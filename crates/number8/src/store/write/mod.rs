@@ -50,7 +50,7 @@ pub const DEPTH_MAX: usize = 128;
 /// of the coarsest clock, that of vfat.
 const LATER_NS: [i128; 2] = [1, 2_000_000_000];
 
-/// How often a name is tried again that writers outside of this process take and give up.
+/// How often a name is tried again that others take and give up, or whose folder they remove.
 const RACES_MAX: u32 = 16;
 
 /// How long is waited for whoever removes a folder that has a name and takes no files any more, before it is tried again: they may

@@ -111,7 +111,6 @@ impl Root {
         parent: &[u8],
         named: bool,
     ) -> Result<(OwnedFd, Option<Temporary>), WriteError> {
-        let mut lost = Errno::NOENT;
         for _ in 0..RACES_MAX {
             let (folder, missing) = self.nearest_folder(parent)?;
             if !missing.is_empty() {
@@ -125,15 +124,12 @@ impl Root {
             };
             match created {
                 Ok(created) => return Ok(created),
-                // The folder was removed meanwhile; some systems say PERM of a file without a name there.
-                Err(error @ (Errno::NOENT | Errno::PERM)) => {
-                    wait_for_removal();
-                    lost = error;
-                }
+                // The folder was removed meanwhile.
+                Err(Errno::NOENT) => wait_for_removal(),
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(lost.into())
+        Err(WriteError::NotFound)
     }
 }
 

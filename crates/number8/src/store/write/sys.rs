@@ -9,7 +9,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::store::sys::stat_name;
+use crate::store::sys::{fstat, stat_name};
 
 /// Opens a folder for reading its names; never what a link leads to.
 pub(super) const READ_FOLDER: OFlags =
@@ -31,6 +31,8 @@ pub(super) fn create_unnamed(folder: &OwnedFd) -> Result<Option<OwnedFd>, Errno>
         Ok(file) => Ok(Some(file)),
         // vfat, FUSE and NFS; ISDIR is what a kernel says that knows no such flag.
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        // What ext4 says of a folder that was removed meanwhile.
+        Err(Errno::PERM) if fstat(folder)?.st_nlink == 0 => Err(Errno::NOENT),
         Err(error) => Err(error),
     }
 }
