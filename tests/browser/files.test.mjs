@@ -118,8 +118,48 @@ test("f16: a text is changed, and what somebody else has changed meanwhile is no
   await close();
 });
 
+test("f16: a folder whose entries come late is not shown in place of another", async () => {
+  await mkdir(join(board.folder, "slow"));
+  await writeFile(join(board.folder, "slow/slow.txt"), "");
+  const { page, close } = await open();
+  let held;
+  const isAsked = new Promise((asked) => page.route("**/slow/?json", (route) => asked((held = route))));
+  await page.getByRole("link", { name: "slow/" }).click();
+  await isAsked;
+  await page.goBack();
+  await page.getByRole("link", { name: "hello.txt" }).waitFor();
+  const came = page.waitForResponse("**/slow/?json");
+  await held.continue();
+  await (await came).finished();
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn))));
+  assert.equal(await page.getByRole("link", { name: "slow.txt" }).count(), 0);
+  await page.getByRole("link", { name: "hello.txt" }).waitFor();
+  await close();
+});
+
+test("f16: what is deleted is what was ticked, wherever the page is by then", async () => {
+  await writeFile(join(board.folder, "sub/hello.txt"), "another");
+  const { page, close } = await open();
+  await page.getByRole("link", { name: "sub/" }).click();
+  await page.getByLabel("Select a.txt").check();
+  await page.getByLabel("Select hello.txt").check();
+  await page.getByRole("button", { name: "Delete 2" }).click();
+  let held;
+  const isAsked = new Promise((asked) => page.route("**/sub/a.txt", (route) => asked((held = route))));
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await isAsked;
+  await page.goBack();
+  await page.getByRole("link", { name: "sub/" }).waitFor();
+  await held.continue();
+  await page.getByText("2 entries are deleted.").waitFor();
+  assert.deepEqual(await readdir(join(board.folder, "sub")), []);
+  assert.equal(await readFile(join(board.folder, "hello.txt"), "utf8"), "hello\n");
+  await close();
+});
+
 test("f16: what somebody else does shows at once", async () => {
   const { page, close } = await open();
+  await page.getByRole("link", { name: "hello.txt" }).focus();
   const answer = await fetch(board.server.url + "theirs.txt", {
     method: "PUT",
     headers: { Authorization: `Basic ${btoa("admin:pw")}` },
@@ -127,6 +167,8 @@ test("f16: what somebody else does shows at once", async () => {
   });
   assert.equal(answer.status, 201);
   await page.getByRole("link", { name: "theirs.txt" }).waitFor();
+  // What has not changed stays under the finger, and keeps the focus.
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "hello.txt");
   await close();
 });
 
@@ -206,6 +248,16 @@ test("f16: folders are walked through with the keyboard, and the address leads b
   await page.keyboard.press("Enter");
   await page.getByRole("link", { name: "a.txt" }).waitFor();
   assert.ok(page.url().endsWith("#/sub/"));
+  const focused = () => page.evaluate(() => `${document.activeElement.tagName} ${document.activeElement.textContent}`);
+  assert.equal(await focused(), "H1 sub");
+  await page.getByRole("link", { name: "a.txt" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "a.txt", level: 1 }).waitFor();
+  await page.locator(".cm-content").waitFor();
+  await page.getByRole("button", { name: "Close" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "sub", level: 1 }).waitFor();
+  await page.waitForFunction(() => document.activeElement.textContent === "a.txt");
   await page.reload();
   await page.getByRole("link", { name: "a.txt" }).waitFor();
   await page.goBack();

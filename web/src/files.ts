@@ -60,16 +60,35 @@ const decoded = (path: string) => {
   }
 };
 
-async function load(): Promise<void> {
+/** What a folder holds, and what the person may do there. */
+async function listing(of: string): Promise<[Entry[], string[] | undefined]> {
   const found: Entry[] = [];
   let allowed: string[] | undefined;
   let next: string | undefined = "?json";
   while (next) {
-    const page: { list: Entry[]; rights: string[]; next?: string } = await (await ask(folder + next)).json();
+    const page: { list: Entry[]; rights: string[]; next?: string } = await (await ask(of + next)).json();
     allowed = page.rights;
     found.push(...page.list.filter((entry) => entry.path !== ".."));
     next = page.next;
   }
+  return [found, allowed];
+}
+
+/** How often the folder was asked for, and the last of those questions whose answer is shown. */
+let asked = 0;
+let answered = 0;
+
+async function load(): Promise<void> {
+  const here = folder;
+  asked += 1;
+  const question = asked;
+  const [found, allowed] = await listing(here).catch((error: unknown) => {
+    if (here === folder) throw error;
+    return [];
+  });
+  // The answer may come when another folder is shown, or after one that is newer.
+  if (!found || here !== folder || question < answered) return;
+  answered = question;
   // Folders first, then by name as people count.
   const order = new Intl.Collator(undefined, { numeric: true });
   found.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || order.compare(a.path, b.path));
@@ -79,21 +98,40 @@ async function load(): Promise<void> {
   draw();
 }
 
-function draw(): void {
+/** The way to the folder, which is the heading. */
+function drawCrumbs(): void {
   const parts = folder.split("/").filter(Boolean);
   const links = ["", ...parts].map((part, at) => {
     const path = `/${parts.slice(0, at).join("/")}${at ? "/" : ""}`;
     const text = at ? decoded(part) : "Home";
-    return at === parts.length ? make("h1", {}, text) : make("a", { href: `#${path}` }, text);
+    return at === parts.length ? make("h1", { tabIndex: -1 }, text) : make("a", { href: `#${path}` }, text);
   });
   crumbs.replaceChildren(...links);
+}
+
+/** The rows that are there, by what they show: one that has not changed stays, and so do the focus and the mouse on it. */
+let drawn = new Map<string, HTMLTableRowElement>();
+
+function draw(): void {
   offer();
-  rows.replaceChildren(...entries.map(row));
+  const next = new Map<string, HTMLTableRowElement>();
+  for (const entry of entries) {
+    const key = JSON.stringify([folder, entry]);
+    next.set(key, drawn.get(key) ?? row(entry));
+  }
   if (!entries.length) {
     const hint = mayAdd() ? " Drop files here, or choose Add files." : "";
     const cell = make("td", { colSpan: 4, className: "empty" }, `This folder is empty.${hint}`);
-    rows.replaceChildren(make("tr", {}, cell));
+    next.set("", make("tr", {}, cell));
   }
+  const isWanted = new Set(next.values());
+  for (const old of drawn.values()) if (!isWanted.has(old)) old.remove();
+  let at = rows.firstElementChild;
+  for (const one of isWanted) {
+    if (one === at) at = at.nextElementSibling;
+    else rows.insertBefore(one, at);
+  }
+  drawn = next;
   showSelected();
 }
 
@@ -107,7 +145,7 @@ function offer(): void {
 
 function row(entry: Entry): HTMLTableRowElement {
   const isFolder = entry.type === "directory";
-  const tick = make("input", { type: "checkbox", checked: selected.has(entry.href) });
+  const tick = make("input", { type: "checkbox", value: entry.href });
   tick.setAttribute("aria-label", `Select ${entry.path}`);
   tick.onchange = () => {
     if (tick.checked) selected.add(entry.href);
@@ -135,6 +173,7 @@ function row(entry: Entry): HTMLTableRowElement {
 }
 
 function showSelected(): void {
+  for (const tick of rows.querySelectorAll("input")) tick.checked = selected.has(tick.value);
   rename.disabled = selected.size !== 1;
   remove.disabled = selected.size === 0;
   remove.textContent = selected.size > 1 ? `Delete ${selected.size}` : "Delete";
@@ -157,8 +196,14 @@ function kind(entry: Entry): "picture" | "text" | "other" {
 let editor: Editor | undefined;
 let isChanged = false;
 
+/** What was opened last, which the focus goes back to. */
+let opened: Entry | undefined;
+
 async function open(entry: Entry): Promise<void> {
-  const path = folder + entry.href;
+  const here = folder;
+  opened = entry;
+  const isLate = () => here !== folder || opened !== entry;
+  const path = here + entry.href;
   const close = make("button", {}, "Close");
   const raw = make("a", { className: "button", href: prefix + path, target: "_blank", rel: "noreferrer" }, "Open alone");
   const tools = make("div", { className: "tools" });
@@ -166,22 +211,25 @@ async function open(entry: Entry): Promise<void> {
   if (kind(entry) === "picture") {
     const picture = make("img", { src: prefix + path, alt: entry.path });
     tools.append(raw, close);
-    viewer.replaceChildren(make("h2", {}, entry.path), tools, picture);
+    viewer.replaceChildren(make("h1", {}, entry.path), tools, picture);
   } else {
     const answer = await ask(path, { headers: { Accept: "*/*" } });
     const text = new TextDecoder("utf-8", { fatal: true });
     let content: string;
+    const bytes = await answer.arrayBuffer();
     try {
-      content = text.decode(await answer.arrayBuffer());
+      content = text.decode(bytes);
     } catch {
-      location.assign(prefix + path);
+      if (!isLate()) location.assign(prefix + path);
       return;
     }
     const { Editor } = await import("./editor");
+    // Meanwhile somebody may have gone elsewhere.
+    if (isLate()) return;
     const save = make("button", { className: "main", disabled: true }, "Save");
     const place = make("div", { className: "code" });
     tools.append(save, raw, close);
-    viewer.replaceChildren(make("h2", {}, entry.path), tools, place);
+    viewer.replaceChildren(make("h1", {}, entry.path), tools, place);
     let etag = answer.headers.get("ETag");
     const store = () =>
       trying(`${entry.path} is not saved`, async () => {
@@ -222,6 +270,8 @@ async function shut(): Promise<boolean> {
   browser.hidden = false;
   viewer.replaceChildren();
   await trying("The folder cannot be shown", load);
+  const row = [...rows.children].find((row) => row.querySelector("input")?.value === opened?.href);
+  row?.querySelector("a")?.focus();
   return true;
 }
 
@@ -348,30 +398,33 @@ chooseFolder.onchange = () => {
 
 rename.onclick = () =>
   trying("It is not renamed", async () => {
+    // The address may lead elsewhere while there is a question, or while the server works.
+    const here = folder;
     const entry = entries.find((entry) => selected.has(entry.href));
     if (!entry) return;
     const name = await question(`A new name for ${entry.path}`, "Rename", entry.path, nameProblem);
     if (!name || name === entry.path) return;
     const slash = entry.type === "directory" ? "/" : "";
-    const destination = prefix + folder + encoded(name) + slash;
+    const destination = prefix + here + encoded(name) + slash;
     const headers = { Destination: destination, Overwrite: "F" };
-    await tell(folder + entry.href, { method: "MOVE", headers }).catch((error: unknown) => {
+    await tell(here + entry.href, { method: "MOVE", headers }).catch((error: unknown) => {
       throw error instanceof Refused && error.status === 412 ? new Error(`there is ${name} already.`) : error;
     });
-    selected.clear();
+    if (here === folder) selected.clear();
     say(`${entry.path} is ${name} now.`);
     await load();
   });
 
 remove.onclick = () =>
   trying("Not everything is deleted", async () => {
+    const here = folder;
     const gone = entries.filter((entry) => selected.has(entry.href));
     const what = gone.length === 1 ? gone[0]?.path : `${gone.length} entries`;
     const withAll = gone.some((entry) => entry.type === "directory") ? ", with all that is in it," : "";
     if (!(await question(`Delete ${what}${withAll} for good?`, "Delete"))) return;
     for (const entry of gone) {
-      await tell(folder + entry.href + (entry.type === "directory" ? "?force=1" : ""), { method: "DELETE" });
-      selected.delete(entry.href);
+      await tell(here + entry.href + (entry.type === "directory" ? "?force=1" : ""), { method: "DELETE" });
+      if (here === folder) selected.delete(entry.href);
     }
     say(`${what} ${gone.length === 1 ? "is" : "are"} deleted.`);
     await load();
@@ -388,26 +441,41 @@ const making = [button("New file", () => makeNew("file")), button("New folder", 
 
 function makeNew(what: "folder" | "file"): void {
   void trying(`The ${what} is not made`, async () => {
+    const here = folder;
     const name = await question(`A name for the new ${what}`, "Make it", what === "file" ? "new.py" : "new folder", nameProblem);
     if (!name) return;
-    const path = folder + encoded(name);
+    const path = here + encoded(name);
     if (what === "folder") await tell(`${path}/`, { method: "POST" });
     else await tell(path, { method: "PUT", body: "", headers: { "If-None-Match": "*" } });
     say("");
     await load();
     const made = entries.find((entry) => entry.path === name && entry.type === "file");
-    if (made && what === "file") await open(made);
+    if (made && what === "file" && here === folder) await open(made);
   });
 }
+
+/** Whether a folder has been shown. */
+let isShown = false;
 
 async function go(): Promise<void> {
   const wanted = location.hash.slice(1);
   const next = wanted.startsWith("/") && wanted.endsWith("/") && !wanted.startsWith("//") ? wanted : "/";
-  if (!viewer.hidden && !(await shut())) return;
+  if (!viewer.hidden && !(await shut())) {
+    history.replaceState(null, "", `#${folder}`);
+    return;
+  }
   folder = next;
   rights = undefined;
+  entries = [];
+  for (const old of drawn.values()) old.remove();
+  drawn.clear();
   selected.clear();
+  showSelected();
+  drawCrumbs();
   say("");
+  // Who went on from what is gone now hears where that led; a page that has just been opened begins at its own beginning.
+  if (isShown) crumbs.querySelector("h1")?.focus();
+  isShown = true;
   await trying("The folder cannot be shown", load);
   // Whoever may only add sees no listing, and what it would say of rights neither.
   offer();
@@ -418,7 +486,7 @@ function begin(): void {
   all.onchange = () => {
     selected.clear();
     if (all.checked) for (const entry of entries) selected.add(entry.href);
-    draw();
+    showSelected();
   };
   const heading = (name: string, text: string) => {
     const cell = make("th", { className: name }, text);
@@ -472,7 +540,7 @@ function begin(): void {
   const soon = () => {
     clearTimeout(due);
     due = setTimeout(() => {
-      if (viewer.hidden && !document.querySelector("dialog")) void trying("The folder cannot be shown", load);
+      if (viewer.hidden) void trying("The folder cannot be shown", load);
     }, 150);
   };
   if (eventsPath) hear(`${eventsPath}/files`, { message: soon });
