@@ -118,6 +118,33 @@ test("f16: a text is changed, and what somebody else has changed meanwhile is no
   await close();
 });
 
+test("f16: a text keeps the ends of its lines and the mark at its beginning", async () => {
+  const texts = {
+    "windows.txt": "one\r\ntwo\r\n",
+    "mark.csv": "\uFEFFa;b\n1;2\n",
+    "old.txt": "one\rtwo\r",
+    "mixed.log": "one\r\n 10 %\r 20 %\rthree\n",
+    "unix.txt": "one\ntwo\n",
+  };
+  for (const [name, text] of Object.entries(texts)) await writeFile(join(board.folder, name), text);
+  const { page, close } = await open();
+  for (const [name, text] of Object.entries(texts)) {
+    await page.getByRole("link", { name }).click();
+    await page.locator(".cm-content").focus();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("x");
+    await page.keyboard.press("Control+Home");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(`${name} is saved.`).waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    const end = name === "mixed.log" ? "\n" : text.match(/\r?\n|\r/)[0];
+    const wanted = text.startsWith("\uFEFF") ? `\uFEFF${end}${text.slice(1)}x` : `${end}${text}x`;
+    assert.equal(await readFile(join(board.folder, name), "utf8"), wanted, name);
+  }
+  await close();
+});
+
 test("f16: a folder whose entries come late is not shown in place of another", async () => {
   await mkdir(join(board.folder, "slow"));
   await writeFile(join(board.folder, "slow/slow.txt"), "");

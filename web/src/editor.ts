@@ -93,14 +93,14 @@ export class Editor {
 
   /**
    * In that element, with a text; `changed` is called when it is typed into, `done` at Ctrl-Enter. One that `runs` has
-   * room beside each line for how long it took.
+   * room beside each line for how long it took. A text that `hasOtherEnds` keeps those ends of lines that are none here.
    */
   constructor(
     parent: HTMLElement,
     label: string,
     text: string,
     name: string,
-    { changed, done, runs = false }: { changed: () => void; done: () => void; runs?: boolean },
+    { changed, done, runs = false, hasOtherEnds = false }: { changed: () => void; done: () => void; runs?: boolean; hasOtherEnds?: boolean },
   ) {
     const keys = keymap.of([
       { key: "Mod-Enter", run: () => (done(), true) },
@@ -119,6 +119,7 @@ export class Editor {
           lineNumbers(),
           trace,
           runs ? [heat, running] : [],
+          hasOtherEnds ? EditorState.lineSeparator.of("\n") : [],
           history(),
           drawSelection(),
           indentOnInput(),

@@ -193,6 +193,16 @@ function kind(entry: Entry): "picture" | "text" | "other" {
   return isText && entry.size <= TEXT_BYTES_MAX ? "text" : "other";
 }
 
+/** The text for the editor, and what gives a text of the editor the mark at its beginning and the ends of lines that the file has. */
+function edited(content: string): [string, (text: string) => string] {
+  const mark = content.startsWith("\uFEFF") ? "\uFEFF" : "";
+  const text = content.slice(mark.length);
+  const ends = new Set(text.match(/\r\n?|\n/g));
+  const [end = "\n"] = ends;
+  // A file that has several kinds keeps each where it is.
+  return ends.size > 1 ? [text, (text) => mark + text] : [text.replaceAll(end, "\n"), (text) => mark + text.replaceAll("\n", end)];
+}
+
 let editor: Editor | undefined;
 let isChanged = false;
 
@@ -214,7 +224,7 @@ async function open(entry: Entry): Promise<void> {
     viewer.replaceChildren(make("h1", {}, entry.path), tools, picture);
   } else {
     const answer = await ask(path, { headers: { Accept: "*/*" } });
-    const text = new TextDecoder("utf-8", { fatal: true });
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     let content: string;
     const bytes = await answer.arrayBuffer();
     try {
@@ -231,12 +241,13 @@ async function open(entry: Entry): Promise<void> {
     tools.append(save, raw, close);
     viewer.replaceChildren(make("h1", {}, entry.path), tools, place);
     let etag = answer.headers.get("ETag");
+    const [plain, asStored] = edited(content);
     const store = () =>
       trying(`${entry.path} is not saved`, async () => {
         if (!isChanged || !editor) return;
         // A weak tag says nothing for sure, so the file of the last seconds is not asked about.
         const known = etag && !etag.startsWith("W/") ? { "If-Match": etag } : undefined;
-        const stored = await tell(path, { method: "PUT", body: editor.text, headers: known }).catch((error: unknown) => {
+        const stored = await tell(path, { method: "PUT", body: asStored(editor.text), headers: known }).catch((error: unknown) => {
           if (!(error instanceof Refused) || error.status !== 412) throw error;
           throw new Error("somebody has changed it since. Copy what you need, close it and open it again.");
         });
@@ -251,7 +262,7 @@ async function open(entry: Entry): Promise<void> {
       save.disabled = false;
     };
     editor?.remove();
-    editor = new Editor(place, entry.path, content, entry.path, { changed, done: () => void store() });
+    editor = new Editor(place, entry.path, plain, entry.path, { changed, done: () => void store(), hasOtherEnds: plain.includes("\r") });
     isChanged = false;
   }
   viewer.hidden = false;
