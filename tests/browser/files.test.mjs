@@ -75,6 +75,27 @@ test("f16: a file that is there is replaced only when asked, and a taken name is
   await close();
 });
 
+test("f16: a folder that is added replaces nothing in one that is there without a question", async () => {
+  await mkdir(join(board.folder, "sub/deep"));
+  await writeFile(join(board.folder, "sub/deep/old.txt"), "precious");
+  const source = await mkdtemp(join(tmpdir(), "number8-"));
+  await mkdir(join(source, "sub/deep"), { recursive: true });
+  for (const name of ["sub/a.txt", "sub/b.txt", "sub/deep/old.txt", "sub/deep/new.txt"]) await writeFile(join(source, name), "added");
+  const { page, close } = await open();
+  await page.locator("input[type=file]").nth(1).setInputFiles(join(source, "sub"));
+  await page.getByRole("dialog", { name: "There are 2 files of these names already" }).getByRole("button", { name: "Cancel" }).click();
+  await page.getByText("2 files are there.").waitFor();
+  const holds = (name) => readFile(join(board.folder, name), "utf8");
+  assert.deepEqual([await holds("sub/a.txt"), await holds("sub/deep/old.txt")], ["a", "precious"]);
+  assert.deepEqual([await holds("sub/b.txt"), await holds("sub/deep/new.txt")], ["added", "added"]);
+  await page.locator("input[type=file]").nth(1).setInputFiles(join(source, "sub"));
+  await page.getByRole("dialog").getByRole("button", { name: "Replace" }).click();
+  await page.getByText("4 files are there.").waitFor();
+  assert.deepEqual([await holds("sub/a.txt"), await holds("sub/deep/old.txt")], ["added", "added"]);
+  await rm(source, { recursive: true });
+  await close();
+});
+
 test("f16: files and folders are dropped", async () => {
   const { page, close } = await open();
   const transfer = await page.evaluateHandle(() => {

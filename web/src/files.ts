@@ -298,13 +298,37 @@ const SENDING_MAX = 3;
 
 type Outcome = "sent" | "failed" | "cancelled";
 
+/** Those of the files that are there already. */
+async function taken(here: string, files: Sent[]): Promise<Sent[]> {
+  const known = new Map([["", entries]]);
+  /** What a folder below holds, by its path with a slash at its end. */
+  const below = async (path: string): Promise<Entry[]> => {
+    const held = known.get(path);
+    if (held) return held;
+    const names = path.split("/").slice(0, -1);
+    const above = await below(names.slice(0, -1).map((name) => `${name}/`).join(""));
+    const entry = above.find((entry) => entry.type === "directory" && entry.path === names.at(-1));
+    // Who may see nothing there is told by the server what may be done.
+    const [found] = entry ? await listing(here + names.map((name) => `${encoded(name)}/`).join("")).catch(() => [[]]) : [[]];
+    known.set(path, found);
+    return found;
+  };
+  const there: Sent[] = [];
+  for (const file of files) {
+    const at = file.path.lastIndexOf("/") + 1;
+    const held = await below(file.path.slice(0, at));
+    if (held.some((entry) => entry.type === "file" && entry.path === file.path.slice(at))) there.push(file);
+  }
+  return there;
+}
+
 async function send(files: Sent[]): Promise<void> {
   const here = folder;
-  const taken = files.filter(({ path }) => entries.some((entry) => entry.type === "file" && entry.path === path));
-  if (taken.length && may("overwrite")) {
-    const names = taken.length === 1 ? taken[0]?.path : `${taken.length} files`;
-    if (!(await question(`There is ${names} already. Replace ${taken.length === 1 ? "it" : "them"}?`, "Replace"))) {
-      files = files.filter((file) => !taken.includes(file));
+  const there = may("overwrite") ? await taken(here, files) : [];
+  if (there.length) {
+    const asks = there.length === 1 ? `There is ${there[0]?.path} already. Replace it?` : `There are ${there.length} files of these names already. Replace them?`;
+    if (!(await question(asks, "Replace"))) {
+      files = files.filter((file) => !there.includes(file));
     }
   }
   const queue = [...files];
