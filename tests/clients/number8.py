@@ -83,10 +83,10 @@ class Running:
 
 
 class Number8(Running):
-    """The command, serving a folder."""
+    """The command, serving a folder; run by way of another one where `through` names it."""
 
-    def __init__(self, folder, *options):
-        super().__init__([BINARY, "--bind", "127.0.0.1", "--port", "0", *options, folder])
+    def __init__(self, folder, *options, through=()):
+        super().__init__([*through, BINARY, "--bind", "127.0.0.1", "--port", "0", *options, folder])
 
 
 def environment():

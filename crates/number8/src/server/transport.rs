@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BufMut;
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -57,7 +58,7 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends up to `count` bytes of `file` from `offset` without a copy through this process, and returns how many
     /// were taken; 0 is the end of the file. The file's own position is neither used nor moved.
     ///
-    /// `None`: this transport cannot; the caller reads the file and writes.
+    /// `None`: this transport cannot, or not this file; the caller reads the file and writes.
     fn try_sendfile(
         &self,
         _file: BorrowedFd<'_>,
@@ -181,10 +182,14 @@ macro_rules! socket_transport {
                 count: usize,
             ) -> Option<io::Result<usize>> {
                 // A short count says nothing about room: it may be the end of the file or a page not read yet.
-                Some(self.try_io(Interest::WRITABLE, || {
+                let sent = self.try_io(Interest::WRITABLE, || {
                     let send = || rustix::fs::sendfile(self, file, Some(&mut offset), count);
                     Ok(rustix::io::retry_on_intr(send)?)
-                }))
+                });
+                match sent {
+                    Err(error) if cannot_be_sent(&error) => None,
+                    sent => Some(sent),
+                }
             }
 
             fn shutdown_write(&self) -> io::Result<()> {
@@ -204,6 +209,13 @@ socket_transport!(UnixStream);
 
 /// The most slices Linux takes in one call (`UIO_MAXIOV`).
 const SLICES_MAX: usize = 1024;
+
+/// Whether the system sends no such files at all: since Linux 5.10 those of a file system without `splice_read`; some sandboxes
+/// send none.
+fn cannot_be_sent(error: &io::Error) -> bool {
+    let error = Errno::from_io_error(error);
+    matches!(error, Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM))
+}
 
 /// Runs `operation` inside tokio's `try_io` and forgets the readiness where it moved fewer bytes than `wanted`.
 ///

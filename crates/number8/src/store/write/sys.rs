@@ -97,11 +97,22 @@ pub(super) fn rename_new(
     }
 }
 
-/// Locks a file; false where somebody else has. The lock goes with the descriptor.
-pub(super) fn lock(file: &OwnedFd) -> Result<bool, Errno> {
+/// Who has the lock of a file after [`lock`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// This descriptor, and it goes with it.
+    Ours,
+    Another,
+    /// Nobody ever: NFS without a service for locks, many a FUSE.
+    NoLocks,
+}
+
+/// Locks a file, unless somebody else has.
+pub(super) fn lock(file: &OwnedFd) -> Result<Lock, Errno> {
     match retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
+        Ok(()) => Ok(Lock::Ours),
+        Err(Errno::WOULDBLOCK) => Ok(Lock::Another),
+        Err(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => Ok(Lock::NoLocks),
         Err(error) => Err(error),
     }
 }

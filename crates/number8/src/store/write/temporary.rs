@@ -1,6 +1,7 @@
 //! Hidden names for files that are not whole yet, and what a killed process leaves of them.
 //!
-//! Whoever writes such a file holds its lock, so one whose lock is free belongs to nobody any more.
+//! Whoever writes such a file holds its lock, so one whose lock is free belongs to nobody any more. Where there are no locks, nobody
+//! can tell, and it stays.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -10,6 +11,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::sys::Lock;
 use super::{DEPTH_MAX, RACES_MAX, sys};
 use crate::store::sys::{fstat, openat, read_dir, stat_name};
 use crate::store::{Root, TEMPORARY_PREFIX};
@@ -29,12 +31,15 @@ impl Temporary {
         for _ in 0..RACES_MAX {
             temporary.name = random_name();
             match sys::create_named(&temporary.folder, &temporary.name) {
-                Ok(file) if sys::lock(&file)? && temporary.is(&file) => {
+                Ok(file) => {
                     temporary.is_gone = false;
-                    return Ok((file, Some(temporary)));
+                    if sys::lock(&file)? != Lock::Another && temporary.is(&file) {
+                        return Ok((file, Some(temporary)));
+                    }
+                    // A sweep of another process took it for litter before it was locked.
+                    temporary.is_gone = true;
                 }
-                // A sweep of another process took it for litter before it was locked; or the name was taken.
-                Ok(_) | Err(Errno::EXIST) => {}
+                Err(Errno::EXIST) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -147,7 +152,9 @@ fn sweep_folder(folder: &OwnedFd, swept: &mut usize) -> Result<Vec<Vec<u8>>, Err
 fn remove_unlocked(folder: &OwnedFd, name: &[u8]) -> Result<bool, Errno> {
     let file = openat(folder, name, crate::store::sys::READ)?;
     let (opened, named) = (fstat(&file)?, stat_name(folder, name)?);
-    if (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino) || !sys::lock(&file)? {
+    if (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino)
+        || sys::lock(&file)? != Lock::Ours
+    {
         return Ok(false);
     }
     sys::remove_file(folder, name)?;
