@@ -229,7 +229,7 @@ impl State {
         self.receiver.take().into_iter().for_each(Waker::wake);
     }
 
-    fn wake_connection(&self) {
+    pub(super) fn wake_connection(&self) {
         if let Some(waker) = &self.connection {
             waker.wake_by_ref();
         }

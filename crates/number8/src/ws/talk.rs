@@ -45,6 +45,8 @@ pub(super) struct Talk {
     heard: Instant,
     /// Bytes that had come and were left, as the function had a message to take before them.
     left: usize,
+    /// Reading has stopped, as the function had a message to take.
+    is_full: bool,
     /// A ping is not answered yet.
     is_pinged: bool,
     /// Since when nothing more comes, and the function takes nothing of what has come.
@@ -68,6 +70,7 @@ impl Talk {
             after_end_max,
             heard: Instant::now(),
             left: 0,
+            is_full: false,
             is_pinged: false,
             ended: None,
         }
@@ -79,7 +82,8 @@ impl Talk {
         let mut state = lock(&self.pipe.state);
         let mut used = 0;
         loop {
-            if state.inbox.is_some() || state.ended.is_some() {
+            self.is_full = state.inbox.is_some();
+            if self.is_full || state.ended.is_some() {
                 return (used, false);
             }
             let (count, event) = match self.decoder.decode(&mut input[used..]) {
@@ -179,6 +183,10 @@ impl Talk {
         let mut state = lock(&self.pipe.state);
         *output = std::mem::take(&mut state.out);
         state.is_at_work = false;
+        if self.is_full && state.inbox.is_none() {
+            // Another thread has taken it since, and wakes nobody who is at work.
+            state.wake_connection();
+        }
         (state.is_closed, state.ended.is_some())
     }
 
@@ -287,5 +295,45 @@ fn message(kind: Kind, mut begun: Vec<u8>, last: &[u8]) -> Option<Message> {
     match kind {
         Kind::Text => String::from_utf8(begun).ok().map(Message::Text),
         Kind::Binary => Some(Message::Binary(begun.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::super::socket::Socket;
+    use super::*;
+
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Another thread takes a message, and asks for the next one, between the last look of the connection and the end of its work.
+    #[test]
+    fn x12_whoever_receives_elsewhere_gets_the_next_message_whenever_it_asks() {
+        let pipe = Arc::new(Pipe::default());
+        let (_sender, mut receiver) = Socket::new(&pipe, None).split();
+        let limits = WebSocketLimits::default();
+        let talking = Box::pin(std::future::pending());
+        let mut talk = Talk::new(Patience::default(), limits, pipe, talking);
+        let (connection, elsewhere) =
+            (Arc::new(Woken(0.into())), &mut Context::from_waker(Waker::noop()));
+        let mut output = Vec::new();
+        let mut input = b"\x81\x81\0\0\0\x001\x81\x81\0\0\0\x002".to_vec();
+
+        talk.begin(&mut output, &connection.clone().into());
+        let (used, has_news) = talk.read(&mut input);
+        assert!(has_news && talk.read(&mut input[used..]) == (0, false), "one at a time");
+        for message in [Poll::Ready(Ok(Some("1".into()))), Poll::Pending] {
+            assert_eq!(receiver.poll_receive(elsewhere), message);
+        }
+        talk.finish(&mut output);
+        assert_eq!(connection.0.load(Ordering::Relaxed), 1, "the second waits to be read");
     }
 }
