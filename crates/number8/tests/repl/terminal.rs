@@ -1,6 +1,6 @@
 //! The terminal in a page: one session, several viewers.
 
-use std::fs;
+use std::{fs, thread};
 
 use number8::access::{Access, Rights, Rule};
 use number8::accounts::Accounts;
@@ -9,6 +9,7 @@ use number8::layers::sessions::{Login, Sessions};
 use number8::testing::TestServer;
 use number8::{App, Repl};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 use super::{Client, folder};
 use crate::serving::{has_landlock, patient};
@@ -412,4 +413,27 @@ attempt('list state', lambda: os.listdir('../state'))
         assert_eq!(told.collect::<Vec<_>>(), want, "{shown}");
         assert_eq!(shown.lines().filter(|line| line.ends_with(" yes")).count(), 11 - want.len());
     }
+}
+
+/// What runs lives in the runtime of the server by which it was started.
+#[tokio::test]
+async fn x8_a_terminal_can_be_restarted_when_the_server_has_gone_that_started_it() {
+    let folder = folder();
+    let repl = Repl::new(folder.path()).unwrap();
+    let server = serve(repl.clone());
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = serve(repl);
+            page(&server, "").await.shows(">>> ").await;
+        });
+    })
+    .join()
+    .unwrap();
+    let mut page = page(&server, "").await;
+    page.says(r#"{"exit":null}"#).await;
+    page.send(TEXT, br#"{"restart":true}"#).await;
+    page.shows(">>> ").await;
+    page.keys("print(6 * 7)\r").await;
+    page.shows("42\r\n>>> ").await;
 }

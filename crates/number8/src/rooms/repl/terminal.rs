@@ -408,8 +408,28 @@ impl Shared {
     }
 }
 
+/// What runs in a task. The task goes without an end of the program where its runtime does, such as that of one of two servers,
+/// or where the function panics that a program of this process begins with.
+struct Going {
+    shared: Arc<Shared>,
+    has_ended: bool,
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let mut state = self.shared.lock();
+            (state.phase, state.keys) = (Phase::Ended(Ended::Unknown), None);
+            (state.again, state.stops) = (None, false);
+            drop(state);
+            self.shared.tell();
+        }
+    }
+}
+
 /// Runs the program, again and again as long as that is asked for.
 async fn run(shared: Arc<Shared>, mut typed: mpsc::Receiver<Bytes>, lane: Lane) {
+    let mut going = Going { shared: Arc::clone(&shared), has_ended: false };
     loop {
         let ended = if let Some(start) = shared.command.inside() {
             console::attend(&shared, start, &mut typed).await
@@ -425,7 +445,7 @@ async fn run(shared: Arc<Shared>, mut typed: mpsc::Receiver<Bytes>, lane: Lane) 
         };
         match shared.has_ended(ended) {
             Some(again) => typed = again,
-            None => return,
+            None => break going.has_ended = true,
         }
     }
 }
