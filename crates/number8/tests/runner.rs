@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use number8::access::{Access, Rights, Rule};
-use number8::{App, Interpreter, Runner};
+use number8::{App, Interpreter, Runner, Server};
 use serde_json::{Value, json};
 
 use crate::serving::{Answer, Client, Running, Setup, has_landlock, until};
@@ -511,6 +511,55 @@ fn x2_a_server_that_goes_takes_its_program_along() {
         until("the program ends", || !is_alive(&pid));
         until("its folder is removed", || folders() == 0);
         assert!(!runner.is_running());
+    }
+}
+
+#[test]
+fn x2_whoever_listens_by_another_server_hears_that_a_program_has_gone() {
+    let board = Board::new();
+    let access = Access::new([Rule::everyone("/run", Rights::RUN).unwrap()]);
+    let app = App::new().access(access).mount("/run", board.runner.clone());
+    let other = Running::start(Setup::CurrentThread, app);
+    let mut client = other.connect();
+    client.send(get("/run/events", ""));
+    assert_eq!(client.head().status, 200);
+    let mut listener = Listener { client, id: String::new() };
+    board.start("import time; time.sleep(60)");
+    listener.until("start");
+    board.server.handle().shutdown();
+    board.server.ended().unwrap();
+    let exit = listener.until("exit");
+    assert_eq!((&exit["state"], &exit["stopped"]), (&json!("ended"), &json!("server")));
+}
+
+/// The runtime is the user's, and goes on.
+#[tokio::test]
+async fn x2_a_server_in_a_runtime_of_the_users_takes_its_program_along() {
+    for is_dropped in [false, true] {
+        let top = tempfile::tempdir().unwrap();
+        fs::set_permissions(top.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let state = top.path().join("state");
+        fs::create_dir_all(state.join("programs")).unwrap();
+        fs::create_dir(top.path().join("tmp")).unwrap();
+        fs::write(state.join("programs/long.sh"), "sleep 600").unwrap();
+        let runner = Runner::new(top.path()).unwrap().temporary(top.path().join("tmp"));
+        let runner = runner.programs(&state).unwrap();
+        let server = Server::bind(App::new().mount("/run", runner.clone()), "127.0.0.1:0").unwrap();
+        let handle = server.handle();
+        let serving = tokio::spawn(server.serve());
+        runner.run_saved("long.sh", &handle).await.unwrap();
+        if is_dropped {
+            serving.abort();
+            assert!(serving.await.unwrap_err().is_cancelled());
+            while runner.is_running() {
+                tokio::task::yield_now().await;
+            }
+        } else {
+            handle.shutdown();
+            serving.await.unwrap().unwrap();
+        }
+        assert!(!runner.is_running());
+        assert_eq!(fs::read_dir(top.path().join("tmp")).unwrap().count(), 0);
     }
 }
 

@@ -275,8 +275,8 @@ impl Server {
         result
     }
 
-    /// Serves inside the tokio runtime that calls it, with one worker, until it is stopped. Dropping the
-    /// future stops it at once.
+    /// Serves inside the tokio runtime that calls it, with one worker, until it is stopped; programs of the room `Runner` end
+    /// then, too, and are waited for. Dropping the future stops it at once.
     ///
     /// # Errors
     /// The app has a mistake, a listener cannot be registered, or connections had to be cut at the end.
@@ -287,10 +287,13 @@ impl Server {
         self.shared.app().check().map_err(ServeError::App)?;
         let worker = Arc::new(Worker::new(Arc::clone(&self.shared)));
         let serving = self.accept_and_finish(vec![(Arc::clone(&worker), None)]);
-        tokio::select! {
+        let result = tokio::select! {
             result = serving => result,
             () = worker.sweep() => Ok(()),
-        }
+        };
+        #[cfg(feature = "runner")]
+        worker.shared.lane.end(PROGRAMS_END).await;
+        result
     }
 
     /// Accepts until asked to stop, then waits until everything is answered or the grace is over.
@@ -324,7 +327,7 @@ impl Server {
 }
 
 /// Cuts the connections that are left when serving ends, however it ends: nothing looks at their deadlines
-/// any more.
+/// any more. Tells programs.
 struct CutRest<'a> {
     shared: &'a Shared,
     workers: &'a [Dealt],
@@ -334,6 +337,8 @@ impl Drop for CutRest<'_> {
     fn drop(&mut self) {
         self.shared.set_stop(Stop::Now);
         self.workers.iter().for_each(|(worker, _)| worker.wake_all());
+        // In a runtime of the user's, tasks go on: those of programs are to end.
+        self.shared.lane.refuse();
     }
 }
 

@@ -18,7 +18,7 @@ use super::lines::Lines;
 use super::output::Decoder;
 use super::settings::Settings;
 use crate::children::{Child, End, Exit, Limit, Outcome, Scratch, Spawn, Started};
-use crate::server::lane::Lane;
+use crate::server::lane::{Guest, Lane};
 
 /// Written beside each program of a Python: the only name that it imports by itself.
 const TELLS_LINES: &str = include_str!("sitecustomize.py");
@@ -103,6 +103,7 @@ pub(super) struct Attended {
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) lines: Lines,
     pub(super) lane: Lane,
+    pub(super) guest: Guest,
     pub(super) told: Told,
 }
 
@@ -134,6 +135,7 @@ impl Attended {
         let mut deadline = self.settings.time_max.map(|time| Instant::now() + time);
         let mut lines_at = Instant::now();
         let mut side_is_open = true;
+        let mut server_serves = true;
         let (mut out, mut err, mut marks) =
             (vec![0; READ_BYTES], vec![0; READ_BYTES], [0; MARKS_BYTES]);
 
@@ -149,6 +151,11 @@ impl Attended {
                     Order::Input(bytes) => input.queue.push_back(bytes),
                     Order::EndInput => input.is_last = true,
                 },
+                () = self.guest.told(), if server_serves => {
+                    server_serves = false;
+                    stopped.get_or_insert(Stopped::Server);
+                    child.stop();
+                }
                 () = until(deadline) => {
                     deadline = None;
                     stopped.get_or_insert(Stopped::Time);
@@ -228,7 +235,7 @@ impl Attended {
 
     fn tell_output(&mut self) {
         if !self.told.text.is_empty() {
-            self.slot.output(&self.settings, self.told.stream, &self.told.text);
+            self.slot.output(self.told.stream, &self.told.text);
             self.told.text.clear();
             self.told.next = Instant::now() + OUTPUT_PAUSE;
         }
@@ -253,7 +260,7 @@ impl Attended {
             }
             _ => None,
         });
-        let past = self.slot.end(&self.settings, outcome.exit, stopped);
+        let past = self.slot.end(outcome.exit, stopped);
         if let (Some(past), Some(library)) = (past, self.settings.library.clone()) {
             let history_max = self.settings.history_max;
             // A lane that is full has more to do than to remember this.

@@ -96,6 +96,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Slot {
     hub: Arc<Hub>,
+    settings: Arc<Settings>,
     id: u64,
     has_ended: bool,
 }
@@ -118,7 +119,7 @@ impl Hub {
     /// Takes the place for a program; `None` while another one has it. What it is to be told comes out of the other end.
     pub(super) fn reserve(
         self: &Arc<Self>,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         posted: &Posted,
         starter: Starter,
         language: &str,
@@ -152,7 +153,12 @@ impl Hub {
             waiting: Arc::clone(&waiting),
             event_before,
         });
-        let slot = Slot { hub: Arc::clone(self), id: shared.last_id, has_ended: false };
+        let slot = Slot {
+            hub: Arc::clone(self),
+            settings: Arc::clone(settings),
+            id: shared.last_id,
+            has_ended: false,
+        };
         Some((slot, past, from_requests, waiting))
     }
 
@@ -292,18 +298,18 @@ impl Slot {
     }
 
     /// The program has been started.
-    pub(super) fn begin(&self, settings: &Settings, file: PathBuf) {
+    pub(super) fn begin(&self, file: PathBuf) {
         self.with(|run| run.file = Some(file));
-        self.hub.publish(settings, "start", &self.hub.state());
+        self.hub.publish(&self.settings, "start", &self.hub.state());
     }
 
     /// The program has written this.
-    pub(super) fn output(&self, settings: &Settings, stream: &str, text: &str) {
+    pub(super) fn output(&self, stream: &str, text: &str) {
         if text.is_empty() {
             return;
         }
         self.with(|run| run.kept.push(text));
-        self.hub.publish(settings, "output", &json!({"stream": stream, "text": text}));
+        self.hub.publish(&self.settings, "output", &json!({"stream": stream, "text": text}));
     }
 
     /// Whether the last that it has written is what Python says of a MemoryError.
@@ -313,19 +319,8 @@ impl Slot {
     }
 
     /// Nothing of the program is left. Returns what the history has of it.
-    pub(super) fn end(
-        mut self,
-        settings: &Settings,
-        exit: Option<Exit>,
-        stopped: Option<Stopped>,
-    ) -> Option<Past> {
-        let hub = Arc::clone(&self.hub);
-        let mut shared = lock(&hub.shared);
-        let past = self.set_ended(&mut shared, exit, stopped, settings.history_max)?;
-        // Still under the lock: the next program begins after everyone can hear that this one has ended.
-        let state = shared.run.as_ref().map(Run::state)?;
-        hub.publish(settings, "exit", &state);
-        Some(past)
+    pub(super) fn end(mut self, exit: Option<Exit>, stopped: Option<Stopped>) -> Option<Past> {
+        self.set_ended(exit, stopped)
     }
 
     /// The program could not be started: it is as if it had not been asked for.
@@ -344,24 +339,22 @@ impl Slot {
         }
     }
 
-    fn set_ended(
-        &mut self,
-        shared: &mut Shared,
-        exit: Option<Exit>,
-        stopped: Option<Stopped>,
-        history_max: usize,
-    ) -> Option<Past> {
+    fn set_ended(&mut self, exit: Option<Exit>, stopped: Option<Stopped>) -> Option<Past> {
         self.has_ended = true;
+        let shared = &mut *lock(&self.hub.shared);
         let run = shared.run.as_mut().filter(|run| run.past.id == self.id)?;
         run.took = Some(run.begun.elapsed());
         (run.past.exit, run.past.stopped) = (exit, stopped);
-        let past = run.past.clone();
+        let (past, state) = (run.past.clone(), run.state());
         shared.history.push_back(past.clone());
         let bytes =
             |history: &VecDeque<Past>| history.iter().map(|past| past.code.len()).sum::<usize>();
+        let history_max = self.settings.history_max;
         while shared.history.len() > history_max || bytes(&shared.history) > HISTORY_BYTES_MAX {
             shared.history.pop_front();
         }
+        // Still under the lock: the next program begins after everyone can hear that this one has ended.
+        self.hub.publish(&self.settings, "exit", &state);
         Some(past)
     }
 }
@@ -369,8 +362,8 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.has_ended {
-            let hub = Arc::clone(&self.hub);
-            self.set_ended(&mut lock(&hub.shared), None, Some(Stopped::Server), usize::MAX);
+            // Others may listen by a server that goes on.
+            self.set_ended(None, Some(Stopped::Server));
         }
     }
 }
@@ -408,14 +401,14 @@ mod tests {
         let hub = Arc::new(Hub::new());
         let folder = std::env::temp_dir();
         let user = User::for_programs(None, &folder).unwrap();
-        let settings = Settings::new(folder, user);
+        let settings = Arc::new(Settings::new(folder, user));
         let code = "pass".to_owned();
         let posted = Posted { code, language: None, name: None, pace: None };
         for _ in 0..300 {
             let (slot, ..) =
                 hub.reserve(&settings, &posted, Starter::default(), "py").expect("nothing runs");
             let before = std::thread::scope(|scope| {
-                scope.spawn(|| slot.end(&settings, Some(Exit::Code(0)), None));
+                scope.spawn(|| slot.end(Some(Exit::Code(0)), None));
                 while hub.is_running() {
                     std::thread::yield_now();
                 }

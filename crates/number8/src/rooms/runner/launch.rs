@@ -73,6 +73,8 @@ impl Runner {
             return Err(Error::new(409, "a program runs; stop it first, or wait for its end"));
         };
         let (started, wait_for_start) = oneshot::channel();
+        // Before it is started, so that a server that ends waits for it.
+        let guest = lane.guest();
         let settings = Arc::clone(&self.settings);
         // A task of its own: a client that leaves does not leave half a program.
         tokio::spawn(async move {
@@ -90,7 +92,7 @@ impl Runner {
             };
             match child {
                 Ok((child, file)) => {
-                    slot.begin(&settings, file);
+                    slot.begin(file);
                     let _ = started.send(Ok(()));
                     let told = Told::new();
                     let attended = Attended {
@@ -101,6 +103,7 @@ impl Runner {
                         waiting,
                         lines,
                         lane,
+                        guest,
                         told,
                     };
                     attended.attend(child).await;

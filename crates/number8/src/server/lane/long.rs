@@ -47,7 +47,7 @@ impl Lane {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let Turns { turns, waiting } = &self.0.1;
+        let Turns { turns, waiting } = &self.0.turns;
         let before = waiting.fetch_add(1, Ordering::Relaxed);
         let waiting = Waiting(Arc::clone(waiting));
         if before >= WAITING_MAX || self.is_full() {

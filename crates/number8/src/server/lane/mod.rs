@@ -11,6 +11,8 @@
 //!
 //! `tests/loom.rs` checks all interleavings of small cases: no job and no wake-up is lost, and `close` ends.
 
+#[cfg(feature = "runner")]
+mod guests;
 mod job;
 #[cfg(feature = "uploads")]
 mod kept;
@@ -27,6 +29,10 @@ use std::time::Duration;
 
 use crate::sync::{Condvar, Instant, Mutex};
 
+#[cfg(feature = "runner")]
+pub(crate) use self::guests::Guest;
+#[cfg(feature = "runner")]
+use self::guests::Guests;
 use self::job::Run;
 pub use self::job::{Job, JobPanicked};
 #[cfg(feature = "uploads")]
@@ -130,11 +136,13 @@ impl Lane {
             slow_inline: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
-        Self(Arc::new(Handle(
-            Arc::new(shared),
+        Self(Arc::new(Handle {
+            shared: Arc::new(shared),
             #[cfg(feature = "files")]
             turns,
-        )))
+            #[cfg(feature = "runner")]
+            guests: Guests::default(),
+        }))
     }
 
     /// Has a lane thread call `function`.
@@ -147,7 +155,7 @@ impl Lane {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.put(function, self.0.0.options.queue_max)
+        self.put(function, self.0.shared.options.queue_max)
     }
 
     /// As [`submit`](Self::submit), for a call that goes on with what an earlier one has begun: it is taken also where
@@ -177,7 +185,7 @@ impl Lane {
 
     /// Puts a call behind the others, and has a thread come to it.
     fn enqueue(&self, task: Arc<dyn Run>, queue_max: usize) -> Result<(), LaneFull> {
-        let shared = &self.0.0;
+        let shared = &self.0.shared;
         let mut state = shared.lock();
         if state.closed || state.queue.len() >= queue_max {
             drop(state);
@@ -209,14 +217,14 @@ impl Lane {
 
     /// Whether it takes no more jobs now.
     pub(crate) fn is_full(&self) -> bool {
-        let shared = &self.0.0;
+        let shared = &self.0.shared;
         let state = shared.lock();
         state.closed || state.queue.len() >= shared.options.queue_max
     }
 
     /// How it is now.
     pub(crate) fn look(&self) -> Look {
-        let shared = &self.0.0;
+        let shared = &self.0.shared;
         let state = shared.lock();
         Look {
             queue: state.queue.len(),
@@ -229,7 +237,7 @@ impl Lane {
 
     /// A call that was promised not to wait has taken so long: counted where that was too long. Says whether it was.
     pub(crate) fn judge_inline(&self, took: std::time::Duration) -> bool {
-        let shared = &self.0.0;
+        let shared = &self.0.shared;
         let is_slow = took > shared.options.inline_max;
         if is_slow {
             shared.slow_inline.fetch_add(1, Ordering::Relaxed);
@@ -240,14 +248,14 @@ impl Lane {
     /// Calls that were promised not to wait, and took longer than [`LaneOptions::inline_max`].
     #[must_use]
     pub fn slow_inline_calls(&self) -> u64 {
-        self.0.0.slow_inline.load(Ordering::Relaxed)
+        self.0.shared.slow_inline.load(Ordering::Relaxed)
     }
 
     /// Refuses new jobs, lets those accepted before run, and blocks until all threads have ended or `deadline` is over.
     /// Returns whether they have; those that have not end after their jobs.
     pub fn close(&self, deadline: Duration) -> bool {
-        let shared = &self.0.0;
-        shared.refuse();
+        let shared = &self.0.shared;
+        self.refuse();
         let begun = Instant::now();
         let mut state = shared.lock();
         while state.threads > 0 {
@@ -258,6 +266,13 @@ impl Lane {
             state = shared.wait(&shared.ended, state, left);
         }
         true
+    }
+
+    /// Refuses new jobs, lets those accepted before run, and waits for nothing.
+    pub(crate) fn refuse(&self) {
+        self.0.shared.refuse();
+        #[cfg(feature = "runner")]
+        self.0.guests.tell();
     }
 }
 
@@ -275,7 +290,7 @@ pub(crate) struct Look {
 
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lane").field(&self.0.0.options).finish()
+        f.debug_tuple("Lane").field(&self.0.shared.options).finish()
     }
 }
 
@@ -292,10 +307,16 @@ impl fmt::Display for LaneFull {
 impl Error for LaneFull {}
 
 /// What the clones of a [`Lane`] share, apart from what the threads keep alive.
-struct Handle(Arc<Shared>, #[cfg(feature = "files")] Turns);
+struct Handle {
+    shared: Arc<Shared>,
+    #[cfg(feature = "files")]
+    turns: Turns,
+    #[cfg(feature = "runner")]
+    guests: Guests,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.refuse();
+        self.shared.refuse();
     }
 }
