@@ -300,6 +300,12 @@ class Wsgi(unittest.TestCase):
                 for text in [b"Traceback", b"secret", b"Injected", b"Error:"]:
                     self.assertNotIn(text, wire)
 
+    def test_w4_what_goes_too_deep_is_an_error_and_not_the_end(self):
+        for test, server, path in self.each(["/deep"]):
+            with test:
+                wire = talk(server, request(path))
+                self.assertTrue(wire.endswith(b"RecursionError"), wire)
+
     def test_w4_what_goes_wrong_later_cuts_the_answer(self):
         for test, server, version in self.each(["1.1", "1.0"]):
             with test:

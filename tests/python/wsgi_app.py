@@ -52,6 +52,18 @@ def environ(environ, start_response):
     return [content]
 
 
+def deep(environ, start_response):
+    # C calls Python, which calls C: on a small stack this ends the process.
+    def again(number):
+        return sorted([number], key=again)
+
+    try:
+        again(0)
+    except RecursionError as error:
+        start_response("200 OK", TEXT)
+        return [type(error).__name__.encode()]
+
+
 def echo(environ, start_response):
     content = environ["wsgi.input"].read()
     start_response("200 OK", [*TEXT, ("Content-Length", str(len(content)))])

@@ -8,6 +8,7 @@ use number8::server::lane::{Job, Lane, LaneFull};
 use number8::server::{Around, LaneOptions};
 use number8::{Answer, Call, Caller, Handler, Method, OwnedHead, Response, Server};
 use pyo3::prelude::*;
+use rustix::process::{Resource, getrlimit};
 
 use super::Application;
 use super::answer::failed;
@@ -21,6 +22,9 @@ use crate::sys;
 /// How long answers of a busy application wait for one another, to be sent together: the longer, the more often the interpreter
 /// finds its caches as it left them.
 const TOGETHER: Duration = Duration::from_millis(4);
+
+/// Bytes of a stack where the system has no limit for it.
+const STACK: usize = 8 << 20;
 
 /// How long calls may go on at the end that nobody waits for any more.
 const END: Duration = Duration::from_secs(1);
@@ -49,6 +53,7 @@ pub(super) fn serve(
                 jobs();
             });
         })),
+        stack: Some(stack(py)),
         ..LaneOptions::default()
     });
     application.lane = Some(lane.clone());
@@ -78,6 +83,19 @@ pub(super) fn serve(
     }
     signals.restore(py)?;
     told.unwrap_or_else(|| hosting::ended(result))
+}
+
+/// Bytes of the stacks of Python's own threads (`threading.stack_size`, else the system's): on a smaller one, what is a RecursionError
+/// there ends the process here.
+fn stack(py: Python<'_>) -> usize {
+    let set = py.import("threading").and_then(|it| it.call_method0("stack_size")?.extract());
+    match set.unwrap_or(0) {
+        0 => {
+            let limit = getrlimit(Resource::Stack).current;
+            limit.and_then(|bytes| bytes.try_into().ok()).unwrap_or(STACK)
+        }
+        bytes => bytes,
+    }
 }
 
 /// Lanes with calls that nobody waits for any more.

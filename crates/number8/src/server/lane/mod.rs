@@ -63,6 +63,8 @@ pub struct LaneOptions {
     pub inline_max: Duration,
     /// What is done around jobs. Default nothing.
     pub around: Option<Around>,
+    /// Bytes of each thread's stack, for jobs that go deep, such as those of an interpreter. Default what Rust gives a thread (2 MiB).
+    pub stack: Option<usize>,
 }
 
 /// Called with jobs to run, up to [`AROUND_JOBS_MAX`] of them: what they all need is had once for all, such as the lock
@@ -114,6 +116,7 @@ impl Default for LaneOptions {
             together: Duration::from_millis(1),
             inline_max: Duration::from_millis(10),
             around: None,
+            stack: None,
         }
     }
 }

@@ -164,7 +164,11 @@ impl Shared {
     fn start(self: &Arc<Self>, state: &mut State, role: Role) -> io::Result<()> {
         let shared = self.clone();
         let name = format!("number8-lane-{}", state.started);
-        thread::Builder::new().name(name).spawn(move || shared.run(role))?;
+        let mut builder = thread::Builder::new().name(name);
+        if let Some(stack) = self.options.stack {
+            builder = builder.stack_size(stack);
+        }
+        builder.spawn(move || shared.run(role))?;
         state.started += 1;
         state.threads += 1;
         state.called += 1;
