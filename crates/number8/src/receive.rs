@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use crate::body::Gathered;
+use crate::body::{Gathered, join_small};
 use crate::response::{Response, try_again};
 use crate::server::lane::{Lane, LaneFailure, OnLane, on_lane};
 use crate::store::{Clash, WriteError, is_shortage};
@@ -34,7 +34,7 @@ pub(crate) async fn receive<S: Sink>(
     let mut length = 0;
     while let Some(chunk) = poll_fn(&mut next).await? {
         length += chunk.len();
-        piece.push(chunk);
+        gather(&mut piece, chunk);
         gathered.is(length);
         if length >= PIECE_BYTES {
             let rest = cut_excess(&mut piece, length % PIECE_BYTES);
@@ -46,6 +46,13 @@ pub(crate) async fn receive<S: Sink>(
     }
     gathered.is(0);
     Ok((sink, piece))
+}
+
+/// Puts a chunk behind the others.
+fn gather(piece: &mut Vec<Bytes>, chunk: Bytes) {
+    if piece.last_mut().is_none_or(|last| !join_small(last, &chunk)) {
+        piece.push(chunk);
+    }
 }
 
 /// Takes the last `excess` bytes away, so that what stays is whole pieces: the kernel keeps a file that is written at even
@@ -89,6 +96,21 @@ pub(crate) fn failed() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f9_chunks_of_a_byte_take_little_more_memory_than_their_bytes() {
+        let content: Vec<u8> = (0..100_000_u32).map(|number| number as u8).collect();
+        let mut piece = Vec::new();
+        for byte in content.chunks(1) {
+            gather(&mut piece, Bytes::copy_from_slice(byte));
+        }
+        assert!(piece.len() <= content.len() / 1024, "{} chunks", piece.len());
+        assert_eq!(piece.concat(), content);
+        // Larger ones are left where they are.
+        let large = Bytes::from(vec![8; 64 * 1024]);
+        gather(&mut piece, large.clone());
+        assert_eq!(piece.last().map(|last| last.as_ptr()), Some(large.as_ptr()));
+    }
 
     #[test]
     fn what_is_written_is_whole_pieces() {

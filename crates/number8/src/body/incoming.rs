@@ -96,17 +96,10 @@ struct State {
 
 impl State {
     /// Puts a piece behind the others.
-    ///
-    /// SECURITY: a client chooses how small its pieces are, and what there is beside each is more than one byte.
     fn enqueue(&mut self, piece: Bytes) {
-        let last = self.queue.back_mut().filter(|last| last.len() + piece.len() <= SMALL_BYTES);
-        match last {
-            Some(last) if !self.is_to_client => {
-                let mut joined = BytesMut::from(mem::take(last));
-                joined.extend_from_slice(&piece);
-                *last = joined.freeze();
-            }
-            _ => self.queue.push_back(piece),
+        let last = self.queue.back_mut().filter(|_| !self.is_to_client);
+        if last.is_none_or(|last| !join_small(last, &piece)) {
+            self.queue.push_back(piece);
         }
     }
 
@@ -452,6 +445,19 @@ impl Drop for Feeder {
         self.end(Err(BodyError::Disconnected));
         self.0.lock().feeder = None;
     }
+}
+
+/// Puts a piece of a client's behind the one before, where both are small; says whether it has.
+///
+/// SECURITY: a client chooses how small its pieces are, and what there is beside each is more than one byte.
+pub(crate) fn join_small(last: &mut Bytes, piece: &Bytes) -> bool {
+    let are_small = last.len() + piece.len() <= SMALL_BYTES;
+    if are_small {
+        let mut joined = BytesMut::from(mem::take(last));
+        joined.extend_from_slice(piece);
+        *last = joined.freeze();
+    }
+    are_small
 }
 
 fn last_of(memory: &dyn Memory, count: usize) -> Bytes {
