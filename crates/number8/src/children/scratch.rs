@@ -1,7 +1,7 @@
 //! A folder for one run of a program: its code and its temporary files, gone when nothing of it is left.
 
 use std::ffi::{CStr, CString};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use rustix::process::Uid;
 
 use super::user::User;
 
@@ -16,8 +17,8 @@ use super::user::User;
 #[derive(Debug)]
 pub(crate) struct Scratch {
     folder: PathBuf,
-    /// Says that the folder is in use.
-    _lock: File,
+    /// The folder, locked: it is in use.
+    lock: OwnedFd,
 }
 
 impl Scratch {
@@ -26,7 +27,7 @@ impl Scratch {
     /// # Errors
     /// The disk is full, or the folder may not be written to.
     pub(crate) fn new(parent: &Path, user: &User, files: &[(&str, &[u8])]) -> io::Result<Self> {
-        sweep(parent);
+        sweep(parent, user);
         // Whoever else sweeps may take it for litter before it has its lock: rarely once, and not again and again.
         let scratch = loop {
             if let Some(scratch) = Self::locked(parent)? {
@@ -53,10 +54,10 @@ impl Scratch {
     fn locked(parent: &Path) -> io::Result<Option<Self>> {
         let folder = parent.join(format!("{PREFIX}{:016x}", super::random_number()));
         DirBuilder::new().mode(0o700).create(&folder)?;
-        let lock = match File::open(&folder) {
+        let lock = match rustix::fs::openat(CWD, &folder, FOLDER, Mode::empty()) {
             Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -67,9 +68,9 @@ impl Scratch {
                 return Err(error.into());
             }
         }
-        let inode = lock.metadata()?.ino();
+        let inode = rustix::fs::fstat(&lock)?.st_ino;
         let is_there = fs::symlink_metadata(&folder).is_ok_and(|meta| meta.ino() == inode);
-        Ok(is_there.then_some(Self { folder, _lock: lock }))
+        Ok(is_there.then_some(Self { folder, lock }))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -86,20 +87,18 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        remove(&self.folder);
+        remove(&self.folder, &self.lock);
     }
 }
 
-/// Removes a folder with all that is in it, however deep: what lies deeper is moved up before it is removed, so that neither
-/// our stack nor our descriptors are a matter of what a program has made.
+/// Removes a folder, which is open as `top`, with all that is in it, however deep: what lies deeper is moved up before it is
+/// removed, so that neither our stack nor our descriptors are a matter of what a program has made.
 ///
 /// SECURITY: no link is followed; every name is looked up in a folder that is held open.
-fn remove(folder: &Path) {
-    if let Ok(top) = rustix::fs::openat(CWD, folder, FOLDER, Mode::empty()) {
-        let mut moved = 0u64;
-        // Each round takes away at least one level, or nothing can be done.
-        while let Ok(true) = remove_level(&top, &mut moved) {}
-    }
+fn remove(folder: &Path, top: &OwnedFd) {
+    let mut moved = 0u64;
+    // Each round takes away at least one level, or nothing can be done.
+    while let Ok(true) = remove_level(top, &mut moved) {}
     let _ = fs::remove_dir(folder);
 }
 
@@ -150,27 +149,22 @@ fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
     Ok(names.filter(|name| !matches!(name.to_bytes(), b"." | b"..")).collect())
 }
 
-/// Removes the folders that killed servers have left: those of ours, or of users that we act for, that nobody has locked.
-fn sweep(parent: &Path) {
-    let is_root = rustix::process::geteuid().is_root();
+/// Removes the folders that killed servers have left: those of ours, or of the user of programs, that nobody has locked.
+fn sweep(parent: &Path, user: &User) {
+    let owners = [rustix::process::geteuid(), user.uid].map(Uid::as_raw);
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
         let is_named_so = number.is_some_and(|number| {
             number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
         });
-        // SECURITY: anybody can make such a folder in /tmp, and lose it so. A link is none.
-        let is_ours = || {
-            fs::symlink_metadata(entry.path()).is_ok_and(|meta| {
-                meta.is_dir() && (is_root || meta.uid() == rustix::process::geteuid().as_raw())
-            })
-        };
+        // SECURITY: anybody can make such a name in /tmp, and have it mean another thing at any moment; a FIFO would hold us up.
         if is_named_so
-            && is_ours()
-            && let Ok(lock) = File::open(entry.path())
-            && rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && let Ok(folder) = rustix::fs::openat(CWD, entry.path(), FOLDER, Mode::empty())
+            && rustix::fs::fstat(&folder).is_ok_and(|meta| owners.contains(&meta.st_uid))
+            && rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok()
         {
-            remove(&entry.path());
+            remove(&entry.path(), &folder);
         }
     }
 }
@@ -189,6 +183,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
+
+    use rustix::fs::FileType;
 
     use super::*;
 
@@ -216,6 +212,44 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// In /tmp, where everybody can make such names.
+    #[test]
+    fn what_is_not_ours_is_neither_removed_nor_waited_for() {
+        let parent = tempfile::tempdir().unwrap();
+        let user = User::for_programs(None, parent.path()).unwrap();
+        let named = |number: u8| parent.path().join(format!("{PREFIX}{number:016x}"));
+        let (folder, fifo, link) = (named(1), named(2), named(3));
+        let outside = parent.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::create_dir(&folder).unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            let another = Some(user.uid.as_raw() + 1);
+            chown(&folder, another, None).unwrap();
+        }
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        std::os::unix::fs::symlink(&outside, &link).unwrap();
+        // Names change their meaning while they are looked at.
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let exchange = RenameFlags::EXCHANGE;
+                    let _ = rustix::fs::renameat_with(CWD, &fifo, CWD, &link, exchange);
+                    let _ = rustix::fs::renameat_with(CWD, &folder, CWD, &fifo, exchange);
+                }
+            });
+            for _ in 0..300 {
+                drop(Scratch::new(parent.path(), &user, &[]).unwrap());
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert!(outside.exists());
+        let left = fs::read_dir(parent.path()).unwrap().count();
+        // Without root that folder was ours.
+        assert_eq!(left, if is_root { 4 } else { 3 });
+    }
+
     #[test]
     fn a_new_folder_is_nobodys_litter() {
         let parent = tempfile::tempdir().unwrap();
@@ -224,7 +258,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !are_made.load(Ordering::Relaxed) {
-                    sweep(parent.path());
+                    sweep(parent.path(), &user);
                 }
             });
             let made: Vec<_> = (0..500)
@@ -265,8 +299,7 @@ mod tests {
 
         // What a killed server leaves has no lock.
         let left = other.path().to_owned();
-        let Scratch { folder: _, _lock } = &other;
-        rustix::fs::flock(_lock, FlockOperation::Unlock).unwrap();
+        rustix::fs::flock(&other.lock, FlockOperation::Unlock).unwrap();
         std::mem::forget(other);
         drop(Scratch::new(parent.path(), &user, &[]).unwrap());
         assert!(!left.exists());
