@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::access::{Access, FileAcl};
+use crate::access::{Access, FileAcl, Rights};
 use crate::handler::{Answer, Call, Handler};
+use number8_proto::http1::Method;
 
 /// Asks a function what may be done with the files of a request before a room serves or takes them (row U31), in place of
 /// the rules. Unlike [`Access::file_acl`] it may wait: for a database, another thread, another language.
 ///
 /// The room is asked twice: what it wants to know of [`Access`] is noted the first time, with no content to take and nothing
 /// allowed; the function is called for each path of it; then the room gets the request. So it has to be one
-/// that does nothing before it has asked, as all rooms of this library that have to do with files are. What it asks later, while it works, is about names
-/// that it lists, which may be seen, and about files that may not be written: a compressed copy beside a file, `a.js.gz`, is sent in its place
-/// unasked, so whoever may write that should also have the right to replace `a.js`.
+/// that does nothing before it has asked, as all rooms of this library that have to do with files are. Where it finds another file to send then, such as
+/// `page.html` for `/page`, the function is called for that one, too, and the room once more. Names that it lists may be seen, and what lies beside a file
+/// may not be written: a compressed copy, `a.js.gz`, is sent in its place unasked, so whoever may write that should also have the right to replace `a.js`.
 ///
 /// ```no_run
 /// use number8::access::FileAcl;
@@ -51,30 +51,38 @@ impl Consulted {
 
 impl Handler for Consulted {
     fn handle(&self, mut call: Call<'_>) -> Answer {
-        let wanted = Arc::new(Mutex::new(Vec::new()));
+        let wanted = Arc::new(Paths::default());
         let refusing = Arc::new(noting(call.access, &wanted));
         let refused = self.handler.handle(Call { access: &refusing, ..call.again() });
-        let wanted = std::mem::take(&mut *wanted.lock().unwrap_or_else(PoisonError::into_inner));
+        let wanted = taken(&wanted);
         if wanted.is_empty() {
             // It has to do with no file: a path that is none, a method that is not answered.
             return refused;
         }
         drop(refused);
         let (handler, ask) = (Arc::clone(&self.handler), Arc::clone(&self.ask));
+        let rules = Arc::clone(call.access());
+        // What changes nothing can be asked for again.
+        let is_safe = matches!(call.head.method(), Method::Get | Method::Head);
+        let mut again = if is_safe { AGAIN_MAX } else { 0 };
         let mut kept = call.keep();
-        let body = call.body;
+        let mut body = call.body;
         Answer::later(async move {
-            let mut known = HashMap::new();
-            for path in wanted {
-                let acl = ask(path.clone()).await;
-                known.insert(path, acl);
+            let (mut known, mut wanted) = (HashMap::new(), wanted);
+            loop {
+                for path in wanted {
+                    let acl = ask(path.clone()).await;
+                    known.insert(path, acl);
+                }
+                let unknown = Arc::new(Paths::default());
+                kept.access = Arc::new(knowing(&rules, known.clone(), &unknown));
+                let response = kept.ask(&*handler, std::mem::take(&mut body)).wait().await;
+                wanted = taken(&unknown);
+                if wanted.is_empty() || again == 0 {
+                    return kept.told(response);
+                }
+                again -= 1;
             }
-            let is_late = Arc::new(AtomicBool::new(false));
-            kept.access = Arc::new(knowing(&kept.access, known, &is_late));
-            let answer = kept.ask(&*handler, body);
-            is_late.store(true, Ordering::Relaxed);
-            let response = answer.wait().await;
-            kept.told(response)
         })
     }
 
@@ -93,26 +101,45 @@ impl fmt::Debug for Consulted {
     }
 }
 
+/// How often a room may find another file to send: a page for a name, and a page for all.
+const AGAIN_MAX: u8 = 2;
+
+/// Paths that somebody wants to know of.
+type Paths = Mutex<Vec<Vec<u8>>>;
+
+fn note(wanted: &Paths, path: &[u8]) {
+    let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
+    if !wanted.iter().any(|other| other == path) {
+        wanted.push(path.to_vec());
+    }
+}
+
+fn taken(wanted: &Paths) -> Vec<Vec<u8>> {
+    std::mem::take(&mut *wanted.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Allows nothing, and notes what was asked about.
-fn noting(access: &Access, wanted: &Arc<Mutex<Vec<Vec<u8>>>>) -> Access {
+fn noting(access: &Access, wanted: &Arc<Paths>) -> Access {
     let wanted = Arc::clone(wanted);
-    access.clone().file_acl(move |path| {
-        let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wanted.iter().any(|other| other == path) {
-            wanted.push(path.to_vec());
-        }
-        FileAcl::Refuse(403)
+    access.clone().asking(move |path, _| {
+        note(&wanted, path);
+        Err(FORBIDDEN)
     })
 }
 
-/// Allows what is known to be allowed.
-fn knowing(access: &Access, known: HashMap<Vec<u8>, FileAcl>, is_late: &Arc<AtomicBool>) -> Access {
-    let is_late = Arc::clone(is_late);
-    access.clone().file_acl(move |path| match known.get(path) {
-        Some(acl) => *acl,
-        // Names of a folder that may be listed.
-        None if is_late.load(Ordering::Relaxed) => FileAcl::ReadOnly,
+/// Allows what is known to be allowed; notes what is not known.
+fn knowing(access: &Access, known: HashMap<Vec<u8>, FileAcl>, unknown: &Arc<Paths>) -> Access {
+    let unknown = Arc::clone(unknown);
+    access.clone().asking(move |path, wanted| match (known.get(path), wanted) {
+        (Some(acl), _) => acl.rights(),
+        // A name of a folder that may be listed.
+        (None, None) => Ok(Rights::LIST),
         // SECURITY: nobody has said that this may be touched.
-        None => FileAcl::Refuse(403),
+        (None, Some(_)) => {
+            note(&unknown, path);
+            Err(FORBIDDEN)
+        }
     })
 }
+
+const FORBIDDEN: u16 = 403;

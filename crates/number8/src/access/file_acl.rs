@@ -43,7 +43,7 @@ impl FileAcl {
     }
 
     /// The rights over files that it gives, or the status that refuses.
-    pub(super) fn rights(self) -> Result<Rights, u16> {
+    pub(crate) fn rights(self) -> Result<Rights, u16> {
         let write = Rights::RW.without(Rights::RO);
         match self {
             Self::ReadOnly => Ok(Rights::RO),

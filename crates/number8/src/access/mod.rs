@@ -55,7 +55,8 @@ pub struct Access {
     watch: Arc<Watch>,
 }
 
-type Callback = dyn Fn(&[u8]) -> FileAcl + Send + Sync;
+/// What may be done with the files of a path, or the status that refuses, for who wants to do this; `None` wants to know what may be.
+type Callback = dyn Fn(&[u8], Option<Rights>) -> Result<Rights, u16> + Send + Sync;
 
 impl Access {
     /// Nothing is allowed but what these rules allow.
@@ -89,6 +90,14 @@ impl Access {
     /// ```
     #[must_use]
     pub fn file_acl(self, function: impl Fn(&[u8]) -> FileAcl + Send + Sync + 'static) -> Self {
+        self.asking(move |path, _| function(path).rights())
+    }
+
+    /// As [`file_acl`](Self::file_acl), by rights.
+    pub(crate) fn asking(
+        self,
+        function: impl Fn(&[u8], Option<Rights>) -> Result<Rights, u16> + Send + Sync + 'static,
+    ) -> Self {
         Self { file_acl: Some(Arc::new(function)), everywhere: Rights::NONE, ..self }
     }
 
@@ -108,7 +117,7 @@ impl Access {
     /// What that user, or somebody who has not logged in, may do with a path.
     #[must_use]
     pub fn rights(&self, user: Option<&str>, path: &[u8]) -> Rights {
-        self.granted(user, path).unwrap_or(Rights::NONE)
+        self.granted(user, None, path).unwrap_or(Rights::NONE)
     }
 
     /// Whether that user may do all of this with a path.
@@ -116,7 +125,7 @@ impl Access {
     /// # Errors
     /// They may not; the refusal says what is missing.
     pub fn decide(&self, user: Option<&str>, wanted: Rights, path: &[u8]) -> Result<(), Refusal> {
-        let granted = match self.granted(user, path) {
+        let granted = match self.granted(user, Some(wanted), path) {
             Ok(granted) => granted,
             Err(status) => return Err(Refusal::new(status, wanted, path)),
         };
@@ -216,7 +225,12 @@ impl Access {
     }
 
     /// The rights, or the status with which the function of the user's refuses.
-    fn granted(&self, user: Option<&str>, path: &[u8]) -> Result<Rights, u16> {
+    fn granted(
+        &self,
+        user: Option<&str>,
+        wanted: Option<Rights>,
+        path: &[u8],
+    ) -> Result<Rights, u16> {
         let mut granted = Rights::NONE;
         for rule in self.deciding(user, path) {
             if rule.rights().is_empty() {
@@ -226,7 +240,7 @@ impl Access {
             granted = granted | rule.rights();
         }
         match &self.file_acl {
-            Some(function) => Ok(granted.without(Rights::RW) | function(path).rights()?),
+            Some(function) => Ok(granted.without(Rights::RW) | function(path, wanted)?),
             None => Ok(granted),
         }
     }

@@ -120,6 +120,34 @@ pub(crate) fn design_7_the_files_of_a_form_need_rights_by_their_own_names() {
 }
 
 /// Row U31 for functions that have to wait.
+/// However often it is asked for: the first time the disk is looked at, later what is kept.
+#[test]
+pub(crate) fn u31_a_page_that_stands_in_for_a_path_is_decided_by_its_own_name() {
+    let temp = tempfile::tempdir().unwrap();
+    for name in ["open.html", "secret.html", "app.html"] {
+        fs::write(temp.path().join(name), name).unwrap();
+    }
+    let files = Files::new(temp.path()).unwrap().single_page("app.html");
+    let files =
+        Consulted::new(files, async |path: Vec<u8>| match path.ends_with(b"/secret.html") {
+            true => FileAcl::Refuse(451),
+            false => FileAcl::ReadOnly,
+        });
+    let server = serve_app(App::new().access(Access::new([])).mount("/files", files));
+    for _ in 0..3 {
+        for (path, status, content) in [
+            ("/files/secret", 451, ""),
+            ("/files/secret.html", 451, ""),
+            ("/files/open", 200, "open.html"),
+            ("/files/nothing", 200, "app.html"),
+        ] {
+            let answer = server.get(path);
+            assert_eq!(answer.status, status, "{path}");
+            assert!(content.is_empty() || answer.text() == content, "{path}: {}", answer.text());
+        }
+    }
+}
+
 #[test]
 pub(crate) fn u31_a_function_that_waits_is_asked_about_each_path() {
     let temp = tempfile::tempdir().unwrap();
