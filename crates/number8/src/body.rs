@@ -31,7 +31,9 @@ pub use error::BodyError;
     allow(unused_imports, reason = "HTTP/2 has windows of its own")
 )]
 pub(crate) use incoming::channel_in;
-pub(crate) use incoming::{Feeder, Gathered, Incoming, Memory, Queue, channel, join_small};
+#[cfg(feature = "uploads")]
+pub(crate) use incoming::join_small;
+pub(crate) use incoming::{Feeder, Gathered, Incoming, Memory, Queue, channel};
 use limited::{Limited, Sized};
 pub use read::BodyReader;
 pub use sender::Sender;

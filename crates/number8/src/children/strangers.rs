@@ -15,7 +15,15 @@ use super::tree::Tree;
 use crate::sync::lock;
 
 /// The supervisors that this process has to collect itself.
-static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+static OURS: Mutex<Ours> = Mutex::new(Ours { pids: Vec::new(), starting: 0, is_asked: false });
+
+struct Ours {
+    pids: Vec<u32>,
+    /// Those that are being started, whose numbers are not known yet: that takes as long as the disk does.
+    starting: usize,
+    /// Strangers were to be collected meanwhile.
+    is_asked: bool,
+}
 
 /// Programs that were given up and have not ended yet.
 static ENDING: Mutex<usize> = Mutex::new(0);
@@ -49,15 +57,19 @@ impl Drop for Ends {
 ///
 /// Signals are not queued, so one call collects all that there are.
 pub fn reap_strangers() {
-    // Held while one of ours is started, so that it is known when it ends.
-    let ours = lock(&OURS);
-    if ours.is_empty() {
+    let mut ours = lock(&OURS);
+    if ours.starting > 0 {
+        // One that ends now may be ours; whoever starts it sees to the others then.
+        ours.is_asked = true;
+        return;
+    }
+    if ours.pids.is_empty() {
         // All that have ended are strangers. `/proc` need not be asked, which may be that of another namespace.
         while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
         return;
     }
     for process in Tree::new().look() {
-        let is_ours = ours.contains(&process.pid.cast_unsigned());
+        let is_ours = ours.pids.contains(&process.pid.cast_unsigned());
         if process.state == b'Z' && !is_ours {
             // A process whose parent is another one is not collected by this.
             let _ = waitpid(Pid::from_raw(process.pid), WaitOptions::NOHANG);
@@ -76,10 +88,17 @@ pub(super) struct Kept {
 /// # Errors
 /// Those of [`Command::spawn`].
 pub(super) fn spawn(command: &mut Command, kept: Kept) -> io::Result<Supervised> {
+    lock(&OURS).starting += 1;
+    let started = command.spawn();
     let mut ours = lock(&OURS);
-    let child = command.spawn()?;
-    ours.push(child.id());
-    Ok(Supervised(Some((child, kept))))
+    ours.starting -= 1;
+    ours.pids.extend(started.as_ref().ok().map(Child::id));
+    let is_asked = ours.starting == 0 && std::mem::take(&mut ours.is_asked);
+    drop(ours);
+    if is_asked {
+        reap_strangers();
+    }
+    Ok(Supervised(Some((started?, kept))))
 }
 
 /// A supervisor, collected when it has ended.
@@ -115,7 +134,7 @@ impl Drop for Supervised {
 
 fn collect(mut child: Child, group: Option<&Group>) {
     let _ = child.wait();
-    lock(&OURS).retain(|pid| *pid != child.id());
+    lock(&OURS).pids.retain(|pid| *pid != child.id());
     if let Some(group) = group {
         // Of a supervisor that was killed, its program may be left.
         group.kill();

@@ -429,6 +429,51 @@ fn w12_strangers_are_collected_and_ours_are_not() {
     assert!(stranger.wait().is_err(), "it was collected before");
 }
 
+/// Has whoever opens a file wait, as a disk does that is slow: by a lease (fcntl(2)).
+const LEASE: &str = "
+import fcntl, os, signal, sys
+file = os.open(sys.argv[1], os.O_RDONLY)
+signal.signal(signal.SIGIO, lambda *_: print('is waited for', flush=True))
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('is held', flush=True)
+sys.stdin.readline()
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+";
+
+#[test]
+fn w12_a_program_that_starts_slowly_does_not_hold_up_who_collects_strangers() {
+    use std::io::{BufRead, Write};
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    let _alone = crate::sync::lock(&NO_STRANGERS);
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("program");
+    fs::copy("/bin/true", &program).unwrap();
+    let mut disk = Command::new("python3")
+        .args(["-c", LEASE, program.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = io::BufReader::new(disk.stdout.take().unwrap()).lines();
+    if said.next().is_none_or(|line| line.unwrap() != "is held") {
+        println!("skipped: this file system has no leases");
+        return;
+    }
+    let spawn = spawn(program.to_str().unwrap(), &[]);
+    let starting = std::thread::spawn(move || spawn.start().map(drop));
+    assert_eq!(said.next().unwrap().unwrap(), "is waited for");
+    reap_strangers();
+    assert!(!starting.is_finished(), "it was waited for");
+    // Not by an end of input: who is being started has its other end open, too.
+    disk.stdin.take().unwrap().write_all(b"\n").unwrap();
+    starting.join().unwrap().unwrap();
+    // The holder may be a stranger that was collected when the start was over.
+    let _ = disk.wait();
+}
+
 #[test]
 fn design_8_programs_run_as_the_owner_of_the_folder() {
     let folder = tempfile::tempdir().unwrap();

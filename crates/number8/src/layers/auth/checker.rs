@@ -4,7 +4,7 @@
 //! of accounts is looked at on the way, at most once a second, by the lane.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
@@ -38,8 +38,9 @@ pub(in crate::layers) struct Checker {
     failures: Mutex<Failures>,
     hashing: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// When the file of accounts was looked at last.
+    /// When the file of accounts was looked at last, and whether somebody looks at it now.
     looked_ms: AtomicU64,
+    is_looked_at: AtomicBool,
     /// What was told of the file last, so that it is told once.
     problem: Mutex<Option<FileError>>,
     on_problem: Box<OnProblem>,
@@ -65,6 +66,7 @@ impl Checker {
             hashing: Arc::new(Semaphore::new(limits.hashes_max.max(1))),
             waiting: AtomicUsize::new(0),
             looked_ms: AtomicU64::new(clock::monotonic_ms()),
+            is_looked_at: AtomicBool::new(false),
             limits,
             problem: Mutex::default(),
             on_problem,
@@ -181,10 +183,11 @@ impl Checker {
         self.accounts().stamp(user)
     }
 
-    /// Looks at the file of accounts by the lane; false where that has too much to do.
+    /// Looks at the file of accounts by the lane; false where that has too much to do. One look at a time is enough, where a disk
+    /// does not answer: whoever comes meanwhile goes by what there was.
     pub(in crate::layers) async fn look_by(self: &Arc<Self>, lane: &Lane) -> bool {
-        let looking = Arc::clone(self);
-        match lane.submit(move || looking.look()) {
+        let Some(look) = Look::begin(self) else { return true };
+        match lane.submit(move || look.0.look()) {
             Ok(job) => {
                 drop(job.await);
                 true
@@ -195,12 +198,13 @@ impl Checker {
 
     pub(in crate::layers) fn is_look_due(&self) -> bool {
         let looked_ms = self.looked_ms.load(Ordering::Relaxed);
-        self.accounts().has_file() && clock::monotonic_ms() >= looked_ms + LOOK_EVERY_MS
+        self.accounts().has_file()
+            && clock::monotonic_ms() >= looked_ms + LOOK_EVERY_MS
+            && !self.is_looked_at.load(Ordering::Relaxed)
     }
 
     /// Reads the file of accounts again if it has changed; a wrong one changes nothing.
     fn look(&self) {
-        // Whoever comes meanwhile goes by what there was.
         self.looked_ms.store(clock::monotonic_ms(), Ordering::Relaxed);
         match self.accounts().read_again() {
             Ok(None) => {}
@@ -230,6 +234,23 @@ impl Checker {
     }
 }
 
+/// A look at the file of accounts, the only one.
+struct Look(Arc<Checker>);
+
+impl Look {
+    /// `None` where somebody else looks.
+    fn begin(checker: &Arc<Checker>) -> Option<Self> {
+        let is_first = !checker.is_looked_at.swap(true, Ordering::Relaxed);
+        is_first.then(|| Self(Arc::clone(checker)))
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.0.is_looked_at.store(false, Ordering::Relaxed);
+    }
+}
+
 /// A credential and who sent it.
 pub(in crate::layers) struct Asked {
     pub(in crate::layers) credentials: Credentials,
@@ -256,3 +277,28 @@ impl Drop for Place<'_> {
 
 /// How long a change of the file may take to show.
 const LOOK_EVERY_MS: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::LaneOptions;
+
+    #[tokio::test]
+    async fn a2_a_disk_that_does_not_answer_holds_up_one_look_at_the_accounts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        std::fs::write(&path, "").unwrap();
+        let accounts = Accounts::new().unwrap().file(&path).unwrap();
+        let checker = Arc::new(Checker::new(accounts, AuthLimits::default(), Box::new(|_| {})));
+        let lane = Lane::new(LaneOptions::default());
+        let hash = crate::accounts::hash_password("pw").unwrap();
+        std::fs::write(&path, format!("joe:{hash}\n")).unwrap();
+        let hanging = Look::begin(&checker).unwrap();
+        // Whoever comes goes by what there was, and takes no thread.
+        assert!(checker.look_by(&lane).await);
+        assert!(!checker.is_look_due() && checker.stamp("joe").is_none());
+        drop(hanging);
+        assert!(checker.look_by(&lane).await);
+        assert!(checker.stamp("joe").is_some());
+    }
+}
