@@ -67,6 +67,28 @@ test("x2: the exit status is told, and a traceback leads to its line", async () 
   await close();
 });
 
+test("x2: errors lead to lines of the program, whatever wrote them, and to no line for those of other files", async () => {
+  const { page, close } = await open();
+  const links = async (end) => {
+    await page.getByText(end).waitFor();
+    return page.getByRole("log").getByRole("link").allTextContents();
+  };
+  await write(page, ["import sys", "exec('1/0')"]);
+  await run(page);
+  assert.deepEqual(await links(/^Ended with exit status 1 after/), ['File "program.py", line 2']);
+  await write(page, ["", "if then"]);
+  await page.getByLabel("Language").selectOption("sh");
+  await run(page);
+  assert.deepEqual(await links(/^Ended with exit status 2 after/), ["program.sh: 2"]);
+  await page.getByRole("log").getByRole("link").click();
+  assert.equal(await page.evaluate(() => getSelection().toString()), "if then");
+  await write(page, ["", "", "throw new Error('no')"]);
+  await page.getByLabel("Language").selectOption("js");
+  await run(page);
+  assert.deepEqual((await links(/^Ended with exit status 1 after/)).slice(0, 2), ["program.js:3", "program.js:3"]);
+  await close();
+});
+
 test("x4: a program is given input", async () => {
   const { page, close } = await open();
   await write(page, ["name = input('who? ')", "print('hello', name)", "import sys", "print(len(sys.stdin.read()))"]);

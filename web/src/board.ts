@@ -10,6 +10,8 @@ interface State {
   language?: string;
   name?: string | null;
   code?: string;
+  /** What a traceback calls the program. */
+  file?: string;
   /** The account that has started it, or the server itself. */
   by?: string | null;
   at_start?: boolean;
@@ -174,23 +176,21 @@ async function sayIfLoggedOut(): Promise<void> {
 
 // Output
 
-/** A line of a traceback, in Python and in Node. */
-const PLACE = /File "([^"]*)", line (\d+)|\bat [^\n]*?([^\s():]+):(\d+):\d+/g;
-
-/** A text of the stream of errors, with links to the lines of the program that it names. */
+/** A text of the stream of errors, with links to the lines of the program that it names: of no other file, whose lines are not here. */
 function linked(text: string): (Node | string)[] {
+  const { file } = state;
+  if (!file || !text.includes(file)) return [text];
+  // Python, then Node, dash and bash.
+  const place = new RegExp(`(?:File ")?${file.replace(/\W/g, "\\$&")}(?:", line |: ?(?:line )?)(\\d+)`, "g");
   const pieces: (Node | string)[] = [];
   let from = 0;
-  for (const match of text.matchAll(PLACE)) {
-    const file = match[1] ?? match[3] ?? "";
-    const line = Number(match[2] ?? match[4]);
-    if (!isOurs(file)) continue;
+  for (const match of text.matchAll(place)) {
     pieces.push(text.slice(from, match.index));
     // The folder that the program runs from is new each time, and says nothing.
     const link = make("a", { href: "#editor" }, match[0].replace(file, file.split("/").pop() ?? file));
     link.onclick = (event) => {
       event.preventDefault();
-      editor.goTo(line);
+      editor.goTo(Number(match[1]));
     };
     pieces.push(link);
     from = match.index + match[0].length;
@@ -204,11 +204,6 @@ function sayWhatIsLeftOut(): void {
   byId("left-out").hidden = !leftOut && !hasGap;
   const lines = leftOut === 1 ? "1 line" : `${leftOut.toLocaleString("en")} lines`;
   byId("left-out-count").textContent = hasGap || !leftOut ? "Much of the output is left out." : `${lines} before these are left out.`;
-}
-
-/** The program itself, and no library: those are below the folders of the system. */
-function isOurs(file: string): boolean {
-  return !/^(\/usr\/|\/lib|<frozen|node:|internal\/)/.test(file);
 }
 
 function line(data: { line: number | null; heat?: Record<string, number> }): void {
