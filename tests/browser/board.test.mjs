@@ -218,7 +218,44 @@ test("x1: a program is saved by name, opened again and deleted, and what ran can
   await page.getByRole("button", { name: /exit status 0/ }).first().click();
   await page.locator(".cm-content").getByText("other").waitFor();
   await page.getByRole("button", { name: "Delete one.py" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Delete one.py" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await page.getByText("None is saved.").waitFor();
+  await close();
+});
+
+test("x1: neither what is typed nor the program of another goes without a question", async () => {
+  const { page, close } = await open();
+  const save = async () => {
+    await page.getByLabel("Name").fill("one.py");
+    await page.getByRole("button", { name: "Save" }).click();
+  };
+  await write(page, ["print('mine')"]);
+  await save();
+  await page.getByText("one.py is saved.").waitFor();
+  // It is our own to change.
+  await write(page, ["print('mine, too')"]);
+  await save();
+  await page.getByText("one.py is saved.").waitFor();
+
+  const other = await board.open("/.number8/board");
+  await other.page.locator(".cm-content").waitFor();
+  await write(other.page, ["print('theirs')"]);
+  await other.page.getByLabel("Name").fill("one.py");
+  await other.page.getByRole("button", { name: "Save" }).click();
+  const dialog = other.page.getByRole("dialog");
+  await dialog.getByText("There is one.py already.").waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await other.page.getByText("Saved programs").click();
+  await other.page.getByRole("button", { name: /^one\.py/ }).click();
+  await dialog.getByText("What you have typed is not saved.").waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await other.page.locator(".cm-content").textContent(), "print('theirs')");
+  await other.page.getByRole("button", { name: /^one\.py/ }).click();
+  await dialog.getByRole("button", { name: "Throw it away" }).click();
+  await other.page.locator(".cm-content").getByText("print('mine, too')").waitFor();
+  await other.close();
   await close();
 });
 

@@ -1,6 +1,6 @@
 // The program: written, run, watched line by line, stopped.
 
-import { Refused, ask, byId, eventsPath, hear, make, message, prefix, size, tell, when } from "./common";
+import { Refused, ask, byId, eventsPath, hear, make, message, prefix, question, size, tell, when } from "./common";
 import { Editor } from "./editor";
 import { Output } from "./output";
 
@@ -215,16 +215,23 @@ function line(data: { line: number | null; heat?: Record<string, number> }): voi
 
 // Programs that are kept
 
+/** The names that are taken, and that of the saved program which is in the editor. */
+let names: string[] = [];
+let opened: string | null = null;
+
 async function programs(): Promise<void> {
   const list = byId("programs");
   const kept = (await (await ask(`${RUN}/programs/`)).json()) as {
     programs: { name: string; modified: number; size: number }[];
     history: { id: number; started: number; name: string | null; exit: State["exit"] }[];
   };
-  const open = (text: string, note: string, path: string, name: string | null) => {
+  names = kept.programs.map(({ name }) => name);
+  const open = (text: string, note: string, path: string, name: string | null, isSaved = false) => {
     const button = make("button", { type: "button", className: "item" }, make("span", {}, text), make("span", { className: "faint" }, note));
     button.onclick = () =>
       trying(async () => {
+        if (isTyped && editor.text.trim() && !(await question("What you have typed is not saved.", "Throw it away"))) return;
+        opened = isSaved ? name : null;
         editor.text = await (await ask(path, { headers: { Accept: "text/plain" } })).text();
         programName.value = name ?? "";
         if (name) byName(name);
@@ -235,11 +242,12 @@ async function programs(): Promise<void> {
   };
   list.replaceChildren(
     ...kept.programs.map(({ name, size: bytes }) => {
-      const item = open(name, size(bytes), `${RUN}/programs/${encodeURIComponent(name)}`, name);
+      const item = open(name, size(bytes), `${RUN}/programs/${encodeURIComponent(name)}`, name, true);
       const remove = make("button", { type: "button" }, "Delete");
       remove.setAttribute("aria-label", `Delete ${name}`);
       remove.onclick = () =>
         trying(async () => {
+          if (!(await question(`Delete ${name} for good?`, "Delete"))) return;
           await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "DELETE" });
           say(`${name} is deleted.`);
           await programs();
@@ -282,8 +290,12 @@ byId("save-form").onsubmit = (event) => {
     if (!name) return programName.focus();
     if (!name.includes(".")) name += `.${language.value}`;
     programName.value = name;
+    // Somebody else may have taken the name meanwhile.
+    await programs();
+    if (name !== opened && names.includes(name) && !(await question(`There is ${name} already. Replace it?`, "Replace"))) return;
     await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "PUT", body: editor.text });
     isTyped = false;
+    opened = name;
     say(`${name} is saved.`);
     await programs();
   });
