@@ -57,7 +57,7 @@ test("f16: files are added, renamed and deleted, and nothing comes from elsewher
 });
 
 test("f16: a file that is there is replaced only when asked, and a taken name is told of", async () => {
-  const { page, close } = await open();
+  const { page, troubles, close } = await open();
   const again = { name: "hello.txt", mimeType: "text/plain", buffer: Buffer.from("other") };
   await page.locator("input[type=file]").first().setInputFiles([again]);
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
@@ -72,6 +72,8 @@ test("f16: a file that is there is replaced only when asked, and a taken name is
   await page.keyboard.press("Enter");
   await page.getByText("there is <b>&.txt already").waitFor();
   assert.equal(await readFile(join(board.folder, "<b>&.txt"), "utf8"), "odd");
+  // That the server refuses is said to the person, and is no trouble of the page.
+  assert.deepEqual(serious(troubles).filter((trouble) => !/^412|status of 412/.test(trouble)), []);
   await close();
 });
 

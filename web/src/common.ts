@@ -31,7 +31,7 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
     throw new Refused(0, "The server does not answer.");
   }
   if (answer.status === 401) logIn();
-  if (!answer.ok) throw new Refused(answer.status, await explanation(answer));
+  if (!answer.ok) throw new Refused(answer.status, explanation(await answer.text().catch(() => ""), answer.status));
   return answer;
 }
 
@@ -48,11 +48,11 @@ export function logIn(): void {
 }
 
 /** The sentence of one of our error pages. */
-export async function explanation(answer: Response): Promise<string> {
-  const text = await answer.text().catch(() => "");
-  const page = new DOMParser().parseFromString(text, "text/html");
-  const sentence = page.querySelector("p")?.textContent?.trim();
-  return sentence ? sentence[0]?.toUpperCase() + sentence.slice(1) : `The server answers ${answer.status}.`;
+export function explanation(page: string, status: number): string {
+  // Of the page nothing but that is read: its style is none that ours may have.
+  const [paragraph = ""] = /<p[ >].*?<\/p>/s.exec(page) ?? [];
+  const sentence = new DOMParser().parseFromString(paragraph, "text/html").body.textContent?.trim();
+  return sentence ? sentence[0]?.toUpperCase() + sentence.slice(1) : `The server answers ${status}.`;
 }
 
 export function message(error: unknown): string {

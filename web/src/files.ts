@@ -1,6 +1,6 @@
 // The files of the folder: looked at, added, changed, moved and removed. The server's listing is where all of it comes from.
 
-import { Refused, ask, byId, eventsPath, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
+import { Refused, ask, byId, eventsPath, explanation, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
 import type { Editor } from "./editor";
 
 interface Entry {
@@ -386,8 +386,7 @@ function sendOne(here: string, { file, path }: Sent): Promise<Outcome> {
       if (isDone) {
         line.remove();
       } else {
-        const page = new DOMParser().parseFromString(request.responseText, "text/html");
-        stay(page.querySelector("p")?.textContent || `refused (${request.status})`);
+        stay(explanation(request.responseText, request.status));
       }
       done(isDone ? "sent" : "failed");
     };
