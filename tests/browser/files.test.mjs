@@ -10,6 +10,7 @@ import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs"
 
 const board = withBoard({ "hello.txt": "hello\n", "sub/a.txt": "a", "<b>&.txt": "odd" }, () => [
   ...["--auth", "reader:pw@/:ro", "--auth", "uploader:pw@/:up", "--auth", "owner:pw@/:rw"],
+  ...["--auth", "below:pw@/sub:up", "--auth", "box:pw@/:create"],
 ]);
 
 async function open(look, name) {
@@ -243,6 +244,31 @@ for (const [name, offered] of [
     await close();
   });
 }
+
+test("a3: who has rights in a folder below is led there, and out", async () => {
+  const { page, troubles, close } = await board.open("/", DESK, "below");
+  await page.getByRole("link", { name: "sub/" }).click();
+  await page.getByRole("link", { name: "a.txt" }).waitFor();
+  await page.locator("input[type=file]").first().setInputFiles([{ name: "b.txt", mimeType: "text/plain", buffer: Buffer.from("b") }]);
+  await page.getByText("1 file is there.").waitFor();
+  assert.equal(await readFile(join(board.folder, "sub/b.txt"), "utf8"), "b");
+  await page.getByRole("link", { name: "Home" }).click();
+  await page.getByRole("link", { name: "sub/" }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Add files" }).count(), 0);
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByLabel("Password").waitFor();
+  assert.deepEqual(serious(troubles), []);
+  await close();
+});
+
+test("a3: who may only add has a page for it", async () => {
+  const { page, close } = await board.open("/.number8/board", DESK, "box");
+  await page.getByText("The folder cannot be shown").waitFor();
+  await page.locator("input[type=file]").first().setInputFiles([{ name: "in.txt", mimeType: "text/plain", buffer: Buffer.from("in") }]);
+  await page.getByText("1 file is there.").waitFor();
+  assert.equal(await readFile(join(board.folder, "in.txt"), "utf8"), "in");
+  await close();
+});
 
 test("f16: an upload that is cancelled is told from one that fails", async () => {
   const { page, close } = await open();

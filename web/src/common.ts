@@ -6,6 +6,8 @@ const told = document.body.dataset;
 export const prefix = told.prefix ?? "";
 /** Where events are heard; empty where they are not. */
 export const eventsPath = told.events ?? "";
+/** Where the person may look into or add to, where it is not the first folder of all. */
+export const folders = told.folders?.split("\n").filter(Boolean) ?? [];
 /** What the policy of the page lets styles in by. */
 export const nonce = told.nonce ?? "";
 

@@ -1,13 +1,14 @@
 // The files of the folder: looked at, added, changed, moved and removed. The server's listing is where all of it comes from.
 
-import { Refused, ask, byId, eventsPath, explanation, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
+import { Refused, ask, byId, eventsPath, explanation, folders, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
 import type { Editor } from "./editor";
 
 interface Entry {
   path: string;
   type: "file" | "directory";
   size: number;
-  modified: string;
+  /** Not of a folder that only the rules tell of. */
+  modified?: string;
   href: string;
 }
 
@@ -62,6 +63,11 @@ const decoded = (path: string) => {
 
 /** What a folder holds, and what the person may do there. */
 async function listing(of: string): Promise<[Entry[], string[] | undefined]> {
+  // The way to what is further below, for whom this folder is closed.
+  if (of === "/" && folders.length && !folders.includes("/")) {
+    const paths = folders.map((path) => path.slice(1, -1));
+    return [paths.map((path) => ({ path, type: "directory", size: 0, href: `${path.split("/").map(encoded).join("/")}/` })), []];
+  }
   const found: Entry[] = [];
   let allowed: string[] | undefined;
   let next: string | undefined = "?json";
@@ -160,8 +166,8 @@ function row(entry: Entry): HTMLTableRowElement {
       void trying(entry.path, () => open(entry));
     };
   }
-  const date = new Date(entry.modified);
-  const time = make("time", { dateTime: entry.modified, title: date.toLocaleString() }, when(date));
+  const date = new Date(entry.modified ?? 0);
+  const time = entry.modified ? make("time", { dateTime: entry.modified, title: date.toLocaleString() }, when(date)) : "";
   return make(
     "tr",
     {},
@@ -337,12 +343,13 @@ async function send(files: Sent[]): Promise<void> {
     for (let next = queue.shift(); next; next = queue.shift()) count[await sendOne(here, next)] += 1;
   };
   await Promise.all(Array.from({ length: SENDING_MAX }, work));
+  await trying("The folder cannot be shown", load);
+  // Whoever may only add hears of this, not that the folder cannot be shown.
   if (files.length) {
     const { sent, failed, cancelled } = count;
     const others = `${failed ? `, ${failed} failed` : ""}${cancelled ? `, ${cancelled} cancelled` : ""}`;
     say(`${sent} ${sent === 1 ? "file is" : "files are"} there${others}.`, failed > 0);
   }
-  await trying("The folder cannot be shown", load);
 }
 
 function sendOne(here: string, { file, path }: Sent): Promise<Outcome> {

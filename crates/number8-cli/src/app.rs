@@ -123,7 +123,8 @@ pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Probl
             let code = move || last.as_ref().and_then(Runner::code);
             let index = Prefilled::new(trusted(index, config), "code", code)
                 .needs(Rights::RUN, &format!("{prefix}/.number8/run"));
-            here = here.with(Home { page: Overlay::new(index, pages.home()), rest: files });
+            let index = Overlay::new(index, pages.home());
+            here = here.with(Home { index, page: pages.home(), rest: files });
         } else {
             here = here.with(files);
         }

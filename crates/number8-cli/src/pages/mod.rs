@@ -5,12 +5,12 @@ mod template;
 
 use std::sync::Arc;
 
-use number8::access::Rights;
+use number8::access::{Rights, Rule};
 use number8::accounts::random_text;
 use number8::layers::sessions::LoginPage;
 use number8::{
-    Answer, App, Asset, Assets, Call, Events, Handler, IntoResponse, Method, Redirect, Response,
-    Runner, WebReplPage,
+    Answer, App, Asset, Assets, Call, Events, Handler, IntoResponse, Method, Overlay, Redirect,
+    Response, Runner, WebReplPage,
 };
 
 use self::template::{Template, escaped};
@@ -58,6 +58,14 @@ impl Kind {
             Kind::Board => "Program",
             Kind::Files => "Files",
             Kind::Terminal => "Terminal",
+        }
+    }
+
+    fn content(self) -> &'static str {
+        match self {
+            Kind::Board => include_str!("board.html"),
+            Kind::Files => include_str!("files.html"),
+            Kind::Terminal => include_str!("terminal.html"),
         }
     }
 
@@ -151,6 +159,8 @@ pub(crate) fn assets() -> impl Handler {
 /// The folder itself: its index file, or the page to begin with. Whoever asks for a listing, or is no browser, gets what
 /// there would be without pages.
 pub(crate) struct Home<P, R> {
+    /// The index file, as far as there is one.
+    pub(crate) index: Overlay,
     pub(crate) page: P,
     pub(crate) rest: R,
 }
@@ -159,9 +169,13 @@ impl<P: Handler, R: Handler> Handler for Home<P, R> {
     fn handle(&self, call: Call<'_>) -> Answer {
         let accept = call.head.named("accept").unwrap_or_default();
         let is_browser = accept.windows(9).any(|part| part.eq_ignore_ascii_case(b"text/html"));
-        match call.path == b"/" && call.head.query().is_none() && is_browser {
+        if call.path != b"/" || call.head.query().is_some() || !is_browser {
+            return self.rest.handle(call);
+        }
+        // Who has rights further below alone is led there by a page, and by no index file.
+        match call.caller.user.is_some() && call.may(Rights::READ).is_err() {
             true => self.page.handle(call),
-            false => self.rest.handle(call),
+            false => self.index.handle(call),
         }
     }
 
@@ -170,7 +184,7 @@ impl<P: Handler, R: Handler> Handler for Home<P, R> {
     }
 
     fn measure(&self, sheet: &mut number8::metrics::Sheet) {
-        self.page.measure(sheet);
+        self.index.measure(sheet);
         self.rest.measure(sheet);
     }
 }
@@ -235,14 +249,24 @@ impl Page {
     fn show(&self, call: &Call<'_>) -> Result<Response, number8::Error> {
         let site = &self.pages.0;
         let user = call.caller.user.as_deref();
-        let may = |kind: Kind| {
-            let (rights, path) = kind.needs();
+        let may = |rights, path: &str| {
             call.access().decide(user, rights, format!("{}{path}", site.prefix).as_bytes())
         };
-        let seen: Vec<Kind> = self.pages.kinds().filter(|kind| may(*kind).is_ok()).collect();
+        let folders = match may(Rights::LIST, "/") {
+            Ok(()) => Vec::new(),
+            Err(_) => self.folders(call),
+        };
+        let may_see = |kind: Kind| {
+            let (rights, path) = kind.needs();
+            may(rights, path).or_else(|refusal| match kind {
+                Kind::Files if !folders.is_empty() => Ok(()),
+                _ => Err(refusal),
+            })
+        };
+        let seen: Vec<Kind> = self.pages.kinds().filter(|kind| may_see(*kind).is_ok()).collect();
         let kind = self.kind.or(seen.first().copied()).or(self.pages.kinds().next());
         let kind = kind.unwrap_or(Kind::Files);
-        if let Err(error) = call.allowed(may(kind)) {
+        if let Err(error) = call.allowed(may_see(kind)) {
             // The address that the command prints is for everybody who has an account.
             return match seen.first() {
                 Some(other) if kind == Kind::Board && error.status() == 403 => {
@@ -253,34 +277,17 @@ impl Page {
             };
         }
         if kind == Kind::Files && script(kind).is_none() {
-            return Ok(Redirect::to(format!("{}/?list", site.prefix)).into_response());
+            let folder = folders.first().map_or_else(|| "/".to_owned(), |path| in_address(path));
+            return Ok(Redirect::to(format!("{}{folder}?list", site.prefix)).into_response());
         }
         let nonce = random_text(26)?;
         let links: String = seen.iter().map(|other| self.link(*other, kind)).collect();
-        let sheet = format!("{}.css", kind.name());
-        let style =
-            ASSETS.iter().find(|asset| asset.name == sheet).map_or_else(String::new, |asset| {
-                let (prefix, name) = (escaped(&site.prefix), asset.name);
-                format!("<link rel=\"stylesheet\" href=\"{prefix}/.number8/assets/{name}\">\n")
-            });
-        let script = script(kind).map_or_else(String::new, |asset| {
-            let (prefix, name) = (escaped(&site.prefix), asset.name);
-            format!("<script type=\"module\" src=\"{prefix}/.number8/assets/{name}\"></script>")
-        });
-        let token = call.caller.form_token.as_deref();
-        let logout = token.map_or_else(String::new, |token| {
-            Template::new(include_str!("logout.html"))
-                .text("prefix", &site.prefix)
-                .text("token", token)
-                .text("user", user.unwrap_or_default())
-                .page()
-        });
-        let content = match kind {
-            Kind::Board => include_str!("board.html"),
-            Kind::Files => include_str!("files.html"),
-            Kind::Terminal => include_str!("terminal.html"),
-        };
-        let page = Template::new(include_str!("page.html")).part("content", content);
+        // Who may not listen is not to try it again and again.
+        let events = site
+            .events
+            .as_deref()
+            .filter(|path| call.access().decide(user, Rights::READ, path.as_bytes()).is_ok());
+        let page = Template::new(include_str!("page.html")).part("content", kind.content());
         let page = match &site.runner {
             Some((runner, languages)) if kind == Kind::Board => {
                 program(page, runner, languages, &site.prefix)
@@ -290,11 +297,14 @@ impl Page {
         let text = page
             .text("title", kind.title())
             .html("links", &links)
-            .html("logout", &logout)
-            .html("script", &(style + &script))
+            .html("logout", &self.logout(call))
+            .html("script", &self.loads(kind))
             .text("prefix", &site.prefix)
             .text("events", site.events.as_deref().unwrap_or_default())
-            .text("token", token.unwrap_or_default())
+            .text("listens", events.unwrap_or_default())
+            .text("folders", &folders.join("\n"))
+            .html("lists", &plain_lists(&site.prefix, &folders))
+            .text("token", call.caller.form_token.as_deref().unwrap_or_default())
             .text("nonce", &nonce)
             .page();
         Ok(match kind {
@@ -304,10 +314,87 @@ impl Page {
         })
     }
 
+    /// What a page loads: its style, where it has one of its own, and its script.
+    fn loads(&self, kind: Kind) -> String {
+        let prefix = escaped(&self.pages.0.prefix);
+        let sheet = format!("{}.css", kind.name());
+        let style =
+            ASSETS.iter().find(|asset| asset.name == sheet).map_or_else(String::new, |asset| {
+                format!(
+                    "<link rel=\"stylesheet\" href=\"{prefix}/.number8/assets/{}\">\n",
+                    asset.name
+                )
+            });
+        let script = script(kind).map_or_else(String::new, |asset| {
+            format!(
+                "<script type=\"module\" src=\"{prefix}/.number8/assets/{}\"></script>",
+                asset.name
+            )
+        });
+        style + &script
+    }
+
+    /// The button that ends the session, where there is one.
+    fn logout(&self, call: &Call<'_>) -> String {
+        call.caller.form_token.as_deref().map_or_else(String::new, |token| {
+            Template::new(include_str!("logout.html"))
+                .text("prefix", &self.pages.0.prefix)
+                .text("token", token)
+                .text("user", call.caller.user.as_deref().unwrap_or_default())
+                .page()
+        })
+    }
+
+    /// The folders that somebody who has logged in may look into or add to, by the rules: for whom there is no listing of the
+    /// first of all.
+    fn folders(&self, call: &Call<'_>) -> Vec<String> {
+        let Some(user) = call.caller.user.as_deref() else { return Vec::new() };
+        let (access, prefix) = (call.access(), self.pages.0.prefix.as_str());
+        let rules =
+            access.rules().iter().filter(|rule| rule.named().is_none_or(|name| name == user));
+        let mut folders: Vec<String> = rules
+            .map(Rule::path)
+            .filter(|path| {
+                let rights = access.rights(Some(user), path.as_bytes());
+                rights.intersects(Rights::LIST | Rights::CREATE)
+            })
+            .filter_map(|path| {
+                let folder = format!("{}/", path.trim_end_matches('/'));
+                match format!("{prefix}/").starts_with(&folder) {
+                    true => Some("/".to_owned()),
+                    false => {
+                        folder.strip_prefix(&format!("{prefix}/")).map(|rest| format!("/{rest}"))
+                    }
+                }
+            })
+            .collect();
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+
     fn link(&self, kind: Kind, current: Kind) -> String {
         let current = if kind == current { " aria-current=\"page\"" } else { "" };
         let prefix = escaped(&self.pages.0.prefix);
         format!("<a href=\"{prefix}/.number8/{}\"{current}>{}</a>", kind.name(), kind.title())
+    }
+}
+
+/// A path of a rule, as it stands in an address; browsers see to the rest.
+fn in_address(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
+}
+
+/// What leads to the files where there are no scripts.
+fn plain_lists(prefix: &str, folders: &[String]) -> String {
+    let prefix = escaped(prefix);
+    let link = |folder: &str, name: &str| {
+        let (path, name) = (escaped(&in_address(folder)), escaped(name));
+        format!("<p><a href=\"{prefix}{path}?list\">{name} as a plain list</a></p>")
+    };
+    match folders {
+        [] => link("/", "The files"),
+        _ => folders.iter().map(|folder| link(folder, folder)).collect(),
     }
 }
 

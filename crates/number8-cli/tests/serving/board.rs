@@ -102,9 +102,16 @@ fn issue_4_who_may_not_run_programs_gets_the_files() {
     let mut command = crate::number8(folder.path());
     command.args(["board", "site", "-b", "127.0.0.1:0", "--run", "sh=sh"]);
     command.args(["-a", "joe:pw@/:rw", "-a", "up:pw@/:create", "-a", "boss:pw@/:all"]);
+    command.args(["-a", "in:pw@/in:up", "-a", "bell:pw@/:events"]);
     let mut served = Served::run(command);
     served.address = Some(served.url());
-    for (account, want) in [("am9lOnB3", "303 "), ("dXA6cHc=", "403 ")] {
+    let accounts = [
+        ("am9lOnB3", "303 "),
+        ("dXA6cHc=", "303 "),
+        ("aW46cHc=", "303 "),
+        ("YmVsbDpwdw==", "403 "),
+    ];
+    for (account, want) in accounts {
         let login = format!("Authorization: Basic {account}\r\n");
         let answer = ask(&served, "GET /.number8/board", &login, "");
         assert!(answer.starts_with(&format!("HTTP/1.1 {want}")), "{answer}");
@@ -113,7 +120,8 @@ fn issue_4_who_may_not_run_programs_gets_the_files() {
         if !to.is_empty() {
             let files = ask(&served, &format!("GET {to}"), &login, "");
             assert!(
-                files.starts_with("HTTP/1.1 200 ") || field(&files, "Location") == "/?list",
+                files.starts_with("HTTP/1.1 200 ")
+                    || ["/?list", "/in/?list"].contains(&field(&files, "Location")),
                 "{files}"
             );
         }
