@@ -311,17 +311,23 @@ fn streams_end_when_nobody_can_send_any_more() {
 fn x11_a_listener_who_hears_nothing_gets_a_comment() {
     let events = Events::new().heartbeat(Duration::from_millis(10));
     let silent = Events::new().heartbeat(None);
-    let app = App::new().mount("/events", events.clone()).mount("/silent", silent.clone());
+    let never = Events::new().heartbeat(Duration::MAX);
+    let app = App::new()
+        .mount("/events", events.clone())
+        .mount("/silent", silent.clone())
+        .mount("/never", never.clone());
     let server = Running::start(Setup::Workers, app);
     let mut client = listen(&server, "/events", "");
-    let mut other = listen(&server, "/silent", "");
+    let mut others = ["/silent", "/never"].map(|path| listen(&server, path, ""));
     for _ in 0..3 {
         assert_eq!(client.chunk().unwrap(), b": \n\n");
     }
     events.dispatch("one");
     assert_eq!(event(&mut client), "data: one");
-    silent.dispatch(Event::new("one").id("1").unwrap());
-    assert_eq!(other.chunk().unwrap(), b"id: 1\ndata: one\n\n");
+    for (events, client) in [silent, never].iter().zip(&mut others) {
+        events.dispatch(Event::new("one").id("1").unwrap());
+        assert_eq!(client.chunk().unwrap(), b"id: 1\ndata: one\n\n");
+    }
 }
 
 const REQUEST: &[u8] = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -466,6 +466,12 @@ fn x2_limits_end_a_program_and_say_so() {
 }
 
 #[test]
+fn x2_a_limit_of_time_may_be_beyond_all_clocks() {
+    let board = Board::with(|runner, _| runner.time_max(Duration::MAX).grace(Duration::MAX));
+    assert_eq!(board.run("print(1)").0["exit"], json!({"code": 0}));
+}
+
+#[test]
 fn x2_each_process_has_the_limits_that_were_set() {
     let board = Board::with(|runner, _| {
         runner.cpu_max(Duration::from_secs(5)).file_max(60_000).open_files_max(70)

@@ -194,6 +194,22 @@ fn the_end_of_the_grace_cuts(setup: Setup) {
     assert!(matches!(server.ended(), Err(ServeError::Cut(1))));
 }
 
+#[test]
+fn a_grace_may_be_without_end() {
+    let (app, gate) = app();
+    let mut options = patient();
+    options.grace = Duration::MAX;
+    let server = Running::with(Setup::Workers, app, options);
+    let mut client = server.connect();
+    client.get("/slow");
+    gate.arrival();
+    server.handle().shutdown();
+    gate.open(1);
+    assert_eq!(client.answer().text(), "at last");
+    drop(client);
+    server.ended().unwrap();
+}
+
 /// Also where the runtime goes on, so that nothing is dropped with it.
 #[test]
 fn dropping_the_future_of_serve_ends_everything() {

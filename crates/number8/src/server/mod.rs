@@ -504,14 +504,16 @@ fn look_again(tls: &Tls, lane: &lane::Lane) {
 
 /// Waits until no connection is left, the grace is over, or the server is told to end at once.
 async fn finish(shared: &Shared, workers: &[Dealt]) -> Result<(), ServeError> {
-    let deadline = Instant::now() + shared.options.grace;
+    // `None` is never.
+    let deadline = Instant::now().checked_add(shared.options.grace);
     // Those that wait for a request have to look.
     workers.iter().for_each(|(worker, _)| worker.wake_all());
     loop {
         let ended = shared.connection_ended.notified();
         tokio::pin!(ended);
         ended.as_mut().enable();
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline
+            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         match (shared.connections(), shared.stop()) {
             (0, _) => return Ok(()),
             (count, Stop::Now) => return Err(ServeError::Cut(count)),

@@ -22,6 +22,7 @@ use crate::broadcast::{Channel, Frame, Heartbeat, Start};
 use crate::handler::{Answer, Call, Handler};
 use crate::response::Response;
 use crate::results::IntoResponse;
+use crate::server::clock;
 use crate::sync::lock;
 pub use event::{Event, EventError};
 use publish::{Named, publish};
@@ -168,7 +169,7 @@ impl Events {
     pub fn heartbeat(mut self, after: impl Into<Option<Duration>>) -> Self {
         let frame = || event::frame(&sse::Event { comment: Some(""), ..sse::Event::default() });
         self.settings.heartbeat =
-            after.into().map(|after| Heartbeat { frame: frame(), after_ms: event::millis(after) });
+            after.into().map(|after| Heartbeat { frame: frame(), after_ms: clock::millis(after) });
         self
     }
 

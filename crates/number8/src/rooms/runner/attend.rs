@@ -132,7 +132,7 @@ impl Attended {
         let side = child.side.take();
         let mut written: u64 = 0;
         let mut stopped = None;
-        let mut deadline = self.settings.time_max.map(|time| Instant::now() + time);
+        let mut deadline = self.settings.time_max.and_then(|time| Instant::now().checked_add(time));
         let mut lines_at = Instant::now();
         let mut side_is_open = true;
         let mut server_serves = true;
