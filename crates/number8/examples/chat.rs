@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
-use number8::{App, Html, Server, Socket, SocketSender, WebSocket, inline};
+use number8::{App, CloseCode, Html, Server, Socket, SocketError, SocketSender, WebSocket, inline};
 
 const PAGE: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>Chat</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
@@ -34,8 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             let lock = || everyone.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             lock().push(socket.sender());
             while let Ok(Some(message)) = socket.receive().await {
-                // Those who have left, and those who are too slow, are no longer sent to.
-                lock().retain(|one| one.try_send(message.clone()).is_ok());
+                lock().retain(|one| match one.try_send(message.clone()) {
+                    Err(SocketError::Full) => {
+                        one.close(CloseCode::TRY_AGAIN, "too slow");
+                        false
+                    }
+                    // Those who have left are no longer sent to.
+                    result => result.is_ok(),
+                });
             }
         }
     });
