@@ -46,7 +46,7 @@ use config::Config;
 use explain::Question;
 use options::Use;
 use problem::Problem;
-use service::{Program, Service};
+use service::{Named, Program, Service};
 use settings::{Origin, Settings};
 
 /// Does what the command line asks for, as `program`, which is how this command is started again; `serve` is called with the checked configuration if it asks to serve, and
@@ -153,8 +153,9 @@ fn manage(program: &Program, service: &Service, task: Task) -> Result<ExitCode, 
                 return Err(Problem::usage(format!("service install: say {advice}")));
             }
             let read = heard(service, &invocation, &settings)?;
+            let named = Named::new(&settings, invocation.file().0.as_deref());
             let command = program.command(&arguments, &config)?;
-            service.install(command, read.as_deref(), &config).map(|()| ExitCode::SUCCESS)
+            service.install(command, read.as_deref(), &named, &config).map(|()| ExitCode::SUCCESS)
         }
         Task::Remove => service.remove().map(|()| ExitCode::SUCCESS),
         Task::Status => service.status(),

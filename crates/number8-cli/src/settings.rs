@@ -150,9 +150,13 @@ impl Settings {
         Ok(self)
     }
 
-    /// The files that secrets come from: of passwords, those that stand in place of one, and the configuration if it holds any;
-    /// and where the keys of certificates are.
+    /// The files that secrets come from: those of passwords, and where the keys of certificates are.
     pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
+        [self.password_files(), tls::secrets(self)].concat()
+    }
+
+    /// The files of passwords, those that stand in place of one, and the configuration if it holds any.
+    pub(crate) fn password_files(&self) -> Vec<PathBuf> {
         let named = |name| self.get(name).into_iter().flat_map(|setting| &setting.values);
         let mut files: Vec<PathBuf> = named("auth-file").map(PathBuf::from).collect();
         for option in options::all().filter(|option| option.is_secret) {
@@ -167,7 +171,6 @@ impl Settings {
                 files.extend(file.map(PathBuf::from));
             }
         }
-        files.extend(tls::secrets(self));
         files
     }
 

@@ -1,25 +1,26 @@
 //! `number8 service`: started with the machine by systemd. What is to be done is a list of steps first, which are
 //! shown, and then done one after the other.
 
+mod named;
 mod owner;
+mod places;
+mod step;
 mod unit;
 
-use std::fs;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use number8::accounts::hash_password;
 
-use number8::server::Bind;
-
 use crate::config::Config;
 use crate::problem::{Problem, one_line, say};
+use crate::python;
 use crate::tls::Certificate;
-use crate::{listening, python};
-use unit::{Listens, MARK, Unit};
+pub use named::Named;
+use places::{binds, binds_below, first_free_port, listens, needs_address, sockets};
+use step::{Step, cannot_run, command, is_ours, show};
+use unit::{MARK, Unit};
 
 /// What is asked of `number8 service`.
 #[derive(Clone, Debug)]
@@ -72,18 +73,6 @@ impl Program {
     }
 }
 
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    Write(PathBuf, String),
-    /// Write what only the owner may read, and nobody is shown.
-    Keep(PathBuf, String),
-    Remove(PathBuf),
-    /// Remove a folder if nothing is in it.
-    RemoveEmpty(PathBuf),
-    Run(Vec<String>),
-}
-
 impl Service {
     /// Checks the name.
     ///
@@ -113,14 +102,12 @@ impl Service {
         &self,
         command: Vec<String>,
         read: Option<&Path>,
+        named: &Named,
         config: &Config,
     ) -> Result<(), Problem> {
-        let unit = self.unit(command, read, config)?;
+        let unit = self.unit(command, read, named, config)?;
         if !self.is_personal {
-            unit.writes
-                .iter()
-                .filter_map(|path| owner::warning(unit.user, path))
-                .for_each(|it| say(&it));
+            self.warn_of(&unit, named)?;
         }
         let mut steps = Vec::new();
         let mut units = Vec::new();
@@ -186,14 +173,37 @@ impl Service {
             let units: Vec<_> = units.iter().map(String::as_str).collect();
             steps.push(self.systemctl(&[&["enable"], &units[..]].concat()));
         }
-        self.go(&steps)?;
+        let done = self.go(&steps);
         match password {
-            Some(password) if is_made && !self.is_rehearsal => show(&format!(
+            // Also where what comes after it has failed: nobody is told again.
+            Some(password) if is_made && users.exists() => show(&format!(
                 "log in as admin with the password {password} (it is shown only now)\n"
-            )),
-            Some(_) if !is_made => show(&format!("the password in {} stays\n", users.display())),
-            _ => Ok(()),
+            ))?,
+            Some(_) if !is_made => show(&format!("the password in {} stays\n", users.display()))?,
+            _ => {}
         }
+        done
+    }
+
+    /// Says what the user of the service cannot do and has to.
+    fn warn_of(&self, unit: &Unit, named: &Named) -> Result<(), Problem> {
+        let folder = current_folder()?;
+        let program = unit.command.first().map(PathBuf::from);
+        let reached = unit.folder.as_ref().map(PathBuf::from);
+        let read = named.read.iter().map(|path| folder.join(path)).chain(program).chain(reached);
+        let mut told: Vec<String> =
+            read.filter_map(|path| owner::cannot_read(unit.user, &path)).collect();
+        told.extend(unit.writes.iter().filter_map(|path| owner::cannot_write(unit.user, path)));
+        if unit.user.is_none() && unit.sees_tmp && !self.is_elsewhere() {
+            told.push(
+                "warning: a service with a user of its own does not see what is in /tmp: take a folder elsewhere, \
+                 or give this one to somebody (chown) and install again"
+                    .to_owned(),
+            );
+        }
+        told.dedup();
+        told.iter().for_each(|it| say(it));
+        Ok(())
     }
 
     /// Stops the service and removes what [`Service::install`] has written.
@@ -225,10 +235,19 @@ impl Service {
         }
         steps.extend(ours.into_iter().map(Step::Remove));
         steps.push(Step::RemoveEmpty(self.folder()?.join(format!("{}.service.d", self.name))));
+        steps.extend(self.users_file()?.parent().map(|it| Step::RemoveEmpty(it.to_owned())));
         if self.root.is_none() {
             steps.push(self.systemctl(&["daemon-reload"]));
         }
-        self.go(&steps)
+        self.go(&steps)?;
+        let state = self.state_folder();
+        match state.filter(|state| state.exists() && !self.is_rehearsal) {
+            Some(state) => show(&format!(
+                "{} stays, with what services of this name have kept\n",
+                state.display()
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Says which files there are and, of the system that runs, how the units are.
@@ -268,10 +287,10 @@ impl Service {
         &self,
         mut command: Vec<String>,
         read: Option<&Path>,
+        named: &Named,
         config: &Config,
     ) -> Result<Unit, Problem> {
-        let here = |error: io::Error| Problem::failure(format!("the current folder: {error}"));
-        let folder = std::env::current_dir().map_err(here)?;
+        let folder = current_folder()?;
         let program = command.first().map(PathBuf::from).unwrap_or_default();
         let absolute = |path: &Path| text(&folder.join(path));
 
@@ -326,15 +345,41 @@ impl Service {
         if let Some((folder, true)) = made {
             writes.push(absolute(folder)?);
         }
+        let starts_in = match of_app {
+            _ if named.starts_here => Some(folder.clone()),
+            // It may open what it likes from there.
+            Some(_) if owner::cannot_read(user, &folder).is_none() => Some(folder.clone()),
+            of_app => of_app.map(|app| folder.join(app)),
+        };
+        let sockets = sockets(config, &folder, &self.name);
+        let runtime = sockets.iter().find_map(|socket| socket.runtime.clone());
+        if !self.is_personal {
+            for socket in &sockets {
+                socket.check(&self.name)?;
+                writes.extend(socket.folder().map(text).transpose()?);
+            }
+            if let Some(missing) = writes.iter().find(|path| !Path::new(path).exists())
+                && !self.is_elsewhere()
+            {
+                return Err(Problem::failure(format!(
+                    "{missing}: the service is to write there, and there is nothing: create it first"
+                )));
+            }
+        }
         let tmp = |path: &Path| {
             let path = folder.join(path);
             path.starts_with("/tmp") || path.starts_with("/var/tmp")
         };
         Ok(Unit {
             command,
-            sees_tmp: served.iter().any(|path| tmp(path)) || tmp(&program) || tmp(&folder),
+            sees_tmp: served.iter().any(|path| tmp(path))
+                || tmp(&program)
+                || starts_in.as_deref().is_some_and(tmp)
+                || named.read.iter().any(|path| tmp(path))
+                || sockets.iter().any(|socket| tmp(&socket.path)),
             users: config.access.made_password.is_some().then(|| self.users_seen()).transpose()?,
-            folder: text(&folder)?,
+            folder: starts_in.as_deref().map(text).transpose()?,
+            runtime,
             is_personal: self.is_personal,
             user,
             writes,
@@ -378,6 +423,12 @@ impl Service {
     /// What a service is allowed beyond others, in which people run programs (`board`) or an app runs (`app`).
     fn more_file(&self, kind: &str) -> Result<PathBuf, Problem> {
         Ok(self.folder()?.join(format!("{}.service.d/{kind}.conf", self.name)))
+    }
+
+    /// Where systemd has a service of the machine keep its state.
+    fn state_folder(&self) -> Option<PathBuf> {
+        let root = self.root.as_deref().unwrap_or_else(|| Path::new("/"));
+        (!self.is_personal).then(|| root.join("var/lib").join(&self.name))
     }
 
     /// The passwords of a service that was given none.
@@ -430,69 +481,14 @@ impl Service {
     }
 }
 
-impl Step {
-    /// The step as a line; with the content of a file below it, if that is wanted.
-    fn shown(&self, with_content: bool) -> String {
-        match self {
-            Self::Write(path, content) if with_content => {
-                let content: String = content.lines().map(|line| format!("    {line}\n")).collect();
-                format!("write {}\n{content}", path.display())
-            }
-            Self::Write(path, _) => format!("write {}\n", path.display()),
-            Self::Keep(path, _) => format!("write {} for its owner alone\n", path.display()),
-            Self::Remove(path) => format!("remove {}\n", path.display()),
-            Self::RemoveEmpty(_) => String::new(),
-            Self::Run(words) => format!("run {}\n", words.join(" ")),
-        }
-    }
-
-    fn go(&self) -> Result<(), Problem> {
-        match self {
-            Self::Write(path, content) | Self::Keep(path, content) => {
-                let failed = |error: io::Error| {
-                    let advice = match error.kind() {
-                        ErrorKind::PermissionDenied => {
-                            "; run it as root, or add --user for a service of your own"
-                        }
-                        _ => "",
-                    };
-                    Problem::failure(format!("{}: {error}{advice}", path.display()))
-                };
-                path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-                let mode = if matches!(self, Self::Keep(..)) { 0o600 } else { 0o644 };
-                let mut options = fs::OpenOptions::new();
-                options.write(true).create(true).truncate(true).mode(mode);
-                let written =
-                    options.open(path).and_then(|mut file| file.write_all(content.as_bytes()));
-                written.map_err(failed)
-            }
-            Self::Remove(path) => fs::remove_file(path)
-                .map_err(|error| Problem::failure(format!("{}: {error}", path.display()))),
-            Self::RemoveEmpty(path) => match fs::remove_dir(path) {
-                Err(error)
-                    if !matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
-                    ) =>
-                {
-                    Err(Problem::failure(format!("{}: {error}", path.display())))
-                }
-                _ => Ok(()),
-            },
-            Self::Run(words) => {
-                let status = command(words).status().map_err(|error| cannot_run(words, &error))?;
-                if status.success() {
-                    return Ok(());
-                }
-                Err(Problem::failure(format!("{}: {status}", words.join(" "))))
-            }
-        }
-    }
-}
-
 /// Whether people run programs in it: a board's, or a terminal's.
 fn runs_programs(config: &Config) -> bool {
     config.board || config.run.is_some() || config.repl.is_on || config.repl.webrepl.is_some()
+}
+
+fn current_folder() -> Result<PathBuf, Problem> {
+    std::env::current_dir()
+        .map_err(|error| Problem::failure(format!("the current folder: {error}")))
 }
 
 /// The folder for the configuration of the person who asks.
@@ -504,79 +500,7 @@ fn configuration() -> Result<PathBuf, Problem> {
         .ok_or_else(|| Problem::failure("--user: HOME is not set"))
 }
 
-fn command(words: &[String]) -> Command {
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
-    command
-}
-
-fn cannot_run(words: &[String], error: &io::Error) -> Problem {
-    Problem::failure(format!("{}: {error}; is systemd installed?", words.join(" ")))
-}
-
-/// Whether a file is one that we wrote; `None` where there is none.
-fn is_ours(path: &Path) -> Option<bool> {
-    match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        content => Some(content.is_ok_and(|content| content.starts_with(MARK.as_bytes()))),
-    }
-}
-
-/// Where systemd binds for the service, if nobody has said where it is to listen.
-fn listens(config: &Config) -> Option<Listens> {
-    if !config.listen.binds.is_empty() || config.listen.port == 0 {
-        return None;
-    }
-    let is_loopback = matches!(listening::usual_bind(config), Bind::Loopback { .. });
-    Some(Listens { port: config.listen.port, is_loopback })
-}
-
-/// Where it listens by itself, and at which port where that is not said.
-fn binds(config: &Config) -> impl Iterator<Item = (Bind, u16)> {
-    let listen = &config.listen;
-    let webrepl = config.repl.webrepl.as_deref().and_then(|place| place.parse().ok());
-    let beside = [
-        (config.redirect_http.clone(), listening::HTTP_PORT),
-        (config.answers.metrics.clone(), listening::METRICS_PORT),
-        (webrepl, listening::WEBREPL_PORT),
-    ];
-    let beside = beside.into_iter().filter_map(|(bind, usual)| Some((bind?, usual)));
-    listen.binds.iter().map(|bind| (bind.clone(), listen.port)).chain(beside)
-}
-
-/// Whether it listens by itself at a port below this one.
-fn binds_below(config: &Config, first: u16) -> bool {
-    binds(config).any(|(bind, usual)| {
-        let port = match bind {
-            Bind::Ip { port, .. } | Bind::Loopback { port } => port.unwrap_or(usual),
-            Bind::Every { port } => port,
-            _ => return false,
-        };
-        (1..first).contains(&port)
-    })
-}
-
-/// Whether this is an address that the machine has only once its network is there.
-fn needs_address(bind: &Bind) -> bool {
-    matches!(bind, Bind::Ip { ip, .. } if !ip.is_loopback() && !ip.is_unspecified())
-}
-
-/// The first port that needs no privilege.
-fn first_free_port() -> u16 {
-    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
-}
-
 fn text(path: &Path) -> Result<String, Problem> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| Problem::failure(format!("{}: a unit can only name UTF-8", path.display())))
-}
-
-fn show(text: &str) -> Result<(), Problem> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Problem::failure(format!("standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
 }

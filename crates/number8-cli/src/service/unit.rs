@@ -17,7 +17,6 @@ const SOCKET: &str = include_str!("../../systemd/number8.socket");
 const OF_THE_SYSTEM: &[&str] = &[
     "AmbientCapabilities",
     "CapabilityBoundingSet",
-    "ConfigurationDirectory",
     "DevicePolicy",
     "DynamicUser",
     "PrivateDevices",
@@ -45,8 +44,10 @@ pub(super) struct Unit {
     pub(super) command: Vec<String>,
     /// The file with the passwords that it asks for beyond that.
     pub(super) users: Option<String>,
-    /// The folder that relative paths in the arguments start from.
-    pub(super) folder: String,
+    /// The folder that relative paths in the arguments start from, where there are any.
+    pub(super) folder: Option<String>,
+    /// The folder below /run that it has as long as it runs.
+    pub(super) runtime: Option<String>,
     /// Whether it is a service of the person who installs it, not of the machine.
     pub(super) is_personal: bool,
     /// Whom it runs as; a user of its own where this is not said.
@@ -95,7 +96,9 @@ impl Unit {
             let (key, _) = line.split_once('=').unwrap_or((line, ""));
             match key {
                 "ExecStart" => {
-                    text.push_str(&format!("WorkingDirectory={}\n", escaped(&self.folder)?));
+                    if let Some(folder) = &self.folder {
+                        text.push_str(&format!("WorkingDirectory={}\n", escaped(folder)?));
+                    }
                     text.push_str(&format!("ExecStart={}", command.clone()?.join(" ")));
                     text.push_str(&self.accounts()?);
                 }
@@ -108,8 +111,14 @@ impl Unit {
                         text.push_str(&format!("ReadWritePaths={}\n", quoted(path)?));
                     }
                 }
-                "LimitNOFILE" if self.keeps_state => {
-                    text.push_str(&format!("{line}\nStateDirectory=%p\nStateDirectoryMode=0700\n"));
+                "LimitNOFILE" => {
+                    text.push_str(&format!("{line}\n"));
+                    if self.keeps_state {
+                        text.push_str("StateDirectory=%p\nStateDirectoryMode=0700\n");
+                    }
+                    if let Some(folder) = self.runtime.as_ref().filter(|_| !self.is_personal) {
+                        text.push_str(&format!("RuntimeDirectory={}\n", quoted(folder)?));
+                    }
                 }
                 "TimeoutStopSec" => {
                     let seconds = self.stops_within.as_millis().div_ceil(1000);
@@ -225,7 +234,8 @@ mod tests {
         Unit {
             command: vec!["/usr/bin/number8".to_owned(), "site".to_owned()],
             users: None,
-            folder: "/home/pi".to_owned(),
+            folder: Some("/home/pi".to_owned()),
+            runtime: None,
             is_personal: false,
             user: None,
             writes: Vec::new(),
@@ -291,6 +301,12 @@ mod tests {
                 "\nWants=network-online.target\nAfter=network-online.target\n",
                 "After=network.target",
             ),
+            (
+                Unit { runtime: Some("number8".to_owned()), ..unit() },
+                "\nRuntimeDirectory=number8\n",
+                "StateDirectory",
+            ),
+            (Unit { folder: None, ..unit() }, "DynamicUser=yes", "WorkingDirectory"),
             (Unit { is_personal: true, ..unit() }, "WantedBy=default.target", "ProtectSystem"),
         ] {
             let text = unit.service().unwrap();

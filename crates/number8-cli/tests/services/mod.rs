@@ -188,6 +188,7 @@ fn a_file_of_this_machine_is_none_of_an_images() {
 fn what_a_service_cannot_write_to_is_told() {
     let folder = sandbox();
     let (site, log) = (folder.path().join("site"), folder.path().join("log"));
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(&log).unwrap();
     let give = |path: &Path, uid, mode| {
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -217,6 +218,121 @@ fn what_a_service_cannot_write_to_is_told() {
         assert_eq!(said.is_empty(), says.is_empty(), "{owner} {mode:o} {words:?}: {said}");
         assert!(says.iter().all(|says| said.contains(says)), "{owner} {mode:o} {words:?}: {said}");
     }
+}
+
+/// It would not start, and systemd does not say why where the program is not reached.
+#[test]
+fn what_a_service_cannot_read_is_told() {
+    let folder = sandbox();
+    let key = folder.path().join("key.pem");
+    fs::write(folder.path().join("users"), "").unwrap();
+    fs::write(&key, "").unwrap();
+    let site = folder.path().join("site");
+    if std::os::unix::fs::chown(&site, Some(0), Some(0)).is_err() {
+        eprintln!("skipped: only root gives folders away");
+        return;
+    }
+    for (path, mode, owner, says) in [
+        (
+            folder.path(),
+            0o700,
+            0,
+            &["as a user of its own and cannot read", "has the mode 700"][..],
+        ),
+        (folder.path(), 0o755, 0, &[]),
+        (&key, 0o600, 0, &["a user of its own", "key.pem, as "]),
+        (&key, 0o600, 1000, &["uid 1000", "key.pem, as "]),
+        (&key, 0o644, 0, &[]),
+        (&site, 0o700, 0, &["a user of its own", "site, as "]),
+        (&site, 0o700, 1000, &[]),
+    ] {
+        for all in [folder.path(), &key, &site] {
+            fs::set_permissions(all, Permissions::from_mode(0o755)).unwrap();
+        }
+        std::os::unix::fs::chown(&site, Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let page = format!("404={}", key.display());
+        let words = ["install", "--dry-run", site.to_str().unwrap(), "--error-page", &page];
+        let output = service(folder.path(), &words);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.is_empty(), says.is_empty(), "{path:?} {mode:o} {owner}: {said}");
+        assert!(says.iter().all(|says| said.contains(says)), "{path:?} {mode:o} {owner}: {said}");
+    }
+}
+
+/// Root types in its home, which a user of the service's own may not enter.
+#[test]
+fn a_service_starts_in_a_folder_only_where_a_path_does() {
+    let folder = sandbox();
+    let site = folder.path().join("site");
+    let site = site.to_str().unwrap();
+    let site_at = format!("/a={site}");
+    for (words, starts_here) in [
+        (&["site"][..], true),
+        (&[site], false),
+        (&[site, "--mount", "/a=site"], true),
+        (&[site, "--mount", &site_at, "--spa=app.html"], false),
+        (&[site, "--log-file", "log"], true),
+    ] {
+        let output = service(folder.path(), &[&["install", "--dry-run"], words].concat());
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(stdout(&output).contains("WorkingDirectory="), starts_here, "{output:?}");
+    }
+}
+
+/// What systemd keeps the service from writing to, or makes for it.
+#[test]
+fn a_socket_with_a_name_has_a_folder_that_the_service_writes_to() {
+    let folder = sandbox();
+    let here = fs::canonicalize(folder.path()).unwrap();
+    let here = format!("ReadWritePaths={}\n", here.display());
+    for (address, has, lacks) in [
+        ("unix:/run/number8/sock,mode=666", "RuntimeDirectory=number8\n", "ReadWritePaths="),
+        ("unix:/run/number8/a/sock", "RuntimeDirectory=number8/a\n", "ReadWritePaths="),
+        ("unix:/run/other/sock", "ReadWritePaths=/run/other\n", "RuntimeDirectory="),
+        ("unix:sock", &*here, "RuntimeDirectory="),
+        ("unix:@name", "ExecStart=", "ReadWritePaths="),
+    ] {
+        let words = ["install", "--dry-run", "site", "--bind", address];
+        let output = service(folder.path(), &words);
+        let text = stdout(&output);
+        assert!(output.status.success(), "{address}: {output:?}");
+        assert!(text.contains(has) && !text.contains(lacks), "{address}: {text}");
+    }
+    let refused = service(folder.path(), &["install", "site", "--bind", "unix:/run/n8.sock"]);
+    let said = complaint(&refused);
+    assert!(said.contains("such as unix:/run/number8/n8.sock"), "{said}");
+}
+
+/// systemd would say that a namespace failed.
+#[test]
+fn a_folder_that_the_service_is_to_write_to_has_to_be_there() {
+    let folder = sandbox();
+    let install = || {
+        number8(folder.path())
+            .env("PATH", "/usr/bin:/bin")
+            .args(["service", "install", "--dry-run", "board", "site", "--programs", "kept"])
+            .output()
+            .unwrap()
+    };
+    let said = complaint(&install());
+    assert!(said.ends_with("the service is to write there, and there is nothing: create it first"));
+    fs::create_dir(folder.path().join("kept")).unwrap();
+    assert!(install().status.success());
+}
+
+/// It is shown once, and a port that somebody else has is no reason to keep it.
+#[test]
+fn the_password_of_a_board_is_shown_also_where_it_does_not_start() {
+    let folder = sandbox();
+    let systemctl = folder.path().join("bin/systemctl");
+    fs::create_dir(folder.path().join("bin")).unwrap();
+    fs::write(&systemctl, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&systemctl, Permissions::from_mode(0o755)).unwrap();
+    let failed = service(folder.path(), &["install", "board", "site"]);
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    assert!(stdout(&failed).contains("log in as admin with the password "), "{failed:?}");
 }
 
 /// systemd would keep the port, where nobody answers.
@@ -476,6 +592,12 @@ fn o5_a_board_may_more_and_has_a_password_of_its_own() {
     assert!(text.contains(" --run-at-start blink.py "), "{text}");
     assert!(!text.contains(password), "everybody may read a unit");
 
+    // SECURITY: systemd would give a folder of all services to the user of the first of them.
+    assert!(!text.contains("ConfigurationDirectory="), "{text}");
+    // Without it there is no group for what a program starts.
+    let more = fs::read_to_string(etc.join("systemd/system/number8.service.d/board.conf")).unwrap();
+    assert!(more.contains("\nDelegate=yes\nProtectControlGroups=no\n"), "{more}");
+
     // Only root may read them, and they are the ones that were told.
     let users = etc.join("number8/number8.users");
     assert_eq!(fs::metadata(&users).unwrap().permissions().mode() & 0o777, 0o600);
@@ -490,6 +612,7 @@ fn o5_a_board_may_more_and_has_a_password_of_its_own() {
     let removed = service(folder.path(), &["remove"]);
     assert!(removed.status.success(), "{removed:?}");
     assert!(!users.exists() && !etc.join("systemd/system/number8.service.d").exists());
+    assert!(!etc.join("number8").exists());
 }
 
 #[test]
