@@ -122,6 +122,22 @@ async def watches(scope, receive, send):
     CLOSED.setdefault("watches-" + name, asyncio.get_running_loop().create_future()).set_result([None, error])
 
 
+async def listens(scope, receive, send):
+    """Waits for messages in a task of its own, from before it accepts, as Quart does."""
+
+    async def listen():
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+        return message
+
+    await receive()
+    listening = asyncio.ensure_future(listen())
+    # It waits by now.
+    await asyncio.sleep(0)
+    await send(ACCEPT)
+    CLOSED.setdefault("listens", asyncio.get_running_loop().create_future()).set_result([await listening, None])
+
+
 async def accepts_twice(scope, receive, send):
     """A mistake, which is no reason not to go on."""
     await accept(receive, send)
@@ -185,6 +201,7 @@ CASES = {
     "closes": closes,
     "waits": waits,
     "watches": watches,
+    "listens": listens,
     "accepts-twice": accepts_twice,
     "floods": floods,
     "flood": flood,

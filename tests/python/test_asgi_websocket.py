@@ -180,6 +180,17 @@ class WebSocket(Hosted):
             server.stop()
             self.assertNotIn("Traceback", server.log)
 
+    def test_d4_who_listens_before_it_accepts_hears_all(self):
+        for server in self.servers():
+            connection, _ = opened(server, "/listens")
+            with connection:
+                for text in b"one", b"two":
+                    connection.sendall(frame(1, text))
+                    until(connection, heard(1, text))
+                connection.sendall(frame(8, close(4000, b"why")))
+                message, _ = ask(server, "/ended?listens").json
+                self.assertEqual(message, {"type": "websocket.disconnect", "code": 4000, "reason": "why"})
+
     def test_d4_who_accepts_twice_has_a_connection_still(self):
         for server in self.servers():
             connection, _ = opened(server, "/accepts-twice")

@@ -272,6 +272,9 @@ impl WebSocketExchange {
             state.phase = closed(LOST);
             return Err(self.of.disconnected(py));
         }
+        drop(state);
+        // Who waits already, beside the one that accepts, has waited for nothing but the client's leaving.
+        self.waiters.wake(py);
         Ok(())
     }
 
