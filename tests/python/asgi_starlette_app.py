@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import pathlib
 
+import anyio
 from fastapi import BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, UploadFile, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse as FastStream
 from pydantic import BaseModel
@@ -183,6 +184,33 @@ async def echo(websocket: WebSocket):
     await websocket.accept()
     async for message in websocket.iter_bytes():
         await websocket.send_bytes(message)
+
+
+@fastapi.websocket("/left/{how}")
+async def leaves(websocket: WebSocket, how: str):
+    """A WebSocket whose client leaves, which nothing here deals with."""
+
+    async def hear():
+        while True:
+            await websocket.receive_text()
+
+    async def tell():
+        while True:
+            await websocket.send_text("tick")
+            await asyncio.sleep(0.001)
+
+    await websocket.accept()
+    try:
+        if how == "hear":
+            await hear()
+        elif how == "tell":
+            await tell()
+        else:
+            async with anyio.create_task_group() as group:
+                group.start_soon(hear)
+                group.start_soon(tell)
+    finally:
+        LEFT.set()
 
 
 @fastapi.websocket("/private")

@@ -59,6 +59,20 @@ class Starlette(Hosted):
                 self.assertEqual(server.stop(), 0)
                 self.assertNotIn("Traceback", server.log)
 
+    def test_d4_clients_that_leave_a_websocket_of_a_framework_are_not_logged(self):
+        async def leave(server, how):
+            url = f"{server.url.replace('http', 'ws')}/left/{how}"
+            async with websockets.connect(url) as polite:
+                await polite.ping()
+            async with websockets.connect(url) as rude:
+                rude.transport.abort()
+
+        for how in "hear", "tell", "both":
+            with self.subTest(how), serving("asgi_starlette_app:fastapi", interface="asgi") as server:
+                asyncio.run(asyncio.wait_for(leave(server, how), DEADLINE))
+                self.assertEqual(server.stop(), 0)
+                self.assertNotIn("Traceback", server.log)
+
     def test_d4_starlette_takes_forms_and_sends_files(self):
         for server, client in self.clients():
             sent = client.post("/form", data={"name": "x"}, files={"file": ("f", b"8" * 2_000_000)})

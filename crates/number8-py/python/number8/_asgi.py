@@ -35,6 +35,10 @@ Coroutine.register(_native.Awaitable)
 Coroutine.register(_native.Done)
 
 
+# What frameworks raise where a client has left.
+_DEPARTURES = ("ClientDisconnect", "WebSocketDisconnect")
+
+
 class ClientDisconnected(OSError):
     """Nobody is there any more to whom `send` could send."""
 
@@ -148,22 +152,26 @@ async def run(application: Application, is_cancelling: Callable[[], bool], scope
             exchange.ended(True)
             raise
         # SystemExit and KeyboardInterrupt, too: they would end the loop, with the requests of all others.
-        exchange.ended(True)
-        if not _is_departure(error):
+        is_over = exchange.ended(True)
+        if not _is_departure(error, is_over and scope["type"] == "websocket"):
             logger.error("the application failed at %s", scope["path"], exc_info=error)
     else:
         if not exchange.ended(False):
             logger.error("the application ended without a whole answer at %s", scope["path"])
 
 
-def _is_departure(error: BaseException) -> bool:
-    """Whether an exception is ours of a client that has left, or what a framework has made of it: Starlette raises another.
+def _is_departure(error: BaseException, is_told: bool) -> bool:
+    """Whether an exception is ours of a client that has left, or what a framework has made of it: Starlette raises others, also of
+    the message which tells that a WebSocket is over (`is_told`), and a group of tasks has several.
 
     What an application fails at when it deals with that is an error of its own."""
+    together = getattr(error, "exceptions", None)
+    if isinstance(together, tuple) and together:
+        return all(_is_departure(one, is_told) for one in together)
     seen: set[int] = set()
     cause: BaseException | None = error
-    while (isinstance(cause, OSError) or type(cause).__name__ == "ClientDisconnect") and id(cause) not in seen:
-        if isinstance(cause, ClientDisconnected):
+    while (isinstance(cause, OSError) or type(cause).__name__ in _DEPARTURES) and id(cause) not in seen:
+        if isinstance(cause, ClientDisconnected) or (is_told and type(cause).__name__ == "WebSocketDisconnect"):
             return True
         seen.add(id(cause))
         cause = cause and (cause.__cause__ or cause.__context__)
