@@ -3,8 +3,13 @@
 use std::io::Write;
 use std::net::Shutdown;
 
-use super::{Shared, read, set};
-use crate::files::{eventually, noise, open_below};
+use number8::access::Rights;
+use number8::server::LaneOptions;
+use number8::store::{Root, RootOptions};
+use number8::{ByMethod, Files, Options, Uploads};
+
+use super::{Shared, open_to, read, set};
+use crate::files::{eventually, noise, open_below, serve_with};
 
 #[test]
 fn design_6_a_client_that_leaves_leaves_nothing() {
@@ -58,4 +63,41 @@ fn design_11_two_uploads_to_one_name_do_not_mix() {
     assert_eq!(read(&mut first).status, 204);
     assert_eq!(shared.server.get("/one").body, [b'a'; 1_000_000]);
     assert_eq!(shared.names(), set(&["one"]));
+}
+
+/// Such as sensors that all write one name, on a card that takes half a second for each.
+#[test]
+fn design_11_those_who_wait_for_a_name_hold_up_nobody_else() {
+    let temp = tempfile::tempdir().unwrap();
+    for name in ["slow", "other"] {
+        std::fs::write(temp.path().join(name), name).unwrap();
+    }
+    let uploads = Uploads::new(temp.path()).unwrap().sync(false).keep_free(0);
+    let both = ByMethod::new().with(Files::new(temp.path()).unwrap()).with(uploads);
+    let lane = LaneOptions { threads_max: 2, ..LaneOptions::default() };
+    let app = open_to(Rights::RW | Rights::MOVE).mount("/", both);
+    let server = serve_with(app, Options { workers: 1, lane, ..Options::default() });
+    // Somebody is at it.
+    let root = Root::open(temp.path(), RootOptions::default()).unwrap();
+    let claim = root.claim(&root.path(b"/slow").unwrap(), false).unwrap();
+    let mut waiting: Vec<_> = (0..4)
+        .flat_map(|number| {
+            let mut put = server.send("PUT", "/slow", &["Content-Length: 3"]);
+            put.write_all(b"new").unwrap();
+            let to = format!("Destination: /moved{number}");
+            [put, server.send("DELETE", "/slow", &[]), server.send("MOVE", "/slow", &[&to])]
+        })
+        .collect();
+    // Each of these takes a thread of the lane, of which one waits for the name.
+    for _ in 0..20 {
+        let mut put = server.send("PUT", "/other", &["Content-Length: 3"]);
+        put.write_all(b"new").unwrap();
+        assert_eq!(read(&mut put).status, 204);
+        assert_eq!(server.get("/?json").status, 200);
+    }
+    drop(claim);
+    for stream in &mut waiting {
+        let status = read(stream).status;
+        assert!(matches!(status, 201 | 204 | 404), "{status}");
+    }
 }

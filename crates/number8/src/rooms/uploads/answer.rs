@@ -1,5 +1,6 @@
 //! What is answered: where a new file is, or why nothing has changed.
 
+use std::future::Future;
 use std::io;
 
 use number8_proto::headers::Known;
@@ -132,17 +133,26 @@ pub(super) fn location(prefix: &[u8], path: &SafePath, kind: Kind) -> Vec<u8> {
     location
 }
 
-/// The answer that a function on the lane gives.
-pub(super) fn by_lane(
+/// The answer that a function on the lane gives, once there is what has to be waited for.
+pub(super) fn by_lane<T: Send + 'static>(
     lane: &Lane,
+    turn: impl Future<Output = T> + Send + 'static,
     function: impl FnOnce() -> Result<Response, Fail> + Send + 'static,
-) -> Result<Answer, Box<Response>> {
-    let Ok(job) = lane.submit(function) else { return Err(Box::new(busy())) };
-    Ok(Answer::later(async move {
-        match job.await {
-            Ok(Ok(response)) => response,
-            Ok(Err(fail)) => fail.into_response(),
-            Err(_) => failed(),
+) -> Answer {
+    let lane = lane.clone();
+    Answer::later(async move {
+        let turn = turn.await;
+        let job = lane.submit(move || {
+            let _turn = turn;
+            function()
+        });
+        match job {
+            Err(_) => busy(),
+            Ok(job) => match job.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(fail)) => fail.into_response(),
+                Err(_) => failed(),
+            },
         }
-    }))
+    })
 }

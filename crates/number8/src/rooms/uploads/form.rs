@@ -81,7 +81,8 @@ impl Form {
         if files.is_empty() {
             return Err(refused(400, "there is no file in the form").into());
         }
-        let commit = move || files.into_iter().map(|file| file.take()?.commit()).collect();
+        let commit =
+            move || files.into_iter().map(|file| file.take()?.finish()?.commit()).collect();
         let stored: Vec<_> = on_lane(&self.lane, commit).await?;
         Ok(self.stored(&stored))
     }

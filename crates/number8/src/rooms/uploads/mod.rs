@@ -24,8 +24,10 @@ mod remove;
 mod rename;
 mod roots;
 mod target;
+mod turns;
 mod upload;
 
+use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ use crate::store::{Clash, OnClash, Reach, Root, RootOptions, StageOptions, Write
 use permit::Permits;
 use roots::{External, Roots};
 use target::Target;
+use turns::Turns;
 use upload::Upload;
 
 const ALLOW: &str = "PUT, POST, DELETE, MOVE, OPTIONS";
@@ -77,6 +80,7 @@ pub struct Uploads {
 struct Inner {
     begun: Count,
     stored: Count,
+    turns: Turns,
     roots: Roots,
     settings: Settings,
 }
@@ -110,6 +114,7 @@ impl Uploads {
         Ok(Self {
             inner: Arc::new(Inner {
                 begun: Count::default(),
+                turns: Turns::default(),
                 stored: Count::default(),
                 roots: Roots { internal, external: None, reach },
                 settings: Settings {
@@ -300,13 +305,13 @@ impl Inner {
     ) -> Result<Answer, Box<Response>> {
         Permits::of(call).make_folder(&target)?;
         let inner = Arc::clone(self);
-        answer::by_lane(call.lane, move || {
+        Ok(answer::by_lane(call.lane, ready(()), move || {
             let place = inner.roots.for_new()?;
             if place.of_other(&target.path)?.is_some() {
                 return Err(WriteError::Clash(Clash::Exists).into());
             }
             let written = place.root.make_folder(&target.path)?;
             Ok(answer::written(&target.prefix, &written))
-        })
+        }))
     }
 }

@@ -26,7 +26,9 @@ pub(super) fn answer(
     let is_forced = is_forced(call.head);
     Permits::of(call).remove(&target, is_forced)?;
     let (inner, conditions) = (Arc::clone(inner), Conditions::of(call.head));
-    answer::by_lane(call.lane, move || {
+    let (all, path) = (Arc::clone(&inner), target.path.clone());
+    let turn = async move { all.turns.take(&path).await };
+    Ok(answer::by_lane(call.lane, turn, move || {
         let claim = inner.roots.of(&target.path)?.root.claim(&target.path, false)?;
         let Some(current) = claim.current()? else { return Err(WriteError::NotFound.into()) };
         if current.kind == Kind::Directory && !target.path.names_folder() {
@@ -37,7 +39,7 @@ pub(super) fn answer(
         conditions.check(Some(&current))?;
         claim.remove(is_forced)?;
         Ok(Response::new(204, Body::empty()))
-    })
+    }))
 }
 
 /// A form cannot send DELETE: it posts nothing to `?delete`.

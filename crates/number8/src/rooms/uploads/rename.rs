@@ -30,7 +30,9 @@ pub(super) fn answer(
     };
     let is_told = overwrite.is_some();
     let (inner, conditions) = (Arc::clone(inner), Conditions::of(call.head));
-    answer::by_lane(call.lane, move || {
+    let (all, paths) = (Arc::clone(&inner), (target.path.clone(), to.path.clone()));
+    let turns = async move { all.turns.take_two(&paths.0, &paths.1).await };
+    Ok(answer::by_lane(call.lane, turns, move || {
         let place = inner.roots.of(&target.path)?;
         let (claim, new) = place.root.claim_two(&target.path, &to.path)?;
         let Some(current) = claim.current()? else { return Err(WriteError::NotFound.into()) };
@@ -55,7 +57,7 @@ pub(super) fn answer(
             Err(WriteError::Clash(Clash::Exists)) if is_told => Err(Fail::Unmet),
             Err(error) => Err(error.into()),
         }
-    })
+    }))
 }
 
 /// Whether what the other folder has gives way: nothing but a file does, to a file that comes to lie over it.

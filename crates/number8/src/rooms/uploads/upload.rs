@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::handler::Call;
 use crate::receive::{Sink, receive};
 use crate::response::Response;
-use crate::server::lane::{Lane, begin_on_lane, on_lane};
+use crate::server::lane::{Lane, OnLane, begin_on_lane, on_lane};
 use crate::store::{Clash, Kind, Meta, OnClash, Staged, WriteError, Written};
 
 /// Where a file goes, and what has to hold for it.
@@ -111,9 +111,14 @@ impl Sink for Receiving {
 }
 
 impl Receiving {
-    /// Waits for the disk, and for another change of the same name.
-    pub(super) fn commit(mut self) -> Result<(Target, Written), Fail> {
+    /// Waits for the disk, which then has the content.
+    pub(super) fn finish(mut self) -> Result<Self, Fail> {
         self.staged.finish()?;
+        Ok(self)
+    }
+
+    /// Waits for the disk, and for another change of the same name.
+    pub(super) fn commit(self) -> Result<(Target, Written), Fail> {
         let claim = self.staged.claim()?.beside(self.place.other.as_ref());
         let is_taken = self.upload.check(&self.place, claim.current()?)?;
         let on_clash = self.upload.inner.settings.on_clash;
@@ -132,12 +137,25 @@ pub(super) async fn store(
     length: Option<u64>,
     lane: Lane,
 ) -> Response {
+    let (inner, path) = (Arc::clone(&upload.inner), upload.target.path.clone());
     let stored = async {
-        let receiving = begin_on_lane(&lane, move || upload.begin(length)).await?;
+        let turn = inner.turns.take(&path).await;
+        let begin = move || {
+            let _turn = turn;
+            upload.begin(length)
+        };
+        let receiving = begin_on_lane(&lane, begin).await?;
         let gathered = body.gathered();
         let next = |cx: &mut Context<'_>| body.poll_chunk(cx).map_err(Fail::Content);
         let (receiving, rest) = receive(&lane, receiving, &gathered, next).await?;
-        on_lane(&lane, move || receiving.take()?.write(&rest)?.commit()).await
+        let finish = move || receiving.take()?.write(&rest)?.finish();
+        let receiving = OnLane::new(on_lane(&lane, finish).await?, &lane);
+        let turn = inner.turns.take(&path).await;
+        let commit = move || {
+            let _turn = turn;
+            receiving.take()?.commit()
+        };
+        on_lane(&lane, commit).await
     };
     match stored.await {
         Ok((target, written)) => answer::written(&target.prefix, &written),
