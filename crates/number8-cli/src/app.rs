@@ -26,6 +26,7 @@ use crate::problem::{Problem, say};
 use crate::runner::Run;
 
 /// What stays when the configuration is loaded again.
+#[derive(Clone)]
 pub(crate) struct Kept {
     pub(crate) logs: Logs,
     /// What has made the certificate, where that was made here.
@@ -74,20 +75,8 @@ pub(crate) fn app(config: &Config, kept: &Kept) -> Result<App, Problem> {
 
 /// As [`app`], within what an app has already.
 pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Problem> {
-    let logs = &kept.logs;
-    let mut app = app
-        .health(config.answers.health.clone())
-        .ready(config.answers.ready.clone())
-        .request_ids(config.log.request_id)
-        .slow_log(slow_log(config, logs)?)
-        .dump(logs.dump.clone());
-    if !config.answers.server_header {
-        app = app.server_name(None);
-    }
-    if let Some(sink) = &logs.access {
-        let log = AccessLog { format: config.log.format.clone(), sink: Arc::clone(sink) };
-        app = app.access_log(log);
-    }
+    let app = app.health(config.answers.health.clone()).ready(config.answers.ready.clone());
+    let mut app = logged(app, config, &kept.logs)?;
     if !config.listen.hosts.is_empty() {
         app = app.hosts(config.listen.hosts.iter().cloned());
     }
@@ -174,6 +163,23 @@ fn slow_log(config: &Config, logs: &Logs) -> Result<Option<SlowLog>, Problem> {
     let (Some(after), Some(sink)) = (config.log.slow, &logs.slow) else { return Ok(None) };
     let format = SLOW.parse().map_err(|error| Problem::failure(format!("log-slow: {error}")))?;
     Ok(Some(SlowLog { after, log: AccessLog { format, sink: Arc::clone(sink) } }))
+}
+
+/// The app with its logs, names for its requests, and what the server is called.
+pub(crate) fn logged(app: App, config: &Config, logs: &Logs) -> Result<App, Problem> {
+    let mut app = app
+        .request_ids(config.log.request_id)
+        .slow_log(slow_log(config, logs)?)
+        .dump(logs.dump.clone());
+    if !config.answers.server_header {
+        app = app.server_name(None);
+    }
+    Ok(match &logs.access {
+        Some(sink) => {
+            app.access_log(AccessLog { format: config.log.format.clone(), sink: Arc::clone(sink) })
+        }
+        None => app,
+    })
 }
 
 /// What runs programs in the served folder.

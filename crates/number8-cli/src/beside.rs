@@ -5,7 +5,7 @@ use std::thread;
 use number8::server::{self, Bind, Listener, Options};
 use number8::{App, Handle, ServeError, Server, ToHttps};
 
-use crate::app::{Kept, metrics, webrepl, with_authority};
+use crate::app::{Kept, logged, metrics, webrepl, with_authority};
 use crate::banner::{self, Place};
 use crate::config::Config;
 use crate::limits::options;
@@ -67,7 +67,7 @@ impl Beside {
         };
         let failure = |error| busy("redirect-http: ", &error, "--redirect-http");
         let listeners = server::bind(std::slice::from_ref(bind), HTTP_PORT).map_err(failure)?;
-        let app = with_authority(App::new().mount("/", ToHttps::new(port)), config, kept);
+        let app = redirecting(config, kept, port)?;
         let options = Options { workers: 1, ..options(config) };
         Self::serve("redirect-http", app, options, listeners).map(Some)
     }
@@ -104,4 +104,10 @@ impl Beside {
         // It has said what was wrong, if anything was.
         let _ = self.thread.join();
     }
+}
+
+/// What leads to this port by https.
+pub(crate) fn redirecting(config: &Config, kept: &Kept, port: u16) -> Result<App, Problem> {
+    let app = logged(App::new().mount("/", ToHttps::new(port)), config, &kept.logs)?;
+    Ok(with_authority(app, config, kept))
 }

@@ -66,6 +66,7 @@ fn try_serve(invocation: Invocation, config: &Config) -> Result<(), Problem> {
     let mut steering = Steering {
         handle: server.handle(),
         webrepl: beside.as_ref().map(|beside| (beside.handle.clone(), beside.places.clone())),
+        redirects: redirects.as_ref().map(|beside| beside.handle.clone()),
         places: places(server.local_addrs()),
         tls,
         invocation,

@@ -1,13 +1,16 @@
 //! What signals do to a server that runs.
 
 use std::io;
+use std::thread;
 
-use number8::{Handle, Tls};
+use number8::{App, Handle, Tls, TlsError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::app::{Kept, app, webrepl};
 use crate::args::Invocation;
 use crate::banner::{self, Place};
+use crate::beside::redirecting;
 use crate::config::Config;
 use crate::listening::{guard, guard_terminal, ports};
 use crate::notify;
@@ -19,6 +22,8 @@ pub(crate) struct Steering {
     pub(crate) handle: Handle,
     /// For the clients of WebREPL, and where those come.
     pub(crate) webrepl: Option<(Handle, Vec<Place>)>,
+    /// For those who come without TLS.
+    pub(crate) redirects: Option<Handle>,
     /// Where the pages are.
     pub(crate) places: Vec<Place>,
     pub(crate) tls: Option<Tls>,
@@ -47,14 +52,28 @@ impl Steering {
         let handle = self.handle.clone();
         let watched = notify::watched(&handle);
         tokio::pin!(watched);
+        // Of the disk one thing is asked at a time; what comes meanwhile is done once more behind it.
+        let mut asked: Option<oneshot::Receiver<Option<Loaded>>> = None;
+        let mut next_ask = None;
         loop {
             tokio::select! {
                 () = &mut watched => {}
                 () = next(&mut interrupt) => self.stop(),
                 () = next(&mut terminate) => self.stop(),
-                () = next(&mut hang_up) => self.reload(),
-                () = next(&mut user1) => self.kept.logs.reopen(),
+                () = next(&mut hang_up) => next_ask = Some(Ask::Load),
+                () = next(&mut user1) => next_ask = next_ask.or(Some(Ask::Reopen)),
                 () = next(&mut child) => reap(),
+                loaded = told(&mut asked) => {
+                    asked = None;
+                    if let Some(loaded) = loaded {
+                        self.adopt(loaded);
+                    }
+                }
+            }
+            if asked.is_none()
+                && let Some(ask) = next_ask.take()
+            {
+                asked = self.ask(ask);
             }
         }
     }
@@ -87,18 +106,58 @@ impl Steering {
         }
     }
 
-    fn replace(&mut self) -> Result<(), Problem> {
-        let (_, config) = self.invocation.load()?;
-        // We go on to listen where we do.
-        guard(&config, &self.places)?;
-        if let Some((_, places)) = &self.webrepl {
-            guard_terminal(&config, places)?;
+    /// Has a thread of its own ask the disk, which may keep it waiting: nobody who is served waits with it.
+    fn ask(&self, what: Ask) -> Option<oneshot::Receiver<Option<Loaded>>> {
+        if what == Ask::Load {
+            notify::reloading();
         }
-        let (app, webrepl) =
-            (app(&config, &self.kept)?, webrepl(&config, &self.kept, &ports(&self.places))?);
+        let source = Source {
+            invocation: self.invocation.clone(),
+            kept: self.kept.clone(),
+            places: self.places.clone(),
+            webrepl: self.webrepl.as_ref().map(|(_, places)| places.clone()),
+            redirects: self.redirects.is_some(),
+            tls: self.tls.clone(),
+        };
+        let (tell, asked) = oneshot::channel();
+        let ask = move || {
+            source.kept.logs.reopen();
+            // Where nobody listens any more, the server has ended.
+            let _ = tell.send((what == Ask::Load).then(|| source.load()));
+        };
+        match thread::Builder::new().name("number8-reload".to_owned()).spawn(ask) {
+            Ok(_) => Some(asked),
+            Err(error) => {
+                say(&format!("loading again: {error}; the old configuration stays in use"));
+                notify::ready(&self.status);
+                None
+            }
+        }
+    }
+
+    /// Takes what was loaded into use. What cannot change while serving (where to listen, threads, time-outs)
+    /// stays as it is.
+    fn adopt(&mut self, Loaded { served, tls }: Loaded) {
+        match served.and_then(|served| self.replace(served)) {
+            Ok(()) => {
+                say("the configuration has been loaded again");
+            }
+            Err(problem) => say(&format!("{problem}; the old configuration stays in use")),
+        }
+        if let Some(Err(error)) = tls {
+            say(&format!("{error}; the old certificate stays in use"));
+        }
+        notify::ready(&self.status);
+    }
+
+    fn replace(&mut self, served: Served) -> Result<(), Problem> {
+        let Served { config, app, webrepl, redirects } = served;
         let failure = |error: number8::RouteError| Problem::failure(error.to_string());
         self.handle.replace(app).map_err(failure)?;
         if let (Some((handle, _)), Some(app)) = (&self.webrepl, webrepl) {
+            handle.replace(app).map_err(failure)?;
+        }
+        if let (Some(handle), Some(app)) = (&self.redirects, redirects) {
             handle.replace(app).map_err(failure)?;
         }
         self.kept.heed(&config);
@@ -113,22 +172,68 @@ impl Steering {
         self.config = config;
         Ok(())
     }
+}
 
-    /// Reads the configuration again. What cannot change while serving (where to listen, threads, time-outs)
-    /// stays as it is.
-    fn reload(&mut self) {
-        notify::reloading();
-        self.kept.logs.reopen();
-        match self.replace() {
-            Ok(()) => {
-                say("the configuration has been loaded again");
-            }
-            Err(problem) => say(&format!("{problem}; the old configuration stays in use")),
+/// What the disk is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    /// The log, opened anew.
+    Reopen,
+    /// That, and the configuration.
+    Load,
+}
+
+/// What the configuration is loaded from, and what stays beside it.
+struct Source {
+    invocation: Invocation,
+    kept: Kept,
+    places: Vec<Place>,
+    webrepl: Option<Vec<Place>>,
+    /// Whether those who come without TLS are led elsewhere.
+    redirects: bool,
+    tls: Option<Tls>,
+}
+
+/// What came of it.
+struct Loaded {
+    served: Result<Served, Problem>,
+    tls: Option<Result<bool, TlsError>>,
+}
+
+/// What is to be served from now on.
+struct Served {
+    config: Config,
+    app: App,
+    webrepl: Option<App>,
+    redirects: Option<App>,
+}
+
+impl Source {
+    fn load(&self) -> Loaded {
+        Loaded { served: self.served(), tls: self.tls.as_ref().map(Tls::reload) }
+    }
+
+    fn served(&self) -> Result<Served, Problem> {
+        let (_, config) = self.invocation.load()?;
+        // We go on to listen where we do.
+        guard(&config, &self.places)?;
+        if let Some(places) = &self.webrepl {
+            guard_terminal(&config, places)?;
         }
-        if let Some(Err(error)) = self.tls.as_ref().map(Tls::reload) {
-            say(&format!("{error}; the old certificate stays in use"));
-        }
-        notify::ready(&self.status);
+        let app = app(&config, &self.kept)?;
+        let ports = ports(&self.places);
+        let webrepl = webrepl(&config, &self.kept, &ports)?;
+        let port = ports.first().filter(|_| self.redirects);
+        let redirects = port.map(|&port| redirecting(&config, &self.kept, port)).transpose()?;
+        Ok(Served { config, app, webrepl, redirects })
+    }
+}
+
+/// What the thread tells that was asked; never where none was.
+async fn told(asked: &mut Option<oneshot::Receiver<Option<Loaded>>>) -> Option<Loaded> {
+    match asked {
+        Some(asked) => asked.await.ok().flatten(),
+        None => std::future::pending().await,
     }
 }
 

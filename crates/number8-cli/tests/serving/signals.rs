@@ -1,5 +1,6 @@
 //! What signals do.
 
+use std::ffi::CString;
 use std::fs;
 use std::io::{ErrorKind, PipeWriter, Read, Write, pipe};
 use std::net::TcpStream;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, mknodat};
 use rustix::process::Signal;
 
 use super::{Client, Served, last, sandbox, until};
@@ -162,6 +163,43 @@ fn hup_loads_the_configuration_again_and_a_broken_one_changes_nothing() {
     configure("header = ['X-Round: three']");
     served.signal(Signal::HUP);
     until("it is loaded", || served.get("/").contains("\r\nX-Round: three\r\n"));
+}
+
+/// A disk that hangs is like a pipe that nobody writes to: who waits for it keeps no worker from its connections.
+#[test]
+fn hup_keeps_nobody_waiting_for_a_disk() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    fs::write(&file, "header = ['X-Round: one']").unwrap();
+    let words = ["--config", "n8.toml", "--io-threads", "1", "--log-file", "a.log"];
+    let served = Served::start(folder.path(), &words);
+    let mut client = served.connect();
+    let mut asks = || {
+        client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.until("hello")
+    };
+    assert!(asks().contains("X-Round: one"));
+
+    fs::remove_file(&file).unwrap();
+    let pipe = CString::new(file.as_os_str().as_encoded_bytes()).unwrap();
+    mknodat(CWD, pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    served.signal(Signal::HUP);
+    // It reads the pipe, from now on.
+    let mut writer = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    assert!(asks().contains("X-Round: one"));
+    // Once more, behind it.
+    served.signal(Signal::HUP);
+    served.signal(Signal::USR1);
+    assert!(asks().contains("X-Round: one"));
+    writer.write_all(b"header = ['X-Round: two']").unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "header = ['X-Round: three']").unwrap();
+    drop(writer);
+    until("it is loaded twice", || {
+        let lines = served.messages();
+        lines.iter().filter(|line| line.contains("has been loaded again")).count() == 2
+    });
+    assert!(asks().contains("X-Round: three"));
 }
 
 #[test]

@@ -54,13 +54,23 @@ fn g5_curl_is_served_by_tls_1_2_and_1_3() {
 #[test]
 fn g5_who_comes_by_http_is_led_to_https() {
     let folder = sandbox();
-    let options = ["--log", "off", "--redirect-http", "127.0.0.1:0"];
+    let log = ["--log", "$method $path $status", "--log-file", "log", "--no-server-header"];
+    let options = [&log[..], &["--redirect-http", "127.0.0.1:0"]].concat();
     let (served, port) = start(folder.path(), &options);
     let line = served.message("Leads to https: http://127.0.0.1:");
     let http = line.split("127.0.0.1:").nth(1).unwrap().split('/').next().unwrap();
     let url = ["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", "http://localhost/a?b"];
     let answer = curl(folder.path(), http, &url);
     assert_eq!(answer, format!("308 https://localhost:{port}/a?b"));
+
+    // In the log as any other, also after a reload.
+    let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+    until("the line is there", || log() == "GET /a 308\n");
+    served.signal(Signal::HUP);
+    served.message("the configuration has been loaded again");
+    let fields = curl(folder.path(), http, &["-I", "http://localhost/b"]);
+    assert!(fields.contains("\r\nLocation: ") && !fields.contains("\r\nServer: "), "{fields}");
+    until("the next line is there", || log() == "GET /a 308\nHEAD /b 308\n");
 }
 
 #[test]
