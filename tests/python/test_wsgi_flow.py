@@ -1,5 +1,6 @@
 """What a WSGI host does while somebody takes time: a client that sends or reads slowly, an application that waits."""
 
+import concurrent.futures
 import contextlib
 import gzip
 import json
@@ -33,6 +34,14 @@ def read_until(connection, end):
         assert piece, received
         received += piece
     return received
+
+
+def read_until_close(connection):
+    """Reads what is left."""
+    pieces = []
+    while piece := connection.recv(1 << 20):
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 @contextlib.contextmanager
@@ -256,6 +265,31 @@ class Flow(unittest.TestCase):
         for server in self.each(threads=[0, 1]):
             counts = [int(Answer(server, "/again").content) for _ in range(5)]
             self.assertEqual(counts, [1, 2, 3, 4, 5])
+
+    def test_what_is_set_in_a_context_is_there_for_the_same_answer_alone(self):
+        for server in self.each():
+            with connect(server) as one, connect(server) as other, connect(server) as leaves:
+                for connection, name in [(one, "x"), (other, "y"), (leaves, "z")]:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                    connection.sendall(request(f"/named?{name}"))
+                    read_until(connection, b"\r\n\r\n")
+                leaves.close()
+                # Their content is made in turns, each as far as it is taken.
+                for connection, name in [(one, b"x"), (other, b"y")]:
+                    content = read_until_close(connection)
+                    self.assertEqual([content.count(letter) for letter in (b"x", b"y", b"z")].count(0), 2)
+                    self.assertEqual(content.count(name), 10_000_000)
+            server.stop()
+            self.assertNotIn("Traceback", server.log)
+
+    def test_one_thread_makes_all_of_an_answer_as_long_as_there_is_another(self):
+        for server in self.each(threads=[4]):
+            with concurrent.futures.ThreadPoolExecutor(3) as clients:
+                answers = [clients.submit(Answer, server, "/threads") for _ in range(3)]
+                for _ in range(20):
+                    self.assertEqual(Answer(server, "/nothing").status, 200)
+                made_by = [set(answer.result().content.split()) for answer in answers]
+            self.assertEqual([len(threads) for threads in made_by], [1, 1, 1])
 
     def test_other_threads_of_the_process_have_their_turn(self):
         for server in self.each():

@@ -1,6 +1,7 @@
 """A WSGI application that does what a request asks for: the name of the function is the path."""
 
 import contextlib
+import contextvars
 import gc
 import gzip
 import io
@@ -22,6 +23,7 @@ KEPT = []
 PULLED = []
 TICKS = []
 LOCAL = threading.local()
+NAME = contextvars.ContextVar("name")
 
 
 class Closing:
@@ -325,6 +327,27 @@ def again(environ, start_response):
     LOCAL.count = getattr(LOCAL, "count", 0) + 1
     start_response("200 OK", TEXT)
     return [str(LOCAL.count).encode()]
+
+
+def named(environ, start_response):
+    """10 MB of a name that is set where the content begins, and taken back where it ends."""
+
+    def parts():
+        token = NAME.set(environ["QUERY_STRING"].encode())
+        try:
+            for _ in range(100):
+                yield NAME.get() * 100_000
+        finally:
+            NAME.reset(token)
+
+    start_response("200 OK", TEXT)
+    return parts()
+
+
+def threads(environ, start_response):
+    """Tells for each of many parts which thread makes it."""
+    start_response("200 OK", TEXT)
+    return (f"{threading.get_ident()}\n".encode() * 10_000 for _ in range(100))
 
 
 def sleeps(environ, start_response):

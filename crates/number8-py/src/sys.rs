@@ -82,6 +82,43 @@ impl Drop for Settled {
     }
 }
 
+/// A copy of the context (`contextvars`) that this thread is in.
+///
+/// # Errors
+/// There is no memory for it.
+pub(crate) fn copy_context(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    // SAFETY: this thread is attached; what it returns is a new reference, or null with an exception.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }.map(Bound::unbind)
+}
+
+/// Calls `function` with this context for the one that this thread is in; without, where a thread is in it already.
+pub(crate) fn in_context<T>(context: &Bound<'_, PyAny>, function: impl FnOnce() -> T) -> T {
+    /// Leaves it, also where `function` panics.
+    struct Inside<'a, 'py>(&'a Bound<'py, PyAny>);
+
+    impl Drop for Inside<'_, '_> {
+        fn drop(&mut self) {
+            // SAFETY: this thread is attached, as `Bound` says, and entered this very context. An exception that is set would be one of
+            // `function`'s, which pyo3 has taken.
+            if unsafe { ffi::PyContext_Exit(self.0.as_ptr()) } != 0 {
+                drop(PyErr::take(self.0.py()));
+            }
+        }
+    }
+
+    // SAFETY: this thread is attached; whatever is no context, or is entered, is an error that it returns.
+    let inside = match unsafe { ffi::PyContext_Enter(context.as_ptr()) } {
+        0 => Some(Inside(context)),
+        _ => {
+            drop(PyErr::take(context.py()));
+            None
+        }
+    };
+    let result = function();
+    drop(inside);
+    result
+}
+
 /// Copies bytes into a buffer of Python's, from `start` on; false, and nothing is copied, where they do not fit, or where it
 /// cannot be written to.
 pub(crate) fn put(_py: Python<'_>, buffer: &PyBuffer<u8>, start: usize, bytes: &[u8]) -> bool {

@@ -1,6 +1,5 @@
 //! An application's answer as the server's.
 
-use bytes::Bytes;
 use number8::{Body, GatewayHead, Response};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -8,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::Application;
 use super::content::{Content, Source, check};
+use super::context::Context;
 use super::early::Early;
 use super::file;
 use super::parts::{self, Parts};
@@ -29,7 +29,8 @@ pub(super) fn answer(
     early: Option<Early>,
 ) -> PyResult<Response> {
     let start = Bound::new(py, StartResponse::new(early))?;
-    let called = application.callable.bind(py).call1((environ, &start));
+    let context = Context::take(py)?;
+    let called = context.run(py, || application.callable.bind(py).call1((environ, &start)));
     let start = start.get();
     let returned = match called {
         Ok(returned) => returned,
@@ -39,17 +40,21 @@ pub(super) fn answer(
             return Err(error);
         }
     };
-    match start.written() {
-        Written::Nothing => {}
-        Written::Kept(written) => return parts_of(application, environ, start, returned, written),
+    let early = match start.written() {
+        Written::Nothing(early) => early,
+        Written::Kept(written) => {
+            let mut parts = Parts::new(returned, context, application.lane.clone());
+            parts.after(written);
+            return first_part(application, environ, start, parts, None);
+        }
         Written::Sent(sent) => {
-            let parts = Parts::new(returned, application.lane.clone());
+            let parts = Parts::new(returned, context, application.lane.clone());
             let source = Source { parts, given: sent.bytes(), length: sent.length() };
             sent.finish_with(Content::new(None, source, application.lane.clone()));
             // Nobody waits for this one: the answer is on its way.
             return Ok(failed());
         }
-    }
+    };
     if let Some(item) = only_item(&returned)? {
         // What nearly all applications give: nothing to close, nothing to wait for.
         let content = parts::bytes(&item)?;
@@ -60,7 +65,7 @@ pub(super) fn answer(
         return Ok(head.answer(content));
     }
     if let Some(wrapper) = file::wrapper(&returned) {
-        let mut parts = Parts::new(returned.clone(), application.lane.clone());
+        let mut parts = Parts::new(returned.clone(), context, application.lane.clone());
         if let Some(file) = wrapper.get().file(py) {
             let head = start.send()?;
             let body = file.content(head.length());
@@ -68,9 +73,10 @@ pub(super) fn answer(
             return Ok(head.answer(body));
         }
         drop(wrapper);
-        return first_part(application, environ, start, parts);
+        return first_part(application, environ, start, parts, early);
     }
-    parts_of(application, environ, start, returned, Vec::new())
+    let parts = Parts::new(returned, context, application.lane.clone());
+    first_part(application, environ, start, parts, early)
 }
 
 /// Whether the client wants no content: then there may be less than is announced.
@@ -95,24 +101,14 @@ fn only_item<'py>(returned: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Py
     }
 }
 
-fn parts_of(
-    application: &Application,
-    environ: &Bound<'_, PyDict>,
-    start: &StartResponse,
-    returned: Bound<'_, PyAny>,
-    written: Vec<Bytes>,
-) -> PyResult<Response> {
-    let mut parts = Parts::new(returned, application.lane.clone());
-    parts.after(written);
-    first_part(application, environ, start, parts)
-}
-
-/// An answer that is made part by part. Its head is sent with the first part, so until then it can be an error.
+/// An answer that is made part by part. Its head is sent with the first part, so until then it can be an error. With `early` this thread may go
+/// on with the rest.
 fn first_part(
     application: &Application,
     environ: &Bound<'_, PyDict>,
     start: &StartResponse,
     mut parts: Parts,
+    early: Option<Early>,
 ) -> PyResult<Response> {
     let py = environ.py();
     let Some(first) = parts.first(py)? else {
@@ -129,6 +125,16 @@ fn first_part(
         source.finish_later(application.lane.as_ref());
         return Ok(head.answer(first));
     }
-    let content = Content::new(Some(first), source, application.lane.clone());
+    let lane = application.lane.clone();
+    if let Some(early) = early
+        && let Some(_place) = application.places.take()
+    {
+        let (content, asking) = Content::kept(first, source, lane);
+        early.send(head.answer(content.into_body()));
+        asking.run(py);
+        // Nobody waits for this one: the answer is on its way.
+        return Ok(failed());
+    }
+    let content = Content::new(Some(first), source, lane);
     Ok(head.answer(content.into_body()))
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
@@ -111,11 +111,14 @@ const KEEPS_UP: Duration = Duration::from_millis(20);
 /// How long an application is asked for parts before others on the lane have their turn, unless a part takes longer.
 const TURN: Duration = Duration::from_millis(1);
 
+/// How long a thread that an iterable keeps waits for a client that takes nothing. Then others have it.
+const KEPT: Duration = Duration::from_secs(5);
+
 /// How long a part may wait for the next ones, to go with them.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// Content whose parts are asked for one by one: on the lane, no further ahead of the client than [`Ahead`] says; where the
-/// application is called in the thread that serves, each after the one before was sent as far as the client takes it.
+/// Content whose parts are asked for one by one: on the lane, no further ahead of the client than [`Ahead`] says, by one thread where there
+/// is a [`Place`] and else by any, in turns with others; where the application is called in the thread that serves, each after the one before was sent as far as the client takes it.
 ///
 /// A part that is there is on its way within [`PATIENCE`], whatever the application waits for next (PEP 3333).
 pub(super) struct Content {
@@ -123,7 +126,7 @@ pub(super) struct Content {
     next: Next,
     /// Where the application is asked; `None` is here.
     lane: Option<Lane>,
-    made: Arc<Mutex<Made>>,
+    made: Arc<Between>,
     ahead: Ahead,
     /// From when on each part is told of by itself.
     hurries: Option<Pin<Box<Sleep>>>,
@@ -137,6 +140,10 @@ struct Ahead {
 }
 
 impl Ahead {
+    fn new() -> Self {
+        Self { bytes: AHEAD_BYTES, asked: None }
+    }
+
     /// Everything was taken, and the application is asked again: how far it may go.
     fn again(&mut self) -> usize {
         let now = Instant::now();
@@ -156,6 +163,8 @@ enum Next {
     Flush(Source, JoinHandle<()>),
     /// The lane asks, for one turn; at the end nothing comes back.
     Asked(Job<Option<Source>>),
+    /// The thread that has called the application asks, to the end, or until it has waited for the client for too long.
+    Kept(oneshot::Receiver<Option<Source>>),
     End,
 }
 
@@ -179,6 +188,39 @@ struct Made {
     is_forgotten: bool,
 }
 
+/// What those who make parts and those who take them share.
+#[derive(Default)]
+struct Between {
+    made: Mutex<Made>,
+    /// All was taken, or nobody takes it any more.
+    news: Condvar,
+}
+
+impl Between {
+    fn lock(&self) -> MutexGuard<'_, Made> {
+        lock(&self.made)
+    }
+
+    /// The next part, for who takes them.
+    fn pop(&self) -> Option<io::Result<Bytes>> {
+        let mut made = self.lock();
+        let part = made.pop()?;
+        let is_empty = made.parts.is_empty();
+        drop(made);
+        if is_empty {
+            self.news.notify_one();
+        }
+        Some(part)
+    }
+
+    /// Waits until all was taken, or nobody takes it; false where that takes too long.
+    fn wait_for_room(&self) -> bool {
+        let waits = |made: &mut Made| !made.parts.is_empty() && !made.is_forgotten;
+        let waited = self.news.wait_timeout_while(self.lock(), KEPT, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
 impl Made {
     fn pop(&mut self) -> Option<io::Result<Bytes>> {
         let part = self.parts.pop_front()?;
@@ -189,14 +231,23 @@ impl Made {
 
 impl Content {
     pub(super) fn new(first: Option<Bytes>, source: Source, lane: Option<Lane>) -> Self {
-        let ahead = Ahead { bytes: AHEAD_BYTES, asked: None };
         let next = Next::Ask(source);
-        Self { first, next, lane, made: Arc::default(), ahead, hurries: None }
+        Self { first, next, lane, made: Arc::default(), ahead: Ahead::new(), hurries: None }
+    }
+
+    /// Content for which the thread that has called the application goes on asking; by that.
+    pub(super) fn kept(first: Bytes, source: Source, lane: Option<Lane>) -> (Self, Asking) {
+        let (rest, returned) = oneshot::channel();
+        let made = Arc::<Between>::default();
+        let asking = Asking { source, made: Arc::clone(&made), rest };
+        let next = Next::Kept(returned);
+        let first = Some(first);
+        (Self { first, next, lane, made, ahead: Ahead::new(), hurries: None }, asking)
     }
 
     /// As what is sent.
     pub(super) fn into_body(self) -> Body {
-        let held = Arc::clone(&lock(&self.made).bytes);
+        let held = Arc::clone(&self.made.lock().bytes);
         Body::stream(self).holding(held)
     }
 
@@ -221,45 +272,53 @@ impl Content {
                 self.next = Next::Ask(source);
                 self.poll_here(cx)
             }
-            Next::Asked(_) | Next::End => Poll::Ready(None),
+            Next::Asked(_) | Next::Kept(_) | Next::End => Poll::Ready(None),
         }
     }
 
     /// The next part that the lane has made; has it make more where there is none.
     fn poll_lane(&mut self, lane: &Lane, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
-            if let Some(part) = lock(&self.made).pop() {
+            if let Some(part) = self.made.pop() {
+                if matches!(self.next, Next::Kept(_)) {
+                    self.hurries = None;
+                }
                 return Poll::Ready(Some(part));
             }
-            let mut job = match std::mem::replace(&mut self.next, Next::End) {
+            let mut next = match std::mem::replace(&mut self.next, Next::End) {
                 Next::Ask(source) | Next::Flush(source, _) => {
                     let (made, ahead) = (Arc::clone(&self.made), self.ahead.again());
                     self.hurries = None;
-                    lane.go_on(move || ask_ahead(source, &made, ahead)).map_err(io::Error::other)?
+                    let turn = move || ask_ahead(source, &made, ahead);
+                    Next::Asked(lane.go_on(turn).map_err(io::Error::other)?)
                 }
-                Next::Asked(job) => job,
                 Next::End => return Poll::Ready(None),
+                next => next,
             };
-            match Pin::new(&mut job).poll(cx) {
+            let polled = match &mut next {
+                Next::Asked(job) => Pin::new(job).poll(cx).map_err(io::Error::other),
+                Next::Kept(rest) => Pin::new(rest).poll(cx).map_err(io::Error::other),
+                _ => Poll::Ready(Ok(None)),
+            };
+            match polled {
                 Poll::Ready(asked) => {
-                    if let Some(source) = asked.map_err(io::Error::other)? {
+                    if let Some(source) = asked? {
                         self.next = Next::Ask(source);
                     }
-                    // What it has made last may have come after the look.
-                    if let Some(part) = lock(&self.made).pop() {
+                    // What was made last may have come after the look.
+                    if let Some(part) = self.made.pop() {
                         return Poll::Ready(Some(part));
                     }
                 }
                 Poll::Pending => {
-                    self.next = Next::Asked(job);
+                    self.next = next;
                     let hurries = self.hurries.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
                     ready!(hurries.as_mut().poll(cx));
-                    let mut made = lock(&self.made);
-                    if let Some(part) = made.pop() {
-                        return Poll::Ready(Some(part));
+                    let mut made = self.made.lock();
+                    if made.parts.is_empty() {
+                        made.waiting = Some(cx.waker().clone());
+                        return Poll::Pending;
                     }
-                    made.waiting = Some(cx.waker().clone());
-                    return Poll::Pending;
                 }
             }
         }
@@ -288,44 +347,99 @@ impl Stream for Content {
 
 impl Drop for Content {
     fn drop(&mut self) {
-        lock(&self.made).is_forgotten = true;
+        self.made.lock().is_forgotten = true;
+        self.made.news.notify_one();
     }
 }
 
 /// Asks for parts while there is room for them and somebody takes them, for one turn. Returns where to go on; `None` at the end.
-fn ask_ahead(mut source: Source, made: &Mutex<Made>, ahead: usize) -> Option<Source> {
+fn ask_ahead(mut source: Source, between: &Between, ahead: usize) -> Option<Source> {
     let begun = Instant::now();
     loop {
-        let part = Python::attach(|py| source.next(py))?;
-        let is_last = part.is_err();
-        let is_part = part.as_ref().map_or(true, |part| !part.is_empty());
-        let mut made = lock(made);
-        if made.is_forgotten {
-            drop(made);
-            // Here: at the end the lane takes nothing more, as which it would be closed by being dropped.
-            Python::attach(|py| source.parts.close(py));
-            return None;
-        }
-        let bytes = part.as_ref().map_or(0, Bytes::len);
-        let bytes = made.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let waiting = match is_part {
-            true => {
-                made.parts.push_back(part);
-                made.waiting.take()
-            }
-            false => None,
-        };
-        let is_over = bytes >= ahead || begun.elapsed() >= TURN;
-        drop(made);
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
-        if is_last {
-            return None;
-        }
-        if is_over {
+        let bytes = ask(&mut source, between)?;
+        if bytes >= ahead || begun.elapsed() >= TURN {
             return Some(source);
         }
+    }
+}
+
+/// Asks for a part, and hands it on; returns how many bytes wait then, or `None` where there is nothing more to ask for.
+fn ask(source: &mut Source, between: &Between) -> Option<usize> {
+    let part = Python::attach(|py| source.next(py))?;
+    let is_last = part.is_err();
+    let is_part = part.as_ref().map_or(true, |part| !part.is_empty());
+    let mut made = between.lock();
+    if made.is_forgotten {
+        drop(made);
+        // Here: at the end the lane takes nothing more, as which it would be closed by being dropped.
+        Python::attach(|py| source.parts.close(py));
+        return None;
+    }
+    let bytes = part.as_ref().map_or(0, Bytes::len);
+    let bytes = made.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    let waiting = match is_part {
+        true => {
+            made.parts.push_back(part);
+            made.waiting.take()
+        }
+        false => None,
+    };
+    drop(made);
+    if let Some(waiting) = waiting {
+        waiting.wake();
+    }
+    (!is_last).then_some(bytes)
+}
+
+/// Asks for the parts of an answer in the thread that has called the application, to the end.
+pub(super) struct Asking {
+    source: Source,
+    made: Arc<Between>,
+    rest: oneshot::Sender<Option<Source>>,
+}
+
+impl Asking {
+    /// Goes on until the end, or until a client has taken nothing for too long: then any thread of the lane goes on, in turns.
+    pub(super) fn run(self, py: Python<'_>) {
+        let Self { mut source, made, rest } = self;
+        let mut ahead = Ahead::new();
+        let mut limit = ahead.again();
+        let rest_of = loop {
+            match ask(&mut source, &made) {
+                None => break None,
+                Some(bytes) if bytes < limit => {}
+                // Others need the interpreter.
+                Some(_) => match py.detach(|| made.wait_for_room()) {
+                    true => limit = ahead.again(),
+                    false => break Some(source),
+                },
+            }
+        };
+        // Nobody takes it: what is left is closed by being dropped.
+        let _ = rest.send(rest_of);
+    }
+}
+
+/// How many threads of a lane iterables may keep: all but one, so that one is there for whoever comes.
+pub(super) struct Places(AtomicUsize);
+
+impl Places {
+    pub(super) fn of(threads: usize) -> Self {
+        Self(AtomicUsize::new(threads.saturating_sub(1)))
+    }
+
+    /// A place, as long as it is held.
+    pub(super) fn take(&self) -> Option<Place<'_>> {
+        let left = |places: usize| places.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).ok().map(|_| Place(self))
+    }
+}
+
+pub(super) struct Place<'a>(&'a Places);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 

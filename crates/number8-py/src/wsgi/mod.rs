@@ -6,10 +6,11 @@
 //! ```
 //!
 //! `spool` takes the content of a request before the application is called, `start` is `start_response`, `parts` and
-//! `file` are what an application returns.
+//! `file` are what an application returns, `context` is where it is called.
 
 mod answer;
 mod content;
+mod context;
 mod early;
 mod environ;
 mod file;
@@ -29,6 +30,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::hosting::Base;
+use content::Places;
 use early::Early;
 use environ::{Environ, Request};
 use spool::{Budget, Spooled};
@@ -67,7 +69,8 @@ pub(crate) fn serve(
 ) -> PyResult<()> {
     let environ = Environ::new(py, &base.listeners, &options)?;
     let budget = Budget::new(options.body_memory, options.keep_free);
-    let application = Application { callable: application, environ, budget, lane: None };
+    let places = Places::of(options.threads);
+    let application = Application { callable: application, environ, budget, lane: None, places };
     match options.threads {
         0 => inline::serve(py, base, application),
         threads => threads::serve(py, base, application, threads),
@@ -81,6 +84,8 @@ struct Application {
     budget: Arc<Budget>,
     /// Where it is called; `None` is the thread that serves.
     lane: Option<Lane>,
+    /// Threads of it that iterables may keep.
+    places: Places,
 }
 
 impl Application {

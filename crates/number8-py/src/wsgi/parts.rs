@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyIterator};
 
+use super::context::Context;
 use super::log;
 
 /// What an application returned: it is asked for its parts one by one, and closed once, whatever happens.
@@ -22,14 +23,16 @@ pub(super) struct Parts {
 }
 
 struct Returned {
+    context: Context,
     object: Py<PyAny>,
     /// Made when the first part is asked for.
     iterator: Option<Py<PyIterator>>,
 }
 
 impl Parts {
-    pub(super) fn new(returned: Bound<'_, PyAny>, lane: Option<Lane>) -> Self {
-        let returned = Returned { object: returned.unbind(), iterator: None };
+    /// `context` is the one that the application was called in, in which it goes on.
+    pub(super) fn new(returned: Bound<'_, PyAny>, context: Context, lane: Option<Lane>) -> Self {
+        let returned = Returned { context, object: returned.unbind(), iterator: None };
         Self { written: Vec::new().into_iter(), returned: Some(returned), lane }
     }
 
@@ -53,12 +56,16 @@ impl Parts {
         if let Some(written) = self.written.next() {
             return Ok(Some(written));
         }
-        let Some(Returned { object, iterator }) = &mut self.returned else { return Ok(None) };
-        let iterator = match iterator {
-            Some(iterator) => iterator,
-            None => iterator.insert(object.bind(py).try_iter()?.unbind()),
+        let Some(Returned { context, object, iterator }) = &mut self.returned else {
+            return Ok(None);
         };
-        iterator.bind(py).clone().next().map(|part| bytes(&part?)).transpose()
+        context.run(py, || {
+            let iterator = match iterator {
+                Some(iterator) => iterator,
+                None => iterator.insert(object.bind(py).try_iter()?.unbind()),
+            };
+            iterator.bind(py).clone().next().map(|part| bytes(&part?)).transpose()
+        })
     }
 
     /// Tells what the application returned that nothing more is asked of it.
@@ -71,13 +78,18 @@ impl Parts {
 
 impl Returned {
     fn close(self, py: Python<'_>) {
-        drop(self.iterator);
-        let object = self.object.bind(py);
-        let closed = match object.getattr_opt(intern!(py, "close")) {
-            Ok(Some(close)) => close.call0().map(drop),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let Self { context, object, iterator } = self;
+        let closed = context.run(py, || {
+            drop(iterator);
+            let closed = match object.bind(py).getattr_opt(intern!(py, "close")) {
+                Ok(Some(close)) => close.call0().map(drop),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            // A generator that is not at its end comes to it here.
+            drop(object);
+            closed
+        });
         if let Err(error) = closed {
             log(py, "close() of what the application returned failed", &error);
         }

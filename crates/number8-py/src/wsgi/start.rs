@@ -37,7 +37,8 @@ enum Writing {
 
 /// What was written when the application returned.
 pub(super) enum Written {
-    Nothing,
+    /// Nothing; what could still send the head while the call goes on.
+    Nothing(Option<Early>),
     Kept(Vec<Bytes>),
     Sent(Sent),
 }
@@ -72,7 +73,8 @@ impl StartResponse {
         match std::mem::replace(&mut state.writing, Writing::Early(None)) {
             Writing::Sent(sent) => Written::Sent(sent),
             Writing::Kept(written) if !written.is_empty() => Written::Kept(written),
-            _ => Written::Nothing,
+            Writing::Kept(_) => Written::Nothing(None),
+            Writing::Early(early) => Written::Nothing(early),
         }
     }
 
