@@ -34,6 +34,7 @@ mod state;
 mod steering;
 mod syntax;
 pub mod tls;
+mod trouble;
 pub mod units;
 
 use std::ffi::OsString;

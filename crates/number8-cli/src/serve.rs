@@ -18,10 +18,12 @@ use crate::mdns;
 use crate::problem::{self, Problem, say};
 use crate::steering::Steering;
 use crate::tls::Certificate;
+use crate::trouble;
 
 /// Serves until a signal ends it.
 pub fn serve(invocation: Invocation, config: &Config) -> ExitCode {
     problem::serves();
+    trouble::listen();
     let result = try_serve(invocation, config);
     problem::finish();
     match result {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::body::{Gathered, join_small};
 use crate::response::{Response, try_again};
 use crate::server::lane::{Lane, LaneFailure, OnLane, on_lane};
-use crate::store::{Clash, WriteError, is_shortage};
+use crate::store::{Clash, WriteError, is_shortage, tell_of_disk};
 
 /// How much content is gathered before it is written: fewer, larger writes cost less, more would only cost memory.
 const PIECE_BYTES: usize = 512 * 1024;
@@ -79,7 +79,10 @@ pub(crate) fn refuse_write(error: &WriteError) -> Response {
         WriteError::NoSpace => Response::error(507, "the disk has no room for it"),
         WriteError::TooLarge => Response::error(413, error.to_string()),
         WriteError::Io(error) if is_shortage(error) => busy(),
-        WriteError::Io(_) => failed(),
+        WriteError::Io(error) => {
+            tell_of_disk("the disk failed as something was written", error);
+            failed()
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `number8 board`: pages for people, as they are without scripts, and who may open them.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 
@@ -467,4 +468,31 @@ fn issue_4_programs_cannot_read_the_secrets_that_a_reload_brings() {
     served.message("loaded again");
     let shown = output(&served, &own, &program);
     assert!(!shown.contains("hay") && !shown.contains("cow"), "{shown}");
+}
+
+/// A client hears nothing of it.
+#[test]
+fn why_an_answer_fails_is_told_on_standard_error() {
+    let folder = sandbox();
+    let interpreter = folder.path().join("interpreter");
+    fs::write(&interpreter, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&interpreter, Permissions::from_mode(0o755)).unwrap();
+    let mut command = crate::number8(folder.path());
+    command.args(["site", "-b", "127.0.0.1:0", "--allow", "ro,run", "--run"]);
+    command.arg(format!("xx={}", interpreter.display()));
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    fs::remove_file(&interpreter).unwrap();
+    let request = "POST /.number8/run?language=xx HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\
+        Content-Type: text/plain\r\nConnection: close\r\n\r\nx";
+    for _ in 0..3 {
+        let answer = served.connect().send(request).rest();
+        assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+        assert!(!answer.contains("os error 2"), "{answer}");
+    }
+    let line = served.message("number8: a handler failed: ");
+    assert!(line.ends_with(", status 501: No such file or directory (os error 2)"), "{line}");
+    // The same again is no news.
+    let told = served.messages().iter().filter(|line| line.contains("a handler failed")).count();
+    assert_eq!(told, 1);
 }

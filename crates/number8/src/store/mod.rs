@@ -162,6 +162,12 @@ impl std::error::Error for OpenError {
     }
 }
 
+/// Has the log tell why a file is not what it should be; clients hear only that it failed.
+#[cfg(any(feature = "files", feature = "uploads"))]
+pub(crate) fn tell_of_disk(what: &'static str, error: &io::Error) {
+    tracing::error!(cause = error as &dyn std::error::Error, "{what}");
+}
+
 /// EMFILE, ENFILE, ENOMEM: it may work in a moment.
 #[cfg(any(feature = "files", feature = "uploads"))]
 pub(crate) fn is_shortage(error: &io::Error) -> bool {

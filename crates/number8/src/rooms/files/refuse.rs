@@ -5,7 +5,7 @@ use number8_proto::http1::Head;
 use super::load::Missing;
 use crate::body::Body;
 use crate::response::{Response, try_again};
-use crate::store::{OpenError, PathError, is_shortage};
+use crate::store::{OpenError, PathError, is_shortage, tell_of_disk};
 
 /// Row H12: a folder without its slash. Relative links in it need the slash; the query is kept.
 pub(super) fn needs_slash(head: &Head<'_>) -> Response {
@@ -48,7 +48,12 @@ pub(super) fn missing(missing: &Missing) -> Response {
         Missing::ByAccept => nothing().with_known("Vary", "Accept"),
         Missing::BadPath(_) => Response::error(400, "the path does not name a file"),
         Missing::Open(OpenError::Io(error)) if is_shortage(error) => busy(),
-        Missing::Open(_) => failed(),
+        Missing::Open(error) => {
+            if let OpenError::Io(error) = error {
+                tell_of_disk("the disk failed as a file was read", error);
+            }
+            failed()
+        }
     }
 }
 

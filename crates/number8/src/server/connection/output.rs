@@ -266,7 +266,12 @@ pub(in super::super) fn poll_warm(
         if let Some(job) = filling {
             let filled = ready!(Pin::new(job).poll(cx));
             *filling = None;
-            filled.map_err(io::Error::other)??;
+            let filled = filled.map_err(io::Error::other).and_then(|filled| filled);
+            if let Err(error) = &filled {
+                let cause: &(dyn std::error::Error + 'static) = error;
+                tracing::error!(cause, "the disk failed as a file was sent");
+            }
+            filled?;
             *warm_until = range.start + FILL_BYTES;
             return Poll::Ready(Ok(()));
         }

@@ -84,7 +84,12 @@ pub(super) fn rename_new(
         result => return result,
     }
     match rustix::fs::linkat(from, name, to, new_name, AtFlags::empty()) {
-        Ok(()) => return remove_file(from, name),
+        Ok(()) => {
+            return remove_file(from, name).inspect_err(|_| {
+                // Nothing is to have changed then.
+                let _ = remove_file(to, new_name);
+            });
+        }
         Err(Errno::EXIST) => return Err(Errno::EXIST),
         // A folder, or a file system without hard links.
         Err(_) => {}
