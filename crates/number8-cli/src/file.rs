@@ -36,9 +36,17 @@ pub fn find(asked: Option<&Path>) -> Option<PathBuf> {
 /// # Errors
 /// The file cannot be read, is not TOML, has a key that is no option or a value of the wrong type: the message has the line.
 pub fn read(path: &Path) -> Result<Settings, Problem> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let bytes = fs::read(path).map_err(|error| {
         Problem::config(format!(
             "{}: the configuration file cannot be read: {error}",
+            path.display()
+        ))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (valid, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let line = 1 + bytes[..valid].iter().filter(|&&byte| byte == b'\n').count();
+        Problem::config(format!(
+            "{}:{line}: this is not UTF-8: save the file as such",
             path.display()
         ))
     })?;
@@ -125,6 +133,7 @@ fn wanted(kind: Kind) -> &'static str {
 fn found(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
+        DeValue::Integer(_) if text(value).is_none() => "so large a number",
         DeValue::Integer(_) => "a number",
         DeValue::Float(_) => "a number with a point",
         DeValue::Boolean(_) => "true or false",
@@ -139,6 +148,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_no_text_and_what_is_no_number_of_ours_is_said_so() {
+        for (content, says) in [
+            (&b"port = 80\nserver = '\xe9'\n"[..], ":2: this is not UTF-8: save the file as such"),
+            (b"p\0o\0r\0t\0\xff", ":1: this is not UTF-8: save the file as such"),
+            (b"port = 99999999999999999999", ":1: port takes a number, not so large a number"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("n8.toml");
+            fs::write(&path, content).unwrap();
+            let problem = read(&path).unwrap_err().to_string();
+            assert!(problem.ends_with(says), "{problem}");
+        }
+    }
 
     proptest! {
         #[test]
