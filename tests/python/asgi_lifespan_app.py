@@ -88,6 +88,14 @@ async def goes_on(scope, receive, send):
             await never()
 
 
+async def blocks(scope, receive, send):
+    """Leaves the loop no turn."""
+    if scope["type"] != "lifespan":
+        print("blocked", file=sys.stderr, flush=True)
+        while True:
+            time.sleep(0.01 if scope["path"] == "/python" else 600)
+
+
 async def never():
     while True:
         with contextlib.suppress(asyncio.CancelledError):

@@ -1,13 +1,14 @@
 """The start and the end of an ASGI application: https://asgi.readthedocs.io/en/latest/specs/lifespan.html."""
 
 import contextlib
+import itertools
 import signal
 import subprocess
 import sys
 import unittest
 
 from hosting import DEADLINE, HERE, running
-from test_asgi import LOOPS, Hosted, ask
+from test_asgi import LOOPS, Hosted, ask, connect, request
 
 
 class Lifespan(Hosted):
@@ -91,6 +92,23 @@ class Lifespan(Hosted):
                             break
                     self.assertEqual(server.stop(), 0, server.log)
                     self.assertIn(f"{says} of the application still go on", server.log)
+
+    def test_d4_a_second_signal_ends_it_where_the_loop_is_blocked(self):
+        self.app = "asgi_lifespan_app:blocks"
+        for path in "/python", "/sleep":
+            with self.subTest(path):
+                for server in self.servers(grace=600):
+                    with connect(server) as connection:
+                        connection.sendall(request(path))
+                        server.wait_for("blocked")
+                        # One that comes just before it sleeps is not heard of before it wakes.
+                        for number in itertools.islice(itertools.cycle([signal.SIGINT, signal.SIGTERM]), DEADLINE):
+                            server.send(number)
+                            with contextlib.suppress(subprocess.TimeoutExpired):
+                                server.process.wait(1)
+                                break
+                        self.assertEqual(server.wait(), 0, server.log)
+                        self.assertIn("the application blocks its event loop", server.log)
 
     def test_d4_it_ends_by_itself_after_the_grace_whatever_goes_on(self):
         self.app = "asgi_lifespan_app:goes_on"

@@ -187,6 +187,9 @@ class Serving:
         self._root_path = root_path
         self._grace = grace
         self._stops = 0
+        # Signals to stop that Python has had; the loop comes to them when it has its turn.
+        self._signals = 0
+        self._is_watched = False
         self._stopped_at: float | None = None
         self._is_started = False
         # Nothing but the end of the application is waited for.
@@ -205,6 +208,8 @@ class Serving:
             before = {number: signal.getsignal(number) for number in STOPPING}
             for number in STOPPING:
                 loop.add_signal_handler(number, self.stop)
+                # The loop is woken by what Python does before this, and has put a function here that does nothing.
+                signal.signal(number, self._signalled)
             _signals.note(before)
             self._has_signals = True
         else:
@@ -246,6 +251,20 @@ class Serving:
         if self._stops > 2 or (self._stops > 1 and self._is_ending) or not self._is_started:
             assert self._main is not None
             self._main.cancel()
+
+    def _signalled(self, _number: int, _frame: object) -> None:
+        """A signal has come, which the loop hears of when it has its turn. One that is blocked never has: a second ends the process."""
+        self._signals += 1
+        if self._signals > 1 and self._stops == 0 and not self._is_watched:
+            self._is_watched = True
+            threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Ends the process, unless the loop hears of the signals in the meantime."""
+        time.sleep(CANCEL_NOW_SECONDS)
+        if self._stops == 0:
+            logger.warning("the application blocks its event loop")
+            _leaving.leave_at_once(0)
 
     def _stop_at_once(self) -> None:
         self.stop()

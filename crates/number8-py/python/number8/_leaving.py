@@ -143,9 +143,14 @@ def leave(code: int) -> NoReturn:
     try:
         atexit._run_exitfuncs()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (AttributeError, OSError, ValueError):
-                pass
-        os._exit(code & 0xFF)
+        leave_at_once(code)
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """Ends the process as it stands: what is to be done at its end is not done, either."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+    os._exit(code & 0xFF)
