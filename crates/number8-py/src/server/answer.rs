@@ -182,7 +182,8 @@ fn of_tuple(shared: &Arc<Shared>, tuple: &Bound<'_, PyTuple>) -> PyResult<Respon
     match headers.filter(|headers| !headers.is_none()) {
         Some(headers) => {
             let dict = headers.cast::<PyDict>().map_err(|_| {
-                let why = format!("the headers of an answer are a dict, not {}", headers.get_type());
+                let why =
+                    format!("the headers of an answer are a dict, not {}", headers.get_type());
                 PyTypeError::new_err(why + "; several of one name are a list in it")
             })?;
             with_headers(response, dict)

@@ -111,8 +111,10 @@ pub(crate) fn finish(
         Err(error) if error.is_instance_of::<LeadsNowhere>(py) => answer_nothing(bound, shared),
         Err(error) => {
             // What came of its content is the client's fault, too, where the callback lets that through.
-            let content = request.content_failure().filter(|_| error.is_instance_of::<PyOSError>(py));
-            let fault = fault_of_client(py, &error).or(content.filter(|it| (400..500).contains(it)));
+            let content =
+                request.content_failure().filter(|_| error.is_instance_of::<PyOSError>(py));
+            let fault =
+                fault_of_client(py, &error).or(content.filter(|it| (400..500).contains(it)));
             if fault.is_none() && !error.is_instance_of::<ClientGone>(py) {
                 log_error(py, "a callback failed", &error);
             }
