@@ -135,6 +135,19 @@ async def endless(scope, receive, send):
         await note(f"endless: {type(error).__name__}")
 
 
+async def late(scope, receive, send):
+    """Endless content that begins when a client has done something, for as long as it is taken."""
+    with open(scope["query_string"], "rb") as gate:
+        gate.read()
+    try:
+        await send(START)
+        while True:
+            await send(body(b"8" * 100_000, True))
+    except OSError as error:
+        STATE["late"] = STATE.get("late", 0) + 1
+        await note(f"late: {type(error).__name__} {STATE['late']}")
+
+
 async def how_much(scope, receive, send):
     """How much of the endless content was sent, once that stands still."""
     last = None
@@ -457,6 +470,7 @@ CASES = {
     "work": work,
     "go-on": go_on,
     "endless": endless,
+    "late": late,
     "how-much": how_much,
     "stream": stream,
     "got": got,

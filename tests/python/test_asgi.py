@@ -3,14 +3,17 @@
 import http.client
 import io
 import json
+import os
 import signal
 import socket
 import sys
+import tempfile
 import unittest
 from urllib.parse import quote
 
 from hosting import DEADLINE, HERE, serving
 
+CHANCES = 200
 LOOPS = ["asyncio", "uvloop"]
 
 
@@ -46,6 +49,14 @@ def until(connection, end):
         assert piece, received
         received += piece
     return received
+
+
+HEADERS, RST_STREAM, SETTINGS = 1, 3, 4
+
+
+def frame(kind, flags=0, stream=0, payload=b""):
+    """A frame of HTTP/2 (RFC 9113 §4.1)."""
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
 
 class Answer:
@@ -234,6 +245,24 @@ class Receive(Hosted):
             self.notes(server, "wait: http.disconnect")
             self.notes(server, "wait: ClientDisconnected")
             self.assertNotIn("Traceback", server.log)
+
+    def test_d4_a_request_that_is_taken_back_as_its_answer_begins_keeps_nobody_waiting(self):
+        preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS)
+        with tempfile.TemporaryDirectory() as folder:
+            for server in self.servers():
+                # Whether the answer begins first or the server hears of the client is by chance.
+                for _ in range(CHANCES):
+                    gate = os.path.join(folder, "gate")
+                    os.mkfifo(gate)
+                    path = f"/late?{gate}".encode()
+                    # Fields by RFC 7541 §6.2.2: named as in the table, and not to be remembered.
+                    fields = b"\x82\x86\x01\x09farm.test\x04" + bytes([len(path)]) + path
+                    with connect(server) as connection:
+                        connection.sendall(preface + frame(HEADERS, 0x5, 1, fields))
+                        with open(gate, "wb"):  # opens when the application has the request
+                            connection.sendall(frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+                    os.unlink(gate)
+                self.notes(server, f"late: ClientDisconnected {CHANCES}")
 
     def test_d4_a_client_that_has_ended_its_half_gets_what_is_sent(self):
         for server in self.servers():

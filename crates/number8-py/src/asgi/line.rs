@@ -84,7 +84,10 @@ impl Drop for Waiting {
         let mut state = lock(&self.0.state);
         state.is_over = true;
         let exchange = state.exchange.take();
+        // What nobody takes any more ends here: the application, which holds the other end of it, may wait for room in it.
+        let response = state.response.take();
         drop(state);
+        drop(response);
         if let Some(exchange) = exchange {
             exchange.wake();
         }
