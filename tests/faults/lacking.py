@@ -25,6 +25,7 @@ NUMBERS = {
     "statx": (332, 291),
     "fallocate": (285, 47),
     "fdatasync": (75, 83),
+    "pidfd_send_signal": (424, 424),
     "pidfd_open": (434, 434),
     "close_range": (436, 436),
     "openat2": (437, 437),

@@ -28,6 +28,25 @@ SYSTEMS = {
     "Linux 5.4": f"{NO_LANDLOCK},openat2=ENOSYS,close_range=ENOSYS,faccessat2=ENOSYS",
 }
 
+OLD_SANDBOXES = {
+    "a sandbox that knows no descriptors of processes": "pidfd_open=EPERM",
+    "a sandbox that sends no signals to them": "pidfd_send_signal=EPERM",
+    "a machine without descriptors": "pidfd_open=ENFILE",
+}
+
+JSON = "Accept: application/json", "Content-Type: text/plain"
+
+# Ends when it is asked, and leaves a process that does not.
+STUBBORN = b"""
+import os, signal, subprocess, sys
+child = subprocess.Popen(["sleep", "300"], start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+signal.signal(signal.SIGINT, lambda *_: os._exit(3))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(3))
+print(child.pid)
+while True:
+    signal.pause()
+"""
+
 
 def request(method, path, content=b"", *fields):
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(content)}", *fields]
@@ -78,28 +97,38 @@ class Systems(unittest.TestCase):
         left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
         self.assertEqual(left, sorted(files))
 
-    def test_b5_l6_programs_run_on_older_kernels(self):
-        for lack in ("Linux 5.10", "Linux 5.4"):
+    def test_b5_l6_programs_run_on_older_kernels_and_in_sandboxes_and_can_be_stopped(self):
+        for lack in ("Linux 5.10", "Linux 5.4", *OLD_SANDBOXES):
             with self.subTest(lack):
                 temporary, root, _ = number8.folder()
                 self.enterContext(temporary)
                 os.chmod(temporary.name, 0o755)  # where the tests run as root, programs run as nobody
                 options = ["--allow", "all", "--run", "py=python3 -u", "--log", "off"]
-                with Server(root, *options, through=[sys.executable, LACKING, SYSTEMS[lack]]) as server:
-                    self.program(server)
+                calls = SYSTEMS[lack] if lack in SYSTEMS else OLD_SANDBOXES[lack]
+                with Server(root, *options, through=[sys.executable, LACKING, calls]) as server:
+                    self.start(server, b"print(6 * 7)\n")
+                    self.assertEqual(self.ended(server)["exit"], {"code": 0})
+                    self.assertEqual(self.output(server), b"42\n")
+                    self.start(server, STUBBORN)
+                    until("the program's child", lambda: self.output(server).endswith(b"\n"))
+                    child = int(self.output(server))
+                    Answer(server, "DELETE", "/.number8/run", b"", *JSON)
+                    self.assertEqual(self.ended(server)["exit"], {"code": 3})
+                    self.assertFalse(pathlib.Path(f"/proc/{child}").exists(), "it was left")
 
-    def program(self, server):
-        json_fields = "Accept: application/json", "Content-Type: text/plain"
-        code = b"print(6 * 7)\n"
-        started = Answer(server, "POST", "/.number8/run?language=py", code, *json_fields)
+    def start(self, server, code):
+        started = Answer(server, "POST", "/.number8/run?language=py", code, *JSON)
         self.assertEqual(started.status, 201, started.content)
 
+    def ended(self, server):
         def ended():
-            state = json.loads(Answer(server, "GET", "/.number8/run", b"", *json_fields).content)
+            state = json.loads(Answer(server, "GET", "/.number8/run", b"", *JSON).content)
             return state if state["state"] == "ended" else None
 
-        self.assertEqual(until("the end of the program", ended)["exit"], {"code": 0})
-        self.assertEqual(Answer(server, "GET", "/.number8/run/output?plain").content, b"42\n")
+        return until("the end of the program", ended)
+
+    def output(self, server):
+        return Answer(server, "GET", "/.number8/run/output?plain").content
 
 
 if __name__ == "__main__":

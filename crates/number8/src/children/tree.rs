@@ -114,18 +114,16 @@ impl Tree {
 /// Sends a signal to a process, unless its number belongs to another one by now.
 pub(crate) fn signal(process: &Process, signal: Signal) {
     let Some(pid) = Pid::from_raw(process.pid) else { return };
-    match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(held) => {
-            // The number cannot be given to another one while this is held and the process has not ended.
-            if self::process(process.pid).is_some_and(|now| now.started == process.started) {
-                let _ = rustix::process::pidfd_send_signal(&held, signal);
-            }
-        }
-        Err(Errno::NOSYS) => {
-            let _ = rustix::process::kill_process(pid, signal);
-        }
-        // It has ended.
-        Err(_) => {}
+    // The number cannot be given to another one while this is held and the process has not ended.
+    let held = rustix::process::pidfd_open(pid, PidfdFlags::empty());
+    let is_same = self::process(process.pid).is_some_and(|now| now.started == process.started);
+    if !is_same || matches!(held, Err(Errno::SRCH)) {
+        return;
+    }
+    let sent = held.and_then(|held| rustix::process::pidfd_send_signal(&held, signal));
+    // Old kernels have neither, sandboxes refuse what they do not know, and a machine may have no descriptor left.
+    if sent.is_err_and(|error| error != Errno::SRCH) {
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
