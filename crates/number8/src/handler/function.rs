@@ -41,7 +41,8 @@ use crate::server::lane::Lane;
     message = "`{Self}` cannot answer requests",
     label = "not a handler",
     note = "a handler is an `async fn`, a `fn` or an `inline(fn)` of up to eight arguments, each of them an `Argument`, whose result is `IntoResponse`",
-    note = "with an attribute such as `#[get(\"/\")]` on the function, the compiler says which argument it is"
+    note = "where an `async fn` awaits it holds nothing that has to stay in its thread, such as the guard of a `std::sync::Mutex`",
+    note = "with an attribute such as `#[get(\"/\")]` on the function, the compiler says which argument it is, or what is held"
 )]
 pub trait IntoHandler<Kind> {
     /// The handler that calls this function; `route` names it in what is logged.
