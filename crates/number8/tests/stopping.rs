@@ -1,12 +1,14 @@
 //! How the server ends: after its work, at the end of the grace, or at once.
 
 use std::io::Write;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use number8::server::LocalAddr;
+use number8::server::lane::Lane;
 use number8::{App, Body, Response, ServeError, Server, inline, server};
 
 use crate::serving::{
@@ -22,6 +24,7 @@ on_each_setup!(
     what_waits_in_the_backlog_is_answered,
     a_second_request_to_stop_cuts_at_once,
     the_end_of_the_grace_cuts,
+    what_is_cut_may_still_give_calls_to_the_lane,
 );
 
 /// `/hello`, `/slow`, which waits at a gate, and `/stream`, which sends one piece, and another after the gate.
@@ -208,6 +211,37 @@ fn a_grace_may_be_without_end() {
     assert_eq!(client.answer().text(), "at last");
     drop(client);
     server.ended().unwrap();
+}
+
+/// Such as to tell a program of Python's that nothing more is asked of its answer.
+fn what_is_cut_may_still_give_calls_to_the_lane(setup: Setup) {
+    struct Tidies(Lane, Arc<AtomicBool>);
+
+    impl Drop for Tidies {
+        fn drop(&mut self) {
+            let is_tidy = Arc::clone(&self.1);
+            if let Ok(job) = self.0.go_on(move || is_tidy.store(true, Ordering::Release)) {
+                job.detach();
+            }
+        }
+    }
+
+    let (is_tidy, (gate, passage)) = (Arc::<AtomicBool>::default(), Gate::new());
+    let told = Arc::clone(&is_tidy);
+    let app = App::new().get("/slow", move |lane: Lane| {
+        let (tidies, passage) = (Tidies(lane, Arc::clone(&told)), passage.clone());
+        async move {
+            passage.pass().await;
+            drop(tidies);
+        }
+    });
+    let server = Running::start(setup, app);
+    let mut client = server.connect();
+    client.get("/slow");
+    gate.arrival();
+    server.handle().shutdown_now();
+    assert!(matches!(server.ended(), Err(ServeError::Cut(1))));
+    until("the call has been made", || is_tidy.load(Ordering::Acquire));
 }
 
 /// Also where the runtime goes on, so that nothing is dropped with it.

@@ -286,13 +286,16 @@ impl Server {
     pub async fn serve(self) -> Result<(), ServeError> {
         self.shared.app().check().map_err(ServeError::App)?;
         let worker = Arc::new(Worker::new(Arc::clone(&self.shared)));
+        // The runtime is the user's, and its tasks go on.
+        #[cfg(feature = "runner")]
+        let guests = lane::SeesOff(&worker.shared.lane);
         let serving = self.accept_and_finish(vec![(Arc::clone(&worker), None)]);
         let result = tokio::select! {
             result = serving => result,
             () = worker.sweep() => Ok(()),
         };
         #[cfg(feature = "runner")]
-        worker.shared.lane.end(PROGRAMS_END).await;
+        guests.end(PROGRAMS_END).await;
         result
     }
 
@@ -327,7 +330,7 @@ impl Server {
 }
 
 /// Cuts the connections that are left when serving ends, however it ends: nothing looks at their deadlines
-/// any more. Tells programs.
+/// any more.
 struct CutRest<'a> {
     shared: &'a Shared,
     workers: &'a [Dealt],
@@ -337,8 +340,6 @@ impl Drop for CutRest<'_> {
     fn drop(&mut self) {
         self.shared.set_stop(Stop::Now);
         self.workers.iter().for_each(|(worker, _)| worker.wake_all());
-        // In a runtime of the user's, tasks go on: those of programs are to end.
-        self.shared.lane.refuse();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What goes on beside the jobs of a lane and is to end with it: programs, which live in tasks.
+//! What goes on in tasks beside the jobs of a lane and is to end with the server: programs.
 
 use std::time::Duration;
 
@@ -7,11 +7,14 @@ use tokio::time::timeout;
 
 use super::Lane;
 
-/// Tells all guests that the lane closes, and knows when none is left.
+/// Tells all guests that the server ends, and knows when none is left.
 pub(super) struct Guests(watch::Sender<bool>);
 
-/// Hears that the lane closes, and is waited for until it is dropped.
+/// Hears that the server ends, and is waited for until it is dropped.
 pub(crate) struct Guest(watch::Receiver<bool>);
+
+/// Tells the guests of a lane when it is dropped. The lane goes on: what is cut at the end may have to tidy up there.
+pub(crate) struct SeesOff<'a>(pub(crate) &'a Lane);
 
 impl Default for Guests {
     fn default() -> Self {
@@ -19,28 +22,31 @@ impl Default for Guests {
     }
 }
 
-impl Guests {
-    pub(super) fn tell(&self) {
-        self.0.send_replace(true);
-    }
-}
-
 impl Lane {
     pub(crate) fn guest(&self) -> Guest {
         Guest(self.0.guests.0.subscribe())
     }
+}
 
-    /// Refuses new jobs, and waits until no guest is left, but no longer than that.
-    pub(crate) async fn end(&self, time_max: Duration) {
-        self.refuse();
-        let _ = timeout(time_max, self.0.guests.0.closed()).await;
+impl SeesOff<'_> {
+    /// Waits until no guest is left, but no longer than that.
+    pub(crate) async fn end(self, time_max: Duration) {
+        let guests = &self.0.0.guests.0;
+        drop(self);
+        let _ = timeout(time_max, guests.closed()).await;
+    }
+}
+
+impl Drop for SeesOff<'_> {
+    fn drop(&mut self) {
+        self.0.0.guests.0.send_replace(true);
     }
 }
 
 impl Guest {
-    /// Waits until the lane closes.
+    /// Waits until the server ends.
     pub(crate) async fn told(&mut self) {
         // It is gone altogether where nobody can tell any more.
-        let _ = self.0.wait_for(|closes| *closes).await;
+        let _ = self.0.wait_for(|ends| *ends).await;
     }
 }

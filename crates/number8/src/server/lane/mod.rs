@@ -30,9 +30,9 @@ use std::time::Duration;
 use crate::sync::{Condvar, Instant, Mutex};
 
 #[cfg(feature = "runner")]
-pub(crate) use self::guests::Guest;
-#[cfg(feature = "runner")]
 use self::guests::Guests;
+#[cfg(feature = "runner")]
+pub(crate) use self::guests::{Guest, SeesOff};
 use self::job::Run;
 pub use self::job::{Job, JobPanicked};
 #[cfg(feature = "uploads")]
@@ -258,7 +258,7 @@ impl Lane {
     /// Returns whether they have; those that have not end after their jobs.
     pub fn close(&self, deadline: Duration) -> bool {
         let shared = &self.0.shared;
-        self.refuse();
+        shared.refuse();
         let begun = Instant::now();
         let mut state = shared.lock();
         while state.threads > 0 {
@@ -269,13 +269,6 @@ impl Lane {
             state = shared.wait(&shared.ended, state, left);
         }
         true
-    }
-
-    /// Refuses new jobs, lets those accepted before run, and waits for nothing.
-    pub(crate) fn refuse(&self) {
-        self.0.shared.refuse();
-        #[cfg(feature = "runner")]
-        self.0.guests.tell();
     }
 }
 
