@@ -40,3 +40,11 @@ export function withBoard(files = {}, options = () => []) {
 
   return board;
 }
+
+/** Holds the next request for that address back: `asked` gives it when it has come. */
+export async function holdBack(page, address) {
+  let come;
+  const asked = new Promise((resolve) => (come = resolve));
+  await page.route(address, come, { times: 1 });
+  return { asked };
+}

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { withBoard } from "./board.mjs";
+import { holdBack, withBoard } from "./board.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
 import { openPage, serveAgain } from "./number8.mjs";
 
@@ -86,6 +86,24 @@ test("x2: errors lead to lines of the program, whatever wrote them, and to no li
   await page.getByLabel("Language").selectOption("js");
   await run(page);
   assert.deepEqual((await links(/^Ended with exit status 1 after/)).slice(0, 2), ["program.js:3", "program.js:3"]);
+  await close();
+});
+
+test("x2: a program is started once, however often the keys are pressed, and what is typed meanwhile is not taken for run", async () => {
+  const { page, troubles, close } = await open();
+  await write(page, ["print('once')"]);
+  const { asked } = await holdBack(page, "**/.number8/run");
+  await page.keyboard.press("Control+Enter");
+  const held = await asked;
+  await page.keyboard.press("Control+Enter");
+  await page.keyboard.type("#");
+  await held.continue();
+  await page.getByText(/^Ended with exit status 0/).waitFor();
+  assert.equal(await page.getByRole("log").textContent(), "once\n");
+  await page.getByText("Programs that ran before").click();
+  await page.getByRole("button", { name: /exit status 0/ }).click();
+  await page.getByRole("dialog").getByText("What you have typed is not saved.").waitFor();
+  assert.deepEqual(troubles.filter((trouble) => !/\/events/.test(trouble)), []);
   await close();
 });
 

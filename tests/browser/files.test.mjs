@@ -1,11 +1,11 @@
 // The page with the files: what a person does with it, with a mouse, a keyboard or a thumb.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { withBoard } from "./board.mjs";
+import { holdBack, withBoard } from "./board.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
 
 const board = withBoard({ "hello.txt": "hello\n", "sub/a.txt": "a", "<b>&.txt": "odd" }, () => [
@@ -123,7 +123,6 @@ test("f16: files and folders are dropped", async () => {
 test("f16: a text is changed, and what somebody else has changed meanwhile is not lost", async () => {
   // A tag is strong when the file is two seconds old.
   const old = new Date(Date.now() - 60_000);
-  const { utimes } = await import("node:fs/promises");
   await utimes(join(board.folder, "hello.txt"), old, old);
   const { page, close } = await open();
   await page.getByRole("link", { name: "hello.txt" }).click();
@@ -139,6 +138,29 @@ test("f16: a text is changed, and what somebody else has changed meanwhile is no
   await page.getByRole("button", { name: "Close" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Throw it away" }).click();
   await page.getByRole("link", { name: "sub/" }).waitFor();
+  await close();
+});
+
+test("f16: what is typed while the text is being saved is not taken for saved", async () => {
+  const old = new Date(Date.now() - 60_000);
+  await utimes(join(board.folder, "hello.txt"), old, old);
+  const { page, close } = await open();
+  await page.getByRole("link", { name: "hello.txt" }).click();
+  await page.locator(".cm-content").fill("one");
+  const { asked } = await holdBack(page, "**/hello.txt");
+  await page.keyboard.press("Control+Enter");
+  const held = await asked;
+  await page.keyboard.press("Control+Enter");
+  await page.keyboard.type(" two");
+  await held.continue();
+  await page.getByText("hello.txt is saved.").waitFor();
+  assert.equal(await readFile(join(board.folder, "hello.txt"), "utf8"), "one");
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save", disabled: true }).waitFor();
+  assert.equal(await readFile(join(board.folder, "hello.txt"), "utf8"), "one two");
   await close();
 });
 
@@ -173,10 +195,9 @@ test("f16: a folder whose entries come late is not shown in place of another", a
   await mkdir(join(board.folder, "slow"));
   await writeFile(join(board.folder, "slow/slow.txt"), "");
   const { page, close } = await open();
-  let held;
-  const isAsked = new Promise((asked) => page.route("**/slow/?json", (route) => asked((held = route))));
+  const { asked } = await holdBack(page, "**/slow/?json");
   await page.getByRole("link", { name: "slow/" }).click();
-  await isAsked;
+  const held = await asked;
   await page.goBack();
   await page.getByRole("link", { name: "hello.txt" }).waitFor();
   const came = page.waitForResponse("**/slow/?json");
@@ -195,10 +216,9 @@ test("f16: what is deleted is what was ticked, wherever the page is by then", as
   await page.getByLabel("Select a.txt").check();
   await page.getByLabel("Select hello.txt").check();
   await page.getByRole("button", { name: "Delete 2" }).click();
-  let held;
-  const isAsked = new Promise((asked) => page.route("**/sub/a.txt", (route) => asked((held = route))));
+  const { asked } = await holdBack(page, "**/sub/a.txt");
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await isAsked;
+  const held = await asked;
   await page.goBack();
   await page.getByRole("link", { name: "sub/" }).waitFor();
   await held.continue();

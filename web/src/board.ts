@@ -70,16 +70,17 @@ async function trying(action: () => Promise<unknown>): Promise<void> {
 // Running
 
 async function run(): Promise<void> {
-  if (isRunning()) return;
+  if (isRunning() || isStarting) return;
   go.disabled = isStarting = true;
   await trying(async () => {
-    const body = new URLSearchParams({ code: editor.text, language: language.value });
+    const { text } = editor;
+    const body = new URLSearchParams({ code: text, language: language.value });
     if (programName.value) body.set("name", programName.value);
     if (pace.value) body.set("pace", pace.value);
     const answer = await ask(RUN, { method: "POST", body }).catch((error: unknown) => {
       throw error instanceof Refused && error.status === 409 ? new Error("A program is running already.") : error;
     });
-    isTyped = false;
+    isTyped = editor.text !== text;
     const next = (await answer.json()) as State;
     ours = next.id;
     show(next);
@@ -293,8 +294,9 @@ byId("save-form").onsubmit = (event) => {
     // Somebody else may have taken the name meanwhile.
     await programs();
     if (name !== opened && names.includes(name) && !(await question(`There is ${name} already. Replace it?`, "Replace"))) return;
-    await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "PUT", body: editor.text });
-    isTyped = false;
+    const { text } = editor;
+    await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "PUT", body: text });
+    isTyped = editor.text !== text;
     opened = name;
     say(`${name} is saved.`);
     await programs();

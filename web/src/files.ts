@@ -248,21 +248,29 @@ async function open(entry: Entry): Promise<void> {
     viewer.replaceChildren(make("h1", {}, entry.path), tools, place);
     let etag = answer.headers.get("ETag");
     const [plain, asStored] = edited(content);
-    const store = () =>
-      trying(`${entry.path} is not saved`, async () => {
-        if (!isChanged || !editor) return;
+    let isStoring = false;
+    const store = async () => {
+      if (isStoring || !isChanged || !editor) return;
+      isStoring = true;
+      const written = editor;
+      const sent = written.text;
+      await trying(`${entry.path} is not saved`, async () => {
         // A weak tag says nothing for sure, so the file of the last seconds is not asked about.
         const known = etag && !etag.startsWith("W/") ? { "If-Match": etag } : undefined;
-        const stored = await tell(path, { method: "PUT", body: asStored(editor.text), headers: known }).catch((error: unknown) => {
+        const stored = await tell(path, { method: "PUT", body: asStored(sent), headers: known }).catch((error: unknown) => {
           if (!(error instanceof Refused) || error.status !== 412) throw error;
           throw new Error("somebody has changed it since. Copy what you need, close it and open it again.");
         });
         etag = stored.headers.get("ETag");
-        isChanged = false;
-        save.disabled = true;
         say(`${entry.path} is saved.`);
+        if (editor !== written) return;
+        // More may have been typed meanwhile.
+        isChanged = written.text !== sent;
+        save.disabled = !isChanged;
       });
-    save.onclick = store;
+      isStoring = false;
+    };
+    save.onclick = () => void store();
     const changed = () => {
       isChanged = true;
       save.disabled = false;
