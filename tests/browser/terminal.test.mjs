@@ -31,6 +31,9 @@ test("x6 u32: what is typed runs, and is there again when the page comes back", 
   await shows(page, /You type/, "#status");
   await page.keyboard.type("x + 1\n");
   await shows(page, /43/);
+  // The keyboard gets out, too.
+  await page.keyboard.press("Shift+Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "restart");
   assert.deepEqual(troubles.filter((trouble) => !/^failed/.test(trouble)), []);
   await close();
 });

@@ -405,7 +405,11 @@ pub fn command() -> Command {
     let check = Command::new("check")
         .about("Say whether a configuration file is right, and if not, which line is wrong and why")
         .arg(
-            Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf)),
+            Arg::new("file")
+                .value_name("FILE")
+                .help("The file, as --config takes it")
+                .required(true)
+                .value_parser(value_parser!(PathBuf)),
         );
     let config = Command::new("config")
         .about("Check a configuration file (a folder of this name is served as ./config)")
