@@ -51,6 +51,25 @@ test("b19 x3: output comes line by line, the highlight moves, and a program is s
   await close();
 });
 
+test("wish 33: the line that runs is seen also where the system chooses the colours", async () => {
+  const { page, close } = await open({ ...DESK, forcedColors: "active" });
+  await write(page, LOOP);
+  await run(page);
+  await page.locator(".cm-running").waitFor();
+  await page.locator(".heat-8").waitFor();
+  const colours = await page.evaluate(() => {
+    const chosen = document.createElement("p");
+    chosen.style.cssText = "forced-color-adjust: none; background: Highlight";
+    document.body.append(chosen);
+    const places = [chosen, document.querySelector(".cm-running"), document.querySelector(".heat-8")];
+    return places.map((place) => getComputedStyle(place).backgroundColor);
+  });
+  assert.deepEqual(colours, Array(3).fill(colours[0]));
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByText(/^Stopped after \d/).waitFor();
+  await close();
+});
+
 test("x2: the exit status is told, and a traceback leads to its line", async () => {
   const { page, close } = await open();
   await write(page, ["def half(n):", "    return n / 0", "", "print('before')", "half(1)"]);

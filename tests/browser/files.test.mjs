@@ -373,6 +373,9 @@ for (const [name, options] of Object.entries({ DESK, PHONE, DARK })) {
     await page.goto(board.server.url + "?list");
     await assertReadable(page);
     if (options === PHONE) await assertFitsThumbs(page);
+    // The narrowest there is: a small phone, or a page that is shown four times as large.
+    await page.setViewportSize({ width: 320, height: 640 });
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
     await page.goto(board.server.url + ".number8/login");
     await assertReadable(page);
     if (options === PHONE) await assertFitsThumbs(page);
