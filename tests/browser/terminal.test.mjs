@@ -38,6 +38,15 @@ test("x6 u32: what is typed runs, and is there again when the page comes back", 
   await close();
 });
 
+test("x6: what comes without a key is typed, too: from a palette of characters, by voice", async () => {
+  const { page, close } = await open();
+  await page.keyboard.type("len('");
+  await page.keyboard.insertText("日本😀");
+  await page.keyboard.type("é') * 9\n");
+  await shows(page, /\* 9\s*36\s*>>>/);
+  await close();
+});
+
 test("x7: others watch, and take over when asked", async () => {
   const first = await open();
   const second = await open();

@@ -229,6 +229,14 @@ terminal.onData((data) => {
   }
   type(data);
 });
+// What comes without a key, from a palette of characters or by voice, xterm.js passes over in its mode for screen readers.
+let isKeyDown = false;
+terminal.textarea?.addEventListener("keydown", () => (isKeyDown = true), true);
+terminal.textarea?.addEventListener("keyup", () => (isKeyDown = false), true);
+terminal.textarea?.addEventListener("input", (event) => {
+  const { inputType, data, isComposing } = event as InputEvent;
+  if (inputType === "insertText" && data && !isComposing && !isKeyDown) terminal.input(data);
+});
 terminal.onBinary((data) => type(Uint8Array.from(data, (c) => c.charCodeAt(0))));
 
 new ResizeObserver(() => resize()).observe(place);
