@@ -228,6 +228,18 @@ test("f16: what is deleted is what was ticked, wherever the page is by then", as
   await close();
 });
 
+test("f16: of several that are deleted, one that is gone already keeps no other", async () => {
+  for (const name of ["1.txt", "2.txt", "3.txt"]) await writeFile(join(board.folder, name), "");
+  const { page, close } = await open();
+  for (const name of ["1.txt", "2.txt", "3.txt"]) await page.getByLabel(`Select ${name}`).check();
+  await page.getByRole("button", { name: "Delete 3" }).click();
+  await rm(join(board.folder, "2.txt"));
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("3 entries are deleted.").waitFor();
+  assert.ok(!(await exists("3.txt")));
+  await close();
+});
+
 test("f16: what somebody else does shows at once", async () => {
   const { page, close } = await open();
   await page.getByRole("link", { name: "hello.txt" }).focus();

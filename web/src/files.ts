@@ -472,7 +472,10 @@ remove.onclick = () =>
     const withAll = gone.some((entry) => entry.type === "directory") ? ", with all that is in it," : "";
     if (!(await question(`Delete ${what}${withAll} for good?`, "Delete"))) return;
     for (const entry of gone) {
-      await tell(here + entry.href + (entry.type === "directory" ? "?force=1" : ""), { method: "DELETE" });
+      await tell(here + entry.href + (entry.type === "directory" ? "?force=1" : ""), { method: "DELETE" }).catch((error: unknown) => {
+        // Somebody else was quicker.
+        if (!(error instanceof Refused) || error.status !== 404) throw new Error(`${entry.path}: ${message(error)}`);
+      });
       if (here === folder) selected.delete(entry.href);
     }
     say(`${what} ${gone.length === 1 ? "is" : "are"} deleted.`);
