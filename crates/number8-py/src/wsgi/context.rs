@@ -11,6 +11,9 @@ use pyo3::prelude::*;
 use crate::lock::lock;
 use crate::sys;
 
+/// Contexts that a thread keeps for answers to come: after a rush, what was set in more of them goes.
+const FREE_MAX: usize = 64;
+
 /// Contexts of a thread that no answer has.
 type Free = Arc<Mutex<Vec<Py<PyAny>>>>;
 
@@ -50,8 +53,14 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        if let Some(context) = self.context.take() {
-            lock(&self.free).push(context);
+        let Some(context) = self.context.take() else { return };
+        let mut free = lock(&self.free);
+        if free.len() < FREE_MAX {
+            free.push(context);
+        } else {
+            // What is in it may run code of Python's as it goes: not under the lock.
+            drop(free);
+            drop(context);
         }
     }
 }
