@@ -14,10 +14,15 @@ use crate::problem::Problem;
 const PYTHON: &str = "python3";
 
 /// Has the interpreter say where it is, or why it has not the Python package.
-const ASK: &str = "import sys
+///
+/// SECURITY: not from the current folder, which may be somebody else's where root installs a service. Python 3.13 and later look for
+/// `linecache` there before the first line, unless [`SAFE_PATH`] is in the environment.
+const ASK: &str = "import sys; sys.path = list(filter(None, sys.path))
 try: import number8._native
 except Exception as error: sys.exit(f'{sys.executable}: {type(error).__name__}: {error}')
 print(sys.executable)";
+
+const SAFE_PATH: (&str, &str) = ("PYTHONSAFEPATH", "1");
 
 /// Becomes `python3 -m number8` with the arguments of this process, and so returns only if that fails.
 pub fn become_python(_: Invocation, _: &Config) -> ExitCode {
@@ -34,8 +39,9 @@ pub fn become_python(_: Invocation, _: &Config) -> ExitCode {
 /// # Errors
 /// There is none, or it does not have the Python package.
 pub(crate) fn interpreter() -> Result<PathBuf, Problem> {
-    let asked = Command::new(PYTHON).args(["-c", ASK]).stdin(Stdio::null()).output();
-    match asked {
+    let mut command = Command::new(PYTHON);
+    command.args(["-c", ASK]).env(SAFE_PATH.0, SAFE_PATH.1).stdin(Stdio::null());
+    match command.output() {
         Ok(answer) if answer.status.success() => {
             let name = answer.stdout.strip_suffix(b"\n").unwrap_or(&answer.stdout);
             Ok(OsString::from_vec(name.to_vec()).into())

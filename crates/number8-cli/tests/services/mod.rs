@@ -616,6 +616,21 @@ fn o5_a_board_may_more_and_has_a_password_of_its_own() {
 }
 
 #[test]
+fn what_stands_in_the_folder_of_an_app_is_not_run_by_whoever_installs_it() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    let folder = sandbox();
+    for name in ["number8.py", "linecache.py"] {
+        let seen = format!("open({:?}, 'w')\n", folder.path().join("seen"));
+        fs::write(folder.path().join(name), seen).unwrap();
+    }
+    service(folder.path(), &["install", "--dry-run", "app", "shop:app"]);
+    assert!(!folder.path().join("seen").exists());
+}
+
+#[test]
 fn o5_d10_an_app_is_a_service_too() {
     let folder = sandbox();
     let here = fs::canonicalize(folder.path()).unwrap();
