@@ -141,6 +141,14 @@ test("x8 wish 36: a phone has the keys that it lacks", async () => {
   await close();
 });
 
+test("x6: without scripts the page says so, and offers nothing that does nothing", async () => {
+  const { page, close } = await board.open("/.number8/terminal", { ...DESK, javaScriptEnabled: false });
+  await page.getByRole("heading", { name: "Terminal" }).waitFor();
+  assert.match(await page.locator("main").innerText(), /A terminal in a page takes a script/);
+  assert.deepEqual(await page.getByRole("button").allTextContents(), ["Log out"]);
+  await close();
+});
+
 test("x6: a restart begins anew", async () => {
   const { page, close } = await open();
   await page.keyboard.type("kept = 1\n");

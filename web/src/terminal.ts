@@ -177,6 +177,7 @@ function tell({ state, exit }: Told): void {
   }
 }
 
+restart.hidden = false;
 restart.onclick = () => {
   order({ restart: true });
   terminal.focus();
