@@ -129,10 +129,12 @@ impl Question {
         })
     }
 
-    /// The app that would be served, where that user has logged in already, and without what it would write.
+    /// The app that would be served, where that user, if there is one, has logged in already, and without what it would write.
     fn app(&self, config: &Config, story: &Story) -> Result<App, Problem> {
         let mut config = config.clone();
-        config.access.accounts = None;
+        if self.user.is_some() {
+            config.access.accounts = None;
+        }
         if let Some(run) = &mut config.run {
             run.programs = None;
         }

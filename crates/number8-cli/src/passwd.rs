@@ -18,9 +18,9 @@ use crate::problem::Problem;
 /// # Errors
 /// There is no password, or the two that were typed differ.
 pub fn line(name: Option<&str>) -> Result<String, Problem> {
-    if name.is_some_and(|name| name.is_empty() || name.contains(':')) {
+    if name.is_some_and(|name| !is_name(name)) {
         return Err(Problem::usage(
-            "a name is not empty, and has no colon: that ends it in the file",
+            "a name is not empty, has no colon, which ends it in the file, and no control characters, and begins with no #",
         ));
     }
     let failure = |error: io::Error| Problem::failure(format!("standard input: {error}"));
@@ -39,6 +39,12 @@ pub fn line(name: Option<&str>) -> Result<String, Problem> {
         Some(name) => format!("{name}:{hash}\n"),
         None => format!("{hash}\n"),
     })
+}
+
+/// Whether a line of the file can begin with this name.
+fn is_name(name: &str) -> bool {
+    let is_fit = |c: char| c != ':' && !c.is_control();
+    !name.is_empty() && !name.starts_with('#') && name.chars().all(is_fit)
 }
 
 /// A line of standard input without its end.

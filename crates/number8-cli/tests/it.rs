@@ -139,7 +139,9 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
             &["board", "site/404.html", "--run", "sh=sh"],
             "PATH site/404.html: programs are run in it, so it has to be a",
         ),
-        (&["passwd", "a:b"], "a name is not empty, and has no colon"),
+        (&["passwd", "a:b"], "a name is not empty, has no colon"),
+        (&["passwd", "a\nb"], "and no control characters"),
+        (&["passwd", "#a"], "begins with no #"),
         (
             &["service", "install", "site", "--dry-run"],
             "--dry-run stands before what is to be served",

@@ -29,6 +29,23 @@ fn l16_explain_tells_what_answers_and_why() {
     }
     let cases: &[(&[&str], &[&str])] = &[
         (
+            &["GET", "/docs/", "site", "--auth=joe:pw@/:ro", "-H", "Accept: text/html"],
+            &["answered 303 by", "  Location: /.number8/login?to=/docs/"],
+        ),
+        (&["GET", "/.number8/login", "site", "--auth=joe:pw@/:ro"], &["answered 200 by"]),
+        (
+            &[
+                "GET",
+                "/docs/",
+                "site",
+                "--auth=joe:pw@/:ro",
+                "--user=joe",
+                "-H",
+                "Accept: text/html",
+            ],
+            &["answered 200 by", "  file: docs/index.html, the index file of the folder"],
+        ),
+        (
             &["GET", "/docs/", "site"],
             &[
                 "answered 200 by",
