@@ -1,12 +1,15 @@
 //! Clients that take what they have asked for more slowly than it is made, and those that take no more.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use number8::server::Options;
 use number8::server::testing::TestServer;
-use number8::{App, Body, Events};
+use number8::server::{LaneOptions, Options};
+use number8::{App, Body, Events, Response, store};
 
 use super::wire::*;
 use crate::watching::measured;
@@ -205,4 +208,39 @@ async fn o4_g7_who_listens_is_counted_and_does_not_hold_up_the_end() {
     }
     assert_eq!(ends, BTreeMap::from([(1, RST_STREAM), (3, DATA)]));
     measured(&server.handle(), &["number8_event_subscribers 0"]).await;
+}
+
+/// The window of the connection is for whoever has something to send.
+#[tokio::test]
+async fn g7_a_file_that_waits_for_the_disk_keeps_nobody_else_waiting() {
+    let mut file = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    file.write_all(&[b'x'; LARGE]).unwrap();
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let cold = store::File::adopt(OwnedFd::from(file)).unwrap();
+    let (done, disk) = mpsc::channel::<()>();
+    let disk = Mutex::new(disk);
+    let app = App::new()
+        .get("/disk", move || disk.lock().unwrap().recv().is_ok().to_string())
+        .get("/cold", move || {
+            std::future::ready(Response::new(200, Body::file_part(cold.clone(), 0..LARGE as u64)))
+        })
+        .get("/hot", async || "x".repeat(LARGE));
+    let lane = LaneOptions { threads_max: 1, ..LaneOptions::default() };
+    let server = TestServer::new(app, Options { lane, ..Options::default() });
+    let mut client = Client::connect(&server).await;
+    for (stream, path) in [(1, "/disk"), (3, "/cold"), (5, "/hot")] {
+        client.send(&request(stream, path)).await;
+    }
+    client.wait_for(|frame| (frame.kind, frame.stream) == (DATA, 5)).await;
+    done.send(()).unwrap();
+    client.send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes())).await;
+    for stream in [3, 5] {
+        client.send(&frame(WINDOW_UPDATE, 0, stream, &(1_u32 << 20).to_be_bytes())).await;
+    }
+    let mut ended = 0;
+    while ended < 3 {
+        let frame = client.frame().await.unwrap();
+        ended += usize::from(frame.kind == DATA && frame.flags & END_STREAM != 0);
+    }
 }

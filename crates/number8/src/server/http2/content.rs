@@ -270,7 +270,14 @@ impl Sending {
             return Poll::Ready(Err(Cut::Failed));
         };
         if !range.warm && range.start >= *warm_until {
-            ready!(poll_warm(range, warm_until, filling, lane, cx)).map_err(|_| Cut::Failed)?;
+            match poll_warm(range, warm_until, filling, lane, cx) {
+                Poll::Ready(warm) => warm.map_err(|_| Cut::Failed)?,
+                Poll::Pending => {
+                    // What this has of the connection's window is for others until the disk is done.
+                    self.stream.reserve_capacity(0);
+                    return Poll::Pending;
+                }
+            }
         }
         let mut bytes = vec![0; wanted.min(capacity)];
         let read = range.file.read_at(&mut bytes, range.start).unwrap_or(0);
