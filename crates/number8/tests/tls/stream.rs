@@ -176,6 +176,45 @@ fn read_now(server: &impl Transport) -> Vec<u8> {
     buf[..count].to_vec()
 }
 
+/// SECURITY: new keys, and records with next to nothing in them, cost work and lead nowhere.
+#[test]
+fn g5_a_client_that_sends_hardly_any_content_is_given_up() {
+    let (client_end, server_end) = memory::pair(50_000);
+    let config = super::trusting(&[super::CERTIFICATE], &[&rustls::version::TLS13]);
+    let client = thread::spawn(move || {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut tls = ClientConnection::new(config, name).unwrap();
+        let mut io = client_end.blocking();
+        for _ in 0..2000 {
+            let mut stream = Stream::new(&mut tls, &mut io);
+            stream.write_all(b"x")?;
+            stream.flush()?;
+            for _ in 0..30 {
+                tls.refresh_traffic_keys().map_err(std::io::Error::other)?;
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    });
+    let (received, end) = runtime().block_on(async {
+        let server = Secured::new(server_end, super::tls().config(true));
+        poll_fn(|cx| server.poll_secure(&[], cx)).await.unwrap();
+        let mut received = 0;
+        loop {
+            match server.try_read(&mut [0; 1000]) {
+                Ok(0) => return (received, None),
+                Ok(count) => received += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    poll_fn(|cx| server.poll_read_ready(cx)).await.unwrap();
+                }
+                Err(error) => return (received, Some(error.kind())),
+            }
+        }
+    });
+    assert_eq!(end, Some(ErrorKind::InvalidData), "after {received}");
+    assert!((1..1000).contains(&received), "{received}");
+    client.join().unwrap().unwrap_err();
+}
+
 #[test]
 fn g5_what_was_changed_on_the_way_is_not_read() {
     let (client_end, server_end) = memory::pair(50_000);

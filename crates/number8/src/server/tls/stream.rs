@@ -35,6 +35,13 @@ const READ_BYTES: usize = 64 * 1024;
 /// made for quantum computers 2 KiB; a record has a little more than 16 KiB.
 pub(super) const UNFINISHED_BYTES_MAX: usize = 32 * 1024;
 
+/// SECURITY: bytes that may come with hardly any content in them. New keys and empty records cost work (RFC 8446 §4.6.3, §5.4), and
+/// nobody sees a deadline while they come as fast as they are read.
+const BARREN_BYTES_MAX: usize = 256 * 1024;
+
+/// So many bytes for one of content are hardly any; a record that is padded to a few hundred is not.
+const BYTES_FOR_CONTENT: usize = 256;
+
 /// The first byte of every connection that begins with TLS: a record of a handshake (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 0x16;
 
@@ -51,6 +58,8 @@ struct State {
     /// Decrypted and not yet taken, from there on.
     decrypted: Vec<u8>,
     taken: usize,
+    /// Bytes received since there was some content in them.
+    barren: usize,
     /// Encrypted and not yet sent, from there on.
     outgoing: Vec<u8>,
     sent: usize,
@@ -91,6 +100,7 @@ impl<T> Secured<T> {
             incoming: Vec::new(),
             decrypted: Vec::new(),
             taken: 0,
+            barren: 0,
             outgoing: Vec::new(),
             sent: 0,
             has_ended: false,
@@ -360,7 +370,12 @@ impl State {
                 self.receive_more(room);
                 return Ok(is_drained);
             }
-            self.decrypt(&mut memory[..start + count], room);
+            let content = self.decrypt(&mut memory[..start + count], room);
+            let is_barren = content.saturating_mul(BYTES_FOR_CONTENT) < count;
+            self.barren = if is_barren { self.barren + count } else { 0 };
+            if self.barren > BARREN_BYTES_MAX {
+                self.fault.get_or_insert(Error::General("hardly any content comes".to_owned()));
+            }
             match self.send_outgoing(io) {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
                 _ => Ok(is_drained),
@@ -376,10 +391,10 @@ impl State {
         }
     }
 
-    /// Decrypts every complete record; keeps what follows, and content that there is no room for.
-    fn decrypt(&mut self, received: &mut [u8], room: &mut Room<'_>) {
-        let Mode::Tls(tls) = &mut self.mode else { return };
-        let mut used = 0;
+    /// Decrypts every complete record; keeps what follows, and content that there is no room for. Returns how much content it was.
+    fn decrypt(&mut self, received: &mut [u8], room: &mut Room<'_>) -> usize {
+        let Mode::Tls(tls) = &mut self.mode else { return 0 };
+        let (mut used, mut content) = (0, 0);
         loop {
             let UnbufferedStatus { mut discard, state } =
                 tls.process_tls_records(&mut received[used..]);
@@ -389,6 +404,7 @@ impl State {
                         match record {
                             Ok(record) => {
                                 discard += record.discard;
+                                content += record.payload.len();
                                 self.decrypted.extend_from_slice(room.put(record.payload));
                             }
                             Err(error) => self.fault = Some(error),
@@ -405,12 +421,13 @@ impl State {
         }
         if self.fault.is_some() {
             self.say_fault();
-            return;
+            return content;
         }
         self.incoming = received[used..].to_vec();
         if self.incoming.len() > UNFINISHED_BYTES_MAX {
             self.fault.get_or_insert(Error::General("a message is too long".to_owned()));
         }
+        content
     }
 
     /// Has what is wrong told to the other end. rustls is not to look at anything received after that.
