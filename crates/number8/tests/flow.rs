@@ -161,6 +161,27 @@ async fn a_replaced_app_answers_the_next_request_of_a_batch() {
     assert!(place("Hello, world.") < place("replaced") && place("replaced") < place("Good bye."));
 }
 
+/// Where nobody is connected, nothing comes round that would see it.
+#[tokio::test(start_paused = true)]
+async fn a_replaced_app_is_let_go_of_though_nobody_connects() {
+    let held = Arc::new(());
+    let of_app = Arc::clone(&held);
+    let app = App::new().get("/hello", move || {
+        let _ = &of_app;
+        std::future::ready("Hello, world.")
+    });
+    let server = TestServer::new(app, patient());
+    let client = server.connect();
+    let last = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    client.write_all(last).await.unwrap();
+    client.read_to_end().await.unwrap();
+    drop(client);
+    // It passes once all wait.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.handle().replace(App::new()).unwrap();
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
 /// Takes all of a body into memory of a fixed size, which may have no room at all.
 async fn taken_into(mut body: Body, room: usize) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();

@@ -297,6 +297,9 @@ impl Worker {
             if self.connections() == 0 {
                 self.flush_log();
                 self.beat.rest();
+                // It may be replaced meanwhile, and nothing would come round to tell.
+                let resting = lock(&self.desk).current.take();
+                drop(resting);
                 self.rest().await;
             }
             self.beat.come_round();
@@ -339,10 +342,10 @@ impl Worker {
     /// Gives up an app that was replaced, though nothing has been asked since: whoever still listens to it is
     /// to notice that nobody can send any more.
     fn forget_replaced_app(&self) {
-        let mut desk = lock(&self.desk);
-        if desk.current.as_ref().is_some_and(|it| it.app.id() != self.shared.app_id()) {
-            desk.current = None;
-        }
+        let is_replaced = |it: &mut Arc<Current>| it.app.id() != self.shared.app_id();
+        let forgotten = lock(&self.desk).current.take_if(is_replaced);
+        // What the user has put into it may do anything as it goes: not while the lock is held.
+        drop(forgotten);
     }
 
     fn flush_log(&self) {
