@@ -25,6 +25,7 @@ on_each_setup!(
     a_client_that_resets_ends_the_handler_that_waits,
     a_client_that_closes_its_half_still_gets_its_answer,
     a_replaced_app_answers_the_next_request,
+    a_replaced_app_that_panics_as_it_goes_takes_nobody_along,
     fields_of_the_app_are_in_every_answer,
 );
 
@@ -374,6 +375,33 @@ fn a_replaced_app_answers_the_next_request(setup: Setup) {
     assert_eq!(client.answer().text(), "at last");
     assert_eq!(client.get("/hello").answer().text(), "Good bye.");
     assert_eq!(client.get("/slow").answer().status, 404);
+}
+
+fn a_replaced_app_that_panics_as_it_goes_takes_nobody_along(setup: Setup) {
+    struct Grudge(mpsc::Sender<()>);
+
+    impl Drop for Grudge {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            panic!("on purpose");
+        }
+    }
+
+    let (sender, has_gone) = mpsc::channel();
+    let grudge = Grudge(sender);
+    let first = App::new().get("/hello", move || {
+        let _ = &grudge;
+        std::future::ready("first")
+    });
+    let server = Running::start(setup, first);
+    let mut kept = server.connect();
+    assert_eq!(kept.get("/hello").answer().text(), "first");
+    server.handle().replace(app()).unwrap();
+    has_gone.recv_timeout(PATIENCE).unwrap();
+    for _ in 0..4 {
+        assert_eq!(server.connect().get("/hello").answer().status, 200);
+    }
+    assert_eq!(kept.get("/hello").answer().status, 200);
 }
 
 fn fields_of_the_app_are_in_every_answer(setup: Setup) {

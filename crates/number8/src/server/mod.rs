@@ -450,8 +450,10 @@ fn deal(accepted: Accepted, workers: &[Dealt]) {
         Accepted::Tcp(_, peer) => Some(*peer),
         Accepted::Unix(_) => None,
     };
-    let Some((worker, thread)) = workers.iter().min_by_key(|(worker, _)| worker.connections())
-    else {
+    // One whose thread has gone by a panic has the fewest.
+    let is_there = |(_, thread): &&Dealt| thread.as_ref().is_none_or(|thread| !thread.is_closed());
+    let there = workers.iter().filter(is_there);
+    let Some((worker, thread)) = there.min_by_key(|(worker, _)| worker.connections()) else {
         return;
     };
     let Some(place) = worker.enter(peer) else { return };

@@ -4,6 +4,7 @@
 //! of its own, so the locks are never contended.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
@@ -299,7 +300,7 @@ impl Worker {
                 self.beat.rest();
                 // It may be replaced meanwhile, and nothing would come round to tell.
                 let resting = lock(&self.desk).current.take();
-                drop(resting);
+                let_go_of(resting);
                 self.rest().await;
             }
             self.beat.come_round();
@@ -344,8 +345,7 @@ impl Worker {
     fn forget_replaced_app(&self) {
         let is_replaced = |it: &mut Arc<Current>| it.app.id() != self.shared.app_id();
         let forgotten = lock(&self.desk).current.take_if(is_replaced);
-        // What the user has put into it may do anything as it goes: not while the lock is held.
-        drop(forgotten);
+        let_go_of(forgotten);
     }
 
     fn flush_log(&self) {
@@ -434,6 +434,11 @@ impl Worker {
         slow.log.sink.push(&line);
         slow.log.sink.flush();
     }
+}
+
+/// What the user has put into an app may do anything as it goes: this is not for while a lock is held, and a panic ends no worker.
+fn let_go_of(current: Option<Arc<Current>>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(current)));
 }
 
 /// What a connection tells of a request for its line in the log.
