@@ -104,14 +104,19 @@ impl Root {
 
     /// As [`path`](Self::path), for what is to be made, changed or removed.
     ///
-    /// SECURITY: `/.well-known` is like any other hidden name there: who puts the answer to a challenge below it gets a
-    /// certificate for our name (RFC 8555 §8.3).
+    /// SECURITY: `/.well-known` is refused in any case, also where hidden names are served: who puts the answer to a challenge
+    /// below it gets a certificate for our name (RFC 8555 §8.3), and a disk may ignore case.
     ///
     /// # Errors
     /// As [`SafePath::parse`].
     pub fn path_to_write(&self, decoded: &[u8]) -> Result<SafePath, PathError> {
         let path = self.path(decoded)?;
-        match self.0.hidden == Hidden::Refuse && path.as_bytes().starts_with(b".") {
+        let first = path.as_bytes().split(|&byte| byte == b'/').next().unwrap_or_default();
+        let is_hidden = match self.0.hidden {
+            Hidden::Refuse => first.starts_with(b"."),
+            Hidden::Serve => first.eq_ignore_ascii_case(b".well-known"),
+        };
+        match is_hidden {
             true => Err(PathError::Hidden),
             false => Ok(path),
         }

@@ -289,6 +289,23 @@ fn hidden_files_are_served_when_asked_for_but_never_temporary_ones() {
     }
 }
 
+#[test]
+fn well_known_is_not_written_where_hidden_files_are_served_either() {
+    let folders = trapped();
+    for root in folders.both_roots(RootOptions { hidden: Hidden::Serve, ..Default::default() }) {
+        assert!(root.path_to_write(b"/.git/config").is_ok());
+        assert!(root.path_to_write(b"/a/.well-known/x").is_ok());
+        // A disk may ignore case.
+        for path in ["/.well-known", "/.well-known/acme-challenge/x", "/.Well-Known/x"] {
+            assert_eq!(
+                root.path_to_write(path.as_bytes()).err(),
+                Some(PathError::Hidden),
+                "{path}"
+            );
+        }
+    }
+}
+
 /// Repeats `check`, which says whether it found the file, while another thread repeats `disturb`, until both answers came
 /// often.
 fn race(disturb: impl Fn() + Send + 'static, check: impl Fn() -> bool) {
