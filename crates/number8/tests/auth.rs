@@ -258,6 +258,22 @@ async fn u4_u7_the_whole_value_of_the_field_is_compared() {
 }
 
 #[tokio::test]
+async fn a7_u7_whoever_guesses_the_value_of_the_field_has_to_wait() {
+    let server = serve(Auth::header("Basic YW5zd2VyOjQy"));
+    for _ in 0..10 {
+        assert_eq!(ask(&server, "").await.0, 401, "nothing is no guess");
+    }
+    for _ in 0..6 {
+        assert_eq!(ask(&server, "Authorization: x\r\n").await.0, 401);
+    }
+    let refusal = answer(&server, "Authorization: Basic YW5zd2VyOjQy\r\n").await;
+    assert!(
+        refusal.starts_with("HTTP/1.1 429 ") && refusal.contains("Retry-After: 1\r\n"),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
 async fn u4_u8_a_function_is_asked_once_for_each_request() {
     let asked = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&asked);

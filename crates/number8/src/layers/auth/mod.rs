@@ -9,7 +9,7 @@ pub(crate) mod failures;
 mod remembered;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use number8_proto::headers::Known;
@@ -18,12 +18,15 @@ use subtle::ConstantTimeEq;
 
 use self::checker::{Asked, Checker, Verdict};
 use self::credentials::Credentials;
+use self::failures::Failures;
 use crate::accounts::{Accounts, FileError};
 use crate::caller::Caller;
 use crate::handler::{CHALLENGE, Call};
 use crate::layer::{Before, Layer, Waited};
 use crate::layers::sessions::Login;
 use crate::response::Response;
+use crate::server::clock;
+use crate::sync::lock;
 
 /// Who asks, found out in one of three ways.
 ///
@@ -45,7 +48,7 @@ pub struct Auth(Way);
 
 enum Way {
     Accounts(Arc<Checker>, Option<Login>),
-    Header(Vec<u8>),
+    Header(Vec<u8>, Mutex<Failures>),
     Function(Box<Function>),
 }
 
@@ -111,7 +114,8 @@ impl Auth {
     }
 
     /// Everything is only for those whose Authorization field has exactly this value (row U7), such as
-    /// `Basic YW5zd2VyOjQy` for the name `answer` and the password `42`.
+    /// `Basic YW5zd2VyOjQy` for the name `answer` and the password `42`. Whoever sends wrong ones has to wait, as
+    /// [`AuthLimits`] says of its defaults.
     ///
     /// ```
     /// use number8::{App, layers::auth::Auth};
@@ -120,7 +124,8 @@ impl Auth {
     /// ```
     #[must_use]
     pub fn header(value: impl Into<Vec<u8>>) -> Self {
-        Self(Way::Header(value.into()))
+        let failures = Failures::new(AuthLimits::default().failures_free);
+        Self(Way::Header(value.into(), Mutex::new(failures)))
     }
 
     /// Everything is only for those whom a function lets through (row U8). It is called for each request, whatever is
@@ -147,12 +152,7 @@ impl Layer for Auth {
                 let by_session = login.as_ref().and_then(|login| login.before(checker, call));
                 by_session.unwrap_or_else(|| by_account(checker, call))
             }
-            Way::Header(value) => {
-                let sent = call.head.get(Known::Authorization).unwrap_or_default();
-                // SECURITY: in a time that tells nothing of where they differ. The length is no secret.
-                let is_right: bool = sent.ct_eq(value).into();
-                if is_right { Before::Go } else { Before::Answer(log_in("log in first")) }
-            }
+            Way::Header(value, failures) => by_header(value, failures, call),
             Way::Function(function) if function(call) => Before::Go,
             Way::Function(_) => Before::Answer(Response::error(403, "this is not for you")),
         }
@@ -164,6 +164,25 @@ impl Layer for Auth {
             _ => response,
         }
     }
+}
+
+fn by_header(value: &[u8], failures: &Mutex<Failures>, call: &Call<'_>) -> Before {
+    let Some(sent) = call.head.get(Known::Authorization) else {
+        return Before::Answer(log_in("log in first"));
+    };
+    let (client, now_ms) = (call.caller.ip, clock::monotonic_ms());
+    let mut failures = lock(failures);
+    let wait_ms = failures.wait_ms(client, now_ms);
+    if wait_ms > 0 {
+        return Before::Answer(too_often(wait_ms));
+    }
+    // SECURITY: in a time that tells nothing of where they differ. The length is no secret.
+    if sent.ct_eq(value).into() {
+        failures.succeeded(client, "");
+        return Before::Go;
+    }
+    failures.failed(client, Some(""), now_ms);
+    Before::Answer(log_in("log in first"))
 }
 
 fn by_account(checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
@@ -191,17 +210,18 @@ fn answer(verdict: Verdict) -> Waited {
     Waited::Answer(match verdict {
         Verdict::User(user, _) => return Waited::Go { user: Some(user) },
         Verdict::Wrong => log_in("the name or the password is wrong"),
-        Verdict::TooOften { wait_ms } => {
-            let seconds = wait_ms.div_ceil(1000);
-            let why =
-                format!("too many wrong passwords from this address: try again in {seconds} s");
-            Response::error(429, why).with_known("Retry-After", seconds.to_string())
-        }
+        Verdict::TooOften { wait_ms } => too_often(wait_ms),
         Verdict::Busy => {
             let why = "too many passwords are being checked";
             Response::error(503, why).with_known("Retry-After", "1")
         }
     })
+}
+
+fn too_often(wait_ms: u64) -> Response {
+    let seconds = wait_ms.div_ceil(1000);
+    let why = format!("too many wrong passwords from this address: try again in {seconds} s");
+    Response::error(429, why).with_known("Retry-After", seconds.to_string())
 }
 
 /// 401 with the challenge that makes browsers ask for a password.
@@ -213,7 +233,7 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = match &self.0 {
             Way::Accounts(..) => "accounts",
-            Way::Header(_) => "header",
+            Way::Header(..) => "header",
             Way::Function(_) => "function",
         };
         f.debug_tuple("Auth").field(&way).finish()
