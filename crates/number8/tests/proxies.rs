@@ -75,6 +75,11 @@ async fn g11_wish26_trusted_proxies_are_believed() {
             "192.0.2.9 http - 1",
         ),
         (from, "X-Forwarded-For: 10.1.1.1, 10.9.9.9\r\n", "10.1.1.1 http - 1"),
+        // Another address than the proxy tells was made up by the client.
+        (from, "X-Forwarded-For: 192.0.2.9\r\nX-Real-IP: 192.0.2.9\r\n", "192.0.2.9 http - 2"),
+        (from, "X-Forwarded-For: 192.0.2.9\r\nX-Real-IP: 1.2.3.4\r\n", "192.0.2.9 http - 1"),
+        (from, "Forwarded: for=192.0.2.9\r\nX-Real-IP: what\r\n", "192.0.2.9 http - 1"),
+        (from, "X-Real-IP: 192.0.2.9\r\n", "10.0.0.1 http - 1"),
         // Hidden, or nothing that is an address.
         (from, "X-Forwarded-For: unknown\r\n", "- http - 1"),
         (from, "X-Forwarded-For: 1.2.3.4, what\r\n", "- http - 1"),
@@ -173,6 +178,22 @@ async fn g11_nobody_else_is_and_their_fields_are_taken_away() {
             format!("{ip} http - 1"),
             "{proxies:?} {peer:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_hands_on_what_its_client_makes_up_cannot_tell_a_host_that_is_none_of_ours() {
+    let proxies = Proxies::new(["10.0.0.1".parse().unwrap()]);
+    let server =
+        App::new().mount("/", Seen).proxies(proxies).hosts(["a".to_owned(), "b".to_owned()]).test();
+    for (told, status) in [("b", "200"), ("localhost:8080", "200"), ("evil.example", "421")] {
+        let client = server.connect_from("10.0.0.1:4711".parse().unwrap());
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-Host: {told}\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).await.unwrap();
+        let answer = String::from_utf8(client.read_to_end().await.unwrap()).unwrap();
+        assert_eq!(&answer[9..12], status, "{told}");
     }
 }
 

@@ -109,13 +109,21 @@ impl App {
             parser.forget(&proxies::FIELDS);
             return None;
         }
-        let disagreement = self.proxies.identify(&head, caller).err()?;
-        Some(Response::error(400, disagreement.to_string()).closing())
+        if let Err(disagreement) = self.proxies.identify(&head, caller) {
+            return Some(Response::error(400, disagreement.to_string()).closing());
+        }
+        if proxies::is_made_up(&head, caller) {
+            parser.forget(&[Known::XRealIp]);
+        }
+        None
     }
 
     /// What no layer is asked about: another's host, the server as a whole, its health.
     fn answer_itself(&self, call: &Call<'_>) -> Option<Response> {
-        if !self.hosts.is_empty() && !call.head.host().is_none_or(|host| self.is_ours(host)) {
+        // What a proxy tells may be what its client has sent: few set X-Forwarded-Host or drop it.
+        let told = call.caller.host.as_deref().map(str::as_bytes);
+        let mut asked = call.head.host().into_iter().chain(told);
+        if !self.hosts.is_empty() && !asked.all(|host| self.is_ours(host)) {
             let explanation = "this server does not answer for that host; --host NAME adds one";
             return Some(Response::error(421, explanation));
         }

@@ -146,6 +146,16 @@ pub(crate) const FIELDS: [Known; 6] = [
     Known::XRequestId,
 ];
 
+/// Whether X-Real-IP is the client's own: it names another one than the proxy tells by a field that it writes.
+pub(crate) fn is_made_up(head: &Head<'_>, caller: &Caller) -> bool {
+    let names = |value: &[u8]| str::from_utf8(value).ok()?.trim().parse::<IpAddr>().ok();
+    let is_other = |value: &[u8]| {
+        names(value).map(|ip| ip.to_canonical()) != caller.ip.map(|ip| ip.to_canonical())
+    };
+    head.has_any(&[Known::Forwarded, Known::XForwardedFor])
+        && head.all(Known::XRealIp).any(is_other)
+}
+
 const X_FORWARDED: [Known; 3] =
     [Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost];
 
