@@ -53,8 +53,7 @@ impl Confine {
             .scope(Scope::Signal)?
             .create()?
             .add_rules(path_beneath_rules(self.readable(), read))?
-            // GPIO, LEDs, serial ports, cameras: who may open one is said by its owner and mode.
-            .add_rules(path_beneath_rules(["/dev", "/sys"], read | device))?
+            .add_rules(path_beneath_rules(devices(), read | device))?
             .add_rules(path_beneath_rules(["/dev/shm"], AccessFs::from_all(abi)))?
             .add_rules(path_beneath_rules(&self.writable, AccessFs::from_all(abi)))?;
         Ok(ruleset.into())
@@ -80,6 +79,16 @@ impl Confine {
     }
 }
 
+/// GPIO, LEDs, serial ports, cameras: who may open one is said by its owner and mode.
+///
+/// SECURITY: of /sys not the control groups and the kernel's own settings: where a group is its user's, a program would kill the
+/// server by it, or lift its limits. /dev as a whole, as what is plugged in later is to be found.
+fn devices() -> Vec<PathBuf> {
+    let is_of_devices = |path: &PathBuf| !path.ends_with("fs") && !path.ends_with("kernel");
+    let of_sys = names_in(Path::new("/sys")).into_iter().filter(is_of_devices);
+    of_sys.chain([PathBuf::from("/dev")]).collect()
+}
+
 /// What is in a folder, links left out: what they lead to counts.
 fn names_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -91,6 +100,18 @@ fn names_in(folder: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_write_to_devices_and_not_to_control_groups() {
+        let devices = devices();
+        assert!(devices.contains(&PathBuf::from("/dev")));
+        for (path, is_one) in
+            [("/sys/class", true), ("/sys/devices", true), ("/sys/fs", false), ("/sys", false)]
+        {
+            let is_there = Path::new(path).exists();
+            assert_eq!(devices.contains(&PathBuf::from(path)), is_one && is_there, "{path}");
+        }
+    }
 
     #[test]
     fn neighbours_of_what_is_hidden_stay_readable() {
