@@ -561,7 +561,7 @@ async fn a5_a_browser_is_shown_the_form_and_a_program_the_challenge() {
 async fn the_cookie_is_secure_and_the_page_is_elsewhere_where_the_app_is() {
     let login = Login::new(Sessions::new().unwrap())
         .under("/farm")
-        .page(|page| Response::new(200, format!("{} {} {:?}", page.action, page.to, page.problem)));
+        .page(|page| Response::new(200, format!("{} {} {:?}", page.action, page.to, page.user)));
     let secure = |call: &mut Call<'_>| {
         call.caller.is_secure = true;
         None
@@ -573,5 +573,16 @@ async fn the_cookie_is_secure_and_the_page_is_elsewhere_where_the_app_is() {
     assert_eq!(ask(&server, "GET /.number8/login", "", "").await.status(), 404);
     let told = ask(&server, "POST /farm/.number8/login", "", "name=joe&password=pw").await;
     assert_eq!(told.field("Location"), "/farm/");
-    assert!(told.field("Set-Cookie").contains("; Secure; HttpOnly"), "{}", told.0);
+    let set = told.field("Set-Cookie");
+    assert!(set.starts_with("__Host-number8_session=") && set.contains("; Path=/; "), "{set}");
+    assert!(set.contains("; Secure; HttpOnly"), "{set}");
+    // What another host below ours has set does not count beside it.
+    let planted = "Cookie: number8_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n";
+    let cookies = format!("{}{planted}", told.cookie());
+    let again = ask(&server, "GET /farm/.number8/login", &cookies, "").await;
+    assert!(again.content().ends_with("Some(\"joe\")"), "{}", again.0);
+    let gone = ask(&server, "POST /farm/.number8/logout", &format!("{OURS}{cookies}"), "").await;
+    assert!(gone.field("Set-Cookie").starts_with("__Host-number8_session=; Path=/; Max-Age=0"));
+    let again = ask(&server, "GET /farm/.number8/login", &cookies, "").await;
+    assert!(again.content().ends_with("None"), "{}", again.0);
 }

@@ -106,7 +106,7 @@ impl Login {
         if !is_logout && call.head.has(Known::Authorization) {
             return None;
         }
-        let id = session_id(call.head);
+        let id = session_id(call.head, call.caller.is_secure);
         let found = id.and_then(|id| Some((id, self.sessions.find(id)?)));
         let Some((id, session)) = found else {
             return is_logout.then(|| self.log_out(call, None));
@@ -155,7 +155,8 @@ impl Login {
         }
         if !is_navigation(head) {
             // A script of a page gets the refusal, and the browser no reason to ask for a password by itself.
-            let is_script = head.named("sec-fetch-mode").is_some() || has_session(head);
+            let is_script =
+                head.named("sec-fetch-mode").is_some() || has_session(head, caller.is_secure);
             return match is_script {
                 true => response.replacing("WWW-Authenticate", CHALLENGE).unwrap_or_else(failed),
                 false => response,
@@ -171,7 +172,8 @@ impl Login {
         match call.head.method() {
             Method::Get | Method::Head => {
                 let to = query_value(call.head, b"to").unwrap_or_default();
-                let user = session_id(call.head).and_then(|id| self.sessions.find(id));
+                let user = session_id(call.head, call.caller.is_secure)
+                    .and_then(|id| self.sessions.find(id));
                 let user = user.as_ref().map(|session| &*session.user);
                 Before::Answer(self.show(200, &Typed { to, ..Typed::default() }, None, user))
             }
@@ -180,7 +182,7 @@ impl Login {
                 let (login, checker) = (self.clone(), Arc::clone(checker));
                 let (lane, client) = (call.lane.clone(), call.caller.ip);
                 let is_secure = call.caller.is_secure;
-                let old = session_id(call.head).map(<[u8]>::to_vec);
+                let old = session_id(call.head, call.caller.is_secure).map(<[u8]>::to_vec);
                 Before::wait(async move {
                     let Ok(form) = body.bytes().await else {
                         let why = "the form is longer than a name and a password";
@@ -230,7 +232,8 @@ impl Login {
             return Response::error(500, "no session could be begun");
         };
         let to = way_back::checked(&typed.to).unwrap_or(&self.home);
-        let cookie = cookie(Cookie::new(COOKIE, id).max_age(self.sessions.life()), is_secure);
+        let session = Cookie::new(name_of_cookie(is_secure), id).max_age(self.sessions.life());
+        let cookie = cookie(session, is_secure);
         Response::new(303, Body::empty())
             .with_known("Location", to)
             .with_known("Cache-Control", "no-store")
@@ -244,7 +247,8 @@ impl Login {
             Method::Options => return Before::Answer(options("POST, OPTIONS")),
             _ => return Before::Answer(not_allowed("POST, OPTIONS")),
         }
-        let cookie = cookie(Cookie::removal(COOKIE), call.caller.is_secure);
+        let is_secure = call.caller.is_secure;
+        let cookie = cookie(Cookie::removal(name_of_cookie(is_secure)), is_secure);
         let gone = Response::new(303, Body::empty())
             .with_known("Location", &self.login)
             .with_known("Cache-Control", "no-store")
@@ -299,21 +303,22 @@ impl Typed {
     }
 }
 
-/// SECURITY: a page of another host below ours, or on another port, can set cookies of this name beside ours. Where there
-/// are several, none counts.
-fn session_id<'b>(head: &Head<'b>) -> Option<&'b [u8]> {
-    let mut ids = session_ids(head);
+/// SECURITY: a page of another host below ours (without TLS), or on another port, can set cookies of this name beside ours. Where
+/// there are several, none counts.
+fn session_id<'b>(head: &Head<'b>, is_secure: bool) -> Option<&'b [u8]> {
+    let mut ids = session_ids(head, is_secure);
     ids.next().filter(|id| ids.next().is_none() && id.len() <= ID_BYTES_MAX)
 }
 
-fn has_session(head: &Head<'_>) -> bool {
-    session_ids(head).next().is_some()
+fn has_session(head: &Head<'_>, is_secure: bool) -> bool {
+    session_ids(head, is_secure).next().is_some()
 }
 
-fn session_ids<'b>(head: &Head<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+fn session_ids<'b>(head: &Head<'b>, is_secure: bool) -> impl Iterator<Item = &'b [u8]> + use<'b> {
     let fields = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"cookie"));
     let all = fields.flat_map(|(_, value)| cookies(value));
-    all.filter(|(name, _)| *name == COOKIE.as_bytes()).map(|(_, value)| value)
+    all.filter(move |(name, _)| *name == name_of_cookie(is_secure).as_bytes())
+        .map(|(_, value)| value)
 }
 
 fn changes_something(head: &Head<'_>) -> bool {
@@ -370,8 +375,10 @@ impl fmt::Debug for Login {
     }
 }
 
-/// The name of the cookie.
-const COOKIE: &str = "number8_session";
+/// The name of the cookie. One that begins with `__Host-` is taken by browsers from this very host alone, by TLS.
+fn name_of_cookie(is_secure: bool) -> &'static str {
+    if is_secure { "__Host-number8_session" } else { "number8_session" }
+}
 
 /// Ids have 43 characters; a longer one is nobody's.
 const ID_BYTES_MAX: usize = 64;
