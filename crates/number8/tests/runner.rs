@@ -854,6 +854,28 @@ fn x5_other_interpreters_run_other_languages() {
     assert_eq!(board.litter(), 0);
 }
 
+/// In /tmp it may be another user's.
+#[test]
+fn x5_a_package_beside_the_folder_of_a_program_says_nothing_of_its_javascript() {
+    if !std::process::Command::new("node")
+        .arg("--version")
+        .output()
+        .is_ok_and(|o| o.status.success())
+    {
+        eprintln!("skipped: there is no node");
+        return;
+    }
+    let board =
+        Board::with(|runner, _| runner.interpreters(["js=node".parse::<Interpreter>().unwrap()]));
+    for package in ["no JSON", r#"{"type": "module"}"#] {
+        fs::write(board.top.path().join("tmp/package.json"), package).unwrap();
+        let code = "console.log(typeof require('fs'))";
+        assert_eq!(board.ask(&post_text("/run?language=js", code)).status, 201);
+        board.listen("").until("exit");
+        assert_eq!(board.ask(&get("/run/output", "")).text(), "object\n", "{package}");
+    }
+}
+
 #[test]
 fn x5_a_folder_that_is_gone_is_no_missing_interpreter() {
     for name in ["folder", "tmp"] {

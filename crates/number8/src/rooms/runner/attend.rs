@@ -38,6 +38,10 @@ pub(super) fn start(
     if interpreter.tells_lines() {
         files.push(("lines/sitecustomize.py", TELLS_LINES.as_bytes()));
     }
+    if interpreter.language() == "js" {
+        // SECURITY: node looks for one in all folders above, and /tmp is everybody's.
+        files.push(("package.json", b"{}"));
+    }
     // What is not found otherwise is the interpreter.
     for folder in [&settings.folder, &settings.temporary] {
         let is_missing = |error| io::Error::other(format!("{}: {error}", folder.display()));
