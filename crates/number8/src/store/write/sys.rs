@@ -84,12 +84,7 @@ pub(super) fn rename_new(
         result => return result,
     }
     match rustix::fs::linkat(from, name, to, new_name, AtFlags::empty()) {
-        Ok(()) => {
-            return remove_file(from, name).inspect_err(|_| {
-                // Nothing is to have changed then.
-                let _ = remove_file(to, new_name);
-            });
-        }
+        Ok(()) => return end_move(from, name, to, new_name),
         Err(Errno::EXIST) => return Err(Errno::EXIST),
         // A folder, or a file system without hard links.
         Err(_) => {}
@@ -99,6 +94,25 @@ pub(super) fn rename_new(
         Ok(_) => Err(Errno::EXIST),
         Err(Errno::NOENT) => rename(from, name, to, new_name),
         Err(error) => Err(error),
+    }
+}
+
+/// Takes the old name away from what has a new one; where that cannot be, takes the new one away, so that nothing has changed.
+///
+/// SECURITY: of two names one has to stay. An error may tell of what has been done all the same, as by NFS, whose answers can be lost.
+fn end_move(from: &OwnedFd, name: &[u8], to: &OwnedFd, new_name: &[u8]) -> Result<(), Errno> {
+    match remove_file(from, name) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => {
+            let is_there_still = match (stat_name(from, name), stat_name(to, new_name)) {
+                (Ok(old), Ok(new)) => (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino),
+                _ => false,
+            };
+            if is_there_still {
+                let _ = remove_file(to, new_name);
+            }
+            Err(error)
+        }
     }
 }
 
@@ -262,6 +276,22 @@ const SLICES_MAX: usize = 1024;
 mod tests {
     use super::*;
     use crate::store::sys::{LOOK_FOLDER, openat};
+
+    /// The move of a file that another process takes away meanwhile, by names and links alone.
+    #[test]
+    fn f10_the_last_name_of_a_file_is_never_taken_away() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder: OwnedFd = std::fs::File::open(temp.path()).unwrap().into();
+        let path = |name: &str| temp.path().join(name);
+        std::fs::write(path("new"), "content").unwrap();
+        // The old name is gone by now.
+        assert_eq!(end_move(&folder, b"old", &folder, b"new"), Ok(()));
+        assert!(path("new").exists());
+        // The old name is another's by now, and cannot be removed: it is a folder.
+        std::fs::create_dir(path("old")).unwrap();
+        assert_eq!(end_move(&folder, b"old", &folder, b"new"), Err(Errno::ISDIR));
+        assert!(path("new").exists());
+    }
 
     #[test]
     fn a_folder_that_names_are_looked_up_with_can_be_waited_for() {
