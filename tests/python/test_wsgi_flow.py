@@ -282,8 +282,8 @@ class Flow(unittest.TestCase):
             server.stop()
             self.assertNotIn("Traceback", server.log)
 
-    def test_one_thread_makes_all_of_an_answer_as_long_as_there_is_another(self):
-        for server in self.each(threads=[4]):
+    def test_one_thread_makes_all_of_an_answer_for_half_as_many_answers_as_threads(self):
+        for server in self.each(threads=[6]):
             with concurrent.futures.ThreadPoolExecutor(3) as clients:
                 answers = [clients.submit(Answer, server, "/threads") for _ in range(3)]
                 for _ in range(20):

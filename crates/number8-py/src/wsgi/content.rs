@@ -420,12 +420,12 @@ impl Asking {
     }
 }
 
-/// How many threads of a lane iterables may keep: all but one, so that one is there for whoever comes.
+/// How many threads of a lane iterables may keep: half of them, so that those who take a long download leave as many for whoever comes.
 pub(super) struct Places(AtomicUsize);
 
 impl Places {
     pub(super) fn of(threads: usize) -> Self {
-        Self(AtomicUsize::new(threads.saturating_sub(1)))
+        Self(AtomicUsize::new(threads / 2))
     }
 
     /// A place, as long as it is held.
