@@ -2,6 +2,8 @@
 //! what a reload does not change.
 
 use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use number8::access::{Rights, Rule};
@@ -19,6 +21,7 @@ impl Config {
     pub(super) fn oddities(&self, settings: &Settings) -> Vec<String> {
         let mut warnings = self.secrets_within_reach();
         warnings.extend(self.tls.as_ref().and_then(tls::warning));
+        warnings.extend(exposed(settings.password_files()));
         warnings.extend(self.nobody_sends(settings));
         warnings.extend(self.access.nobody_logs_in(settings));
         warnings.extend(self.not_found());
@@ -178,4 +181,24 @@ pub(super) fn fixed(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
         Some(values).filter(|_| !is_off)
     };
     fixed.map(|option| (option.name, said(option.name).unwrap_or_default())).collect()
+}
+
+/// Warnings about files of passwords that other users of the machine may read or change.
+fn exposed(mut files: Vec<PathBuf>) -> Vec<String> {
+    files.sort_unstable();
+    files.dedup();
+    let warning = |path: PathBuf| {
+        let meta = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let verb = match meta.mode() & 0o006 {
+            0 => return None,
+            0o004 if meta.len() == 0 => return None,
+            0o004 => "read",
+            _ => "change",
+        };
+        let path = path.display();
+        Some(format!(
+            "everybody on this machine may {verb} {path}, where passwords are: chmod o= takes that away"
+        ))
+    };
+    files.into_iter().filter_map(warning).collect()
 }

@@ -8,6 +8,7 @@ use std::process::{Output, Stdio};
 use rustix::process::Signal;
 
 use super::{Served, sandbox, until};
+use crate::number8;
 
 /// `joe:pw`, `joe:a:b` and `ann:42` as they are sent.
 const JOE: &str = "Authorization: Basic am9lOnB3\r\n";
@@ -22,6 +23,31 @@ fn ask(served: &Served, request: &str, fields: &str) -> u16 {
         "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n{fields}\r\n"
     );
     served.connect().send(&text).rest()[9..12].parse().unwrap()
+}
+
+#[test]
+fn files_of_accounts_that_everybody_may_read_or_change_get_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = sandbox();
+    let users = folder.path().join("users");
+    fs::write(&users, format!("ann:{HASH_42}\n")).unwrap();
+    for (mode, want) in [
+        (0o600, None),
+        (0o660, None),
+        (0o644, Some("everybody on this machine may read")),
+        (0o666, Some("everybody on this machine may change")),
+    ] {
+        fs::set_permissions(&users, fs::Permissions::from_mode(mode)).unwrap();
+        let output = number8(folder.path())
+            .args(["site", "--print-config", "--auth-file", "users"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        match want {
+            Some(want) => assert!(said.contains(want), "{mode:o}: {said}"),
+            None => assert!(!said.contains("everybody on this machine"), "{mode:o}: {said}"),
+        }
+    }
 }
 
 #[test]
