@@ -511,7 +511,9 @@ let isShown = false;
 
 async function go(): Promise<void> {
   const wanted = location.hash.slice(1);
-  const next = wanted.startsWith("/") && wanted.endsWith("/") && !wanted.startsWith("//") ? wanted : "/";
+  // A backslash is a second slash to browsers: what begins with two is another host.
+  const isHere = wanted.startsWith("/") && wanted.endsWith("/") && !wanted.startsWith("//") && !wanted.includes("\\");
+  const next = isHere ? wanted : "/";
   if (!viewer.hidden && !(await shut())) {
     history.replaceState(null, "", `#${folder}`);
     return;
