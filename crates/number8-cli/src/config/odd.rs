@@ -2,7 +2,6 @@
 //! what a reload does not change.
 
 use std::env;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -188,7 +187,7 @@ fn exposed(mut files: Vec<PathBuf>) -> Vec<String> {
     files.sort_unstable();
     files.dedup();
     let warning = |path: PathBuf| {
-        let meta = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let meta = path.metadata().ok().filter(|meta| meta.is_file())?;
         let verb = match meta.mode() & 0o006 {
             0 => return None,
             0o004 if meta.len() == 0 => return None,
