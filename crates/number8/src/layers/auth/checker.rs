@@ -3,15 +3,17 @@
 //! What was right a short while ago is looked up. Else one of a few permits is waited for, and the lane hashes. A file
 //! of accounts is looked at on the way, at most once a second, by the lane.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
 
 use super::AuthLimits;
 use super::credentials::Credentials;
-use super::failures::Failures;
+use super::failures::{Failures, network};
 use super::remembered::Remembered;
 use crate::accounts::{Accounts, FileError, Mac};
 use crate::server::clock;
@@ -37,7 +39,7 @@ pub(in crate::layers) struct Checker {
     remembered: Mutex<Remembered>,
     failures: Mutex<Failures>,
     hashing: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    waiting: Mutex<Waiting>,
     /// When the file of accounts was looked at last, and whether somebody looks at it now.
     looked_ms: AtomicU64,
     is_looked_at: AtomicBool,
@@ -64,7 +66,7 @@ impl Checker {
             remembered: Mutex::default(),
             failures: Mutex::new(Failures::new(limits.failures_free)),
             hashing: Arc::new(Semaphore::new(limits.hashes_max.max(1))),
-            waiting: AtomicUsize::new(0),
+            waiting: Mutex::default(),
             looked_ms: AtomicU64::new(clock::monotonic_ms()),
             is_looked_at: AtomicBool::new(false),
             limits,
@@ -87,7 +89,14 @@ impl Checker {
         }
         match &asked.credentials {
             Credentials::Bearer { token } => Some(self.bearer(token, asked.client)),
-            Credentials::Basic { .. } => self.remembered(&self.mac(asked)),
+            Credentials::Basic { name, password } => {
+                let remembered = self.remembered(&self.mac(name, password));
+                if remembered.is_some() {
+                    lock(&self.failures).succeeded(asked.client, name);
+                }
+                // SECURITY: who has to wait takes none of the places of those who need not.
+                remembered.or_else(|| self.wait(asked.client))
+            }
         }
     }
 
@@ -99,7 +108,7 @@ impl Checker {
         if let Some(verdict) = self.check_now(&asked) {
             return verdict;
         }
-        let Some(_place) = Place::take(&self.waiting, self.limits.waiting_max) else {
+        let Some(_place) = Place::take(&self.waiting, asked.client, self.limits.waiting_max) else {
             return Verdict::Busy;
         };
         let Ok(permit) = Arc::clone(&self.hashing).acquire_owned().await else {
@@ -123,7 +132,7 @@ impl Checker {
         let Credentials::Basic { name, password } = &asked.credentials else {
             return Verdict::Wrong;
         };
-        let mac = self.mac(asked);
+        let mac = self.mac(name, password);
         // Another request with the same credential was first.
         if let Some(verdict) = self.remembered(&mac) {
             return verdict;
@@ -174,8 +183,10 @@ impl Checker {
         Some(Verdict::User(user, self.accounts()))
     }
 
-    fn mac(&self, asked: &Asked) -> Mac {
-        self.accounts().mac(&asked.value)
+    /// What a password is remembered by, however it was sent.
+    fn mac(&self, name: &str, password: &[u8]) -> Mac {
+        let length = (name.len() as u64).to_le_bytes();
+        self.accounts().mac(&[&length, name.as_bytes(), password].concat())
     }
 
     /// What a session of that user goes with.
@@ -254,24 +265,49 @@ impl Drop for Look {
 /// A credential and who sent it.
 pub(in crate::layers) struct Asked {
     pub(in crate::layers) credentials: Credentials,
-    /// The whole value of the field.
-    pub(in crate::layers) value: Vec<u8>,
     pub(in crate::layers) client: Option<IpAddr>,
 }
 
+/// Who waits for a hash.
+#[derive(Default)]
+struct Waiting {
+    all: usize,
+    by_client: HashMap<Option<IpAddr>, usize>,
+}
+
 /// One of the places of those who wait.
-struct Place<'a>(&'a AtomicUsize);
+struct Place<'a> {
+    waiting: &'a Mutex<Waiting>,
+    client: Option<IpAddr>,
+}
 
 impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
-        let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    /// A place, of so many that there are.
+    ///
+    /// SECURITY: a quarter of them is for others than the one client that has the rest, who may be a guesser.
+    fn take(waiting: &'a Mutex<Waiting>, client: Option<IpAddr>, most: usize) -> Option<Self> {
+        let client = network(client);
+        let mut now = lock(waiting);
+        let of_client = now.by_client.get(&client).copied().unwrap_or(0);
+        if now.all >= most || of_client >= most - most / 4 {
+            return None;
+        }
+        now.all += 1;
+        now.by_client.insert(client, of_client + 1);
+        Some(Self { waiting, client })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut now = lock(self.waiting);
+        now.all -= 1;
+        if let Entry::Occupied(mut of_client) = now.by_client.entry(self.client) {
+            *of_client.get_mut() -= 1;
+            if *of_client.get() == 0 {
+                of_client.remove();
+            }
+        }
     }
 }
 
@@ -282,6 +318,39 @@ const LOOK_EVERY_MS: u64 = 1000;
 mod tests {
     use super::*;
     use crate::server::LaneOptions;
+
+    fn asked(value: &str, client: &str) -> Asked {
+        let credentials = Credentials::parse(value.as_bytes()).unwrap();
+        Asked { credentials, client: Some(client.parse().unwrap()) }
+    }
+
+    fn checker(limits: AuthLimits) -> Arc<Checker> {
+        let accounts = Accounts::new().unwrap().password("joe", "pw").unwrap();
+        Arc::new(Checker::new(accounts, limits, Box::new(|_| {})))
+    }
+
+    #[tokio::test]
+    async fn a7_one_client_does_not_take_the_places_of_all_who_log_in() {
+        let checker = checker(AuthLimits { failures_free: 1, ..AuthLimits::default() });
+        let lane = Lane::new(LaneOptions::default());
+        let ask = |value: &str, client| checker.clone().check(asked(value, client), lane.clone());
+        // What is right is remembered however it is spelled.
+        let (right, again, wrong) = ("Basic am9lOnB3", "bAsIc   am9lOnB3", "Basic am9lOng=");
+        assert!(checker.check_now(&asked(again, "192.0.2.1")).is_none());
+        assert!(matches!(ask(right, "192.0.2.1").await, Verdict::User(..)));
+        assert!(matches!(checker.check_now(&asked(again, "192.0.2.1")), Some(Verdict::User(..))));
+        // Who has to wait is told so at once.
+        while matches!(ask(wrong, "192.0.2.2").await, Verdict::Wrong) {}
+        let told = checker.check_now(&asked(wrong, "192.0.2.2"));
+        assert!(matches!(told, Some(Verdict::TooOften { .. })), "{told:?}");
+        // A quarter of the places is for others.
+        let place = |client: &str| Place::take(&checker.waiting, client.parse().ok(), 8);
+        let of_one: Vec<_> = (0..8).filter_map(|_| place("192.0.2.3")).collect();
+        let of_others: Vec<_> = (4..9).filter_map(|n| place(&format!("192.0.2.{n}"))).collect();
+        assert_eq!((of_one.len(), of_others.len()), (6, 2));
+        drop((of_one, of_others));
+        assert!(lock(&checker.waiting).by_client.is_empty() && place("192.0.2.3").is_some());
+    }
 
     #[tokio::test]
     async fn a2_a_disk_that_does_not_answer_holds_up_one_look_at_the_accounts() {

@@ -102,8 +102,9 @@ impl Failures {
     ///
     /// SECURITY: what was wrong for others stays counted, or whoever has an account could guess at theirs without waiting.
     pub(crate) fn succeeded(&mut self, client: Option<IpAddr>, name: &str) {
-        let (client, name) = (network(client), self.names.hash_one(name));
+        let client = network(client);
         let Some(failed) = self.by_client.get_mut(&client) else { return };
+        let name = self.names.hash_one(name);
         if let Some(at) = failed.by_name.iter().position(|(other, _)| *other == name) {
             let (_, count) = failed.by_name.swap_remove(at);
             failed.count = failed.count.saturating_sub(count);

@@ -192,7 +192,7 @@ fn by_account(checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
     let Some(credentials) = credentials else {
         return Before::Answer(log_in("log in with a name and a password"));
     };
-    let asked = Asked { credentials, value: value.to_vec(), client: call.caller.ip };
+    let asked = Asked { credentials, client: call.caller.ip };
     if let Some(verdict) = checker.check_now(&asked) {
         return match answer(verdict) {
             Waited::Go { user } => {

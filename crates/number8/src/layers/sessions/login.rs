@@ -297,9 +297,7 @@ impl Typed {
 
     fn asked(&self, client: Option<std::net::IpAddr>) -> Asked {
         let (name, password) = (self.name.clone(), self.password.clone());
-        // No value of Authorization has a NUL in it, so the two are never taken for each other.
-        let value = [b"\0", name.as_bytes(), b"\0", &password].concat();
-        Asked { credentials: Credentials::Basic { name, password }, value, client }
+        Asked { credentials: Credentials::Basic { name, password }, client }
     }
 }
 
