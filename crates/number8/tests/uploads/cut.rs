@@ -85,7 +85,12 @@ fn design_11_those_who_wait_for_a_name_hold_up_nobody_else() {
             let mut put = server.send("PUT", "/slow", &["Content-Length: 3"]);
             put.write_all(b"new").unwrap();
             let to = format!("Destination: /moved{number}");
-            [put, server.send("DELETE", "/slow", &[]), server.send("MOVE", "/slow", &[&to])]
+            let form = "--b\r\nContent-Disposition: form-data; name=f; filename=slow\r\n\r\nnew\r\n--b--\r\n";
+            let length = format!("Content-Length: {}", form.len());
+            let fields = ["Content-Type: multipart/form-data; boundary=b", &length];
+            let mut post = server.send("POST", "/", &fields);
+            post.write_all(form.as_bytes()).unwrap();
+            [put, post, server.send("DELETE", "/slow", &[]), server.send("MOVE", "/slow", &[&to])]
         })
         .collect();
     // Each of these takes a thread of the lane, of which one waits for the name.

@@ -25,7 +25,7 @@ use crate::receive::{Sink, receive};
 use crate::response::Response;
 use crate::results::IntoResponse;
 use crate::server::lane::{Lane, OnLane, begin_on_lane, on_lane};
-use crate::store::{Clash, Kind, WriteError, Written};
+use crate::store::{Clash, Kind, SafePath, WriteError, Written};
 
 /// Files in one form: each has an open descriptor until the form is whole.
 const FILES_MAX: usize = 100;
@@ -77,18 +77,25 @@ impl Form {
         let is_there = begin_on_lane(&self.lane, move || check_folder(&inner, &folder)).await?;
         // The request names the folder, whatever files it brings.
         self.conditions.check_folder(is_there)?;
-        let files = self.receive(parts).await?;
+        let (files, paths) = self.receive(parts).await?;
         if files.is_empty() {
             return Err(refused(400, "there is no file in the form").into());
         }
-        let commit =
-            move || files.into_iter().map(|file| file.take()?.finish()?.commit()).collect();
+        let turns = self.inner.turns.take_all(paths).await;
+        let commit = move || {
+            let _turns = turns;
+            files.into_iter().map(|file| file.take()?.commit()).collect()
+        };
         let stored: Vec<_> = on_lane(&self.lane, commit).await?;
         Ok(self.stored(&stored))
     }
 
-    async fn receive(&self, mut form: Multipart) -> Result<Vec<OnLane<Receiving>>, Fail> {
-        let (mut files, mut names) = (Vec::new(), HashSet::new());
+    /// What there is of the files, and where they go.
+    async fn receive(
+        &self,
+        mut form: Multipart,
+    ) -> Result<(Vec<OnLane<Receiving>>, Vec<SafePath>), Fail> {
+        let (mut files, mut paths, mut names) = (Vec::new(), Vec::new(), HashSet::new());
         while let Some(mut part) = form.next().await? {
             let Some(name) = part.file_name().map(|name| name.as_bytes().to_vec()) else {
                 continue;
@@ -103,14 +110,21 @@ impl Form {
             let target = self.folder.file(&name, &self.inner.roots)?;
             let permit = self.permits.store(&target)?;
             let upload = Upload::of_form(&self.inner, target, permit, !names.insert(name));
-            let receiving = on_lane(&self.lane, move || upload.begin(None)).await?;
+            let path = upload.target.path.clone();
+            let turn = self.inner.turns.take(&path).await;
+            let begin = move || {
+                let _turn = turn;
+                upload.begin(None)
+            };
+            let receiving = on_lane(&self.lane, begin).await?;
             let gathered = part.gathered().clone();
             let next = |cx: &mut Context<'_>| part.poll_chunk(cx).map_err(Fail::from);
             let (file, rest) = receive(&self.lane, receiving, &gathered, next).await?;
-            let file = on_lane(&self.lane, move || file.take()?.write(&rest)).await?;
-            files.push(OnLane::new(file, &self.lane));
+            let finish = move || file.take()?.write(&rest)?.finish();
+            files.push(OnLane::new(on_lane(&self.lane, finish).await?, &self.lane));
+            paths.push(path);
         }
-        Ok(files)
+        Ok((files, paths))
     }
 
     fn stored(&self, stored: &[(Target, Written)]) -> Response {

@@ -27,7 +27,6 @@ mod target;
 mod turns;
 mod upload;
 
-use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -305,7 +304,9 @@ impl Inner {
     ) -> Result<Answer, Box<Response>> {
         Permits::of(call).make_folder(&target)?;
         let inner = Arc::clone(self);
-        Ok(answer::by_lane(call.lane, ready(()), move || {
+        let (all, path) = (Arc::clone(&inner), target.path.clone());
+        let turn = async move { all.turns.take(&path).await };
+        Ok(answer::by_lane(call.lane, turn, move || {
             let place = inner.roots.for_new()?;
             if place.of_other(&target.path)?.is_some() {
                 return Err(WriteError::Clash(Clash::Exists).into());

@@ -30,8 +30,8 @@ pub(super) fn answer(
     };
     let is_told = overwrite.is_some();
     let (inner, conditions) = (Arc::clone(inner), Conditions::of(call.head));
-    let (all, paths) = (Arc::clone(&inner), (target.path.clone(), to.path.clone()));
-    let turns = async move { all.turns.take_two(&paths.0, &paths.1).await };
+    let (all, paths) = (Arc::clone(&inner), vec![target.path.clone(), to.path.clone()]);
+    let turns = async move { all.turns.take_all(paths).await };
     Ok(answer::by_lane(call.lane, turns, move || {
         let place = inner.roots.of(&target.path)?;
         let (claim, new) = place.root.claim_two(&target.path, &to.path)?;

@@ -24,14 +24,16 @@ impl Turns {
         self.place(path).lock_owned().await
     }
 
-    /// The same for two paths, which may be one.
-    pub(super) async fn take_two(&self, one: &SafePath, other: &SafePath) -> (Turn, Option<Turn>) {
+    /// The same for several paths, of which some may be one.
+    pub(super) async fn take_all(&self, mut paths: Vec<SafePath>) -> Vec<Turn> {
         // All take them in one order, so that nobody waits for one who waits.
-        let (first, second) =
-            if one.as_bytes() <= other.as_bytes() { (one, other) } else { (other, one) };
-        let turn = self.take(first).await;
-        let is_one = first.as_bytes() == second.as_bytes();
-        (turn, if is_one { None } else { Some(self.take(second).await) })
+        paths.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        paths.dedup_by(|one, other| one.as_bytes() == other.as_bytes());
+        let mut turns = Vec::with_capacity(paths.len());
+        for path in &paths {
+            turns.push(self.take(path).await);
+        }
+        turns
     }
 
     fn place(&self, path: &SafePath) -> Arc<Place<()>> {
@@ -64,13 +66,13 @@ mod tests {
         let other = turns.take(&path("/b")).await;
         let both = tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.take_two(&path("/b"), &path("/a")).await.1.is_some() }
+            async move { turns.take_all(vec![path("/b"), path("/a")]).await.len() }
         });
         tokio::task::yield_now().await;
         assert!(!both.is_finished());
         drop((first, other));
-        assert!(both.await.unwrap());
-        assert!(turns.take_two(&path("/a"), &path("/a")).await.1.is_none());
+        assert_eq!(both.await.unwrap(), 2);
+        assert_eq!(turns.take_all(vec![path("/a"), path("/a")]).await.len(), 1);
     }
 
     #[tokio::test]
