@@ -82,6 +82,27 @@ fn design_6_a_full_disk_keeps_what_it_has() {
     drop(root);
 }
 
+/// As many as bytes do not show.
+#[test]
+fn design_6_empty_files_leave_some_for_others() {
+    let Some(disk) = Disk::mount(&["-t", "tmpfs", "-o", "size=12m,nr_inodes=1000", "tmpfs"]) else {
+        return;
+    };
+    let root = Root::open(disk.path(), RootOptions::default()).unwrap();
+    let store = |number: usize, keep_free_bytes| {
+        let options = StageOptions { keep_free_bytes, sync: false, ..StageOptions::default() };
+        let staged = root.stage(&path(&root, &format!("/{number}")), Some(0), options)?;
+        let claim = staged.claim()?;
+        staged.commit(claim, OnClash::Replace)
+    };
+    let refused = (0..2000).find_map(|number| store(number, 1).err().map(|error| (number, error)));
+    let (stored, error) = refused.unwrap();
+    assert!(matches!(error, WriteError::NoSpace) && stored > 900, "{error} after {stored}");
+    fs::write(disk.path().join("of another"), "").unwrap();
+    // Who wants nothing to stay free has all.
+    store(stored, 0).unwrap();
+}
+
 /// Each looks at the disk before it writes, and none has written yet what the others will.
 #[test]
 fn design_6_files_that_come_at_once_leave_free_what_is_to_stay_free() {

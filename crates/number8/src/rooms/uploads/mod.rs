@@ -311,6 +311,7 @@ impl Inner {
             if place.of_other(&target.path)?.is_some() {
                 return Err(WriteError::Clash(Clash::Exists).into());
             }
+            place.root.check_files(inner.settings.stage.keep_free_bytes)?;
             let written = place.root.make_folder(&target.path)?;
             Ok(answer::written(&target.prefix, &written))
         }))

@@ -95,6 +95,19 @@ impl Root {
         Ok(Written { meta, created: true, path: claim.path })
     }
 
+    /// Makes sure that the disk has room for one more file or folder where some is to stay free.
+    ///
+    /// # Errors
+    /// [`WriteError::NoSpace`].
+    #[cfg(feature = "uploads")]
+    pub(crate) fn check_files(&self, keep_free_bytes: u64) -> Result<(), WriteError> {
+        let space = sys::space(self.find(b"", LOOK_FOLDER)?)?;
+        match space.is_some_and(|space| keep_free_bytes > 0 && space.is_short_of_files()) {
+            true => Err(WriteError::NoSpace),
+            false => Ok(()),
+        }
+    }
+
     /// What has this name, slash or not; may wait for the disk.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use super::WriteError;
-use super::sys::{self, Space};
+use super::sys;
 use crate::store::sys::fstat;
 use crate::sync::{Mutex, lock};
 
@@ -63,9 +63,10 @@ impl Allowance {
         // Before it is looked, so that two that look at once see each other.
         let wanted = now.max(STEP_MAX);
         let others = self.take(wanted);
-        let Some(Space { free_bytes }) = sys::space(file)? else { return Ok(()) };
-        let usable = free_bytes.saturating_sub(keep_free).saturating_sub(others);
-        if usable < now.max(total.unwrap_or(0)) || (usable == 0 && keep_free > 0) {
+        let Some(space) = sys::space(file)? else { return Ok(()) };
+        let usable = space.free_bytes.saturating_sub(keep_free).saturating_sub(others);
+        let is_short = keep_free > 0 && (usable == 0 || space.is_short_of_files());
+        if usable < now.max(total.unwrap_or(0)) || is_short {
             self.give_back();
             return Err(WriteError::NoSpace);
         }

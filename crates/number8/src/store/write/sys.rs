@@ -18,6 +18,16 @@ pub(super) const READ_FOLDER: OFlags =
 /// What is free on a disk.
 pub(super) struct Space {
     pub(super) free_bytes: u64,
+    /// Files that there may be in all, 0 where the file system makes room for them as they come; and how many more.
+    files: u64,
+    free_files: u64,
+}
+
+impl Space {
+    /// Whether so few more files may be made that they are for others.
+    pub(super) fn is_short_of_files(&self) -> bool {
+        self.files > 0 && self.free_files < KEEP_FREE_FILES.min(self.files / 100)
+    }
 }
 
 /// Makes a file without a name; `None` where the file system has none, or there would be no way to give it one.
@@ -185,7 +195,11 @@ pub(super) fn space(file: impl AsFd) -> Result<Option<Space>, Errno> {
         Ok(_) | Err(Errno::NOSYS) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(Some(Space { free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize) }))
+    Ok(Some(Space {
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        files: stat.f_files,
+        free_files: stat.f_favail,
+    }))
 }
 
 /// Gives `file` the mode and the access list of the file `name`, and its owner and group where the system allows that.
@@ -259,6 +273,9 @@ fn modified_at(modified_ns: i128) -> Result<Timestamps, Errno> {
     let untouched = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     Ok(Timestamps { last_access: untouched, last_modification: modified })
 }
+
+/// Files that can still be made where bytes have to stay free: so many, or a hundredth of all.
+const KEEP_FREE_FILES: u64 = 1024;
 
 /// Less what the umask takes.
 const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
