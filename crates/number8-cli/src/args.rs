@@ -148,6 +148,11 @@ impl Invocation {
         }
         let settings = settings.completed(self.of)?;
         let mut config = Config::check(&settings)?;
+        // Where it is only asked about, the folder is a guess.
+        if self.is_served || settings.get("path").is_none_or(|path| path.origin != Origin::Default)
+        {
+            config.check_secrets(&settings)?;
+        }
         config.warnings.splice(0..0, warnings);
         config.access.made_password =
             is_made.then(|| self.password().map(str::to_owned)).transpose()?;

@@ -2,6 +2,7 @@
 //! these values as they are.
 
 mod odd;
+mod within;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;

@@ -81,7 +81,7 @@ pub fn run(
         },
         Action::Check(path) => match file::read(&path)
             .and_then(|settings| settings.completed(Use::All))
-            .and_then(|all| Config::check(&all))
+            .and_then(|all| Config::check(&all)?.check_secrets(&all))
         {
             Ok(_) => {
                 problem::say(&format!("{}: no mistake found", path.display()));

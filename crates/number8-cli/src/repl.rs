@@ -52,7 +52,7 @@ impl Repl {
                 .unwrap_or_default(),
             user: settings.one("run-user", syntax::non_empty)?,
             writable: settings.list("run-write", path)?,
-            secrets: settings.secret_files(),
+            secrets: settings.secret_files().into_iter().map(|(_, path)| path).collect(),
             viewers_max: count(settings, "repl-viewers", 1, 10_000)?,
             scroll_back_bytes: size(settings, "repl-scroll-back", 64 << 10)?,
             webrepl: settings.one("webrepl", syntax::non_empty)?.filter(|value| value != "false"),

@@ -151,24 +151,25 @@ impl Settings {
     }
 
     /// The files that secrets come from: those of passwords, and where the keys of certificates are.
-    pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn secret_files(&self) -> Vec<(&'static str, PathBuf)> {
         [self.password_files(), tls::secrets(self)].concat()
     }
 
     /// The files of passwords, those that stand in place of one, and the configuration if it holds any.
-    pub(crate) fn password_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn password_files(&self) -> Vec<(&'static str, PathBuf)> {
         let named = |name| self.get(name).into_iter().flat_map(|setting| &setting.values);
-        let mut files: Vec<PathBuf> = named("auth-file").map(PathBuf::from).collect();
+        let files = named("auth-file").map(|path| ("auth-file", PathBuf::from(path)));
+        let mut files: Vec<_> = files.collect();
         for option in options::all().filter(|option| option.is_secret) {
             if let Some(Setting { origin: Origin::File { path, .. }, .. }) = self.get(option.name) {
-                files.push(path.clone());
+                files.push((option.name, path.clone()));
             }
             for value in named(option.name) {
                 // `name:@FILE`, and behind it what the account may do, where that is said in the same place.
                 let end = value.rfind("@/").filter(|_| option.kind == Kind::List);
                 let account = &value[..end.unwrap_or(value.len())];
                 let file = account.split_once(':').and_then(|(_, secret)| secret.strip_prefix('@'));
-                files.extend(file.map(PathBuf::from));
+                files.extend(file.map(|path| (option.name, PathBuf::from(path))));
             }
         }
         files

@@ -102,7 +102,7 @@ pub(crate) fn check(
             return Err(settings.problem("tls-self-signed", why));
         }
         let folder = folder.map_err(|why| settings.problem("tls-self-signed", why))?;
-        if is_served(&folder.path, files) {
+        if files.serve(&folder.path) {
             let why = "this is within what is served, so everybody could get the keys: name another folder";
             return Err(settings.problem("tls-self-signed", why));
         }
@@ -155,23 +155,12 @@ fn usual_folder() -> Option<PathBuf> {
     state::folder().map(|folder| folder.join("tls"))
 }
 
-/// What has keys in it, and is nobody's business.
-pub(crate) fn secrets(settings: &Settings) -> Vec<PathBuf> {
-    let key =
-        settings.get("tls-key").into_iter().flat_map(|key| key.values.iter().map(PathBuf::from));
-    let made = folder(settings).ok().flatten().and_then(Result::ok).map(|folder| folder.path);
-    key.chain(made).collect()
-}
-
-/// SECURITY: whether clients could ask for what is in this folder.
-fn is_served(folder: &Path, files: &Files) -> bool {
-    let folder = state::absolute(folder);
-    files.mounts.iter().any(|mount| {
-        let inner = folder.strip_prefix(state::absolute(&mount.path)).ok();
-        let is_hidden =
-            |inner: &Path| inner.iter().any(|name| name.as_encoded_bytes().starts_with(b"."));
-        inner.is_some_and(|inner| files.hidden || !is_hidden(inner))
-    })
+/// What has keys in it, and is nobody's business, with the option that names it.
+pub(crate) fn secrets(settings: &Settings) -> Vec<(&'static str, PathBuf)> {
+    let key = settings.get("tls-key").into_iter().flat_map(|key| &key.values);
+    let key = key.map(|path| ("tls-key", PathBuf::from(path)));
+    let made = folder(settings).ok().flatten().and_then(Result::ok);
+    key.chain(made.map(|folder| ("tls-self-signed", folder.path))).collect()
 }
 
 /// What is odd about it, but no mistake.

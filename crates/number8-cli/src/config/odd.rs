@@ -20,7 +20,9 @@ impl Config {
     pub(super) fn oddities(&self, settings: &Settings) -> Vec<String> {
         let mut warnings = self.secrets_within_reach();
         warnings.extend(self.tls.as_ref().and_then(tls::warning));
-        warnings.extend(exposed(settings.password_files()));
+        let passwords = settings.password_files();
+        warnings.extend(exposed(passwords.into_iter().map(|(_, path)| path).collect()));
+        warnings.extend(self.log_within_reach());
         warnings.extend(self.nobody_sends(settings));
         warnings.extend(self.access.nobody_logs_in(settings));
         warnings.extend(self.not_found());

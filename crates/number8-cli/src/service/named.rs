@@ -17,7 +17,8 @@ pub struct Named {
 impl Named {
     /// What these settings name, and this configuration file.
     pub fn new(settings: &Settings, file: Option<&Path>) -> Self {
-        let mut read = settings.password_files();
+        let passwords = settings.password_files().into_iter();
+        let mut read: Vec<PathBuf> = passwords.map(|(_, path)| path).collect();
         read.extend(file.map(Path::to_owned));
         let mut starts_here = false;
         for option in options::all() {

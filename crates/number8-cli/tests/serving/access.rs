@@ -399,3 +399,55 @@ fn a10_g12_other_sites_are_refused_unless_they_are_named() {
     );
     assert!(answer.contains("\r\nAccess-Control-Allow-Credentials: true\r\n"), "{answer}");
 }
+
+#[test]
+fn secrets_within_what_is_served_are_refused() {
+    let folder = sandbox();
+    let site = folder.path().join("site");
+    fs::create_dir_all(site.join(".keys")).unwrap();
+    fs::create_dir_all(site.join(".well-known")).unwrap();
+    let configuration = "allow = \"ro\"\nauth = [\"ann:geheim@/:rw\"]\n";
+    for (name, text) in [
+        ("number8.toml", configuration),
+        ("plain.toml", "allow = \"ro\"\n"),
+        ("users", &format!("ann:{HASH_42}\n")),
+        (".keys/users", &format!("ann:{HASH_42}\n")),
+        (".well-known/users", &format!("ann:{HASH_42}\n")),
+        ("token", "t0ken-t0ken-t0ken\n"),
+        ("key.pem", include_str!("../../../number8/tests/tls/key.pem")),
+        ("cert.pem", include_str!("../../../number8/tests/tls/cert.pem")),
+    ] {
+        fs::write(site.join(name), text).unwrap();
+    }
+    std::os::unix::fs::symlink("site/users", folder.path().join("link")).unwrap();
+    let within = "is within what is served, so clients could get it: keep it in another folder";
+    for (arguments, want) in [
+        (&["--auth-file", "site/users"][..], within),
+        (&["--auth-file", "link"], within),
+        (&["--auth-file", "site/.keys/users", "--hidden"], within),
+        (&["--auth-file", "site/.well-known/users"], within),
+        (&["--token", "ci:@site/token@/:ro"], within),
+        (&["--tls-cert", "site/cert.pem", "--tls-key", "site/key.pem"], within),
+        (&["--config", "site/number8.toml"], within),
+        (
+            &["--board", "--run", "sh=sh", "--programs", "site/kept"],
+            "clients could get and change what others run: name another folder",
+        ),
+    ] {
+        let mut command = crate::number8(folder.path());
+        command.args(["site", "-b", "127.0.0.1:0"]).args(arguments);
+        let mut served = Served::run(command);
+        served.message(want);
+        // What stands in a file is none of whoever types.
+        let code = if arguments[0] == "--config" { 78 } else { 2 };
+        assert_eq!(served.ended().code(), Some(code), "{arguments:?}");
+    }
+    for arguments in [["--auth-file", "site/.keys/users"], ["--config", "site/plain.toml"]] {
+        drop(Served::start(folder.path(), &arguments));
+    }
+    // Which folder it is about is a guess here.
+    let output = run(&site, &["explain", "--auth-file", "users", "--allow", "ro", "GET", "/"], "");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let served = Served::start(folder.path(), &["--log-file", "site/log"]);
+    served.message("site/log is within what is served, so clients could read the log");
+}

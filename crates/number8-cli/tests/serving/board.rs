@@ -374,17 +374,17 @@ fn issue_4_programs_cannot_read_the_secrets_of_the_server() {
 #[test]
 fn issue_4_who_keeps_secrets_where_programs_write_is_told() {
     let folder = sandbox();
-    for file in ["site/users", "users"] {
+    for file in ["site/.users", "users"] {
         fs::write(folder.path().join(file), "cow\n").unwrap();
     }
     let run = ["--run", "sh=sh"];
     for (arguments, file, is_told) in [
-        (&run[..], "site/users", true),
+        (&run[..], "site/.users", true),
         (&run, "users", false),
         (&["--run", "sh=sh", "--run-write", "."], "users", true),
         // The folders of tests are below /tmp.
         (&["--repl"], "users", std::env::temp_dir().starts_with("/tmp")),
-        (&[], "site/users", false),
+        (&[], "site/.users", false),
     ] {
         let auth = format!("joe:@{file}@/:all");
         let served = Served::start(folder.path(), &[&["--auth", &auth], arguments].concat());
