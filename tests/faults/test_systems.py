@@ -23,6 +23,7 @@ SYSTEMS = {
     "a disk without files without names": NO_UNNAMED,
     "a disk that cannot move to free names only": f"renameat2=EINVAL,{NO_UNNAMED}",
     "a disk that cannot tell what is in memory": "preadv2=EOPNOTSUPP",
+    "a sandbox that does not let one ask": "preadv2=EPERM",
     "a disk that sets no room aside": "fallocate=EOPNOTSUPP",
     "Linux 5.10": NO_LANDLOCK,
     "Linux 5.4": f"{NO_LANDLOCK},openat2=ENOSYS,close_range=ENOSYS,faccessat2=ENOSYS",

@@ -98,13 +98,15 @@ pub(super) fn on_procfs(fd: impl AsFd) -> Result<bool, Errno> {
 /// Reads what is in memory; AGAIN where that is nothing. A short count is no sign of the end.
 pub(super) fn read_now(fd: impl AsFd, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
     let fd = fd.as_fd();
-    let mut read = |flags| rustix::io::preadv2(fd, &mut [IoSliceMut::new(buf)], offset, flags);
-    match read(ReadWriteFlags::NOWAIT) {
-        // This file system cannot tell. tmpfs cannot either, but has everything in memory.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => match rustix::fs::fstatfs(fd)?.f_type {
-            TMPFS_MAGIC => read(ReadWriteFlags::empty()),
-            _ => Err(Errno::AGAIN),
-        },
+    let buffers = &mut [IoSliceMut::new(buf)];
+    match rustix::io::preadv2(fd, buffers, offset, ReadWriteFlags::NOWAIT) {
+        // This file system cannot tell, or a sandbox does not know the call. tmpfs cannot either, but has everything in memory.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+            match rustix::fs::fstatfs(fd)?.f_type {
+                TMPFS_MAGIC => read(fd, buf, offset),
+                _ => Err(Errno::AGAIN),
+            }
+        }
         result => result,
     }
 }
