@@ -350,6 +350,18 @@ test("f16: a name that cannot be is told of before anything is sent", async () =
   await close();
 });
 
+test("f16: an address that browsers take for that of another host leads nowhere", async () => {
+  const { page, troubles, close } = await open();
+  for (const folder of ["//other.example/", "/\\other.example/", "/\\/other.example/"]) {
+    const asked = page.waitForRequest((request) => !request.url().includes("/events"));
+    await page.evaluate((to) => (location.hash = to), folder);
+    assert.equal(new URL((await asked).url()).host, new URL(board.server.url).host, folder);
+    await page.getByRole("link", { name: "hello.txt" }).waitFor();
+  }
+  assert.deepEqual(serious(troubles), []);
+  await close();
+});
+
 test("f16: folders are walked through with the keyboard, and the address leads back", async () => {
   const { page, close } = await open();
   await page.getByRole("link", { name: "sub/" }).focus();

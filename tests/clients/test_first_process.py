@@ -19,9 +19,9 @@ SCRIPT = f"for i in $(seq {CHILDREN}); do (read line < go) & done; exec \"$0\" -
 def children(pid):
     """The states of the processes whose parent this is, as one letter each."""
     states = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for process in filter(str.isdigit, os.listdir("/proc")):
         try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            state, parent = pathlib.Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
         if int(parent) == pid:
