@@ -261,6 +261,16 @@ class Flow(unittest.TestCase):
                 before, now = now, int(Answer(server, "/pulled").content)
             self.assertEqual(before, now)
 
+    def test_a_client_that_leaves_while_it_is_written_to_is_no_failure(self):
+        for server in self.each(threads=[1]):
+            with connect(server) as connection:
+                connection.sendall(request("/pours_written?1000000"))
+                read_until(connection, b"\r\n\r\n")
+            # The one thread is there for this only when the other call has ended, and what it said is told before.
+            self.assertEqual(Answer(server, "/fails").status, 500)
+            server.wait_for('the application failed: GET "/fails"')
+            self.assertNotIn("pours_written", server.log)
+
     def test_what_python_keeps_for_a_thread_stays(self):
         for server in self.each(threads=[0, 1]):
             counts = [int(Answer(server, "/again").content) for _ in range(5)]

@@ -1,6 +1,7 @@
 //! An application's answer as the server's.
 
 use number8::{Body, GatewayHead, Response};
+use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -37,6 +38,10 @@ pub(super) fn answer(
         Err(error) => {
             // What is half written is cut by being dropped, whoever keeps `start_response` or the exception.
             drop(start.written());
+            // That a client leaves is no failure, as with ASGI; nobody waits for this one.
+            if start.has_left() && error.is_instance_of::<PyBrokenPipeError>(py) {
+                return Ok(failed());
+            }
             return Err(error);
         }
     };

@@ -25,6 +25,8 @@ struct State {
     head: Option<GatewayHead>,
     /// The head is on its way: nothing can be put in its place.
     is_sent: bool,
+    /// What was written found nobody to take it.
+    has_left: bool,
     writing: Writing,
 }
 
@@ -57,7 +59,7 @@ impl StartResponse {
             Some(early) => Writing::Early(Some(early)),
             None => Writing::Kept(Vec::new()),
         };
-        Self(Mutex::new(State { head: None, is_sent: false, writing }))
+        Self(Mutex::new(State { head: None, is_sent: false, has_left: false, writing }))
     }
 
     /// The head, which is sent now.
@@ -76,6 +78,11 @@ impl StartResponse {
             Writing::Kept(_) => Written::Nothing(None),
             Writing::Early(early) => Written::Nothing(early),
         }
+    }
+
+    /// Whether the client has left while something was written.
+    pub(super) fn has_left(&self) -> bool {
+        lock(&self.0).has_left
     }
 
     fn write(&self, py: Python<'_>, part: Bytes) -> PyResult<()> {
@@ -97,7 +104,10 @@ impl StartResponse {
         sent.bytes += part.len() as u64;
         // The client may take its time, and others need the interpreter.
         let written = py.detach(|| wait(sent.sender.send(part)));
-        lock(&self.0).writing = Writing::Sent(sent);
+        let mut state = lock(&self.0);
+        // Beyond what is announced nothing is taken, which is a fault of the application.
+        state.has_left = written.is_err() && sent.length.is_none_or(|length| sent.bytes <= length);
+        state.writing = Writing::Sent(sent);
         Ok(written?)
     }
 }
