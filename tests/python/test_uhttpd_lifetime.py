@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import selectors
 import signal
 import socket
 import subprocess
@@ -188,6 +189,55 @@ def hang(request):
                         process.send_signal(signal.SIGTERM)
                     returned, out, err = self.ended(process)
                 self.assertEqual((returned, out), (code, "at the end\n"), err)
+
+    def test_u2_an_answer_that_has_begun_goes_on_where_no_more_calls_are_taken(self):
+        script = """
+import sys, threading
+go_on = threading.Event()
+pulled = []
+@httpd.get('/hang')
+def hang(request):
+    go_on.wait()
+    return 'ok'
+@httpd.get('/pours')
+def pours(request):
+    return (pulled.append(None) or b'8' * 65536 for _ in range(400))
+httpd.route('/pulled', uhttpd.GET, lambda req: req.write(str(len(pulled))))
+"""
+        process = self.start(BEGIN + script + READY + "sys.stdin.readline()\ngo_on.set()\n", stdin=subprocess.PIPE)
+        port = self.port(process)
+        with contextlib.ExitStack() as stack:
+            def ask(target):
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE))
+                client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                return client
+
+            begun = ask("/pours")
+            received = begun.recv(1024)
+            # Until the client has as much as it takes.
+            counts = [self.get(port, "/pulled")]
+            while counts[-50:] != counts[-1:] * 50:
+                counts.append(self.get(port, "/pulled"))
+            # As many as are taken, and one that is refused.
+            others = [ask("/hang") for _ in range(1100)]
+            with selectors.DefaultSelector() as selector:
+                for client in others:
+                    selector.register(client, selectors.EVENT_READ)
+                answered = [key.fileobj.recv(1024) for key, _ in selector.select(DEADLINE)]
+            self.assertTrue(answered and all(answer.startswith(b"HTTP/1.1 503 ") for answer in answered), answered)
+            pieces = [received]
+            # All that there is without another call.
+            with selectors.DefaultSelector() as selector:
+                selector.register(begun, selectors.EVENT_READ)
+                while selector.select(1) and (piece := begun.recv(1 << 20)):
+                    pieces.append(piece)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            while piece := begun.recv(1 << 20):
+                pieces.append(piece)
+        received = b"".join(pieces)
+        self.assertTrue(received.endswith(b"\r\n0\r\n\r\n"), received[-100:])
+        self.assertGreaterEqual(received.count(b"8"), 400 * 65536)
 
     def test_u2_where_nobody_asks_for_the_end_callbacks_are_waited_for(self):
         script = """

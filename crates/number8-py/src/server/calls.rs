@@ -52,11 +52,24 @@ impl Calls {
     /// # Errors
     /// As many wait as may, or the server has stopped.
     pub(crate) fn submit(&self, job: impl FnOnce(Python<'_>) + Send + 'static) -> Result<(), Full> {
+        self.put(Box::new(job), CALLS_MAX)
+    }
+
+    /// As [`submit`](Self::submit), for a call that goes on with what an earlier one has begun, such as an answer: it is taken also
+    /// where as many wait as may. So each thing that has begun must have one such call at most that waits.
+    ///
+    /// # Errors
+    /// The server has stopped.
+    pub(crate) fn go_on(&self, job: impl FnOnce(Python<'_>) + Send + 'static) -> Result<(), Full> {
+        self.put(Box::new(job), usize::MAX)
+    }
+
+    fn put(&self, job: Job, calls_max: usize) -> Result<(), Full> {
         let mut state = lock(&self.0.state);
-        if state.is_closed || state.queue.len() >= CALLS_MAX {
+        if state.is_closed || state.queue.len() >= calls_max {
             return Err(Full);
         }
-        state.queue.push_back(Box::new(job));
+        state.queue.push_back(job);
         drop(state);
         self.ring();
         Ok(())

@@ -41,8 +41,8 @@ impl Pieces {
                 io::Error::other("the iterator failed")
             }));
         };
-        let full = |_| io::Error::other("too many calls are waiting");
-        self.shared.calls.submit(job).map_err(full)?;
+        let over = |_| io::Error::other("the server has stopped");
+        self.shared.calls.go_on(job).map_err(over)?;
         Ok(next)
     }
 }
@@ -75,7 +75,7 @@ impl Drop for Pieces {
         }
         let iterator = Arc::clone(&self.iterator);
         // Where the server has stopped it ends with the interpreter.
-        let _ = self.shared.calls.submit(move |py| {
+        let _ = self.shared.calls.go_on(move |py| {
             if let Ok(close) = iterator.bind(py).getattr("close")
                 && let Err(error) = close.call0()
             {

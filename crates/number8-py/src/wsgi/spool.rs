@@ -256,9 +256,11 @@ async fn to_file(
         }
         length += waiting as u64;
         let (before, batch) = (file.take(), std::mem::take(&mut pieces));
-        let job = lane
-            .submit(move || write(before, &batch, is_end, keep_free))
-            .map_err(io::Error::other)?;
+        let has_begun = before.is_some();
+        let write = move || write(before, &batch, is_end, keep_free);
+        // What has begun goes on, also where so many wait that nothing new begins.
+        let job = if has_begun { lane.go_on(write) } else { lane.submit(write) };
+        let job = job.map_err(io::Error::other)?;
         let written = job.await.map_err(io::Error::other)?.map_err(Unkept)?;
         // It is in the file now.
         drop(held.take());
