@@ -6,7 +6,7 @@ use bytes::Bytes;
 use number8_proto::webrepl::{Code, PIECE_BYTES_MAX};
 
 use crate::access::{Access, Rights};
-use crate::server::lane::Lane;
+use crate::server::lane::{Lane, LaneFailure, OnLane, begin_on_lane, on_lane};
 use crate::store::{
     File, OnClash, OpenError, Opened, PathError, Root, SafePath, StageOptions, Staged, WriteError,
 };
@@ -38,7 +38,7 @@ type Who<'a> = (&'a Access, Option<&'a str>);
 /// A file that is being put.
 #[derive(Debug)]
 pub(super) struct Put {
-    staged: OnLane<Staged>,
+    staged: Option<OnLane<Staged>>,
     may: May,
     /// What has come and is not written yet.
     gathered: Vec<Bytes>,
@@ -97,7 +97,7 @@ impl Files {
             root.stage(&path, Some(size), stage).map_err(|error| code(&error))
         });
         Ok(Put {
-            staged: OnLane::new(staged.await?, lane),
+            staged: Some(OnLane::new(staged.await?, lane)),
             may,
             gathered: Vec::new(),
             length: 0,
@@ -155,13 +155,13 @@ impl Put {
         if self.length >= GATHERED_BYTES {
             self.length = 0;
             let chunks = std::mem::take(&mut self.gathered);
-            let Some(mut staged) = self.staged.take() else { return };
+            let Some(Ok(mut staged)) = self.staged.take().map(OnLane::take) else { return };
             let written = on_lane(lane, move || {
                 staged.write(&chunks).map_err(|error| code(&error))?;
                 Ok(staged)
             });
             match written.await {
-                Ok(staged) => self.staged = OnLane::new(staged, lane),
+                Ok(staged) => self.staged = Some(OnLane::new(staged, lane)),
                 Err(code) => self.failed = Some(code),
             }
         }
@@ -173,7 +173,9 @@ impl Put {
             return code;
         }
         let (chunks, may) = (std::mem::take(&mut self.gathered), self.may);
-        let Some(mut staged) = self.staged.take() else { return Code::FAILED };
+        let Some(Ok(mut staged)) = self.staged.take().map(OnLane::take) else {
+            return Code::FAILED;
+        };
         let committed = on_lane(lane, move || {
             let commit = || {
                 staged.write(&chunks)?;
@@ -198,7 +200,7 @@ impl Get {
             self.ahead = on_lane(lane, move || {
                 let length = file.read_at(&mut buffer, offset).map_err(|_| Code::FAILED)?;
                 buffer.truncate(length);
-                Ok(Bytes::from(buffer))
+                Ok::<_, Code>(Bytes::from(buffer))
             })
             .await?;
             self.offset += self.ahead.len() as u64;
@@ -207,48 +209,11 @@ impl Get {
     }
 }
 
-/// What a function gives that may wait for the disk, and with which a transfer begins: where the lane is full, none does.
-async fn begin_on_lane<T: Send + 'static>(
-    lane: &Lane,
-    function: impl FnOnce() -> Result<T, Code> + Send + 'static,
-) -> Result<T, Code> {
-    let job = lane.submit(function).map_err(|_| Code::BUSY)?;
-    job.await.map_err(|_| Code::FAILED)?
-}
-
-/// As [`begin_on_lane`], for what goes on with a transfer ([`Lane::go_on`]).
-async fn on_lane<T: Send + 'static>(
-    lane: &Lane,
-    function: impl FnOnce() -> Result<T, Code> + Send + 'static,
-) -> Result<T, Code> {
-    let job = lane.go_on(function).map_err(|_| Code::BUSY)?;
-    job.await.map_err(|_| Code::FAILED)?
-}
-
-/// A value that ends on the lane: giving up a large file takes the disk's time, not that of other connections.
-#[derive(Debug)]
-struct OnLane<T: Send + 'static> {
-    value: Option<T>,
-    lane: Lane,
-}
-
-impl<T: Send + 'static> OnLane<T> {
-    fn new(value: T, lane: &Lane) -> Self {
-        Self { value: Some(value), lane: lane.clone() }
-    }
-
-    /// The value, for a thread of the lane.
-    fn take(&mut self) -> Option<T> {
-        self.value.take()
-    }
-}
-
-impl<T: Send + 'static> Drop for OnLane<T> {
-    fn drop(&mut self) {
-        if let Some(value) = self.value.take()
-            && let Ok(job) = self.lane.go_on(move || drop(value))
-        {
-            job.detach();
+impl From<LaneFailure> for Code {
+    fn from(failure: LaneFailure) -> Self {
+        match failure {
+            LaneFailure::Full => Self::BUSY,
+            LaneFailure::Panicked => Self::FAILED,
         }
     }
 }

@@ -14,7 +14,7 @@
 #[cfg(feature = "runner")]
 mod guests;
 mod job;
-#[cfg(feature = "uploads")]
+#[cfg(any(feature = "uploads", feature = "repl"))]
 mod kept;
 #[cfg(feature = "files")]
 mod long;
@@ -35,7 +35,7 @@ use self::guests::Guests;
 pub(crate) use self::guests::{Guest, SeesOff};
 use self::job::Run;
 pub use self::job::{Job, JobPanicked};
-#[cfg(feature = "uploads")]
+#[cfg(any(feature = "uploads", feature = "repl"))]
 pub(crate) use self::kept::{LaneFailure, OnLane, begin_on_lane, on_lane};
 #[cfg(feature = "files")]
 use self::long::Turns;
