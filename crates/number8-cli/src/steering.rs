@@ -5,7 +5,7 @@ use std::thread;
 
 use number8::{App, Handle, Tls, TlsError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 
 use crate::app::{Kept, app, webrepl};
 use crate::args::Invocation;
@@ -65,8 +65,10 @@ impl Steering {
                 () = next(&mut child) => reap(),
                 loaded = told(&mut asked) => {
                     asked = None;
-                    if let Some(loaded) = loaded {
-                        self.adopt(loaded);
+                    match loaded {
+                        Ok(Some(loaded)) => self.adopt(loaded),
+                        Ok(None) => {}
+                        Err(_) => self.keep_old("the thread has panicked"),
                     }
                 }
             }
@@ -128,11 +130,16 @@ impl Steering {
         match thread::Builder::new().name("number8-reload".to_owned()).spawn(ask) {
             Ok(_) => Some(asked),
             Err(error) => {
-                say(&format!("loading again: {error}; the old configuration stays in use"));
-                notify::ready(&self.status);
+                self.keep_old(&error.to_string());
                 None
             }
         }
+    }
+
+    /// A service manager has to hear of the end of what it was told of, or takes the service for stuck.
+    fn keep_old(&self, why: &str) {
+        say(&format!("loading again: {why}; the old configuration stays in use"));
+        notify::ready(&self.status);
     }
 
     /// Takes what was loaded into use. What cannot change while serving (where to listen, threads, time-outs)
@@ -230,9 +237,11 @@ impl Source {
 }
 
 /// What the thread tells that was asked; never where none was.
-async fn told(asked: &mut Option<oneshot::Receiver<Option<Loaded>>>) -> Option<Loaded> {
+async fn told(
+    asked: &mut Option<oneshot::Receiver<Option<Loaded>>>,
+) -> Result<Option<Loaded>, RecvError> {
     match asked {
-        Some(asked) => asked.await.ok().flatten(),
+        Some(asked) => asked.await,
         None => std::future::pending().await,
     }
 }
