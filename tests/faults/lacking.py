@@ -24,6 +24,7 @@ NUMBERS = {
     "memfd_create": (319, 279),
     "statx": (332, 291),
     "fallocate": (285, 47),
+    "fsync": (74, 82),
     "fdatasync": (75, 83),
     "pidfd_send_signal": (424, 424),
     "pidfd_open": (434, 434),

@@ -71,6 +71,15 @@ class Systems(unittest.TestCase):
                     self.files(server, root, files)
                     server.healthy()
 
+    def test_f9_what_is_written_and_may_be_lost_is_told_so(self):
+        temporary, root, _ = number8.folder()
+        self.enterContext(temporary)
+        with Server(root, "-A", "--log", "off", through=[sys.executable, LACKING, "fsync=EIO"]) as server:
+            answer = Answer(server, "PUT", "/new.txt", b"new")
+            self.assertEqual(answer.status, 500)
+            self.assertIn(b"it is written, but may be lost", answer.content)
+            self.assertEqual(Answer(server, "GET", "/new.txt").content, b"new")
+
     def files(self, server, root, files):
         for name in ("hello.txt", "big.bin", "text.html"):
             answer = Answer(server, "GET", f"/{name}")

@@ -78,6 +78,13 @@ pub(crate) fn refuse_write(error: &WriteError) -> Response {
         WriteError::BadName => Response::error(400, error.to_string()),
         WriteError::NoSpace => Response::error(507, "the disk has no room for it"),
         WriteError::TooLarge => Response::error(413, error.to_string()),
+        WriteError::Unsynced(error) => {
+            tell_of_disk("the disk failed as something was written", error);
+            Response::error(
+                500,
+                "it is written, but may be lost where the power fails: the disk failed",
+            )
+        }
         WriteError::Io(error) if is_shortage(error) => busy(),
         WriteError::Io(error) => {
             tell_of_disk("the disk failed as something was written", error);

@@ -227,7 +227,7 @@ fn code(error: &WriteError) -> Code {
         WriteError::BadName => Code::BAD_REQUEST,
         WriteError::NoSpace => Code::NO_SPACE,
         WriteError::TooLarge => Code::TOO_LARGE,
-        WriteError::Io(_) => Code::FAILED,
+        WriteError::Unsynced(_) | WriteError::Io(_) => Code::FAILED,
     }
 }
 

@@ -395,10 +395,11 @@ impl Claim {
 
     /// Waits until the name is on the disk, and those of folders that were made for it.
     pub(super) fn sync_names(&self) -> Result<(), WriteError> {
-        for (parent, _) in &self.made.0 {
-            sys::sync_folder(parent)?;
-        }
-        Ok(sys::sync_folder(&self.folder)?)
+        let parents = self.made.0.iter().map(|(parent, _)| parent);
+        let unsynced = |error: Errno| WriteError::Unsynced(error.into());
+        parents
+            .chain([&self.folder])
+            .try_for_each(|folder| sys::sync_folder(folder).map_err(unsynced))
     }
 
     /// The change has been made.

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use crate::store::{OpenError, Refusal};
 
-/// Why a write has changed nothing.
+/// Why a write has changed nothing, but for [`WriteError::Unsynced`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -24,6 +24,8 @@ pub enum WriteError {
     NoSpace,
     /// This file system cannot hold a file of that length.
     TooLarge,
+    /// It is done, but the disk failed as that was to outlive a power cut.
+    Unsynced(io::Error),
     /// Anything else, such as a disk that fails.
     Io(io::Error),
 }
@@ -102,7 +104,7 @@ impl fmt::Display for WriteError {
             Self::BadName => f.write_str("the disk cannot hold such a name"),
             Self::NoSpace => f.write_str("the disk is full"),
             Self::TooLarge => f.write_str("the disk cannot hold a file of that length"),
-            Self::Io(error) => error.fmt(f),
+            Self::Unsynced(error) | Self::Io(error) => error.fmt(f),
         }
     }
 }
@@ -126,7 +128,7 @@ impl fmt::Display for Clash {
 impl std::error::Error for WriteError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            Self::Unsynced(error) | Self::Io(error) => Some(error),
             _ => None,
         }
     }
