@@ -90,7 +90,10 @@ test("x2: errors lead to lines of the program, whatever wrote them, and to no li
   const { page, close } = await open();
   const links = async (end) => {
     await page.getByText(end).waitFor();
-    return page.getByRole("log").getByRole("link").allTextContents();
+    // What was written may be shown a moment later.
+    const all = page.getByRole("log").getByRole("link");
+    await all.first().waitFor();
+    return all.allTextContents();
   };
   await write(page, ["import sys", "exec('1/0')"]);
   await run(page);
