@@ -18,15 +18,16 @@ pub(super) const READ_FOLDER: OFlags =
 /// What is free on a disk.
 pub(super) struct Space {
     pub(super) free_bytes: u64,
-    /// Files that there may be in all, 0 where the file system makes room for them as they come; and how many more.
+    /// Files that there may be in all, and how many more; 0 where the file system makes room for them as they come.
     files: u64,
     free_files: u64,
 }
 
 impl Space {
-    /// Whether so few more files may be made that they are for others.
+    /// Whether so few more files may be made that they are for others. None at all is what a file system says that does not know; where
+    /// it is so, none can be made.
     pub(super) fn is_short_of_files(&self) -> bool {
-        self.files > 0 && self.free_files < KEEP_FREE_FILES.min(self.files / 100)
+        (1..KEEP_FREE_FILES.min(self.files / 100)).contains(&self.free_files)
     }
 }
 
