@@ -47,8 +47,8 @@ pub(crate) struct Found<'a> {
 pub enum RouteError {
     /// The path does not begin with a slash.
     NoSlash(String),
-    /// The path has a `{` or `}` that is no placeholder, two placeholders in one segment, something after `{*rest}`, or a `%`
-    /// that escapes nothing.
+    /// The path has a `{` or `}` that is no placeholder, two placeholders in one segment, something after `{*rest}`, a `%`
+    /// that escapes nothing, or placeholders as others write them (`<name>`, `:name`).
     Syntax(String),
     /// The path has more than 25 placeholders.
     Placeholders {
@@ -96,8 +96,8 @@ impl fmt::Display for RouteError {
             Self::NoSlash(path) => write!(f, "the path {path:?} has to begin with a slash"),
             Self::Syntax(path) => write!(
                 f,
-                "the path {path:?} is not understood: a placeholder is {{name}}, one to a segment, or {{*rest}} at the end, and a % \
-                 is written %25"
+                "the path {path:?} is not understood: a placeholder is {{name}}, one to a segment, or {{*rest}} at the end; as text \
+                 a % is written %25, < and > are %3C and %3E, a colon that begins a segment %3A"
             ),
             Self::Placeholders { path, has } => write!(
                 f,
@@ -161,6 +161,10 @@ impl Router {
             Some(&place) => place,
             None => {
                 let place = self.routes.len();
+                // Other frameworks have `<id>` and `:id`: as text they would be routes that nobody ever asks for.
+                if path.contains(['<', '>']) || path.contains("/:") {
+                    return Err(RouteError::Syntax(path.to_owned()));
+                }
                 // A path that no escape could stand for is a mistake too. A brace that is escaped opens no placeholder.
                 let braces = path.replace("%7B", "{{").replace("%7D", "}}");
                 let braces = braces.replace("%7b", "{{").replace("%7d", "}}");

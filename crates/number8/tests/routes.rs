@@ -140,6 +140,9 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
             "/users/{name} and /users/{id} can never be told apart",
         ),
         (App::new().get("/users/{id", user), "not understood"),
+        // As Flask, microdot and Express write them.
+        (App::new().get("/users/<int:id>", user), "a placeholder is {name}"),
+        (App::new().get("/users/:id", user), "a placeholder is {name}"),
         (App::new().get("/{*rest}/more", async |rest: String| rest), "not understood"),
         (
             App::new().get(&"/{a}".repeat(26), async |_: Request| ""),
@@ -170,6 +173,7 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
     }
     let fine = App::new()
         .get("/{a}/{b}", async |_: Request| "")
+        .get("/%3Aa/b:c/%3Cd%3E", async || "")
         .state(8u8)
         .get("/", async |_: State<u8>| "")
         .get(&("/{{b}}".repeat(9) + &"/{a}".repeat(25)), async |_: Request| "")

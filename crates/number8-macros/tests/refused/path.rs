@@ -13,6 +13,11 @@ async fn rest_first(rest: String) {
     let _ = rest;
 }
 
+#[get("/songs/<int:id>")]
+async fn as_flask(id: u32) {
+    let _ = id;
+}
+
 #[get("/{artist}-{song}")]
 async fn two_in_one(artist: String, song: String) {
     let _ = (artist, song);
@@ -31,6 +36,6 @@ async fn no_method() {}
 async fn which_method() {}
 
 fn main() {
-    let app = App::new().add((no_slash, open, rest_first, two_in_one, too_many));
+    let app = App::new().add((no_slash, open, rest_first, as_flask, two_in_one, too_many));
     let _ = app.add([no_text, no_method, which_method]);
 }

@@ -288,9 +288,11 @@ impl App {
         handler: H,
     ) -> Self {
         let route = format!("{} {path}", method.map_or("*", router::name));
-        self.note_needs(&route, Router::placeholders(path), H::needs());
+        // The path first: what its placeholders are is nothing to count before they are understood.
         let added = self.router.add(method, path, handler.into_handler(&route));
-        self.note(added)
+        let mut app = self.note(added);
+        app.note_needs(&route, Router::placeholders(path), H::needs());
+        app
     }
 
     fn note_needs(&mut self, route: &str, has: usize, needs: Needs) {
