@@ -17,6 +17,11 @@
 //! # }
 //! ```
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!(
+    "number8 is made of what Linux has, and is built for no other system: see docs/packages.md"
+);
+
 pub mod access;
 #[cfg(feature = "accounts")]
 pub mod accounts;
