@@ -39,8 +39,9 @@ pub enum LocalAddr {
     Abstract(String),
 }
 
-/// Bytes that the kernel holds for a client, not counting those on their way, when it takes no more.
-const UNSENT_BYTES: u32 = 128 * 1024;
+/// Bytes that the kernel holds for a client, not counting those on their way, when it takes no more; more for one that keeps up, see
+/// [`Transport::set_unsent_max`](super::Transport::set_unsent_max).
+pub(super) const UNSENT_BYTES: u32 = 128 * 1024;
 
 impl Listener {
     /// Where this listens; with port 0, the port that was found.

@@ -100,6 +100,10 @@ pub trait Transport: Send + Sync + 'static {
     /// Has the end of this transport, when it is dropped, look like a fault to the peer and not like an end, where
     /// there is a way; what was written and not yet sent is forgotten.
     fn reset_on_drop(&self) {}
+
+    /// From now on the system takes no more than this of what is not on its way yet, in bytes. A transport without such a limit has
+    /// nothing to do.
+    fn set_unsent_max(&self, _bytes: u32) {}
 }
 
 /// How far a [`Transport`] protects what is sent.
@@ -199,6 +203,11 @@ macro_rules! socket_transport {
             fn reset_on_drop(&self) {
                 // A socket that cannot is closed as any other.
                 let _ = sockopt::set_socket_linger(self, Some(Duration::ZERO));
+            }
+
+            fn set_unsent_max(&self, bytes: u32) {
+                // No Unix socket has it, and one that has it and cannot goes on as before.
+                let _ = socket2::SockRef::from(self).set_tcp_notsent_lowat(bytes);
             }
         }
     };

@@ -37,6 +37,9 @@ impl Connection {
         match result {
             Poll::Ready(result) => {
                 result?;
+                if self.unsent.is_some() {
+                    self.note_taken(turn, moved);
+                }
                 if self.wait == Wait::Write {
                     self.wait_for_nothing();
                 }
@@ -46,7 +49,10 @@ impl Connection {
                 if work.output.waits_for_file() {
                     // The client is not to blame.
                     self.wait_for_nothing();
-                } else if moved > 0 || self.wait != Wait::Write {
+                    return Ok(Poll::Pending);
+                }
+                self.note_taken(turn, moved);
+                if moved > 0 || self.wait != Wait::Write {
                     let write = clock::millis(turn.current.shared.options.timeouts.write);
                     self.wait_for(Wait::Write, turn.ms + write);
                 }
@@ -64,6 +70,7 @@ impl Connection {
         }
         // Whoever leaves from here on has its answer.
         self.caller.departure = None;
+        self.forget_taken();
         match self.conn.advance() {
             Next::Request => {
                 work.input.forget_head();

@@ -109,7 +109,11 @@ impl Connection {
                 work.input.head().len() + work.input.unread().len() + work.output.held()
             }
         };
-        let holds = holds + self.held_in_queues() + self.held_by_streams + self.io.held();
+        let holds = holds
+            + self.held_in_queues()
+            + self.held_by_streams
+            + self.io.held()
+            + self.held_by_system();
         if holds != self.counted {
             self.place.worker.shared.holds(self.counted, holds);
             self.counted = holds;

@@ -26,6 +26,7 @@ mod output;
 mod receive;
 mod secure;
 mod session;
+mod unsent;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -54,6 +55,7 @@ use listen::Listener;
 pub(super) use output::poll_warm;
 use receive::Read;
 use session::Conversation;
+use unsent::Unsent;
 
 /// Answers are gathered up to this size before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -135,6 +137,8 @@ pub(crate) struct Connection {
     may_be_http2: bool,
     /// Whether others can listen in, as far as is known yet.
     security: Security,
+    /// How the client takes an answer that does not go out at once.
+    unsent: Option<Box<Unsent>>,
     /// Who sent the request that is being answered.
     caller: Caller,
     conn: Conn,
@@ -170,6 +174,7 @@ struct Unlogged {
 }
 
 impl Connection {
+            unsent: None,
     /// A new connection. One that is not admitted is told so and closed.
     pub(crate) fn new(io: Arc<dyn Transport>, place: Place, peer: Option<SocketAddr>) -> Self {
         let mut connection = Self {

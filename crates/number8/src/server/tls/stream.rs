@@ -251,6 +251,10 @@ impl<T: Transport> Transport for Secured<T> {
     fn reset_on_drop(&self) {
         self.io.reset_on_drop();
     }
+
+    fn set_unsent_max(&self, bytes: u32) {
+        self.io.set_unsent_max(bytes);
+    }
 }
 
 /// Where content goes that is read.
