@@ -3,9 +3,11 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use number8::server::testing::TestServer;
 use number8::server::{LaneOptions, Limits, Timeouts};
 use number8::{App, Options, Request};
 
@@ -99,6 +101,53 @@ fn the_defaults_are_those_of_the_documentation() {
         },
     };
     assert_eq!(format!("{:?}", Options::default()), format!("{expected:?}"));
+}
+
+/// A process that is stopped for a while, or a handler that keeps the thread: what clients sent meanwhile came in time.
+#[tokio::test]
+async fn time_in_which_nobody_could_hear_a_client_is_not_held_against_it() {
+    const TIME: Duration = Duration::from_millis(1100);
+    let large = || std::future::ready(Bytes::from(vec![b'x'; LARGE]));
+    let mut options = Options::default();
+    options.timeouts = Timeouts {
+        first_byte: TIME,
+        handshake: TIME,
+        head: TIME,
+        body: TIME,
+        write: TIME,
+        idle: TIME,
+        ..options.timeouts
+    };
+    let server = TestServer::new(app().get("/large", large), options);
+    let get = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    let known = "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\n";
+    let last = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let cases = [
+        ("nothing yet", "", last, "Hello, world."),
+        ("idle", get, last, "Hello, world."),
+        ("a part of a head", &last[..30], &last[30..], "Hello, world."),
+        ("a body", known, "abc", "abc"),
+        ("a part of a body", &*(known.to_owned() + "a"), "bc", "abc"),
+        ("an answer", "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "", "xxx"),
+    ];
+    let mut clients = Vec::new();
+    for (_, before, ..) in cases {
+        let client = server.connect();
+        client.write_all(before.as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    // All that came before this has been read.
+    assert_eq!(server.get("/hello").send().await.unwrap().text(), "Hello, world.");
+    let end = Instant::now() + TIME + SHORT;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        thread::park_timeout(left);
+    }
+    for (client, (what, _, after, expected)) in clients.iter().zip(cases) {
+        client.write_all(after.as_bytes()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let all = client.read_to_end().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(all.ends_with(expected.as_bytes()), "{what}: {:?}", all.get(..200));
+        assert!(!all.starts_with(b"HTTP/1.1 408"), "{what}");
+    }
 }
 
 fn a_connection_without_a_byte_is_closed_silently(setup: Setup) {

@@ -10,6 +10,29 @@ pub(crate) fn monotonic_ms() -> u64 {
     now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
+/// The time of those who are waited for, which stands still while nobody can hear them: where the process was stopped, or something held
+/// up its thread, nobody has looked for a while, and what clients sent meanwhile is still to be read.
+#[derive(Debug, Default)]
+pub(crate) struct Attention {
+    looked_ms: u64,
+    missed_ms: u64,
+}
+
+/// Who looks this long after the last look was away: several times as long as a worker with connections lets pass.
+const AWAY_MS: u64 = 1000;
+
+impl Attention {
+    /// What time it is for those who are waited for, at this time of [`monotonic_ms`].
+    pub(crate) fn look(&mut self, now_ms: u64) -> u64 {
+        let since = now_ms.saturating_sub(self.looked_ms);
+        if since > AWAY_MS {
+            self.missed_ms += since;
+        }
+        self.looked_ms += since;
+        self.looked_ms - self.missed_ms
+    }
+}
+
 /// Seconds since 1970.
 pub(crate) fn unix_seconds() -> i64 {
     clock_gettime(ClockId::RealtimeCoarse).tv_sec
@@ -39,5 +62,23 @@ mod tests {
             assert!(monotonic_ms().checked_add(millis(duration)).is_some(), "{duration:?}");
         }
         assert_eq!(millis(Duration::from_secs(8)), 8000);
+    }
+
+    #[test]
+    fn the_time_in_which_nobody_looked_is_held_against_nobody() {
+        let mut attention = Attention::default();
+        let mut since = |now_ms| attention.look(now_ms);
+        let begin = since(5_000_000);
+        let looks = [
+            (250, 250),
+            (500, 500),
+            (1_500, 1_500),
+            (61_500, 1_500),
+            (61_750, 1_750),
+            (61_740, 1_750),
+        ];
+        for (later, expected) in looks {
+            assert_eq!(since(5_000_000 + later) - begin, expected, "after {later} ms");
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Context;
 
-use super::connection::{Closed, Turn};
+use super::connection::Closed;
 use super::options::Options;
 use super::transport::Transport;
+use super::worker::Turn;
 use super::worker::{Place, Standing};
 
 /// Whether a connection begins as one of HTTP/2.

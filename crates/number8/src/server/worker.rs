@@ -8,13 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use number8_proto::http1::{Head, Stamp, Version};
 use tokio::sync::Notify;
 
 use super::beat::Beat;
-use super::clock;
+use super::clock::{self, Attention};
 use super::connection::Work;
 use super::counts::{Counts, OneOpen, Opened, Refused};
 use super::shared::{REFUSED_MAX, Shared, Stop, Watched};
@@ -66,9 +66,10 @@ impl Table {
     }
 }
 
-/// What a connection needs when it has something to do; under one lock, since it needs both.
+/// What a connection needs when it has something to do; under one lock, since it needs all.
 #[derive(Debug, Default)]
 struct Desk {
+    attention: Attention,
     #[allow(clippy::vec_box, reason = "they go from here to connections and back as they are")]
     free: Vec<Box<Work>>,
     current: Option<Arc<Current>>,
@@ -85,13 +86,25 @@ pub(crate) struct Current {
     pub(crate) stamp: Stamp,
 }
 
+/// What stays the same while a connection runs until it has to wait: found out once, however many
+/// requests came together.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// The server, its app, and what every answer of this second has.
+    pub(crate) current: Arc<Current>,
+    /// Milliseconds on the clock of deadlines, see [`Worker::now_ms`].
+    pub(crate) ms: u64,
+    /// When it began, where the log tells how long requests take.
+    pub(crate) begun: Option<Instant>,
+}
+
 /// A connection as the sweep sees it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     index: usize,
     is_admitted: bool,
     waker: OnceLock<Waker>,
-    /// In milliseconds of [`clock::monotonic_ms`]; `u64::MAX` is never.
+    /// In milliseconds of [`Worker::now_ms`]; `u64::MAX` is never.
     deadline_ms: AtomicU64,
     standing: AtomicU8,
     is_evicted: AtomicBool,
@@ -305,14 +318,14 @@ impl Worker {
             }
             self.beat.come_round();
             tokio::time::sleep(SWEEP).await;
-            let now_ms = clock::monotonic_ms();
+            let now_ms = self.now_ms();
             for entry in lock(&self.table).entries.iter().flatten() {
                 if entry.has_passed(now_ms) {
                     entry.wake();
                 }
             }
             self.forget_replaced_app();
-            self.let_go_of_idle_files(now_ms);
+            self.let_go_of_idle_files(clock::monotonic_ms());
             sweeps += 1;
             if sweeps % SWEEPS_PER_FLUSH == 0 {
                 self.flush_log();
@@ -358,13 +371,23 @@ impl Worker {
         }
     }
 
+    /// Milliseconds on the clock of deadlines, in which time that this worker was held up does not count.
+    pub(crate) fn now_ms(&self) -> u64 {
+        lock(&self.desk).attention.look(clock::monotonic_ms())
+    }
+
     /// For a connection that has something to do: what is the same for all, and buffers.
-    pub(crate) fn begin(&self) -> (Arc<Current>, Box<Work>) {
+    pub(crate) fn begin(&self) -> (Turn, Box<Work>) {
         let mut desk = lock(&self.desk);
-        let current = self.current_at(&mut desk);
+        let turn = self.turn_at(&mut desk);
         let work = desk.free.pop();
         drop(desk);
-        (current, work.unwrap_or_default())
+        (turn, work.unwrap_or_default())
+    }
+
+    /// For a connection that has something to do and its buffers: what is the same for all.
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn_at(&mut lock(&self.desk))
     }
 
     pub(crate) fn give_back(&self, work: Box<Work>) {
@@ -374,11 +397,14 @@ impl Worker {
         }
     }
 
-    /// The app that is served, with the fields of this second.
-    pub(crate) fn current(&self) -> Arc<Current> {
-        self.current_at(&mut lock(&self.desk))
+    fn turn_at(&self, desk: &mut Desk) -> Turn {
+        let ms = desk.attention.look(clock::monotonic_ms());
+        let current = self.current_at(desk);
+        let is_timed = current.shared.options.metrics || current.app.is_timed();
+        Turn { ms, begun: is_timed.then(Instant::now), current }
     }
 
+    /// The app that is served, with the fields of this second.
     fn current_at(&self, desk: &mut Desk) -> Arc<Current> {
         let unix = clock::unix_seconds();
         let app_id = self.shared.app_id();

@@ -1,10 +1,8 @@
 //! What a connection holds, while it has something to do and while it waits.
 
-use std::sync::Arc;
-
 use number8_proto::http1::HeadParser;
 
-use super::super::worker::Current;
+use super::super::worker::Turn;
 use super::input::Input;
 use super::output::Output;
 use super::{Connection, Phase};
@@ -42,16 +40,16 @@ pub(super) struct Aside {
 
 impl Connection {
     /// Takes buffers, with what was put away.
-    pub(super) fn take_up(&mut self) -> (Arc<Current>, Box<Work>) {
+    pub(super) fn take_up(&mut self) -> (Turn, Box<Work>) {
         let worker = &self.place.worker;
         match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Work(work) => (worker.current(), work),
+            Held::Work(work) => (worker.turn(), work),
             Held::Nothing => worker.begin(),
             Held::Aside(aside) => {
-                let (current, mut work) = worker.begin();
+                let (turn, mut work) = worker.begin();
                 work.input.restore(&aside.bytes, aside.head);
                 work.parser = aside.parser;
-                (current, work)
+                (turn, work)
             }
         }
     }

@@ -96,7 +96,7 @@ impl Connection {
         if !matches!((&self.phase, &self.held), (Phase::Listen(_), Held::Nothing)) {
             return None;
         }
-        let now_ms = clock::monotonic_ms();
+        let now_ms = self.place.worker.now_ms();
         if self.place.worker.shared.stop() != Stop::No || self.place.entry.has_passed(now_ms) {
             return None;
         }

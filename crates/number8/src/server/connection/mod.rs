@@ -42,7 +42,7 @@ use super::clock;
 use super::http2::Http2;
 use super::shared::Stop;
 use super::transport::{Security, Transport};
-use super::worker::{Current, Place, Standing};
+use super::worker::{Place, Standing, Turn};
 use crate::caller::Caller;
 pub use closed::Closed;
 use exchange::Exchange;
@@ -103,24 +103,6 @@ enum Wait {
     Linger,
 }
 
-/// What stays the same while a connection runs until it has to wait: found out once, however many
-/// requests came together.
-pub(super) struct Turn {
-    /// The server, its app, and what every answer of this second has.
-    pub(super) current: Arc<Current>,
-    /// Milliseconds on the clock of deadlines.
-    pub(super) ms: u64,
-    /// When it began, where the log tells how long requests take.
-    pub(super) begun: Option<Instant>,
-}
-
-impl Turn {
-    fn new(current: Arc<Current>) -> Self {
-        let is_timed = current.shared.options.metrics || current.app.is_timed();
-        Self { ms: clock::monotonic_ms(), begun: is_timed.then(Instant::now), current }
-    }
-}
-
 /// Whether a step leads on.
 enum Flow {
     Again,
@@ -137,8 +119,6 @@ pub(crate) struct Connection {
     may_be_http2: bool,
     /// Whether others can listen in, as far as is known yet.
     security: Security,
-    /// How the client takes an answer that does not go out at once.
-    unsent: Option<Box<Unsent>>,
     /// Who sent the request that is being answered.
     caller: Caller,
     conn: Conn,
@@ -157,6 +137,8 @@ pub(crate) struct Connection {
     received: u64,
     /// Of those, what belongs to the streams of HTTP/2.
     held_by_streams: usize,
+    /// How the client takes an answer that does not go out at once.
+    unsent: Option<Box<Unsent>>,
     /// What is to be logged when everything has been sent.
     unlogged: Option<Box<Unlogged>>,
     /// The last field, so that the connection counts until its socket is closed.
@@ -174,7 +156,6 @@ struct Unlogged {
 }
 
 impl Connection {
-            unsent: None,
     /// A new connection. One that is not admitted is told so and closed.
     pub(crate) fn new(io: Arc<dyn Transport>, place: Place, peer: Option<SocketAddr>) -> Self {
         let mut connection = Self {
@@ -193,6 +174,7 @@ impl Connection {
             counted: 0,
             received: 0,
             held_by_streams: 0,
+            unsent: None,
             unlogged: None,
             place,
         };
@@ -207,16 +189,17 @@ impl Connection {
                 Phase::Handshake => (Wait::Handshake, timeouts.handshake),
                 _ => (Wait::FirstByte, timeouts.first_byte),
             };
-            connection.wait_for(wait, clock::monotonic_ms() + clock::millis(time));
+            let now_ms = connection.place.worker.now_ms();
+            connection.wait_for(wait, now_ms + clock::millis(time));
         } else if connection.security == Security::Expected {
             // A client that waits for TLS would not understand, and to speak TLS with so many costs too much.
             connection.closed = Some(Closed::TooMany);
             connection.phase = Phase::Linger(0);
             let linger = clock::millis(connection.place.worker.shared.options.timeouts.linger);
-            connection.wait_for(Wait::Linger, clock::monotonic_ms() + linger);
+            let now_ms = connection.place.worker.now_ms();
+            connection.wait_for(Wait::Linger, now_ms + linger);
         } else {
-            let (current, mut work) = connection.place.worker.begin();
-            let turn = Turn::new(current);
+            let (turn, mut work) = connection.place.worker.begin();
             connection.closed = Some(Closed::TooMany);
             connection.refuse(&turn, &mut work, 503, "too many connections");
             connection.held = Held::Work(work);
@@ -246,8 +229,8 @@ impl Connection {
     }
 
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (current, mut work) = self.take_up();
-        let turn = &Turn::new(current);
+        let (turn, mut work) = self.take_up();
+        let turn = &turn;
         self.budget = TURN_BYTES;
         self.drained = false;
         let end = if turn.current.shared.stop() == Stop::Now {

@@ -27,11 +27,11 @@ use number8_proto::Error;
 use number8_proto::http2::{Announced, PREFACE};
 
 use super::clock;
-use super::connection::{Closed, Turn};
+use super::connection::Closed;
 use super::options::Options;
 use super::shared::{Shared, Stop};
 use super::transport::Transport;
-use super::worker::{Place, Standing};
+use super::worker::{Place, Standing, Turn};
 use crate::app::readiness;
 use crate::body::{Body, channel_in};
 use crate::caller::Caller;

@@ -10,10 +10,10 @@ use number8_proto::Error;
 use number8_proto::http1::{Head, HeadParser, OwnedHead, Version, is_without_content};
 use number8_proto::negotiate::takes_trailers;
 
-use super::super::connection::Turn;
 use super::super::counts::Opened;
 use super::super::options::Timeouts;
 use super::super::shared::Stop;
+use super::super::worker::Turn;
 use super::super::worker::{Told, Worker};
 use super::content::{Cut, Sending, Source};
 use super::data::{Data, Held};
