@@ -1,16 +1,9 @@
 // The files of the folder: looked at, added, changed, moved and removed. The server's listing is where all of it comes from.
 
-import { Refused, ask, byId, eventsPath, explanation, folders, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
-import type { Editor } from "./editor";
-
-interface Entry {
-  path: string;
-  type: "file" | "directory";
-  size: number;
-  /** Not of a folder that only the rules tell of. */
-  modified?: string;
-  href: string;
-}
+import { Refused, byId, eventsPath, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
+import { type Entry, decoded, encoded, kind, listing, say, status, trying } from "./folder";
+import { type Sent, dropped, send, sending } from "./sending";
+import { Viewer } from "./viewer";
 
 /** The folder that is shown, as it stands in a URL: it begins and ends with a slash. */
 let folder = "/";
@@ -22,14 +15,11 @@ const mayAdd = () => may("create") || may("overwrite");
 const selected = new Set<string>();
 
 const root = byId("files");
-const status = make("p", { className: "status" });
-status.setAttribute("role", "status");
 const crumbs = make("nav", { className: "crumbs" });
 crumbs.setAttribute("aria-label", "Folders above");
 const rows = make("tbody");
 const table = make("table");
-const sending = make("ul", { className: "sending" });
-const viewer = make("section", { className: "viewer", hidden: true });
+const viewer = new Viewer(leave);
 const browser = make("section", { className: "browser" });
 
 const choose = make("input", { type: "file", multiple: true, hidden: true });
@@ -37,48 +27,6 @@ const chooseFolder = make("input", { type: "file", multiple: true, hidden: true,
 const rename = make("button", { disabled: true, hidden: true }, "Rename");
 const remove = make("button", { disabled: true, hidden: true }, "Delete");
 const all = make("input", { type: "checkbox" });
-
-/** What a person has to know now. */
-function say(text: string, isWrong = false): void {
-  status.textContent = text;
-  status.classList.toggle("problem", isWrong);
-}
-
-async function trying(what: string, action: () => Promise<void>): Promise<void> {
-  try {
-    await action();
-  } catch (error) {
-    say(`${what}: ${message(error)}`, true);
-  }
-}
-
-const encoded = (name: string) => encodeURIComponent(name);
-const decoded = (path: string) => {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
-};
-
-/** What a folder holds, and what the person may do there. */
-async function listing(of: string): Promise<[Entry[], string[] | undefined]> {
-  // The way to what is further below, for whom this folder is closed.
-  if (of === "/" && folders.length && !folders.includes("/")) {
-    const paths = folders.map((path) => path.slice(1, -1));
-    return [paths.map((path) => ({ path, type: "directory", size: 0, href: `${path.split("/").map(encoded).join("/")}/` })), []];
-  }
-  const found: Entry[] = [];
-  let allowed: string[] | undefined;
-  let next: string | undefined = "?json";
-  while (next) {
-    const page: { list: Entry[]; rights: string[]; next?: string } = await (await ask(of + next)).json();
-    allowed = page.rights;
-    found.push(...page.list.filter((entry) => entry.path !== ".."));
-    next = page.next;
-  }
-  return [found, allowed];
-}
 
 /** How often the folder was asked for, and the last of those questions whose answer is shown. */
 let asked = 0;
@@ -88,18 +36,16 @@ async function load(): Promise<void> {
   const here = folder;
   asked += 1;
   const question = asked;
-  const [found, allowed] = await listing(here).catch((error: unknown) => {
+  const found = await listing(here).catch((error: unknown) => {
     if (here === folder) throw error;
-    return [];
   });
   // The answer may come when another folder is shown, or after one that is newer.
   if (!found || here !== folder || question < answered) return;
   answered = question;
   // Folders first, then by name as people count.
   const order = new Intl.Collator(undefined, { numeric: true });
-  found.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || order.compare(a.path, b.path));
-  entries = found;
-  rights = allowed;
+  found.entries.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || order.compare(a.path, b.path));
+  ({ entries, rights } = found);
   for (const href of selected) if (!entries.some((entry) => entry.href === href)) selected.delete(href);
   draw();
 }
@@ -161,9 +107,9 @@ function row(entry: Entry): HTMLTableRowElement {
   const link = make("a", { href: isFolder ? `#${folder}${entry.href}` : prefix + folder + entry.href }, entry.path + (isFolder ? "/" : ""));
   if (!isFolder && kind(entry) !== "other") {
     link.onclick = (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      void trying(entry.path, () => open(entry));
+      visit(folder + entry.href);
     };
   }
   const date = new Date(entry.modified ?? 0);
@@ -187,261 +133,21 @@ function showSelected(): void {
   all.indeterminate = selected.size > 0 && !all.checked;
 }
 
-// Looking at one file
-
-const PICTURES = /\.(png|jpe?g|gif|webp|avif|svg|ico|bmp)$/i;
-const TEXTS = /\.(txt|md|py|js|mjs|ts|json|html?|css|csv|toml|ya?ml|ini|cfg|conf|sh|c|h|cpp|rs|go|log|xml|sql|env)$/i;
-const TEXT_BYTES_MAX = 1 << 20;
-
-function kind(entry: Entry): "picture" | "text" | "other" {
-  if (PICTURES.test(entry.path)) return "picture";
-  const isText = TEXTS.test(entry.path) || !entry.path.includes(".");
-  return isText && entry.size <= TEXT_BYTES_MAX ? "text" : "other";
-}
-
-/** The text for the editor, and what gives a text of the editor the mark at its beginning and the ends of lines that the file has. */
-function edited(content: string): [string, (text: string) => string] {
-  const mark = content.startsWith("\uFEFF") ? "\uFEFF" : "";
-  const text = content.slice(mark.length);
-  const ends = new Set(text.match(/\r\n?|\n/g));
-  const [end = "\n"] = ends;
-  // A file that has several kinds keeps each where it is.
-  return ends.size > 1 ? [text, (text) => mark + text] : [text.replaceAll(end, "\n"), (text) => mark + text.replaceAll("\n", end)];
-}
-
-let editor: Editor | undefined;
-let isChanged = false;
-
-/** What was opened last, which the focus goes back to. */
-let opened: Entry | undefined;
-
-async function open(entry: Entry): Promise<void> {
-  const here = folder;
-  opened = entry;
-  const isLate = () => here !== folder || opened !== entry;
-  const path = here + entry.href;
-  const close = make("button", {}, "Close");
-  const raw = make("a", { className: "button", href: prefix + path, target: "_blank", rel: "noreferrer" }, "Open alone");
-  const tools = make("div", { className: "tools" });
-  close.onclick = () => void shut();
-  if (kind(entry) === "picture") {
-    const picture = make("img", { src: prefix + path, alt: entry.path });
-    tools.append(raw, close);
-    viewer.replaceChildren(make("h1", {}, entry.path), tools, picture);
-  } else {
-    const answer = await ask(path, { headers: { Accept: "*/*" } });
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-    let content: string;
-    const bytes = await answer.arrayBuffer();
-    try {
-      content = text.decode(bytes);
-    } catch {
-      if (!isLate()) location.assign(prefix + path);
-      return;
-    }
-    const { Editor } = await import("./editor");
-    // Meanwhile somebody may have gone elsewhere.
-    if (isLate()) return;
-    const save = make("button", { className: "main", disabled: true }, "Save");
-    const place = make("div", { className: "code" });
-    tools.append(save, raw, close);
-    viewer.replaceChildren(make("h1", {}, entry.path), tools, place);
-    let etag = answer.headers.get("ETag");
-    const [plain, asStored] = edited(content);
-    let isStoring = false;
-    const store = async () => {
-      if (isStoring || !isChanged || !editor) return;
-      isStoring = true;
-      const written = editor;
-      const sent = written.text;
-      await trying(`${entry.path} is not saved`, async () => {
-        // A weak tag says nothing for sure, so the file of the last seconds is not asked about.
-        const known = etag && !etag.startsWith("W/") ? { "If-Match": etag } : undefined;
-        const stored = await tell(path, { method: "PUT", body: asStored(sent), headers: known }).catch((error: unknown) => {
-          if (!(error instanceof Refused) || error.status !== 412) throw error;
-          throw new Error("somebody has changed it since. Copy what you need, close it and open it again.");
-        });
-        etag = stored.headers.get("ETag");
-        say(`${entry.path} is saved.`);
-        if (editor !== written) return;
-        // More may have been typed meanwhile.
-        isChanged = written.text !== sent;
-        save.disabled = !isChanged;
-      });
-      isStoring = false;
-    };
-    save.onclick = () => void store();
-    const changed = () => {
-      isChanged = true;
-      save.disabled = false;
-    };
-    editor?.remove();
-    editor = new Editor(place, entry.path, plain, entry.path, { changed, done: () => void store(), hasOtherEnds: plain.includes("\r") });
-    isChanged = false;
-  }
-  viewer.hidden = false;
-  browser.hidden = true;
-  say("");
-  (editor ?? close).focus();
-}
-
-/** Back to the folder; false where what was typed is to be kept. */
-async function shut(): Promise<boolean> {
-  if (isChanged && !(await question("What you have typed is not saved.", "Throw it away"))) return false;
-  editor?.remove();
-  editor = undefined;
-  isChanged = false;
-  viewer.hidden = true;
-  browser.hidden = false;
-  viewer.replaceChildren();
-  await trying("The folder cannot be shown", load);
-  const row = [...rows.children].find((row) => row.querySelector("input")?.value === opened?.href);
-  row?.querySelector("a")?.focus();
-  return true;
-}
-
-// Sending files
-
-interface Sent {
-  file: File;
-  /** From the folder, with slashes. */
-  path: string;
-}
-
-const SENDING_MAX = 3;
-
-type Outcome = "sent" | "failed" | "cancelled";
-
-/** Those of the files that are there already. */
-async function taken(here: string, files: Sent[]): Promise<Sent[]> {
-  const known = new Map([["", entries]]);
-  /** What a folder below holds, by its path with a slash at its end. */
-  const below = async (path: string): Promise<Entry[]> => {
-    const held = known.get(path);
-    if (held) return held;
-    const names = path.split("/").slice(0, -1);
-    const above = await below(names.slice(0, -1).map((name) => `${name}/`).join(""));
-    const entry = above.find((entry) => entry.type === "directory" && entry.path === names.at(-1));
-    // Who may see nothing there is told by the server what may be done.
-    const [found] = entry ? await listing(here + names.map((name) => `${encoded(name)}/`).join("")).catch(() => [[]]) : [[]];
-    known.set(path, found);
-    return found;
-  };
-  const there: Sent[] = [];
-  for (const file of files) {
-    const at = file.path.lastIndexOf("/") + 1;
-    const held = await below(file.path.slice(0, at));
-    if (held.some((entry) => entry.type === "file" && entry.path === file.path.slice(at))) there.push(file);
-  }
-  return there;
-}
-
-async function send(files: Sent[]): Promise<void> {
-  const here = folder;
-  const there = may("overwrite") ? await taken(here, files) : [];
-  if (there.length) {
-    const asks = there.length === 1 ? `There is ${there[0]?.path} already. Replace it?` : `There are ${there.length} files of these names already. Replace them?`;
-    if (!(await question(asks, "Replace"))) {
-      files = files.filter((file) => !there.includes(file));
-    }
-  }
-  const queue = [...files];
-  const count = { sent: 0, failed: 0, cancelled: 0 };
-  const work = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) count[await sendOne(here, next)] += 1;
-  };
-  await Promise.all(Array.from({ length: SENDING_MAX }, work));
-  await trying("The folder cannot be shown", load);
-  // Whoever may only add hears of this, not that the folder cannot be shown.
-  if (files.length) {
-    const { sent, failed, cancelled } = count;
-    const others = `${failed ? `, ${failed} failed` : ""}${cancelled ? `, ${cancelled} cancelled` : ""}`;
-    say(`${sent} ${sent === 1 ? "file is" : "files are"} there${others}.`, failed > 0);
-  }
-}
-
-function sendOne(here: string, { file, path }: Sent): Promise<Outcome> {
-  const bar = make("progress", { max: Math.max(file.size, 1), value: 0 });
-  bar.setAttribute("aria-label", path);
-  const cancel = make("button", {}, "Cancel");
-  const note = make("span", { className: "faint" });
-  const line = make("li", {}, make("span", { className: "name" }, path), bar, note, cancel);
-  sending.append(line);
-  const stay = (text: string) => {
-    bar.remove();
-    note.textContent = text;
-    cancel.textContent = "Dismiss";
-    cancel.onclick = () => line.remove();
-  };
-  const wrong = path.split("/").map(nameProblem).find(Boolean);
-  if (wrong) {
-    stay(wrong);
-    return Promise.resolve("failed");
-  }
-  return new Promise((done) => {
-    // Only this way tells how much has gone out.
-    const request = new XMLHttpRequest();
-    request.open("PUT", prefix + here + path.split("/").map(encoded).join("/"));
-    const token = document.body.dataset.token;
-    if (token) request.setRequestHeader("X-Number8-Token", token);
-    request.upload.onprogress = (event) => {
-      bar.value = event.loaded;
-    };
-    cancel.onclick = () => request.abort();
-    request.onabort = () => {
-      stay("cancelled");
-      done("cancelled");
-    };
-    request.onerror = () => {
-      stay("not sent");
-      done("failed");
-    };
-    request.onload = () => {
-      const isDone = request.status >= 200 && request.status < 300;
-      if (isDone) {
-        line.remove();
-      } else {
-        stay(explanation(request.responseText, request.status));
-      }
-      done(isDone ? "sent" : "failed");
-    };
-    request.send(file);
-  });
-}
-
-/** Every file of what was dropped, folders with all that they hold. */
-async function dropped(items: DataTransferItemList): Promise<Sent[]> {
-  const found: Sent[] = [];
-  const walk = async (entry: FileSystemEntry, path: string): Promise<void> => {
-    if (entry.isFile) {
-      const file = await new Promise<File>((done, fail) => (entry as FileSystemFileEntry).file(done, fail));
-      found.push({ file, path });
-      return;
-    }
-    const reader = (entry as FileSystemDirectoryEntry).createReader();
-    for (;;) {
-      const some = await new Promise<FileSystemEntry[]>((done, fail) => reader.readEntries(done, fail));
-      if (!some.length) return;
-      for (const child of some) await walk(child, `${path}/${child.name}`);
-    }
-  };
-  // The list is emptied when this function first waits.
-  const tops = [...items].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
-  for (const { entry, file } of tops) {
-    if (entry) await walk(entry, entry.name);
-    else if (file) found.push({ file, path: file.name });
-  }
-  return found;
-}
-
 // What the buttons do
 
+async function add(files: Sent[]): Promise<void> {
+  const [text, isWrong] = await send(folder, files, entries, may("overwrite"));
+  await trying("The folder cannot be shown", load);
+  // Whoever may only add hears of this, not that the folder cannot be shown.
+  if (text) say(text, isWrong);
+}
+
 choose.onchange = () => {
-  void send([...(choose.files ?? [])].map((file) => ({ file, path: file.name })));
+  void add([...(choose.files ?? [])].map((file) => ({ file, path: file.name })));
   choose.value = "";
 };
 chooseFolder.onchange = () => {
-  void send([...(chooseFolder.files ?? [])].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+  void add([...(chooseFolder.files ?? [])].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
   chooseFolder.value = "";
 };
 
@@ -502,22 +208,95 @@ function makeNew(what: "folder" | "file"): void {
     say("");
     await load();
     const made = entries.find((entry) => entry.path === name && entry.type === "file");
-    if (made && what === "file" && here === folder) await open(made);
+    if (made && what === "file" && here === folder) visit(here + made.href);
   });
 }
 
-/** Whether a folder has been shown. */
-let isShown = false;
+// Where the page is: the address says what is shown, a folder or a file of one, and the browser's Back and Forward lead as they do elsewhere.
 
-async function go(): Promise<void> {
-  const wanted = location.hash.slice(1);
+const TITLE = document.title;
+
+/** The place in the history of the tab that the address has, and that of what is shown: they differ while somebody is asked. */
+let at = 0;
+let shownAt = 0;
+/** The address of what is shown. */
+let shown = "";
+let isAsking = false;
+let isLeaving = false;
+/** How often the page went somewhere. */
+let trips = 0;
+
+/** What the address leads to; the name is that of a file, as it stands in a URL, or nothing. */
+function wanted(): [folder: string, name: string] {
+  const path = location.hash.slice(1);
   // A backslash is a second slash to browsers: what begins with two is another host.
-  const isHere = wanted.startsWith("/") && wanted.endsWith("/") && !wanted.startsWith("//") && !wanted.includes("\\");
-  const next = isHere ? wanted : "/";
-  if (!viewer.hidden && !(await shut())) {
-    history.replaceState(null, "", `#${folder}`);
-    return;
+  if (!path.startsWith("/") || path.startsWith("//") || path.includes("\\")) return ["/", ""];
+  const end = path.lastIndexOf("/") + 1;
+  return [path.slice(0, end), path.slice(end)];
+}
+
+/** Goes to a file of the folder that is shown. */
+function visit(path: string): void {
+  // One that is about to be shown gives its place to the next.
+  const { state } = history;
+  if (wanted()[1]) history.replaceState(state, "", `#${path}`);
+  else history.pushState({ at: state.at + 1, isOverFolder: true }, "", `#${path}`);
+  void go();
+}
+
+/** From a file to its folder: back, where that is what lies below. */
+function leave(): void {
+  if (isLeaving) return;
+  isLeaving = true;
+  if (history.state?.isOverFolder) return history.back();
+  history.replaceState({ at }, "", `#${folder}`);
+  void go();
+}
+
+/** Shows what the address leads to. */
+async function go(): Promise<void> {
+  isLeaving = false;
+  // What has no place yet is new: it comes after the last.
+  if (typeof history.state?.at === "number") at = history.state.at;
+  else history.replaceState({ at: (at += shown ? 1 : 0) }, "");
+  if (isAsking) return;
+  if (viewer.isOpen) {
+    if (wanted().join("") === shown) {
+      shownAt = at;
+      return;
+    }
+    isAsking = true;
+    const mayClose = await viewer.mayClose();
+    isAsking = false;
+    if (!mayClose) return stay();
+    viewer.close();
+    browser.hidden = false;
   }
+  // While there was a question, the address may have changed again.
+  const [next, name] = wanted();
+  const isSame = shown !== "" && next === folder;
+  trips += 1;
+  const trip = trips;
+  shown = next + name;
+  shownAt = at;
+  document.title = [decoded(name || (next.split("/").at(-2) ?? "")), TITLE].filter(Boolean).join(" – ");
+  if (!isSame) enter(next);
+  if (!isSame || !name) await trying("The folder cannot be shown", load);
+  // Whoever may only add sees no listing, and what it would say of rights neither.
+  offer();
+  if (trip !== trips) return;
+  if (name) await show(name, () => trip !== trips);
+  else if (isSame) focusOn(opened);
+}
+
+/** Whoever does not want to leave has the address of what is shown again. */
+function stay(): void {
+  if (at === shownAt) history.replaceState(history.state, "", `#${shown}`);
+  else history.go(shownAt - at);
+}
+
+/** Shows another folder, as far as it is known. */
+function enter(next: string): void {
   folder = next;
   rights = undefined;
   entries = [];
@@ -528,11 +307,38 @@ async function go(): Promise<void> {
   drawCrumbs();
   say("");
   // Who went on from what is gone now hears where that led; a page that has just been opened begins at its own beginning.
-  if (isShown) crumbs.querySelector("h1")?.focus();
-  isShown = true;
-  await trying("The folder cannot be shown", load);
-  // Whoever may only add sees no listing, and what it would say of rights neither.
-  offer();
+  if (trips > 1) crumbs.querySelector("h1")?.focus();
+}
+
+/** What was opened last, which the focus goes back to. */
+let opened = "";
+
+/** Shows a file of the folder in its place. */
+async function show(name: string, isLate: () => boolean): Promise<void> {
+  opened = name;
+  const find = () => entries.find(({ href, type }) => href === name && type === "file");
+  if (!find()) await trying("The folder cannot be shown", load);
+  if (isLate()) return;
+  const entry = find();
+  let isElsewhere = false;
+  await trying(decoded(name), async () => {
+    if (!entry || kind(entry) === "other") throw new Error("there is nothing of that name to be shown here.");
+    isElsewhere = !(await viewer.open(folder + name, entry, isLate));
+  });
+  if (isLate()) return;
+  if (viewer.isOpen) {
+    browser.hidden = true;
+    say("");
+    return;
+  }
+  shown = folder;
+  if (isElsewhere) location.replace(prefix + folder + name);
+  else leave();
+}
+
+function focusOn(href: string): void {
+  const row = [...rows.children].find((row) => row.querySelector("input")?.value === href);
+  row?.querySelector("a")?.focus();
 }
 
 function begin(): void {
@@ -561,7 +367,7 @@ function begin(): void {
     remove,
   );
   browser.append(crumbs, tools, choose, chooseFolder, sending, table);
-  root.replaceChildren(browser, viewer, status);
+  root.replaceChildren(browser, viewer.element, status);
 
   let over = 0;
   const isOver = (change: number) => {
@@ -582,11 +388,11 @@ function begin(): void {
       return;
     }
     const items = event.dataTransfer?.items;
-    if (items) void trying("Not everything could be read", async () => send(await dropped(items)));
+    if (items) void trying("Not everything could be read", async () => add(await dropped(items)));
   });
   addEventListener("hashchange", () => void go());
   addEventListener("beforeunload", (event) => {
-    if (isChanged) event.preventDefault();
+    if (viewer.isChanged) event.preventDefault();
   });
 
   // What others change shows at once where events tell of it, else when somebody looks.
@@ -594,7 +400,7 @@ function begin(): void {
   const soon = () => {
     clearTimeout(due);
     due = setTimeout(() => {
-      if (viewer.hidden) void trying("The folder cannot be shown", load);
+      if (!viewer.isOpen) void trying("The folder cannot be shown", load);
     }, 150);
   };
   if (eventsPath) hear(`${eventsPath}/files`, { message: soon });
