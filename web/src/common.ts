@@ -8,6 +8,8 @@ export const prefix = told.prefix ?? "";
 export const eventsPath = told.events ?? "";
 /** Where the person may look into or add to, where it is not the first folder of all. */
 export const folders = told.folders?.split("\n").filter(Boolean) ?? [];
+/** What becomes of a file that is there when one of its name is added: the one, the other, or both stay. */
+export const onClash = (told.overwrite ?? "replace") as "error" | "replace" | "rename";
 /** What the policy of the page lets styles in by. */
 export const nonce = told.nonce ?? "";
 

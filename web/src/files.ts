@@ -2,7 +2,7 @@
 
 import { Refused, byId, eventsPath, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
 import { type Entry, decoded, encoded, kind, listing, say, status, trying } from "./folder";
-import { type Sent, dropped, send, sending } from "./sending";
+import { type Sent, Sending, dropped } from "./sending";
 import { Viewer } from "./viewer";
 
 /** The folder that is shown, as it stands in a URL: it begins and ends with a slash. */
@@ -20,6 +20,11 @@ crumbs.setAttribute("aria-label", "Folders above");
 const rows = make("tbody");
 const table = make("table");
 const viewer = new Viewer(leave);
+const sending = new Sending(async (text, isWrong) => {
+  await trying("The folder cannot be shown", load);
+  // Whoever may only add hears of this, not that the folder cannot be shown.
+  say(text, isWrong);
+});
 const browser = make("section", { className: "browser" });
 
 const choose = make("input", { type: "file", multiple: true, hidden: true });
@@ -135,12 +140,7 @@ function showSelected(): void {
 
 // What the buttons do
 
-async function add(files: Sent[]): Promise<void> {
-  const [text, isWrong] = await send(folder, files, entries, may("overwrite"));
-  await trying("The folder cannot be shown", load);
-  // Whoever may only add hears of this, not that the folder cannot be shown.
-  if (text) say(text, isWrong);
-}
+const add = (files: Sent[]) => sending.add(folder, files, entries, may("overwrite"));
 
 choose.onchange = () => {
   void add([...(choose.files ?? [])].map((file) => ({ file, path: file.name })));
@@ -366,7 +366,7 @@ function begin(): void {
     rename,
     remove,
   );
-  browser.append(crumbs, tools, choose, chooseFolder, sending, table);
+  browser.append(crumbs, tools, choose, chooseFolder, sending.element, table);
   root.replaceChildren(browser, viewer.element, status);
 
   let over = 0;
@@ -392,7 +392,7 @@ function begin(): void {
   });
   addEventListener("hashchange", () => void go());
   addEventListener("beforeunload", (event) => {
-    if (viewer.isChanged) event.preventDefault();
+    if (viewer.isChanged || sending.isBusy) event.preventDefault();
   });
 
   // What others change shows at once where events tell of it, else when somebody looks.

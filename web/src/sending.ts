@@ -1,6 +1,6 @@
 // Files on their way to the server.
 
-import { explanation, make, nameProblem, prefix, question } from "./common";
+import { explanation, make, nameProblem, onClash, prefix, question } from "./common";
 import { type Entry, encoded, listing } from "./folder";
 
 export interface Sent {
@@ -9,12 +9,185 @@ export interface Sent {
   path: string;
 }
 
-/** What is under way, and what became of it. */
-export const sending = make("ul", { className: "sending" });
+/** One of them, to a folder; it `replaces` what is there where somebody has said so, or knows what is. */
+interface Job extends Sent {
+  here: string;
+  replaces: boolean;
+}
 
 const SENDING_MAX = 3;
 
 type Outcome = "sent" | "failed" | "cancelled";
+
+export class Sending {
+  private readonly sum = make("span", { className: "name" });
+  private readonly cancelAll = make("button", {}, "Cancel all");
+  private readonly rest = make("p", { hidden: true }, this.sum, this.cancelAll);
+  private readonly lines = make("ul");
+  readonly element = make("div", { className: "sending" }, this.rest, this.lines);
+
+  private queue: Job[] = [];
+  private readonly underWay = new Set<XMLHttpRequest>();
+  private count = { sent: 0, failed: 0, cancelled: 0 };
+
+  /** `done` is told what became of all of them when none is left. */
+  constructor(private readonly done: (text: string, isWrong: boolean) => void) {
+    this.cancelAll.onclick = () => {
+      this.count.cancelled += this.queue.splice(0).length;
+      for (const request of this.underWay) request.abort();
+      this.tell();
+    };
+  }
+
+  /** Whether something is not sent yet that may still be. */
+  get isBusy(): boolean {
+    return this.underWay.size > 0 || this.queue.length > 0;
+  }
+
+  /** Sends files to a folder that has these entries; `mayReplace` says what is there may be replaced, after a question. */
+  async add(here: string, files: Sent[], entries: Entry[], mayReplace: boolean): Promise<void> {
+    const there = mayReplace && onClash === "replace" ? await taken(here, files, entries) : [];
+    let isReplacing = false;
+    if (there.length) {
+      const asks = there.length === 1 ? `There is ${there[0]?.path} already. Replace it?` : `There are ${there.length} files of these names already. Replace them?`;
+      isReplacing = (await question(asks, "Replace")) !== null;
+    }
+    const jobs = files.map((file) => ({ ...file, here, replaces: there.includes(file) }));
+    this.begin(isReplacing ? jobs : jobs.filter(({ replaces }) => !replaces));
+  }
+
+  private begin(jobs: Job[]): void {
+    for (const job of jobs) {
+      const wrong = job.path.split("/").map(nameProblem).find(Boolean);
+      if (!wrong) {
+        this.queue.push(job);
+        continue;
+      }
+      new Line(job, this.lines).stay(wrong);
+      this.count.failed += 1;
+    }
+    this.goOn();
+  }
+
+  private goOn(): void {
+    while (this.underWay.size < SENDING_MAX) {
+      const job = this.queue.shift();
+      if (!job) break;
+      this.send(job);
+    }
+    this.tell();
+    const { sent, failed, cancelled } = this.count;
+    if (this.isBusy || !(sent || failed || cancelled)) return;
+    this.count = { sent: 0, failed: 0, cancelled: 0 };
+    const others = `${failed ? `, ${failed} failed` : ""}${cancelled ? `, ${cancelled} cancelled` : ""}`;
+    this.done(`${sent} ${sent === 1 ? "file is" : "files are"} there${others}.`, failed > 0);
+  }
+
+  /** How many wait, where they are too many to have a line each. */
+  private tell(): void {
+    const waiting = this.queue.length;
+    this.rest.hidden = waiting === 0;
+    if (waiting) this.sum.textContent = `${waiting.toLocaleString("en")} more ${waiting === 1 ? "waits" : "wait"}`;
+  }
+
+  private send(job: Job): void {
+    const { here, path, file, replaces } = job;
+    const line = new Line(job, this.lines);
+    // Only this way tells how much has gone out.
+    const request = new XMLHttpRequest();
+    this.underWay.add(request);
+    request.open("PUT", prefix + here + path.split("/").map(encoded).join("/"));
+    const token = document.body.dataset.token;
+    if (token) request.setRequestHeader("X-Number8-Token", token);
+    // Somebody else may be sending one of that name, too.
+    if (!replaces && onClash === "replace") request.setRequestHeader("If-None-Match", "*");
+    request.upload.onprogress = (event) => line.at(event.loaded);
+    line.offer("Cancel", () => request.abort());
+    const end = (outcome: Outcome) => {
+      this.underWay.delete(request);
+      this.count[outcome] += 1;
+      this.goOn();
+    };
+    const again = (text: string, isReplacing: boolean) =>
+      line.offer(text, () => {
+        line.remove();
+        this.begin([{ ...job, replaces: isReplacing }]);
+      });
+    request.onabort = () => {
+      line.stay("cancelled");
+      end("cancelled");
+    };
+    request.onerror = () => {
+      line.stay("not sent");
+      again("Try again", replaces);
+      end("failed");
+    };
+    request.onload = () => {
+      const { status, responseText } = request;
+      if (status >= 200 && status < 300) {
+        line.remove();
+        return end("sent");
+      }
+      const isTaken = status === 412;
+      line.stay(isTaken ? "There is one of that name by now." : explanation(responseText, status));
+      if (isTaken) again("Replace", true);
+      else if (status === 401 || status === 429 || status >= 500) again("Try again", replaces);
+      end("failed");
+    };
+    request.send(file);
+  }
+}
+
+/** What is seen of one file. */
+class Line {
+  private readonly bar = make("progress", { value: 0 });
+  private readonly note = make("span", { className: "faint" });
+  private readonly buttons = make("span", { className: "tools" });
+  private readonly element: HTMLElement;
+
+  constructor(
+    private readonly sent: Sent,
+    lines: HTMLElement,
+  ) {
+    const { file, path } = sent;
+    this.bar.max = Math.max(file.size, 1);
+    this.bar.ariaLabel = path;
+    this.element = make("li", {}, make("span", { className: "name" }, path), this.bar, this.note, this.buttons);
+    lines.append(this.element);
+  }
+
+  at(bytes: number): void {
+    this.bar.value = bytes;
+  }
+
+  /** A button in front of the others, which says of which file it is. */
+  offer(text: string, action: () => void): void {
+    const button = make("button", { onclick: action, ariaLabel: `${text}: ${this.sent.path}` }, text);
+    this.buttons.prepend(button);
+  }
+
+  /** It is not sent, and stays until somebody has seen that. */
+  stay(text: string): void {
+    const hasFocus = this.hasFocus();
+    this.bar.remove();
+    this.note.textContent = text;
+    this.buttons.replaceChildren();
+    this.offer("Dismiss", () => this.remove());
+    if (hasFocus) this.buttons.querySelector("button")?.focus();
+  }
+
+  remove(): void {
+    const hasFocus = this.hasFocus();
+    const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
+    this.element.remove();
+    // Whoever works with the keyboard stays here, or goes on from the beginning.
+    if (hasFocus) (next?.querySelector("button") ?? document.querySelector("h1"))?.focus();
+  }
+
+  private hasFocus(): boolean {
+    return this.element.contains(document.activeElement);
+  }
+}
 
 /** Those of the files that are there already; of the folder itself the entries are known. */
 async function taken(here: string, files: Sent[], entries: Entry[]): Promise<Sent[]> {
@@ -39,74 +212,6 @@ async function taken(here: string, files: Sent[], entries: Entry[]): Promise<Sen
     if (held.some((entry) => entry.type === "file" && entry.path === file.path.slice(at))) there.push(file);
   }
   return there;
-}
-
-/** Sends files to a folder, and tells what became of them. */
-export async function send(here: string, files: Sent[], entries: Entry[], mayReplace: boolean): Promise<[text: string, isWrong: boolean]> {
-  const there = mayReplace ? await taken(here, files, entries) : [];
-  if (there.length) {
-    const asks = there.length === 1 ? `There is ${there[0]?.path} already. Replace it?` : `There are ${there.length} files of these names already. Replace them?`;
-    if (!(await question(asks, "Replace"))) files = files.filter((file) => !there.includes(file));
-  }
-  const queue = [...files];
-  const count = { sent: 0, failed: 0, cancelled: 0 };
-  const work = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) count[await sendOne(here, next)] += 1;
-  };
-  await Promise.all(Array.from({ length: SENDING_MAX }, work));
-  if (!files.length) return ["", false];
-  const { sent, failed, cancelled } = count;
-  const others = `${failed ? `, ${failed} failed` : ""}${cancelled ? `, ${cancelled} cancelled` : ""}`;
-  return [`${sent} ${sent === 1 ? "file is" : "files are"} there${others}.`, failed > 0];
-}
-
-function sendOne(here: string, { file, path }: Sent): Promise<Outcome> {
-  const bar = make("progress", { max: Math.max(file.size, 1), value: 0 });
-  bar.setAttribute("aria-label", path);
-  const cancel = make("button", {}, "Cancel");
-  const note = make("span", { className: "faint" });
-  const line = make("li", {}, make("span", { className: "name" }, path), bar, note, cancel);
-  sending.append(line);
-  const stay = (text: string) => {
-    bar.remove();
-    note.textContent = text;
-    cancel.textContent = "Dismiss";
-    cancel.onclick = () => line.remove();
-  };
-  const wrong = path.split("/").map(nameProblem).find(Boolean);
-  if (wrong) {
-    stay(wrong);
-    return Promise.resolve("failed");
-  }
-  return new Promise((done) => {
-    // Only this way tells how much has gone out.
-    const request = new XMLHttpRequest();
-    request.open("PUT", prefix + here + path.split("/").map(encoded).join("/"));
-    const token = document.body.dataset.token;
-    if (token) request.setRequestHeader("X-Number8-Token", token);
-    request.upload.onprogress = (event) => {
-      bar.value = event.loaded;
-    };
-    cancel.onclick = () => request.abort();
-    request.onabort = () => {
-      stay("cancelled");
-      done("cancelled");
-    };
-    request.onerror = () => {
-      stay("not sent");
-      done("failed");
-    };
-    request.onload = () => {
-      const isDone = request.status >= 200 && request.status < 300;
-      if (isDone) {
-        line.remove();
-      } else {
-        stay(explanation(request.responseText, request.status));
-      }
-      done(isDone ? "sent" : "failed");
-    };
-    request.send(file);
-  });
 }
 
 /** Every file of what was dropped, folders with all that they hold. */

@@ -97,7 +97,8 @@ pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Probl
     let runner = runner.map(|runner| careful_runner(runner, config));
     let languages = config.run.as_ref().map(Run::languages).unwrap_or_default();
     let programs = runner.clone().map(|runner| (runner, languages));
-    let pages = config.board.then(|| Pages::new(prefix, events, programs, config.repl.is_on));
+    let (has_terminal, on_clash) = (config.repl.is_on, config.uploads.on_clash);
+    let pages = config.board.then(|| Pages::new(prefix, events, programs, has_terminal, on_clash));
     app = guard(app, config, &kept.sessions, pages.as_ref())?;
     for mount in &config.files.mounts {
         let url = format!("{}{}", config.listen.path_prefix, mount.url);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use number8::access::{Rights, Rule};
 use number8::accounts::random_text;
 use number8::layers::sessions::LoginPage;
+use number8::store::OnClash;
 use number8::{
     Answer, App, Asset, Assets, Call, Events, Handler, IntoResponse, Method, Overlay, Redirect,
     Response, Runner, WebReplPage,
@@ -30,6 +31,8 @@ struct Site {
     /// What runs programs, if anything does, and in which languages.
     runner: Option<(Runner, Vec<String>)>,
     has_terminal: bool,
+    /// What becomes of a file that is there when one of its name is added.
+    on_clash: OnClash,
 }
 
 /// One page.
@@ -85,8 +88,10 @@ impl Pages {
         events: Option<String>,
         runner: Option<(Runner, Vec<String>)>,
         has_terminal: bool,
+        on_clash: OnClash,
     ) -> Self {
-        Self(Arc::new(Site { prefix: prefix.to_owned(), events, runner, has_terminal }))
+        let prefix = prefix.to_owned();
+        Self(Arc::new(Site { prefix, events, runner, has_terminal, on_clash }))
     }
 
     /// The pages that there are.
@@ -303,6 +308,7 @@ impl Page {
             .text("events", site.events.as_deref().unwrap_or_default())
             .text("listens", events.unwrap_or_default())
             .text("folders", &folders.join("\n"))
+            .text("overwrite", in_words(site.on_clash))
             .html("lists", &plain_lists(&site.prefix, &folders))
             .text("token", call.caller.form_token.as_deref().unwrap_or_default())
             .text("nonce", &nonce)
@@ -377,6 +383,15 @@ impl Page {
         let current = if kind == current { " aria-current=\"page\"" } else { "" };
         let prefix = escaped(&self.pages.0.prefix);
         format!("<a href=\"{prefix}/.number8/{}\"{current}>{}</a>", kind.name(), kind.title())
+    }
+}
+
+/// As `--overwrite` has it.
+fn in_words(on_clash: OnClash) -> &'static str {
+    match on_clash {
+        OnClash::Refuse => "error",
+        OnClash::Replace => "replace",
+        OnClash::KeepBoth => "rename",
     }
 }
 
