@@ -1,7 +1,8 @@
 // The files of the folder: looked at, added, changed, moved and removed. The server's listing is where all of it comes from.
 
 import { Refused, byId, eventsPath, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
-import { type Entry, decoded, encoded, kind, listing, say, status, trying } from "./folder";
+import { type Entry, type Listing, decoded, encoded, kind, listing, say, status, trying } from "./folder";
+import { Rows } from "./rows";
 import { type Sent, Sending, dropped } from "./sending";
 import { Viewer } from "./viewer";
 
@@ -17,8 +18,8 @@ const selected = new Set<string>();
 const root = byId("files");
 const crumbs = make("nav", { className: "crumbs" });
 crumbs.setAttribute("aria-label", "Folders above");
-const rows = make("tbody");
-const table = make("table");
+const table = make("table", { role: "table" });
+const rows = new Rows(table, row);
 const viewer = new Viewer(leave);
 const sending = new Sending(async (text, isWrong) => {
   await trying("The folder cannot be shown", load);
@@ -41,18 +42,35 @@ async function load(): Promise<void> {
   const here = folder;
   asked += 1;
   const question = asked;
-  const found = await listing(here).catch((error: unknown) => {
+  // The answer may come when another folder is shown, or after one that is newer.
+  const isLate = () => here !== folder || question < answered;
+  // Of a long folder the beginning is there before the rest.
+  const begin = (part: Listing) => {
+    if (isLate() || isWhole) return;
+    accept(part);
+    void draw();
+  };
+  const found = await listing(here, begin).catch((error: unknown) => {
     if (here === folder) throw error;
   });
-  // The answer may come when another folder is shown, or after one that is newer.
-  if (!found || here !== folder || question < answered) return;
+  if (!found || isLate()) return;
   answered = question;
+  isWhole = true;
+  accept(found);
+  await draw();
+}
+
+/** Whether all of the folder is known. */
+let isWhole = false;
+
+function accept(found: Listing): void {
   // Folders first, then by name as people count.
   const order = new Intl.Collator(undefined, { numeric: true });
   found.entries.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || order.compare(a.path, b.path));
   ({ entries, rights } = found);
-  for (const href of selected) if (!entries.some((entry) => entry.href === href)) selected.delete(href);
-  draw();
+  table.ariaRowCount = String(1 + found.total);
+  const there = new Set(entries.map(({ href }) => href));
+  if (isWhole) for (const href of selected) if (!there.has(href)) selected.delete(href);
 }
 
 /** The way to the folder, which is the heading. */
@@ -66,30 +84,13 @@ function drawCrumbs(): void {
   crumbs.replaceChildren(...links);
 }
 
-/** The rows that are there, by what they show: one that has not changed stays, and so do the focus and the mouse on it. */
-let drawn = new Map<string, HTMLTableRowElement>();
-
-function draw(): void {
+async function draw(): Promise<void> {
   offer();
-  const next = new Map<string, HTMLTableRowElement>();
-  for (const entry of entries) {
-    const key = JSON.stringify([folder, entry]);
-    next.set(key, drawn.get(key) ?? row(entry));
-  }
-  if (!entries.length) {
-    const hint = mayAdd() ? " Drop files here, or choose Add files." : "";
-    const cell = make("td", { colSpan: 4, className: "empty" }, `This folder is empty.${hint}`);
-    next.set("", make("tr", {}, cell));
-  }
-  const isWanted = new Set(next.values());
-  for (const old of drawn.values()) if (!isWanted.has(old)) old.remove();
-  let at = rows.firstElementChild;
-  for (const one of isWanted) {
-    if (one === at) at = at.nextElementSibling;
-    else rows.insertBefore(one, at);
-  }
-  drawn = next;
+  all.disabled = !isWhole;
   showSelected();
+  const here = folder;
+  const isAll = await rows.show(entries.length ? entries : [undefined], (entry) => JSON.stringify([here, entry ?? mayAdd()]));
+  if (isAll) showTicks();
 }
 
 /** Shows what the person has a right to. Renaming is to leave here, and to arrive where nothing is. */
@@ -100,9 +101,14 @@ function offer(): void {
   remove.hidden = !may("delete");
 }
 
-function row(entry: Entry): HTMLTableRowElement {
+/** The row of an entry, or what stands in place of all where there is none. */
+function row(entry: Entry | undefined): HTMLTableRowElement {
+  if (!entry) {
+    const hint = mayAdd() ? " Drop files here, or choose Add files." : "";
+    return make("tr", { role: "row" }, make("td", { role: "cell", className: "empty" }, `This folder is empty.${hint}`));
+  }
   const isFolder = entry.type === "directory";
-  const tick = make("input", { type: "checkbox", value: entry.href });
+  const tick = make("input", { type: "checkbox", value: entry.href, checked: selected.has(entry.href) });
   tick.setAttribute("aria-label", `Select ${entry.path}`);
   tick.onchange = () => {
     if (tick.checked) selected.add(entry.href);
@@ -121,16 +127,24 @@ function row(entry: Entry): HTMLTableRowElement {
   const time = entry.modified ? make("time", { dateTime: entry.modified, title: date.toLocaleString() }, when(date)) : "";
   return make(
     "tr",
-    {},
-    make("td", { className: "tick" }, make("label", {}, tick)),
-    make("td", { className: "name" }, link),
-    make("td", { className: "size" }, isFolder ? "folder" : size(entry.size)),
-    make("td", { className: "modified" }, time),
+    { role: "row" },
+    make("td", { role: "cell", className: "tick" }, make("label", {}, tick)),
+    make("td", { role: "cell", className: "name" }, link),
+    make("td", { role: "cell", className: "size" }, isFolder ? "folder" : size(entry.size)),
+    make("td", { role: "cell", className: "modified" }, time),
   );
 }
 
+const tickOf = (row: HTMLTableRowElement) => row.querySelector("input");
+
+function showTicks(): void {
+  for (const row of rows) {
+    const tick = tickOf(row);
+    if (tick) tick.checked = selected.has(tick.value);
+  }
+}
+
 function showSelected(): void {
-  for (const tick of rows.querySelectorAll("input")) tick.checked = selected.has(tick.value);
   rename.disabled = selected.size !== 1;
   remove.disabled = selected.size === 0;
   remove.textContent = selected.size > 1 ? `Delete ${selected.size}` : "Delete";
@@ -300,8 +314,8 @@ function enter(next: string): void {
   folder = next;
   rights = undefined;
   entries = [];
-  for (const old of drawn.values()) old.remove();
-  drawn.clear();
+  isWhole = false;
+  rows.clear();
   selected.clear();
   showSelected();
   drawCrumbs();
@@ -337,7 +351,7 @@ async function show(name: string, isLate: () => boolean): Promise<void> {
 }
 
 function focusOn(href: string): void {
-  const row = [...rows.children].find((row) => row.querySelector("input")?.value === href);
+  const row = [...rows].find((row) => tickOf(row)?.value === href);
   row?.querySelector("a")?.focus();
 }
 
@@ -346,18 +360,17 @@ function begin(): void {
   all.onchange = () => {
     selected.clear();
     if (all.checked) for (const entry of entries) selected.add(entry.href);
+    showTicks();
     showSelected();
   };
   const heading = (name: string, text: string) => {
-    const cell = make("th", { className: name }, text);
+    const cell = make("th", { role: "columnheader", className: name }, text);
     cell.scope = "col";
     return cell;
   };
-  const first = make("th", { className: "tick" }, make("label", {}, all));
-  table.append(
-    make("thead", {}, make("tr", {}, first, heading("name", "Name"), heading("size", "Size"), heading("modified", "Changed"))),
-    rows,
-  );
+  const first = make("th", { role: "columnheader", className: "tick" }, make("label", {}, all));
+  const headings = [first, heading("name", "Name"), heading("size", "Size"), heading("modified", "Changed")];
+  table.append(make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...headings)));
   const tools = make(
     "div",
     { className: "tools" },

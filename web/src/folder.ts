@@ -14,6 +14,8 @@ export interface Entry {
 /** What a folder holds, and what the person may do there, if that is known. */
 export interface Listing {
   entries: Entry[];
+  /** How many there are. */
+  total: number;
   rights?: string[];
 }
 
@@ -43,24 +45,31 @@ export const decoded = (path: string) => {
   }
 };
 
-/** Asks for a folder, as it stands in a URL. */
-export async function listing(of: string): Promise<Listing> {
+interface Page {
+  list: Entry[];
+  total: number;
+  rights: string[];
+  next?: string;
+}
+
+/** Asks for a folder, as it stands in a URL; `begin` hears of what is known first, where that is not all. */
+export async function listing(of: string, begin?: (part: Listing) => void): Promise<Listing> {
   // The way to what is further below, for whom this folder is closed.
   if (of === "/" && folders.length && !folders.includes("/")) {
     const paths = folders.map((path) => path.slice(1, -1));
     const entries = paths.map((path): Entry => ({ path, type: "directory", size: 0, href: `${path.split("/").map(encoded).join("/")}/` }));
-    return { entries, rights: [] };
+    return { entries, total: entries.length, rights: [] };
   }
-  const entries: Entry[] = [];
-  let rights: string[] | undefined;
-  let next: string | undefined = "?json";
-  while (next) {
-    const page: { list: Entry[]; rights: string[]; next?: string } = await (await ask(of + next)).json();
-    rights = page.rights;
-    entries.push(...page.list.filter((entry) => entry.path !== ".."));
-    next = page.next;
+  const page = async (query: string): Promise<Page> => (await ask(of + query)).json();
+  const { list, total, rights, next } = await page("?json");
+  const entries = list.filter((entry) => entry.path !== "..");
+  if (next) begin?.({ entries: [...entries], total, rights });
+  for (let more = next; more; ) {
+    const { list, next } = await page(more);
+    entries.push(...list.filter((entry) => entry.path !== ".."));
+    more = next;
   }
-  return { entries, rights };
+  return { entries, total: entries.length, rights };
 }
 
 const PICTURES = /\.(png|jpe?g|gif|webp|avif|svg|ico|bmp)$/i;
