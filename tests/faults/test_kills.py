@@ -20,6 +20,10 @@ from harness import Server, await_bytes, connect, mounted, until
 UPLOADERS = 4
 LIFE_SECONDS_MAX = 0.25
 LENGTHS = [0, 1, 100, 4_096, 70_000, 300_000, 1_200_000]
+# What follows the first 32 MiB of a file goes to the disk past memory, where it is waited for.
+THROUGH_MEMORY = 32 << 20
+LARGE_LENGTHS = [40 << 20, (40 << 20) + 512 * 1024 + 5]
+LARGE_ROUNDS_MAX = 10
 NAMES = 3  # each uploader replaces these again and again
 
 
@@ -62,9 +66,9 @@ def form(name, data):
 class Uploader(threading.Thread):
     """Sends files on one connection until it breaks. Its files are its own."""
 
-    def __init__(self, who, port, dice, sent, kept):
+    def __init__(self, who, port, dice, sent, kept, lengths):
         super().__init__(daemon=True)
-        self.who, self.port, self.dice, self.sent, self.kept = who, port, dice, sent, kept
+        self.who, self.port, self.dice, self.sent, self.kept, self.lengths = who, port, dice, sent, kept, lengths
         self.refused = None
 
     def run(self):
@@ -78,7 +82,7 @@ class Uploader(threading.Thread):
             name = f"in{self.who}/new/{len(self.sent)}"
         number = self.sent[name] = self.sent.get(name, 0) + 1
         how = self.dice.choice([sized, chunked, form])
-        data = content(name, number, self.dice.choice(LENGTHS))
+        data = content(name, number, self.dice.choice(self.lengths))
         for part in how(name.encode(), data):
             client.sendall(part)
         answer = await_bytes(client, b"\r\n\r\n")
@@ -95,8 +99,18 @@ def hidden(root):
     return [path.name for path in root.rglob(".*")]
 
 
+def unfinished(server, root):
+    """Bytes that there are of each file below the folder that the server has open."""
+    lengths = []
+    for descriptor in pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(descriptor).startswith(f"{root}/"):
+                lengths.append(descriptor.stat().st_size)
+    return lengths
+
+
 class Kills(unittest.TestCase):
-    def kill_again_and_again(self, root, rounds, *options):
+    def kill_again_and_again(self, root, rounds, lengths=LENGTHS):
         dice = harness.chance(self)
         sent = [{} for _ in range(UPLOADERS)]
         kept = [{} for _ in range(UPLOADERS)]
@@ -104,18 +118,21 @@ class Kills(unittest.TestCase):
         for number in range(rounds):
             # As a kill leaves it on a disk without files without a name.
             (root / f".number8-upload-{dice.getrandbits(64):016x}").write_bytes(b"half")
-            sync = [] if dice.random() < 0.5 else ["--no-fsync"]
-            server = Server(root, "-A", "--log", "off", *sync, *options)
+            is_large = min(lengths) > THROUGH_MEMORY
+            sync = [] if is_large or dice.random() < 0.5 else ["--no-fsync"]
+            server = Server(root, "-A", "--log", "off", *sync)
             try:
                 until("no temporary file", lambda: not hidden(root))
                 uploaders = [
-                    Uploader(who, server.port, random.Random(dice.random()), sent[who], kept[who])
+                    Uploader(who, server.port, random.Random(dice.random()), sent[who], kept[who], lengths)
                     for who in range(UPLOADERS)
                 ]
                 for uploader in uploaders:
                     uploader.start()
                 if not number:
                     until("an upload is promised", lambda: any(kept))
+                if is_large:
+                    until("a file goes past memory", lambda: max(unfinished(server, root), default=0) > THROUGH_MEMORY)
                 time.sleep(dice.random() * LIFE_SECONDS_MAX)  # the moment is by chance; nothing depends on it
             finally:
                 server.process.send_signal(signal.SIGKILL)
@@ -155,6 +172,11 @@ class Kills(unittest.TestCase):
     def test_f9_files_are_whole_after_kill_9(self):
         with tempfile.TemporaryDirectory(prefix="number8-kills-") as folder:
             self.kill_again_and_again(pathlib.Path(folder), harness.ROUNDS)
+
+    def test_f9_large_files_are_whole_after_kill_9(self):
+        with tempfile.TemporaryDirectory(prefix="number8-kills-") as folder:
+            rounds = max(1, min(harness.ROUNDS // 4, LARGE_ROUNDS_MAX))
+            self.kill_again_and_again(pathlib.Path(folder), rounds, LARGE_LENGTHS)
 
     def test_f9_files_are_whole_after_kill_9_on_vfat(self):
         """No files without a name there: each upload has a hidden one, which the next start removes."""

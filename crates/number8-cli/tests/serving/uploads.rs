@@ -178,7 +178,7 @@ fn design_6_what_an_older_run_has_left_is_swept_at_the_start() {
 fn line_7_a_large_upload_takes_little_memory() {
     const BYTES: usize = 300 << 20;
     let folder = sandbox();
-    let served = Served::start(folder.path(), &["-A", "--no-fsync", "--io-threads", "1"]);
+    let served = Served::start(folder.path(), &["-A", "--io-threads", "1"]);
     let mut client = served.connect();
     client.send(&format!(
         "PUT /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {BYTES}\r\n\r\n"

@@ -5,6 +5,7 @@ pub(crate) mod conditions;
 mod cut;
 pub(crate) mod endpoint;
 pub(crate) mod forms;
+mod large;
 pub(crate) mod moving;
 pub(crate) mod removing;
 pub(crate) mod storing;
