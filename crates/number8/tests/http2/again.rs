@@ -87,6 +87,7 @@ again! { uploads:
     conditions {
         f9_preconditions_decide
         f9_a_tag_that_was_read_is_one_to_write_with
+        f9_whoever_names_the_file_that_is_there_replaces_it
         f9_counters_do_not_lose_an_increment
     }
     endpoint {

@@ -4,6 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
+use number8::access::Rights;
+use number8::store::OnClash;
+
 use super::{Shared, read, set};
 
 #[test]
@@ -84,6 +87,31 @@ pub(crate) fn f9_a_tag_of_a_coding_is_one_to_write_with() {
             shared.put("/page.txt", "newer");
             assert_eq!(shared.send(method, "/page.txt", &[&field], b"late").status, 412, "{tag}");
         }
+    }
+}
+
+/// Such as an editor that saves what it has read, whatever becomes of files that are new.
+#[test]
+pub(crate) fn f9_whoever_names_the_file_that_is_there_replaces_it() {
+    for (on_clash, without) in [(OnClash::Refuse, 409), (OnClash::KeepBoth, 201)] {
+        let shared = Shared::with(|uploads| uploads.on_clash(on_clash));
+        let tag = format!("If-Match: {}", shared.put("/file", "one").etag());
+        assert_eq!(shared.send("PUT", "/file", &[&tag], b"two").status, 204, "{on_clash:?}");
+        assert_eq!(shared.read("file"), "two");
+        assert_eq!(shared.send("PUT", "/file", &[&tag], b"late").status, 412, "{on_clash:?}");
+        for field in ["If-Match: *", "If-Unmodified-Since: Fri, 01 Jan 2100 00:00:00 GMT"] {
+            let answer = shared.send("PUT", "/file", &[field], field.as_bytes());
+            assert_eq!(answer.status, 204, "{on_clash:?} {field}");
+            assert_eq!(shared.read("file"), field);
+        }
+        assert_eq!(shared.names(), set(&["file"]), "{on_clash:?}");
+        assert_eq!(shared.put("/file", "new").status, without);
+
+        // That takes the right to.
+        let shared = Shared::ruled(Rights::UP, |uploads| uploads.on_clash(on_clash));
+        let tag = format!("If-Match: {}", shared.put("/file", "one").etag());
+        assert_eq!(shared.send("PUT", "/file", &[&tag], b"two").status, 403, "{on_clash:?}");
+        assert_eq!(shared.read("file"), "one");
     }
 }
 

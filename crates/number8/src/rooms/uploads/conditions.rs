@@ -27,6 +27,11 @@ impl Conditions {
         }
     }
 
+    /// Whether they are about a file that is to be there: then it is that file that the client wants to replace.
+    pub(super) fn name_what_is_there(&self) -> bool {
+        self.if_match.is_some() || self.if_unmodified_since.is_some()
+    }
+
     /// Whether they hold for a folder, which has no tag.
     #[cfg(feature = "multipart")]
     pub(super) fn check_folder(&self, exists: bool) -> Result<(), Fail> {

@@ -24,6 +24,7 @@ pub(super) struct Upload {
     inner: Arc<Inner>,
     pub(super) target: Target,
     conditions: Conditions,
+    on_clash: OnClash,
     permit: Permit,
     /// A file before it in the same form has the same name.
     repeats: bool,
@@ -47,7 +48,12 @@ impl Upload {
     ) -> Result<Self, Box<Response>> {
         let permit = Permits::of(call).store(&target)?;
         let conditions = Conditions::of(call.head);
-        Ok(Self { inner: Arc::clone(inner), target, conditions, permit, repeats: false })
+        // RFC 9110 §13.1.1: such a change is made to what was seen, and to nothing beside it.
+        let on_clash = match conditions.name_what_is_there() {
+            true => OnClash::Replace,
+            false => inner.settings.on_clash,
+        };
+        Ok(Self { inner: Arc::clone(inner), target, conditions, on_clash, permit, repeats: false })
     }
 
     /// A file of a form: preconditions are about the folder that the request names.
@@ -58,8 +64,8 @@ impl Upload {
         permit: Permit,
         repeats: bool,
     ) -> Self {
-        let conditions = Conditions::default();
-        Self { inner: Arc::clone(inner), target, conditions, permit, repeats }
+        let (conditions, on_clash) = (Conditions::default(), inner.settings.on_clash);
+        Self { inner: Arc::clone(inner), target, conditions, on_clash, permit, repeats }
     }
 
     /// Finds out what can be known before there is content; waits for the disk.
@@ -68,7 +74,7 @@ impl Upload {
         match place.root.claim(&self.target.path, false) {
             Ok(claim) => {
                 self.check(&place, claim.current()?)?;
-                claim.check_file(self.inner.settings.on_clash)?;
+                claim.check_file(self.on_clash)?;
             }
             // A folder on the way is missing: it will be made.
             Err(WriteError::NotFound) => {
@@ -87,7 +93,7 @@ impl Upload {
             Some(current) => Some(current),
             None => place.of_other(&self.target.path)?,
         };
-        let on_clash = self.inner.settings.on_clash;
+        let on_clash = self.on_clash;
         let is_taken = current.is_some() || self.repeats;
         self.permit.check(is_taken && on_clash != OnClash::KeepBoth)?;
         if is_taken && on_clash == OnClash::Refuse {
@@ -121,7 +127,7 @@ impl Receiving {
     pub(super) fn commit(self) -> Result<(Target, Written), Fail> {
         let claim = self.staged.claim()?.beside(self.place.other.as_ref());
         let is_taken = self.upload.check(&self.place, claim.current()?)?;
-        let on_clash = self.upload.inner.settings.on_clash;
+        let on_clash = self.upload.on_clash;
         let mut written = self.staged.commit(claim, on_clash)?;
         // What was beneath is hidden now: that is no new file to its readers.
         written.created &= !is_taken || on_clash == OnClash::KeepBoth;
