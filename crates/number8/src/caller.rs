@@ -88,7 +88,14 @@ impl Caller {
     /// The client has left.
     pub(crate) fn depart(&mut self) {
         if let Some(departure) = self.departure.take() {
-            departure.tell();
+            departure.tell(false);
+        }
+    }
+
+    /// The server stops, and ends the answer.
+    pub(crate) fn part(&mut self) {
+        if let Some(departure) = self.departure.take() {
+            departure.tell(true);
         }
     }
 

@@ -10,7 +10,8 @@ use crate::sync::{Mutex, lock};
 /// Tells when the client of a request leaves before its answer is complete, to whatever works for it: a task, a thread.
 ///
 /// A client that has ended its sending direction counts as one that leaves, since most have gone then; one that still
-/// reads gets its answer all the same. The clones of a departure tell the same. Behind the server of somebody else
+/// reads gets its answer all the same. Where the server stops, it tells so of an answer to GET that is a stream of events: that ends there,
+/// since whoever listens asks for it again. The clones of a departure tell the same. Behind the server of somebody else
 /// ([`AppService`](crate::AppService)) nothing is known of it.
 ///
 /// ```
@@ -35,6 +36,7 @@ pub struct Departure(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     is_known: bool,
+    is_of_server: bool,
     waiting: Vec<Waker>,
 }
 
@@ -43,6 +45,12 @@ impl Departure {
     #[must_use]
     pub fn is_known(&self) -> bool {
         lock(&self.0).is_known
+    }
+
+    /// True when it is not the client that has left: the server stops, and has ended the stream of events that was the answer.
+    #[must_use]
+    pub fn is_of_server(&self) -> bool {
+        lock(&self.0).is_of_server
     }
 
     /// Waits until the client leaves; for ever, where its answer is complete first.
@@ -62,8 +70,9 @@ impl Departure {
         Poll::Pending
     }
 
-    pub(crate) fn tell(&self) {
+    pub(crate) fn tell(&self, is_of_server: bool) {
         let mut state = lock(&self.0);
+        state.is_of_server |= is_of_server && !state.is_known;
         state.is_known = true;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);

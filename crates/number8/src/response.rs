@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use number8_proto::headers::{FieldError, Fields};
-use number8_proto::http1::{self, BodySize, Prepared};
+use number8_proto::http1::{self, BodySize, Method, Prepared};
 use number8_proto::syntax::is_field_value;
 
 use crate::body::{Body, Kind};
@@ -161,6 +161,15 @@ impl Response {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         self.fields().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Whether whoever gets this asks for it again where it ends, as `EventSource` does: events, with which a GET is answered.
+    pub(crate) fn is_asked_for_again(&self, method: Method) -> bool {
+        method == Method::Get
+            && self.field("Content-Type").is_some_and(|value| {
+                let media_type = value.split(|&byte| byte == b';').next().unwrap_or_default();
+                media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+            })
     }
 
     /// The same answer with other content; the length goes with it.

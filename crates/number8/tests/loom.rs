@@ -309,7 +309,7 @@ fn a_departure_reaches_everybody() {
         let departure = Departure::default();
         let [one, two] = [departure.clone(), departure.clone()];
         let one = thread::spawn(move || block_on(one.wait()));
-        let telling = thread::spawn(move || two.tell());
+        let telling = thread::spawn(move || two.tell(false));
         block_on(departure.wait());
         assert!(departure.is_known());
         one.join().unwrap();

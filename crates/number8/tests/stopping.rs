@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use number8::server::LocalAddr;
 use number8::server::lane::Lane;
-use number8::{App, Body, Response, ServeError, Server, inline, server};
+use number8::{App, Body, Departure, Response, ServeError, Server, inline, server};
 
 use crate::serving::{
     Client, Gate, PATIENCE, Pieces, Running, Setup, on_each_setup, patient, until,
@@ -20,6 +20,7 @@ on_each_setup!(
     idle_connections_are_closed_without_a_reset,
     the_next_request_after_an_answer_is_answered,
     active_requests_are_answered_and_then_closed,
+    g4_event_streams_of_handlers_end_at_once,
     requests_that_are_coming_are_answered,
     what_waits_in_the_backlog_is_answered,
     a_second_request_to_stop_cuts_at_once,
@@ -119,6 +120,58 @@ fn active_requests_are_answered_and_then_closed(setup: Setup) {
     stream.ends();
     drop((slow, stream));
     server.ended().unwrap();
+}
+
+/// Answers GET and POST with content of that type, whose first piece is there and whose second comes after the gate; tells when the
+/// client is gone.
+fn streaming(content_type: &'static str) -> (App, Gate, mpsc::Receiver<bool>) {
+    let (gate, passage) = Gate::new();
+    let (told, hears) = mpsc::channel();
+    let stream = move |departure: Departure| {
+        let (passage, told) = (passage.clone(), told.clone());
+        let (mut sender, body) = Body::channel();
+        tokio::spawn(async move {
+            sender.send("data: one\n\n").await.unwrap();
+            tokio::select! {
+                biased;
+                () = passage.pass() => sender.send("data: two\n\n").await.unwrap(),
+                () = departure.wait() => {}
+            }
+            let _ = told.send(departure.is_known());
+            sender.finish();
+        });
+        std::future::ready(Response::new(200, body).with("Content-Type", content_type))
+    };
+    (App::new().get("/", stream.clone()).post("/", stream), gate, hears)
+}
+
+/// Whoever listens to events asks for them again. A download has an end, and so has what answers a POST: who would ask for it again?
+fn g4_event_streams_of_handlers_end_at_once(setup: Setup) {
+    for (method, content_type, ends) in [
+        ("GET", "text/event-stream", true),
+        ("GET", "Text/Event-Stream; charset=utf-8", true),
+        ("POST", "text/event-stream", false),
+        ("GET", "text/event-streams", false),
+        ("GET", "text/csv", false),
+    ] {
+        let (app, gate, hears) = streaming(content_type);
+        let server = Running::start(setup, app);
+        let mut client = server.connect();
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        client.head();
+        assert_eq!(client.chunk().unwrap(), b"data: one\n\n");
+        gate.arrival();
+        server.handle().shutdown();
+        if !ends {
+            gate.open(1);
+            assert_eq!(client.chunk().unwrap(), b"data: two\n\n", "{method} {content_type}");
+        }
+        assert_eq!(client.chunk(), None, "{method} {content_type}");
+        assert_eq!(hears.recv_timeout(PATIENCE), Ok(ends), "{method} {content_type}");
+        client.ends();
+        drop(client);
+        server.ended().unwrap();
+    }
 }
 
 fn requests_that_are_coming_are_answered(setup: Setup) {

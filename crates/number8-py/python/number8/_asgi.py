@@ -20,6 +20,8 @@ logger = logging.getLogger("number8")
 Message = MutableMapping[str, Any]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
+# How long a task may take to hear that the server stops and has ended its stream of events, in seconds; then it is cancelled.
+HEAR_SECONDS = 1.0
 # How long tasks have, once they are cancelled at the end, in seconds.
 CANCEL_SECONDS = 5.0
 # The same after a second signal; a supervisor waits for a second then.
@@ -142,12 +144,12 @@ class Lifespan:
         future.set_result(message.get("message", "") if outcome == "failed" else None)
 
 
-async def run(application: Application, is_cancelling: Callable[[], bool], scope: dict[str, Any], exchange: Any) -> None:
+async def run(application: Application, is_cancelled: Callable[[], bool], scope: dict[str, Any], exchange: Any) -> None:
     """Sees one request to its end."""
     try:
         await application(scope, exchange.receive, exchange.send)
     except BaseException as error:
-        if isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and is_cancelling()):
+        if isinstance(error, GeneratorExit) or (isinstance(error, asyncio.CancelledError) and is_cancelled()):
             # The server ends.
             exchange.ended(True)
             raise
@@ -196,6 +198,8 @@ class Serving:
         self._is_ending = False
         # Requests are cancelled; before, who raises CancelledError has failed.
         self.is_cancelling = False
+        # Those of them that are before the others.
+        self._cancelled: list[asyncio.Task[Any]] = []
         self._has_signals = False
         self._main: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str | None] | None = None
@@ -242,6 +246,8 @@ class Serving:
             self._stopped_at = time.monotonic()
         if self._is_started:
             self._host.stop(self._stops > 1)
+            if self._stops == 1:
+                asyncio.get_running_loop().call_later(HEAR_SECONDS, self._cancel_unheard)
         if self._stops > 1:
             self.is_cancelling = True
             for task in self._host.tasks():
@@ -251,6 +257,16 @@ class Serving:
         if self._stops > 2 or (self._stops > 1 and self._is_ending) or not self._is_started:
             assert self._main is not None
             self._main.cancel()
+
+    def _cancel_unheard(self) -> None:
+        """Who makes events that nobody gets any more has heard of it, unless it waits for something that may never come."""
+        self._cancelled = self._host.unheard()
+        for task in self._cancelled:
+            task.cancel()
+
+    def _is_cancelled(self) -> bool:
+        """Whether it is the server that has cancelled the task which asks."""
+        return self.is_cancelling or asyncio.current_task() in self._cancelled
 
     def _signalled(self, _number: int, _frame: object) -> None:
         """A signal has come, which the loop hears of when it has its turn. One that is blocked never has: a second ends the process."""
@@ -322,7 +338,7 @@ class Serving:
         hooks = _Hooks()
         hooks.create_future = loop.create_future
         hooks.create_task = create_task
-        hooks.run = functools.partial(run, self._application, lambda: self.is_cancelling)
+        hooks.run = functools.partial(run, self._application, self._is_cancelled)
         hooks.disconnected = ClientDisconnected
         hooks.ended = self._on_end
         hooks.failed = lambda error: logger.error("a request failed", exc_info=error)

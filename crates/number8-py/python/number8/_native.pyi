@@ -155,6 +155,9 @@ class AsgiHost:
         """Stops: gracefully, or at once."""
     def tasks(self) -> list[Any]:
         """The tasks of requests that are not done."""
+    def unheard(self) -> list[Any]:
+        """Those of them that make events which nobody gets any more, since the server stops, and wait for something else than the
+        client."""
     def close(self) -> None:
         """Ends all that is left, and forgets the loop."""
 

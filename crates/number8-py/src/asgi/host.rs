@@ -163,6 +163,17 @@ impl Loop {
         running.values().filter_map(|one| Some(one.task.as_ref()?.clone_ref(py))).collect()
     }
 
+    /// Those that make events which nobody gets any more, and do not know.
+    pub(super) fn unheard(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        let running = lock(&self.running);
+        let is_unheard = |running: &&Running| match &running.exchange {
+            Exchange::Http(exchange) => exchange.get().is_unheard(),
+            Exchange::WebSocket(_) => false,
+        };
+        let unheard = running.values().filter(is_unheard);
+        unheard.filter_map(|one| Some(one.task.as_ref()?.clone_ref(py))).collect()
+    }
+
     pub(super) fn forget(&self, id: u64) {
         let forgotten = lock(&self.running).remove(&id);
         // What it holds may run Python code as it goes: not while the lock is held.

@@ -35,6 +35,8 @@ struct State {
     content: Content,
     phase: Phase,
     is_head: bool,
+    /// The application knows that its client has left.
+    has_heard: bool,
 }
 
 /// How far the answer has come.
@@ -78,7 +80,8 @@ impl HttpExchange {
         if is_head {
             arrival.line.tell_when_over(waker.clone());
         }
-        let state = State { content: Content::new(arrival.body), phase: Phase::Nothing, is_head };
+        let content = Content::new(arrival.body);
+        let state = State { content, phase: Phase::Nothing, is_head, has_heard: false };
         Self {
             of: Arc::clone(of),
             id,
@@ -109,7 +112,19 @@ impl HttpExchange {
         if is_taken || matches!(state.phase, Phase::Complete | Phase::Failed) {
             return Poll::Ready(Received::Disconnect);
         }
-        self.departure.poll(&mut cx).map(|()| Received::Disconnect)
+        self.departure.poll(&mut cx).map(|()| {
+            state.has_heard = true;
+            Received::Disconnect
+        })
+    }
+
+    /// Whether it makes events that nobody gets any more, since the server stops, and has asked neither for what the client says nor for
+    /// room: it waits for something else.
+    pub(super) fn is_unheard(&self) -> bool {
+        let state = lock(&self.state);
+        self.departure.is_of_server()
+            && matches!(state.phase, Phase::Streaming { .. })
+            && !state.has_heard
     }
 
     /// The next message for the application; `None` when it has to wait.

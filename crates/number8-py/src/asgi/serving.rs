@@ -172,6 +172,11 @@ impl AsgiHost {
         self.of().map_or_else(Vec::new, |of| of.tasks(py))
     }
 
+    /// Those of them that make events which nobody gets any more, since the server stops, and wait for something else than the client.
+    fn unheard(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.of().map_or_else(Vec::new, |of| of.unheard(py))
+    }
+
     /// Ends all that is left, and forgets the loop.
     fn close(&self, py: Python<'_>) {
         self.stop(true);

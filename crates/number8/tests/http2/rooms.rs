@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use number8::access::{Access, Rights, Rule};
-use number8::{App, ByMethod, Events, Files, Uploads};
+use number8::{App, Body, ByMethod, Departure, Events, Files, Response, Uploads};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::requests::{begin, connect, content, request, send, soon};
 
@@ -101,4 +103,34 @@ async fn g7_events_reach_many_listeners_on_one_connection() {
         assert_eq!(soon(content(body)).await.unwrap(), b"");
     }
     assert_eq!(events.listeners(), 0);
+}
+
+#[tokio::test]
+async fn g4_event_streams_of_handlers_end_when_the_server_stops() {
+    for (method, content_type, ends) in [
+        ("GET", "text/event-stream", true),
+        ("POST", "text/event-stream", false),
+        ("GET", "text/csv", false),
+    ] {
+        let (told, mut hears) = mpsc::unbounded_channel();
+        let stream = move |departure: Departure| {
+            let (told, (mut sender, body)) = (told.clone(), Body::channel());
+            tokio::spawn(async move {
+                sender.send("data: one\n\n").await.unwrap();
+                let has_left = timeout(Duration::from_secs(1), departure.wait()).await.is_ok();
+                told.send(has_left).unwrap();
+                sender.finish();
+            });
+            std::future::ready(Response::new(200, body).with("Content-Type", content_type))
+        };
+        let server = App::new().get("/", stream.clone()).post("/", stream).test();
+        let mut client = connect(&server).await;
+        let mut body = soon(send(&mut client, request(method, "/"))).await.into_body();
+        let piece = soon(body.data()).await.unwrap().unwrap();
+        assert_eq!(piece, "data: one\n\n");
+        server.handle().shutdown();
+        // It ends as an answer does that is complete.
+        assert_eq!(soon(content(&mut body)).await.unwrap(), b"", "{method} {content_type}");
+        assert_eq!(soon(hears.recv()).await, Some(ends), "{method} {content_type}");
+    }
 }

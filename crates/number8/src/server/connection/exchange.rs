@@ -59,6 +59,8 @@ enum Making {
         gathering: Gathering,
         /// The end of the connection is all that tells the client where the content ends.
         until_close: bool,
+        /// Where the server stops, it ends instead of waiting for more.
+        ends_at_stop: bool,
     },
 }
 
@@ -203,9 +205,15 @@ impl Connection {
                     return Ok(Step::Said(said));
                 }
             }
-            Making::Content { body, bytes, gathering, .. } => {
+            Making::Content { body, bytes, gathering, ends_at_stop, .. } => {
                 match self.pull(turn, work, (body, gathering), bytes, cx) {
                     Ok(Pulled::Some) => return Ok(Step::Not(Flow::Again)),
+                    Ok(Pulled::Waits)
+                        if *ends_at_stop && turn.current.shared.stop() != Stop::No =>
+                    {
+                        self.caller.part();
+                        return Ok(Step::End);
+                    }
                     Ok(Pulled::Waits) => {}
                     Ok(Pulled::Full) => return Ok(Step::Not(Flow::Wait)),
                     Ok(Pulled::End) => return Ok(Step::End),
@@ -413,6 +421,10 @@ impl Connection {
             dump(sink, b"> ", &work.output.bytes[start..]);
         }
         let status = response.status();
+        let ends_at_stop = response.body.len().is_none() && {
+            let head = work.input.head();
+            !head.is_empty() && response.is_asked_for_again(work.parser.head(head).method())
+        };
         let mut bytes = 0;
         match (send, response.body.kind) {
             (SendBody::Omit, _) | (_, Kind::Empty) => {}
@@ -445,7 +457,8 @@ impl Connection {
                 let gathering = Gathering::new(turn.ms);
                 let body = Body { kind };
                 body.may_grow(turn.current.shared.has_much_room());
-                let making = Making::Content { body, status, bytes, gathering, until_close };
+                let making =
+                    Making::Content { body, status, bytes, gathering, until_close, ends_at_stop };
                 let app = Arc::clone(app);
                 return self.begin(Exchange { app, since, making, feed, input_ended: false });
             }

@@ -52,6 +52,10 @@ pub(super) struct Sending {
     pub(super) given: usize,
     /// It is the client's window that is waited for.
     pub(super) waits_for_client: bool,
+    /// Where the server stops, this ends instead of waiting for more.
+    pub(super) ends_at_stop: bool,
+    /// It does: what was sent before goes out, then it ends.
+    pub(super) is_ending: bool,
 }
 
 pub(super) enum Source {
@@ -68,8 +72,8 @@ pub(super) struct Listening {
     /// Counts this one.
     _one: OneOpen,
     pub(super) sent_ms: u64,
-    /// The server stops: what was sent before goes out, then it ends.
-    pub(super) is_ending: bool,
+    /// Nothing comes any more.
+    is_over: bool,
 }
 
 impl Source {
@@ -98,6 +102,8 @@ impl Sending {
             frames: 0,
             given: 0,
             waits_for_client: false,
+            ends_at_stop: false,
+            is_ending: false,
         }
     }
 
@@ -112,9 +118,10 @@ impl Sending {
     ) -> Self {
         let Broadcast { first, subscription } = broadcast;
         let listening =
-            Listening { subscription, over, _one: one, sent_ms: now_ms, is_ending: false };
+            Listening { subscription, over, _one: one, sent_ms: now_ms, is_over: false };
         let source = Source::Listening(Box::new(listening));
         let mut sending = Self::new(stream, in_protocol, source, None, false);
+        sending.ends_at_stop = true;
         sending.chunk = first.map(|frame| frame.bytes(Framing::UntilClose)).unwrap_or_default();
         sending
     }
@@ -165,12 +172,13 @@ impl Sending {
             match &mut self.source {
                 Source::Listening(listening) => match listening.next(cx)? {
                     Some(frame) => self.chunk = frame,
-                    None if listening.is_ending => return Poll::Ready(self.end()),
+                    None if listening.is_over || self.is_ending => return Poll::Ready(self.end()),
                     None => return Poll::Pending,
                 },
                 Source::Body(body) => {
                     let polled = catch_unwind(AssertUnwindSafe(|| body.poll_to_client(cx)));
                     match polled.unwrap_or(Poll::Ready(Err(io::ErrorKind::Other.into()))) {
+                        Poll::Pending if self.is_ending => return Poll::Ready(self.end()),
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Failed)),
                         Poll::Ready(Ok(None)) => return Poll::Ready(self.end()),
@@ -312,7 +320,7 @@ impl Listening {
             && Pin::new(over).poll(cx).is_ready()
         {
             self.over = None;
-            self.is_ending = true;
+            self.is_over = true;
             return Ok(None);
         }
         match self.subscription.look(Framing::UntilClose) {
@@ -323,7 +331,7 @@ impl Listening {
             Look::Nothing => Ok(None),
             Look::Lost => Err(Cut::Behind),
             Look::End => {
-                self.is_ending = true;
+                self.is_over = true;
                 Ok(None)
             }
         }

@@ -209,6 +209,8 @@ impl Exchange {
             message::dump(sink, &http);
         }
         let status = response.status();
+        let ends_at_stop =
+            length.is_none() && head.is_some_and(|head| response.is_asked_for_again(head.method()));
         let is_empty = self.is_head
             || is_without_content(status)
             || length == Some(0)
@@ -237,7 +239,8 @@ impl Exchange {
             kind => Source::Body(Body { kind }),
         };
         let trailers = head.and_then(|head| head.named("te")).is_some_and(takes_trailers);
-        let sending = Sending::new(stream, desk.held.clone(), source, length, trailers);
+        let mut sending = Sending::new(stream, desk.held.clone(), source, length, trailers);
+        sending.ends_at_stop = ends_at_stop;
         Some(Making::Content(Box::new(sending), status))
     }
 
@@ -382,9 +385,7 @@ impl Stream {
         loop {
             if let Making::Content(sending, status) = &mut self.making {
                 let is_listener = sending.listener().is_some();
-                if let Some(listener) = sending.listener() {
-                    listener.is_ending |= is_stopping;
-                }
+                sending.is_ending = is_stopping && sending.ends_at_stop;
                 let polled = sending.poll(&desk.turn.current.shared.lane, desk.turn.ms, cx);
                 desk.account(sending);
                 match polled {
@@ -392,6 +393,9 @@ impl Stream {
                         let (sent, status) = (sending.sent, *status);
                         if sending.listener().is_none() {
                             self.exchange.log(desk, Some(&self.head.head()), status, sent);
+                        }
+                        if sending.is_ending {
+                            self.exchange.caller.part();
                         }
                         // Whoever leaves from here on has its answer.
                         self.exchange.caller.departure = None;
