@@ -72,9 +72,10 @@ const CLIENT_LEFT: u16 = 499;
 
 /// A stream whose answer is not complete.
 pub(super) struct Stream {
+    /// Goes before `exchange`, which tells whoever works for it that the client has left: what they send then has nobody to take it.
+    making: Making,
     exchange: Exchange,
     head: OwnedHead,
-    making: Making,
     patience: Patience,
     /// Why it ends, once what came before has had its turn to be sent.
     cut: Option<Cut>,
@@ -546,7 +547,6 @@ impl Stream {
 
     /// The stream is over before its answer was complete; an answer that is cut is logged too.
     fn end(&mut self, desk: &Desk<'_>) {
-        self.exchange.caller.depart();
         if let Making::Content(sending, status) = &mut self.making
             && sending.listener().is_none()
         {
