@@ -1,6 +1,7 @@
 """Calls the unsafe code of the Python package with all that may come; run it by `run`. With an argument it is wrong on purpose."""
 
 import array
+import contextvars
 import os
 import sys
 import threading
@@ -64,6 +65,47 @@ for _ in range(20):
     seen.clear()
     sanitized.settled(count, 50)
     assert seen == list(range(1, 51)), seen
+
+name = contextvars.ContextVar("name", default="nobody")
+
+
+def named(new, fails=None):
+    def call():
+        old = name.get()
+        name.set(new)
+        if fails:
+            raise fails
+        return old
+
+    return call
+
+
+def fails_with(error, call):
+    try:
+        call()
+    except error:
+        return True
+    return False
+
+
+for _ in range(200):
+    one, two = sanitized.copied(), sanitized.copied()
+    assert sanitized.called_in(one, named("one"), 1) == "nobody"
+    assert sanitized.called_in(two, named("two"), 1) == "nobody", "each has its own"
+    # Who is in it already calls without, and leaves it once.
+    assert sanitized.called_in(one, named("deep"), 5) == "one"
+    # One within another.
+    assert sanitized.called_in(one, lambda: sanitized.called_in(two, named("inside"), 1), 1) == "two"  # noqa: B023
+    assert fails_with(KeyError, lambda: sanitized.called_in(one, named("failed", KeyError(8)), 3))
+    assert sanitized.panics_in(one) and sanitized.panics_in(one)
+    assert sanitized.called_in(one, named("after"), 1) == "failed", "it was left each time"
+    sanitized.called_elsewhere(one, named("elsewhere"))
+    assert fails_with(KeyError, lambda: sanitized.called_elsewhere(two, named("elsewhere", KeyError(8))))
+    assert sanitized.called_in(two, named("here"), 1) == "elsewhere"
+    sanitized.called_elsewhere(sanitized.copied(), named("alone"))
+    # What is no context is none.
+    assert sanitized.called_in(object(), named("nobody"), 2) == "nobody"
+    assert name.get() == "nobody"
 
 readable, written = os.pipe()
 os.write(written, b"x")

@@ -149,6 +149,25 @@ fn every_chapter_of_the_guide_is_shown_and_part_of_the_package() {
     assert_eq!(shown.len(), chapters);
 }
 
+/// The sanitizer needs another compiler and runs seldom; that it would reach everything is seen here.
+#[test]
+fn all_of_the_unsafe_code_of_the_python_package_is_called_under_the_sanitizer() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| fs::read_to_string(workspace.join(path)).unwrap();
+    let (unsafe_code, calls) =
+        (read("crates/number8-py/src/sys.rs"), read("tests/sanitize/src/lib.rs"));
+    let functions: Vec<&str> = unsafe_code
+        .split("pub(crate) fn ")
+        .skip(1)
+        .map(|rest| rest.split(['(', '<']).next().unwrap())
+        .collect();
+    assert!(functions.contains(&"let_go"), "{functions:?}");
+    let is_called =
+        |name: &str| ["::", "."].iter().any(|of| calls.contains(&format!("{of}{name}(")));
+    let missing: Vec<_> = functions.iter().filter(|name| !is_called(name)).collect();
+    assert!(missing.is_empty(), "tests/sanitize does not call {missing:?}");
+}
+
 #[test]
 fn a_breach_is_found() {
     let cases: &[(&str, &str, &[usize])] = &[

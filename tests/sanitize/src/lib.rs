@@ -4,6 +4,7 @@
 mod sys;
 
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread;
 
@@ -78,6 +79,37 @@ fn settled(py: Python<'_>, function: Py<PyAny>, times: usize) -> PyResult<()> {
     ended.map_err(|_| PyRuntimeError::new_err("the thread panicked"))?
 }
 
+#[pyfunction]
+fn copied(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    sys::copy_context(py)
+}
+
+/// Calls a function in that context, which is entered so often within itself.
+#[pyfunction]
+fn called_in<'py>(context: &Bound<'py, PyAny>, function: &Bound<'py, PyAny>, deep: usize) -> PyResult<Bound<'py, PyAny>> {
+    sys::in_context(context, || match deep {
+        0 | 1 => function.call0(),
+        _ => called_in(context, function, deep - 1),
+    })
+}
+
+/// The same in a thread of its own, which has the context alone; it lets it go where there is no interpreter.
+#[pyfunction]
+fn called_elsewhere(py: Python<'_>, context: Py<PyAny>, function: Py<PyAny>) -> PyResult<()> {
+    let call = move || {
+        let result = Python::attach(|py| called_in(context.bind(py), function.bind(py), 1).map(drop));
+        drop(context);
+        result
+    };
+    py.detach(|| thread::spawn(call).join()).map_err(|_| PyRuntimeError::new_err("the thread panicked"))?
+}
+
+/// Panics in that context, and says whether it has.
+#[pyfunction]
+fn panics_in(context: &Bound<'_, PyAny>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| sys::in_context(context, || resume_unwind(Box::new(()))))).is_err()
+}
+
 /// Waits until a descriptor can be read.
 #[pyfunction]
 fn watch(py: Python<'_>, number: i32) -> PyResult<()> {
@@ -108,6 +140,10 @@ fn sanitized(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(duplicate, module)?)?;
     module.add_function(wrap_pyfunction!(park, module)?)?;
     module.add_function(wrap_pyfunction!(settled, module)?)?;
+    module.add_function(wrap_pyfunction!(copied, module)?)?;
+    module.add_function(wrap_pyfunction!(called_in, module)?)?;
+    module.add_function(wrap_pyfunction!(called_elsewhere, module)?)?;
+    module.add_function(wrap_pyfunction!(panics_in, module)?)?;
     module.add_function(wrap_pyfunction!(watch, module)?)?;
     module.add_function(wrap_pyfunction!(wrong, module)?)
 }
