@@ -7,6 +7,7 @@ import concurrent.futures
 import functools
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
@@ -17,6 +18,10 @@ _log = logging.getLogger("number8")
 #: Threads that wait for clients in place of the loop, at most; asyncio alone would have six where there are two cores, and six slow
 #: clients would hold up all others.
 _WAITING_MAX = 1024
+#: What such a thread is called, before its number.
+_WAITING = "number8-waiting"
+#: Where they are.
+_executors: weakref.WeakSet[concurrent.futures.ThreadPoolExecutor] = weakref.WeakSet()
 
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -27,13 +32,20 @@ _is_ending = False
 _left: list[asyncio.AbstractEventLoop] = []
 
 
+def executor(threads_max: int) -> concurrent.futures.ThreadPoolExecutor:
+    """Threads that wait in place of the loop; they end with it."""
+    made = concurrent.futures.ThreadPoolExecutor(threads_max, _WAITING)
+    _executors.add(made)
+    return made
+
+
 def _running_loop() -> asyncio.AbstractEventLoop:
     """The loop; its thread begins with the first coroutine."""
     global _loop, _thread
     with _starting:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            _loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_WAITING_MAX, "number8-waiting"))
+            _loop.set_default_executor(executor(_WAITING_MAX))
             _thread = threading.Thread(target=_run, args=(_loop,), name="number8-async", daemon=True)
             _thread.start()
         return _loop
@@ -116,8 +128,9 @@ async def _cancel_all() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def stop() -> None:
-    """Ends the loop, and what runs on it: the interpreter ends."""
+def stop() -> list[threading.Thread]:
+    """Ends the loop, and what runs on it: the interpreter ends. Returns the threads that wait in its place: those end that have nothing
+    to wait for."""
     loop = _loop
     if loop is not None and loop.is_running():
         try:
@@ -128,6 +141,9 @@ def stop() -> None:
         if _thread is not None:
             # Unless something on it blocks: it is closed by the thread, not by the end of the interpreter, which would complain.
             _thread.join(timeout=1)
+    for one in list(_executors):
+        one.shutdown(wait=False, cancel_futures=True)
+    return [thread for thread in threading.enumerate() if thread.name.startswith(_WAITING)]
 
 
 def forget() -> None:
@@ -135,4 +151,5 @@ def forget() -> None:
     global _loop, _thread, _starting, _is_ending
     if _loop is not None:
         _left.append(_loop)
+    _executors.clear()
     _loop, _thread, _starting, _is_ending = None, None, threading.Lock(), False

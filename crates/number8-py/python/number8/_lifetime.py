@@ -74,14 +74,13 @@ def _at_end() -> None:
             server._stop()
         for server in servers:
             server.close()
-        if "number8._async" in sys.modules:
-            sys.modules["number8._async"].stop()
+        waiting = sys.modules["number8._async"].stop() if "number8._async" in sys.modules else []
         until = max(until, time.monotonic() + 1.0)
         is_wanted = _was_stopped or _leaving.is_exiting()
-        for thread in list(threads):
+        for thread in [*threads, *waiting]:
             thread.join(max(until - time.monotonic(), 0.0) if is_wanted else None)
             if thread.is_alive():
-                # A callback does not return, and the interpreter would wait for it.
+                # A callback, or what a coroutine has called in a thread, does not return, and the interpreter would wait for it.
                 _leaving.leave(_leaving.code())
 
 

@@ -161,6 +161,8 @@ class AsgiHost:
     def close(self) -> None:
         """Ends all that is left, and forgets the loop."""
 
+#: WebSockets of one function that are open at once.
+SOCKETS_MAX: int
 #: The source of the agent that people and IDEs type to.
 AGENT: str
 

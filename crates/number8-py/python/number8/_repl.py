@@ -97,7 +97,8 @@ def _run(console: _native.Console) -> None:
         _sessions[ident] = session = _session(console)
         session.main()
     finally:
-        del _sessions[ident]
+        # Where no session has begun there is none.
+        _sessions.pop(ident, None)
         for holder, name, usual, ours in places:
             if getattr(holder, name) is ours:
                 setattr(holder, name, usual)

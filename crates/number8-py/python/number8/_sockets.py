@@ -9,6 +9,7 @@ import logging
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from typing import Any
 
 from number8 import _async, _native
@@ -23,8 +24,9 @@ _NOTHING = 4404
 class AsyncWebSocket:
     """A WebSocket for coroutines."""
 
-    def __init__(self, socket: _native.WebSocket) -> None:
+    def __init__(self, socket: _native.WebSocket, waiting: Executor) -> None:
         self._socket = socket
+        self._waiting = waiting
         #: The wait for the next message, which outlives a task that is cancelled: what it comes to is for whoever asks next.
         self._message: asyncio.Future[str | bytes | None] | None = None
         self._is_awaited = False
@@ -34,7 +36,7 @@ class AsyncWebSocket:
         if self._is_awaited:
             raise RuntimeError("another task waits for this WebSocket")
         if self._message is None:
-            self._message = asyncio.get_running_loop().run_in_executor(None, self._socket.receive)
+            self._message = asyncio.get_running_loop().run_in_executor(self._waiting, self._socket.receive)
             self._message.add_done_callback(_note)
         message, self._is_awaited = self._message, True
         try:
@@ -72,6 +74,8 @@ class Talking:
         self.is_async = is_async(function)
         #: A plain function around one: it may return the coroutine, or run it itself. Both are for an AsyncWebSocket.
         self.is_around_async = not self.is_async and is_async(inspect.unwrap(function))
+        #: Where its WebSockets wait for messages, each in a thread: clients that are silent are to hold up nobody's `send`.
+        self.waiting = _async.executor(_native.SOCKETS_MAX)
 
 
 def begin(talking: Talking, request: _native.Request, socket: _native.WebSocket) -> None:
@@ -82,15 +86,15 @@ def begin(talking: Talking, request: _native.Request, socket: _native.WebSocket)
         return socket._end(False)
     function = functools.partial(talking.function, **values)
     if talking.is_async:
-        _async.run(_talk_async(function, request, socket))
+        _async.run(_talk_async(function, request, socket, talking.waiting))
     elif talking.is_around_async:
-        _Talk(functools.partial(_talk_around, function), request, socket).start()
+        _Talk(functools.partial(_talk_around, function, talking.waiting), request, socket).start()
     else:
         _Talk(function, request, socket).start()
 
 
-def _talk_around(function: Callable[..., Any], request: _native.Request, socket: _native.WebSocket) -> None:
-    returned = function(request, AsyncWebSocket(socket))
+def _talk_around(function: Callable[..., Any], waiting: Executor, request: _native.Request, socket: _native.WebSocket) -> None:
+    returned = function(request, AsyncWebSocket(socket, waiting))
     if inspect.iscoroutine(returned):
         _async.run_and_wait(returned)
 
@@ -115,10 +119,10 @@ def _talk(function: Callable[..., Any], request: _native.Request, socket: _nativ
         socket._end(has_failed)
 
 
-async def _talk_async(function: Callable[..., Any], request: _native.Request, socket: _native.WebSocket) -> None:
+async def _talk_async(function: Callable[..., Any], request: _native.Request, socket: _native.WebSocket, waiting: Executor) -> None:
     has_failed = True
     try:
-        await function(request, AsyncWebSocket(socket))
+        await function(request, AsyncWebSocket(socket, waiting))
         has_failed = False
     except BaseException as error:
         if _async.is_stopped(error):

@@ -57,6 +57,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Request>()?;
     module.add_class::<TalkSocket>()?;
     module.add_class::<after::Head>()?;
+    module.add("SOCKETS_MAX", socket::SOCKETS_MAX)?;
     module.add("ClientGone", module.py().get_type::<ClientGone>())?;
     repl::register(module)?;
     verbs::register(module)
@@ -185,7 +186,7 @@ impl Core {
         }
         let app = lock(&this.state).routes.app(shared).map_err(|mistake| mistaken(&mistake))?;
         let options = Options { workers: 1, grace: GRACE, ..Options::default() };
-        let server = number8::Server::new(app, options, listeners);
+        let server = number8::Server::new(app, options, listeners).on_warning(hosting::say);
         let server = match tls {
             Some(tls) => server.tls(tls),
             None => server,
