@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -147,7 +148,7 @@ class Placeholders:
         self._kinds: list[tuple[str, Callable[[str], Any]]] = []
         for is_rest, name in found:
             kind = _kind(function, annotations.get(name))
-            self._kinds.append((name, _segment if kind is str and not is_rest else kind))
+            self._kinds.append((name, _VALUES.get(kind) or (str if is_rest else _segment)))
 
     def __bool__(self) -> bool:
         return bool(self._kinds)
@@ -159,6 +160,24 @@ class Placeholders:
             return {name: kind(texts[name]) for name, kind in self._kinds}
         except ValueError:
             return None
+
+
+def _whole(text: str) -> int:
+    """Digits: Python itself would take spaces, underscores and digits of every script as well."""
+    if not re.fullmatch(r"[-+]?[0-9]+", text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _decimal(text: str) -> float:
+    """Digits, too: what is infinite or no number has no place in JSON, and few expect it."""
+    if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", text) or math.isinf(number := float(text)):
+        raise ValueError(text)
+    return number
+
+
+#: What makes a value of a segment's text.
+_VALUES: dict[type, Callable[[str], Any]] = {int: _whole, float: _decimal}
 
 
 def _segment(text: str) -> str:
