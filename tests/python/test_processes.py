@@ -72,6 +72,14 @@ class Processes(unittest.TestCase):
             # The connection waits in the kernel for the next one.
             self.assertNotEqual(process_of(server.port), first)
 
+    def test_d7_a_grace_may_be_longer_than_the_system_waits_at_once(self):
+        with served("--grace", "30d") as (server, _):
+            first = process_of(server.port)
+            server.send(signal.SIGHUP)
+            until("another process", lambda: process_of(server.port) != first)
+            until("the end of the first", lambda: not lives(first))
+            self.assertEqual(server.stop(), 0)
+
     def test_d7_a_process_that_cannot_be_started_now_is_started_later(self):
         for arguments in [], ["--metrics", "0"]:
             with self.subTest(arguments), served("--workers", "2", *arguments) as (server, _):

@@ -36,6 +36,8 @@ RETRY = 5.0
 AGAIN = 1.0
 # Seconds between two looks at the code, and at the memory of the processes.
 LOOK, LOOK_AT_MEMORY = 0.3, 1.0
+# Seconds that are waited for at once: the system takes no more than 24 days, and a grace may be longer.
+WAIT_MAX = 3600.0
 
 
 class Process:
@@ -116,7 +118,7 @@ class Supervisor:
     def _turn(self, wakeups: int) -> None:
         """Waits for the next thing to happen, and does what it asks for."""
         now = time.monotonic()
-        wait = None if not self._timers else max(0.0, self._timers[0][0] - now)
+        wait = None if not self._timers else min(max(0.0, self._timers[0][0] - now), WAIT_MAX)
         signals = b""
         for key, _ in self._selector.select(wait):
             if key.fd == wakeups:
