@@ -244,6 +244,7 @@ class Flow(unittest.TestCase):
                 # More is announced than there is.
                 answer = Answer(server, "/file?file&&300001", fields=f"X-Path: {path}\r\n")
                 self.assertFalse(answer.is_whole)
+                server.wait_for("300000 bytes instead of 300001")
                 self.assertEqual(Answer(server, "/file?file&&", "HEAD", f"X-Path: {path}\r\n").status, 200)
                 closed = Answer(server, "/closed?file").content
                 self.assertEqual(closed.count(b"file"), 3, closed)

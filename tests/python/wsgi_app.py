@@ -208,10 +208,12 @@ def known(environ, start_response):
 
 
 def promises(environ, start_response):
-    """What is promised, and what is given: `?5&3`, `?5&parts&3`."""
+    """What is promised, and what is given: `?5&3`, `?5&parts&3`; `?5&none&0` gives no part."""
     promised, *how, given = environ["QUERY_STRING"].split("&")
     start_response("200 OK", [*TEXT, ("Content-Length", promised)])
     content = b"8" * int(given)
+    if how == ["none"]:
+        return []
     return Closing(content[:1], content[1:], name="promises") if how else [content]
 
 

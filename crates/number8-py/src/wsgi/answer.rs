@@ -75,6 +75,9 @@ pub(super) fn answer(
             let head = start.send()?;
             let body = file.content(head.length());
             parts.close(py);
+            if !lacks_content(environ, &head) {
+                check(py, head.length(), body.len().unwrap_or_default(), true);
+            }
             return Ok(head.answer(body));
         }
         drop(wrapper);
@@ -119,6 +122,9 @@ fn first_part(
     let Some(first) = parts.first(py)? else {
         let head = start.send()?;
         parts.close(py);
+        if !lacks_content(environ, &head) {
+            check(py, head.length(), 0, true);
+        }
         return Ok(head.answer(Body::empty()));
     };
     let head = start.send()?;
