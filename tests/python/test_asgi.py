@@ -170,6 +170,12 @@ class Scope(Hosted):
             headers = dict((name["bytes"], value["bytes"]) for name, value in ask(server, "http://other.test/scope").json["headers"])
             self.assertEqual(headers["host"], "other.test")
 
+    def test_d4_a_root_path_has_no_slash_at_its_end(self):
+        for given, seen in [("/below/", "/below"), ("/", "")]:
+            for server in self.servers(root_path=given):
+                scope = ask(server, "/scope/x").json
+                self.assertEqual((scope["root_path"], scope["path"]), (seen, f"{seen}/scope/x"))
+
     def test_d4_state_is_a_copy_for_each(self):
         for server in self.servers():
             for _ in range(2):

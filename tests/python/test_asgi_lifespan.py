@@ -211,6 +211,8 @@ class Detected(unittest.TestCase):
             ({"body_memory": -1}, "body_memory=-1: it is 0 or more"),
             ({"keep_free": -1}, "keep_free=-1: it is 0 or more"),
             ({"max_message": -1}, "max_message=-1: it is 0 or more"),
+            ({"root_path": "shop"}, 'root_path="shop": a path starts with a slash and names something, such as /files'),
+            ({"root_path": "/a//b"}, 'root_path="/a//b": a path has no empty part and no . or .. in it'),
         ]:
             with self.subTest(arguments), self.assertRaises(ValueError) as raised:
                 number8.serve(app, bind="127.0.0.1:0", **arguments)

@@ -51,6 +51,14 @@ pub struct Hosted {
     pub ping_every: Option<Duration>,
 }
 
+/// The path that a proxy has taken off, without a slash at its end.
+///
+/// # Errors
+/// Text that says what is wrong with it.
+pub fn root_path(text: &str) -> Result<String, String> {
+    syntax::prefix(text)
+}
+
 impl Hosted {
     /// Checks the settings about the app; `None` where there is none.
     pub(crate) fn check(settings: &Settings) -> Result<Option<Self>, Problem> {
@@ -88,7 +96,7 @@ impl Hosted {
             rss_bytes_max: Some(size(settings, "max-rss", 0)?).filter(|bytes| *bytes > 0),
             respawns: !settings.switch("no-respawn")?,
             reloads: settings.switch("reload")?,
-            root_path: settings.one("root-path", syntax::prefix)?.unwrap_or_default(),
+            root_path: settings.one("root-path", root_path)?.unwrap_or_default(),
             message_bytes_max: size(settings, "max-message", 1)?,
             ping_every: settings
                 .one("websocket-ping", parse_duration)?

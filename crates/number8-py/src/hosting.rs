@@ -10,6 +10,7 @@ use std::time::Duration;
 use number8::server::{self, Bind, BindError, Listener, LocalAddr};
 use number8::{App, Authority, Before, Call, Handle, Layer, Options, ServeError, Server, Tls};
 use number8_cli::host::Log;
+use number8_cli::hosted;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -200,6 +201,11 @@ fn serve(
     max_message: u64,
     websocket_ping: f64,
 ) -> PyResult<()> {
+    let root_path = match root_path {
+        "" | "/" => String::new(),
+        path => hosted::root_path(path)
+            .map_err(|why| PyValueError::new_err(format!("root_path={path:?}: {why}")))?,
+    };
     let grace = seconds("grace", grace)?;
     let ping = seconds("websocket_ping", websocket_ping)?;
     let ping_every = Some(ping).filter(|silence| !silence.is_zero());
@@ -220,7 +226,7 @@ fn serve(
         body_memory,
         keep_free,
         event_loop,
-        root_path,
+        root_path: &root_path,
         has_others: false,
         sockets,
     };
