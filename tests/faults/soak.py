@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Half an hour of everything at once: `tests/faults/soak.py [--minutes 30] [--out FILE]`.
 
-Files, ranges, 304s, listings, uploads, forms, events, WebSockets, slow clients and faults go on together. A table of
+Files, ranges, 304s, listings, uploads, forms, HTTP/2, events, WebSockets, slow clients and faults go on together. A table of
 requests, memory and descriptors is written as it grows; the last line judges: memory in the last quarter is what it was
 in the second, every descriptor is given back, no answer was another than it should be.
 """
@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -155,6 +156,27 @@ def slow_readers(load, dice):
     return 1
 
 
+def http2(load, dice):
+    """Several files at once on one connection, and an upload, by curl."""
+    names = [dice.choice(list(load.files)) for _ in range(8)]
+    address = f"http://127.0.0.1:{load.server.port}/"
+    with tempfile.TemporaryDirectory() as folder:
+        got = [pathlib.Path(folder, str(number)) for number in range(len(names))]
+        to = [part for name, path in zip(names, got, strict=True) for part in ("-o", path, address + name)]
+        _curl("--parallel", *to)
+        for name, path in zip(names, got, strict=True):
+            load.expect(path.read_bytes() == load.files[name], f"{name} by HTTP/2 is another")
+        data = dice.randbytes(dice.choice([0, 10, 500_000]))
+        got[0].write_bytes(data)
+        _curl("-T", got[0], address + "in/http2")
+    load.expect((load.root / "in/http2").read_bytes() == data, "an upload by HTTP/2 is another")
+    return len(names) + 1
+
+
+def _curl(*arguments):
+    subprocess.run(["curl", "-sS", "--fail", "--http2-prior-knowledge", "--max-time", "60", *arguments], check=True, capture_output=True)
+
+
 def slow_writers(load, dice):
     sent = request(b"GET", b"/hello.txt", b"Connection: close")
     with connect(load.server.port) as client:
@@ -192,13 +214,14 @@ def _terminals(server):
     return [name for name in server.open_files() if name.startswith(("/dev/pts/", "/dev/ptmx"))]
 
 
-KINDS = [files, files, uploads, cut_uploads, events, events, websockets, slow_readers, slow_readers, slow_writers, faults]
+KINDS = [files, files, http2, uploads, cut_uploads, events, events, websockets, slow_readers, slow_readers, slow_writers, faults]
 
 
-def soak(minutes, write):
+def soak(minutes, write, malloc_keeps=False):
     temporary, root, content = harness.number8.folder()
-    # Large pieces of memory go back to the system at once, so that what is seen is what is used, and not what malloc keeps.
-    os.environ["MALLOC_MMAP_THRESHOLD_"] = str(128 << 10)
+    if not malloc_keeps:
+        # Large pieces of memory go back to the system at once, so that what is seen is what is used.
+        os.environ["MALLOC_MMAP_THRESHOLD_"] = str(128 << 10)
     options = "--allow", "all", "--repl=cat", "--events", "/events", "--log", "json", "--log-file", root.parent / "log", *WAITS
     with temporary, Server(root, *options) as server:
         load = Load(server, root, content)
@@ -241,6 +264,7 @@ def soak(minutes, write):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--malloc-keeps", action="store_true", help="leave malloc as it is: it keeps memory, in steps")
     parser.add_argument("--out", type=pathlib.Path, help="also write the table there")
     arguments = parser.parse_args()
     with arguments.out.open("w") if arguments.out else contextlib.nullcontext() as out:
@@ -250,7 +274,7 @@ def main():
             if out:
                 print(line, file=out, flush=True)
 
-        sys.exit(not soak(arguments.minutes, write))
+        sys.exit(not soak(arguments.minutes, write, arguments.malloc_keeps))
 
 
 if __name__ == "__main__":
