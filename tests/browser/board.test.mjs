@@ -170,6 +170,7 @@ for (const [options, text] of [
     await run(page);
     await page.getByRole("log").getByText("line 2").waitFor();
     await board.server.stop();
+    await page.getByText("The connection is lost. Trying again …").waitFor();
     board.server = await serveAgain(board.server.url, board.folder, "--board", ...options);
     await page.getByText(text).waitFor();
     assert.equal(await page.getByRole("button", { name: "Stop" }).isVisible(), false);
@@ -178,6 +179,32 @@ for (const [options, text] of [
     await close();
   });
 }
+
+test("x5: whose login has ended keeps what is typed, logs in on another page and goes on", async () => {
+  const { page, close } = await open();
+  await write(page, ["print('typed for an hour')"]);
+  await board.server.stop();
+  board.server = await serveAgain(board.server.url, board.folder, "--board", "--auth", "admin:pw@/:all");
+  await run(page);
+  await page.getByText("You are not logged in any more. Log in on another page").waitFor();
+  const other = await page.context().newPage();
+  await logIn(other, board.server.url, "/.number8/board");
+  await other.getByRole("heading", { name: "Program", exact: true }).waitFor();
+  await run(page);
+  await page.getByRole("log").getByText("typed for an hour").waitFor();
+  await close();
+});
+
+test("x1: Ctrl-S saves the program", async () => {
+  const { page, close } = await open();
+  await write(page, ["print('kept')"]);
+  await page.keyboard.press("Control+s");
+  await page.keyboard.type("kept.py");
+  await page.locator(".cm-content").focus();
+  await page.keyboard.press("Control+s");
+  await page.getByText("kept.py is saved.").waitFor();
+  await close();
+});
 
 test("x2: progress bars and colours are shown as a terminal would", async () => {
   const { page, close } = await open();

@@ -5,6 +5,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { withBoard } from "./board.mjs";
+import { logIn } from "./look.mjs";
+import { serveAgain } from "./number8.mjs";
 
 const latin = Buffer.from([0x47, 0x72, 0xfc, 0xdf, 0x65]);
 const board = withBoard({ "hello.txt": "hello\n", "sub/a.txt": "a", "sub/b.txt": "b", "latin.txt": latin });
@@ -121,5 +123,33 @@ test("f16: a text that is not UTF-8 opens alone, and Back leads to the folder", 
   await page.goBack();
   await page.getByRole("link", { name: "hello.txt" }).waitFor();
   await isIn(page, "Home");
+  await close();
+});
+
+test("f16: Ctrl-S saves a text, and the page tells how Tab leaves it", async () => {
+  const { page, close } = await board.open("/.number8/files");
+  await page.getByRole("link", { name: "hello.txt" }).click();
+  await edit(page, "typed ");
+  await page.keyboard.press("Control+s");
+  await page.getByText("hello.txt is saved.").waitFor();
+  assert.equal(await stored("hello.txt"), "typed hello\n");
+  await page.getByText("Escape, then Tab, leaves the editor").waitFor();
+  await close();
+});
+
+test("f16: whose login has ended keeps what is typed, logs in on another page and saves it", async () => {
+  const { page, close } = await board.open("/.number8/files");
+  await page.getByRole("link", { name: "hello.txt" }).click();
+  await edit(page, "typed ");
+  await board.server.stop();
+  board.server = await serveAgain(board.server.url, board.folder, "--board", "--auth", "admin:pw@/:all");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("hello.txt is not saved: You are not logged in any more. Log in on another page").waitFor();
+  const other = await page.context().newPage();
+  await logIn(other, board.server.url, "/.number8/files");
+  await other.getByRole("link", { name: "hello.txt" }).waitFor();
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("hello.txt is saved.").waitFor();
+  assert.equal(await stored("hello.txt"), "typed hello\n");
   await close();
 });

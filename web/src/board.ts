@@ -1,6 +1,6 @@
 // The program: written, run, watched line by line, stopped.
 
-import { Refused, ask, byId, eventsPath, hear, make, message, prefix, question, size, tell, when } from "./common";
+import { Refused, ask, byId, eventsPath, hear, make, message, named, prefix, question, quoted, size, tell, unsaved, when } from "./common";
 import { Editor } from "./editor";
 import { Output } from "./output";
 
@@ -47,6 +47,7 @@ const editor = new Editor(byId("editor"), "Code", code.value, nameOf(language.va
     isTyped = true;
   },
   done: () => void run(),
+  save: () => byId<HTMLFormElement>("save-form").requestSubmit(),
   runs: true,
 });
 code.hidden = true;
@@ -228,10 +229,10 @@ async function programs(): Promise<void> {
   };
   names = kept.programs.map(({ name }) => name);
   const open = (text: string, note: string, path: string, name: string | null, isSaved = false) => {
-    const button = make("button", { type: "button", className: "item" }, make("span", {}, text), make("span", { className: "faint" }, note));
+    const button = make("button", { type: "button", className: "item" }, make("span", {}, named(text)), make("span", { className: "faint" }, note));
     button.onclick = () =>
       trying(async () => {
-        if (isTyped && editor.text.trim() && !(await question("What you have typed is not saved.", "Throw it away"))) return;
+        if (unsaved.isThere() && !(await question("What you have typed is not saved.", "Throw it away"))) return;
         opened = isSaved ? name : null;
         editor.text = await (await ask(path, { headers: { Accept: "text/plain" } })).text();
         programName.value = name ?? "";
@@ -245,12 +246,12 @@ async function programs(): Promise<void> {
     ...kept.programs.map(({ name, size: bytes }) => {
       const item = open(name, size(bytes), `${RUN}/programs/${encodeURIComponent(name)}`, name, true);
       const remove = make("button", { type: "button" }, "Delete");
-      remove.setAttribute("aria-label", `Delete ${name}`);
+      remove.setAttribute("aria-label", `Delete ${quoted(name)}`);
       remove.onclick = () =>
         trying(async () => {
-          if (!(await question(`Delete ${name} for good?`, "Delete"))) return;
+          if (!(await question(`Delete ${quoted(name)} for good?`, "Delete"))) return;
           await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "DELETE" });
-          say(`${name} is deleted.`);
+          say(`${quoted(name)} is deleted.`);
           await programs();
         });
       item.append(remove);
@@ -293,12 +294,12 @@ byId("save-form").onsubmit = (event) => {
     programName.value = name;
     // Somebody else may have taken the name meanwhile.
     await programs();
-    if (name !== opened && names.includes(name) && !(await question(`There is ${name} already. Replace it?`, "Replace"))) return;
+    if (name !== opened && names.includes(name) && !(await question(`There is ${quoted(name)} already. Replace it?`, "Replace"))) return;
     const { text } = editor;
     await tell(`${RUN}/programs/${encodeURIComponent(name)}`, { method: "PUT", body: text });
     isTyped = editor.text !== text;
     opened = name;
-    say(`${name} is saved.`);
+    say(`${quoted(name)} is saved.`);
     await programs();
   });
 };
@@ -310,11 +311,15 @@ byId("input-form").onsubmit = (event) => {
 };
 byId("input-end").onclick = () => trying(() => tell(`${RUN}/input?end`, { method: "POST" }));
 byId("clear").onclick = () => output.clear();
+unsaved.isThere = () => isTyped && editor.text.trim() !== "";
 addEventListener("beforeunload", (event) => {
-  if (isTyped && editor.text.trim()) event.preventDefault();
+  if (unsaved.isThere()) event.preventDefault();
 });
 
 // What the server tells
+
+/** Whether what is heard is late. */
+let isLost = false;
 
 /** The id of the last event: which run of the server it is of, and its number there. */
 let lastRun = "";
@@ -343,9 +348,20 @@ hear(
     line: parsed(line),
     exit: parsed(show),
   },
-  // A server that was started anew tells nothing of what ran before.
-  () => void trying(look),
+  () => {
+    if (isLost) {
+      isLost = false;
+      say("");
+      show(state);
+    }
+    // A server that was started anew tells nothing of what ran before.
+    void trying(look);
+  },
   () => void trying(sayIfLoggedOut),
+  () => {
+    if (!isLost) say("The connection is lost. Trying again …", true);
+    isLost = true;
+  },
 );
 
 if (eventsPath) {

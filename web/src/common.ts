@@ -23,7 +23,11 @@ export class Refused extends Error {
   }
 }
 
-/** Asks our server. Whoever is not logged in any more is led to the form, and back. */
+/** What is on the page and nowhere else, such as a text that is not saved. */
+export const unsaved = { isThere: () => false };
+const LOGGED_OUT = "You are not logged in any more. Log in on another page of this browser, then come back and try again.";
+
+/** Asks our server. Whoever is not logged in any more is led to the form, and back, unless that would lose what is typed. */
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   if (told.token) headers.set("X-Number8-Token", told.token);
@@ -34,7 +38,10 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
   } catch {
     throw new Refused(0, "The server does not answer.");
   }
-  if (answer.status === 401) logIn();
+  if (answer.status === 401) {
+    if (unsaved.isThere()) throw new Refused(401, LOGGED_OUT);
+    logIn();
+  }
   if (!answer.ok) throw new Refused(answer.status, explanation(await answer.text().catch(() => ""), answer.status));
   return answer;
 }
@@ -84,12 +91,36 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Hears events with their ids, again and again: a browser gives up when an answer is no stream, which is `refused`. */
+/** What of a name turns the direction of writing. */
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+const LEFTWARD = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/** A name as it is shown. SECURITY: what turns the direction of writing makes `x<U+202E>gpj.exe` look like a picture. */
+function shown(name: string): string {
+  return name.replace(TURNS, "\ufffd").replace(/\p{Cc}/gu, "\ufffd");
+}
+
+/** A name within a sentence, whose order it does not change. */
+export function quoted(name: string): string {
+  const text = shown(name);
+  return LEFTWARD.test(text) ? `\u2068${text}\u2069` : text;
+}
+
+/** A name for itself, with what follows it. */
+export function named(name: string, after = ""): HTMLElement {
+  return make("bdi", {}, shown(name) + after);
+}
+
+/**
+ * Hears events with their ids, again and again: a browser gives up when an answer is no stream, which is `refused`. That the
+ * connection is `lost` may be said more than once, until it is `opened` again.
+ */
 export function hear(
   path: string,
   handlers: Record<string, (data: string, id: string) => void>,
   opened?: () => void,
   refused?: () => void,
+  lost?: () => void,
 ): void {
   let wait = 1000;
   const open = () => {
@@ -99,7 +130,7 @@ export function hear(
       opened?.();
     };
     source.onerror = () => {
-      if (source.readyState !== EventSource.CLOSED) return;
+      if (source.readyState !== EventSource.CLOSED) return lost?.();
       refused?.();
       setTimeout(open, wait);
       wait = Math.min(wait * 2, 30_000);

@@ -92,7 +92,7 @@ export class Editor {
   private readonly language = new Compartment();
 
   /**
-   * In that element, with a text; `changed` is called when it is typed into, `done` at Ctrl-Enter. One that `runs` has
+   * In that element, with a text; `changed` is called when it is typed into, `done` at Ctrl-Enter, `save` at Ctrl-S. One that `runs` has
    * room beside each line for how long it took. A text that `hasOtherEnds` keeps those ends of lines that are none here.
    */
   constructor(
@@ -100,10 +100,11 @@ export class Editor {
     label: string,
     text: string,
     name: string,
-    { changed, done, runs = false, hasOtherEnds = false }: { changed: () => void; done: () => void; runs?: boolean; hasOtherEnds?: boolean },
+    { changed, done, save, runs = false, hasOtherEnds = false }: { changed: () => void; done: () => void; save: () => void; runs?: boolean; hasOtherEnds?: boolean },
   ) {
     const keys = keymap.of([
       { key: "Mod-Enter", run: () => (done(), true) },
+      { key: "Mod-s", run: () => (save(), true) },
       // Escape, then Tab, leaves the editor: CodeMirror's own rule for the keyboard.
       indentWithTab,
       ...defaultKeymap,

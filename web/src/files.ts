@@ -1,6 +1,6 @@
 // The files of the folder: looked at, added, changed, moved and removed. The server's listing is where all of it comes from.
 
-import { Refused, byId, eventsPath, hear, make, message, nameProblem, prefix, question, size, tell, when } from "./common";
+import { Refused, byId, eventsPath, hear, make, message, named, nameProblem, prefix, question, quoted, size, tell, unsaved, when } from "./common";
 import { type Entry, type Listing, decoded, encoded, kind, listing, say, status, trying } from "./folder";
 import { Rows } from "./rows";
 import { type Sent, Sending, dropped } from "./sending";
@@ -78,7 +78,7 @@ function drawCrumbs(): void {
   const parts = folder.split("/").filter(Boolean);
   const links = ["", ...parts].map((part, at) => {
     const path = `/${parts.slice(0, at).join("/")}${at ? "/" : ""}`;
-    const text = at ? decoded(part) : "Home";
+    const text = at ? named(decoded(part)) : "Home";
     return at === parts.length ? make("h1", { tabIndex: -1 }, text) : make("a", { href: `#${path}` }, text);
   });
   crumbs.replaceChildren(...links);
@@ -109,13 +109,13 @@ function row(entry: Entry | undefined): HTMLTableRowElement {
   }
   const isFolder = entry.type === "directory";
   const tick = make("input", { type: "checkbox", value: entry.href, checked: selected.has(entry.href) });
-  tick.setAttribute("aria-label", `Select ${entry.path}`);
+  tick.ariaLabel = `Select ${quoted(entry.path)}`;
   tick.onchange = () => {
     if (tick.checked) selected.add(entry.href);
     else selected.delete(entry.href);
     showSelected();
   };
-  const link = make("a", { href: isFolder ? `#${folder}${entry.href}` : prefix + folder + entry.href }, entry.path + (isFolder ? "/" : ""));
+  const link = make("a", { href: isFolder ? `#${folder}${entry.href}` : prefix + folder + entry.href }, named(entry.path, isFolder ? "/" : ""));
   if (!isFolder && kind(entry) !== "other") {
     link.onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -171,16 +171,16 @@ rename.onclick = () =>
     const here = folder;
     const entry = entries.find((entry) => selected.has(entry.href));
     if (!entry) return;
-    const name = await question(`A new name for ${entry.path}`, "Rename", entry.path, nameProblem);
+    const name = await question(`A new name for ${quoted(entry.path)}`, "Rename", entry.path, nameProblem);
     if (!name || name === entry.path) return;
     const slash = entry.type === "directory" ? "/" : "";
     const destination = prefix + here + encoded(name) + slash;
     const headers = { Destination: destination, Overwrite: "F" };
     await tell(here + entry.href, { method: "MOVE", headers }).catch((error: unknown) => {
-      throw error instanceof Refused && error.status === 412 ? new Error(`there is ${name} already.`) : error;
+      throw error instanceof Refused && error.status === 412 ? new Error(`there is ${quoted(name)} already.`) : error;
     });
     if (here === folder) selected.clear();
-    say(`${entry.path} is ${name} now.`);
+    say(`${quoted(entry.path)} is ${quoted(name)} now.`);
     await load();
   });
 
@@ -188,13 +188,13 @@ remove.onclick = () =>
   trying("Not everything is deleted", async () => {
     const here = folder;
     const gone = entries.filter((entry) => selected.has(entry.href));
-    const what = gone.length === 1 ? gone[0]?.path : `${gone.length} entries`;
+    const what = gone.length === 1 ? quoted(gone[0]?.path ?? "") : `${gone.length} entries`;
     const withAll = gone.some((entry) => entry.type === "directory") ? ", with all that is in it," : "";
     if (!(await question(`Delete ${what}${withAll} for good?`, "Delete"))) return;
     for (const entry of gone) {
       await tell(here + entry.href + (entry.type === "directory" ? "?force=1" : ""), { method: "DELETE" }).catch((error: unknown) => {
         // Somebody else was quicker.
-        if (!(error instanceof Refused) || error.status !== 404) throw new Error(`${entry.path}: ${message(error)}`);
+        if (!(error instanceof Refused) || error.status !== 404) throw new Error(`${quoted(entry.path)}: ${message(error)}`);
       });
       if (here === folder) selected.delete(entry.href);
     }
@@ -335,7 +335,7 @@ async function show(name: string, isLate: () => boolean): Promise<void> {
   if (isLate()) return;
   const entry = find();
   let isElsewhere = false;
-  await trying(decoded(name), async () => {
+  await trying(quoted(decoded(name)), async () => {
     if (!entry || kind(entry) === "other") throw new Error("there is nothing of that name to be shown here.");
     isElsewhere = !(await viewer.open(folder + name, entry, isLate));
   });
@@ -404,8 +404,9 @@ function begin(): void {
     if (items) void trying("Not everything could be read", async () => add(await dropped(items)));
   });
   addEventListener("hashchange", () => void go());
+  unsaved.isThere = () => viewer.isChanged || sending.isBusy;
   addEventListener("beforeunload", (event) => {
-    if (viewer.isChanged || sending.isBusy) event.preventDefault();
+    if (unsaved.isThere()) event.preventDefault();
   });
 
   // What others change shows at once where events tell of it, else when somebody looks.
@@ -416,7 +417,14 @@ function begin(): void {
       if (!viewer.isOpen) void trying("The folder cannot be shown", load);
     }, 150);
   };
-  if (eventsPath) hear(`${eventsPath}/files`, { message: soon });
+  // What changed while nothing could be heard is looked for afterwards.
+  let isLost = false;
+  const lost = () => (isLost = true);
+  const opened = () => {
+    if (isLost) soon();
+    isLost = false;
+  };
+  if (eventsPath) hear(`${eventsPath}/files`, { message: soon }, opened, lost, lost);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) soon();
   });

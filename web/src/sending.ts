@@ -1,6 +1,6 @@
 // Files on their way to the server.
 
-import { explanation, make, nameProblem, onClash, prefix, question } from "./common";
+import { explanation, make, named, nameProblem, onClash, prefix, question, quoted } from "./common";
 import { type Entry, encoded, listing } from "./folder";
 
 export interface Sent {
@@ -49,7 +49,7 @@ export class Sending {
     const there = mayReplace && onClash === "replace" ? await taken(here, files, entries) : [];
     let isReplacing = false;
     if (there.length) {
-      const asks = there.length === 1 ? `There is ${there[0]?.path} already. Replace it?` : `There are ${there.length} files of these names already. Replace them?`;
+      const asks = there.length === 1 ? `There is ${quoted(there[0]?.path ?? "")} already. Replace it?` : `There are ${there.length} files of these names already. Replace them?`;
       isReplacing = (await question(asks, "Replace")) !== null;
     }
     const jobs = files.map((file) => ({ ...file, here, replaces: there.includes(file) }));
@@ -151,8 +151,8 @@ class Line {
   ) {
     const { file, path } = sent;
     this.bar.max = Math.max(file.size, 1);
-    this.bar.ariaLabel = path;
-    this.element = make("li", {}, make("span", { className: "name" }, path), this.bar, this.note, this.buttons);
+    this.bar.ariaLabel = quoted(path);
+    this.element = make("li", {}, make("span", { className: "name" }, named(path)), this.bar, this.note, this.buttons);
     lines.append(this.element);
   }
 
@@ -162,7 +162,7 @@ class Line {
 
   /** A button in front of the others, which says of which file it is. */
   offer(text: string, action: () => void): void {
-    const button = make("button", { onclick: action, ariaLabel: `${text}: ${this.sent.path}` }, text);
+    const button = make("button", { onclick: action, ariaLabel: `${text}: ${quoted(this.sent.path)}` }, text);
     this.buttons.prepend(button);
   }
 

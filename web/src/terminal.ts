@@ -177,7 +177,7 @@ function tell({ state, exit }: Told): void {
   }
 }
 
-restart.hidden = false;
+byId("hint").hidden = restart.hidden = false;
 restart.onclick = () => {
   order({ restart: true });
   terminal.focus();

@@ -1,6 +1,6 @@
 // One file: looked at, or changed in the editor.
 
-import { Refused, ask, make, prefix, question, tell } from "./common";
+import { Refused, ask, make, named, prefix, question, quoted, tell } from "./common";
 import type { Editor } from "./editor";
 import { type Entry, kind, say, trying } from "./folder";
 
@@ -33,9 +33,9 @@ export class Viewer {
     const close = make("button", {}, "Close");
     close.onclick = this.leave;
     const raw = make("a", { className: "button", href: prefix + path, target: "_blank", rel: "noreferrer" }, "Open alone");
-    const title = make("h1", {}, entry.path);
+    const title = make("h1", {}, named(entry.path));
     if (kind(entry) === "picture") {
-      const picture = make("img", { src: prefix + path, alt: entry.path });
+      const picture = make("img", { src: prefix + path, alt: quoted(entry.path) });
       this.element.replaceChildren(title, make("div", { className: "tools" }, raw, close), picture);
       this.element.hidden = false;
       close.focus();
@@ -54,13 +54,14 @@ export class Viewer {
     if (isLate()) return true;
     const [plain, asStored] = edited(content);
     const place = make("div", { className: "code" });
+    const hint = make("p", { className: "faint" }, "Ctrl-S saves. Tab indents; Escape, then Tab, leaves the editor.");
     const store = this.storing(path, entry.path, asStored, answer.headers.get("ETag"));
     this.save = make("button", { className: "main", disabled: true }, "Save");
     this.save.onclick = store;
-    this.element.replaceChildren(title, make("div", { className: "tools" }, this.save, raw, close), place);
+    this.element.replaceChildren(title, make("div", { className: "tools" }, this.save, raw, close), place, hint);
     this.element.hidden = false;
     const changed = () => this.setChanged(true);
-    this.editor = new Editor(place, entry.path, plain, entry.path, { changed, done: store, hasOtherEnds: plain.includes("\r") });
+    this.editor = new Editor(place, quoted(entry.path), plain, entry.path, { changed, done: store, save: store, hasOtherEnds: plain.includes("\r") });
     this.editor.focus();
     return true;
   }
@@ -95,7 +96,7 @@ export class Viewer {
         throw new Error("somebody has changed it since. Copy what you need, close it and open it again.");
       });
       etag = stored.headers.get("ETag");
-      say(`${name} is saved.`);
+      say(`${quoted(name)} is saved.`);
       // More may have been typed meanwhile.
       if (this.editor === written) this.setChanged(written.text !== sent);
     };
@@ -103,7 +104,7 @@ export class Viewer {
       const { editor } = this;
       if (isStoring || !this.isChanged || !editor) return;
       isStoring = true;
-      void trying(`${name} is not saved`, () => store(editor)).finally(() => (isStoring = false));
+      void trying(`${quoted(name)} is not saved`, () => store(editor)).finally(() => (isStoring = false));
     };
   }
 }
