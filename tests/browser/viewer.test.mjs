@@ -126,7 +126,7 @@ test("f16: a text that is not UTF-8 opens alone, and Back leads to the folder", 
   await close();
 });
 
-test("f16: Ctrl-S saves a text, and the page tells how Tab leaves it", async () => {
+test("f16: Ctrl-S saves a text, the page tells how Tab leaves it, and a file can be had", async () => {
   const { page, close } = await board.open("/.number8/files");
   await page.getByRole("link", { name: "hello.txt" }).click();
   await edit(page, "typed ");
@@ -134,6 +134,9 @@ test("f16: Ctrl-S saves a text, and the page tells how Tab leaves it", async () 
   await page.getByText("hello.txt is saved.").waitFor();
   assert.equal(await stored("hello.txt"), "typed hello\n");
   await page.getByText("Escape, then Tab, leaves the editor").waitFor();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download" }).click();
+  assert.equal((await download).suggestedFilename(), "hello.txt");
   await close();
 });
 

@@ -64,13 +64,47 @@ async function load(): Promise<void> {
 let isWhole = false;
 
 function accept(found: Listing): void {
-  // Folders first, then by name as people count.
-  const order = new Intl.Collator(undefined, { numeric: true });
-  found.entries.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || order.compare(a.path, b.path));
+  sort(found.entries);
   ({ entries, rights } = found);
   table.ariaRowCount = String(1 + found.total);
   const there = new Set(entries.map(({ href }) => href));
   if (isWhole) for (const href of selected) if (!there.has(href)) selected.delete(href);
+}
+
+type Column = "name" | "size" | "modified";
+let sorted: { by: Column; isDown: boolean } = { by: "name", isDown: false };
+
+/** Folders first; by name is as people count. */
+function sort(all: Entry[]): void {
+  const { compare } = new Intl.Collator(undefined, { numeric: true });
+  const byName = (a: Entry, b: Entry) => compare(a.path, b.path);
+  const orders: Record<Column, typeof byName> = {
+    name: byName,
+    size: (a, b) => a.size - b.size,
+    modified: (a, b) => Date.parse(a.modified ?? "") - Date.parse(b.modified ?? ""),
+  };
+  const order = orders[sorted.by];
+  const sign = sorted.isDown ? -1 : 1;
+  all.sort((a, b) => Number(b.type === "directory") - Number(a.type === "directory") || sign * order(a, b) || byName(a, b));
+}
+
+/** The heading of a column, which sorts by it: the largest and the newest first, and at the next press the other way round. */
+function heading(by: Column, text: string): HTMLTableCellElement {
+  const press = make("button", {}, text);
+  press.onclick = () => {
+    sorted = { by, isDown: sorted.by === by ? !sorted.isDown : by !== "name" };
+    sort(entries);
+    rows.clear();
+    void draw();
+    tellOrder();
+  };
+  return make("th", { role: "columnheader", scope: "col", className: by }, press);
+}
+
+const headings = { name: heading("name", "Name"), size: heading("size", "Size"), modified: heading("modified", "Changed") };
+
+function tellOrder(): void {
+  for (const [by, cell] of Object.entries(headings)) cell.ariaSort = by === sorted.by ? (sorted.isDown ? "descending" : "ascending") : null;
 }
 
 /** The way to the folder, which is the heading. */
@@ -363,14 +397,9 @@ function begin(): void {
     showTicks();
     showSelected();
   };
-  const heading = (name: string, text: string) => {
-    const cell = make("th", { role: "columnheader", className: name }, text);
-    cell.scope = "col";
-    return cell;
-  };
   const first = make("th", { role: "columnheader", className: "tick" }, make("label", {}, all));
-  const headings = [first, heading("name", "Name"), heading("size", "Size"), heading("modified", "Changed")];
-  table.append(make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...headings)));
+  table.append(make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, first, ...Object.values(headings))));
+  tellOrder();
   const tools = make(
     "div",
     { className: "tools" },

@@ -32,11 +32,12 @@ export class Viewer {
   async open(path: string, entry: Entry, isLate: () => boolean): Promise<boolean> {
     const close = make("button", {}, "Close");
     close.onclick = this.leave;
+    const download = make("a", { className: "button", href: prefix + path, download: entry.path }, "Download");
     const raw = make("a", { className: "button", href: prefix + path, target: "_blank", rel: "noreferrer" }, "Open alone");
     const title = make("h1", {}, named(entry.path));
     if (kind(entry) === "picture") {
       const picture = make("img", { src: prefix + path, alt: quoted(entry.path) });
-      this.element.replaceChildren(title, make("div", { className: "tools" }, raw, close), picture);
+      this.element.replaceChildren(title, make("div", { className: "tools" }, raw, download, close), picture);
       this.element.hidden = false;
       close.focus();
       return true;
@@ -58,7 +59,7 @@ export class Viewer {
     const store = this.storing(path, entry.path, asStored, answer.headers.get("ETag"));
     this.save = make("button", { className: "main", disabled: true }, "Save");
     this.save.onclick = store;
-    this.element.replaceChildren(title, make("div", { className: "tools" }, this.save, raw, close), place, hint);
+    this.element.replaceChildren(title, make("div", { className: "tools" }, this.save, raw, download, close), place, hint);
     this.element.hidden = false;
     const changed = () => this.setChanged(true);
     this.editor = new Editor(place, quoted(entry.path), plain, entry.path, { changed, done: store, save: store, hasOtherEnds: plain.includes("\r") });
