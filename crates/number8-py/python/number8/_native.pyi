@@ -20,6 +20,7 @@ __all__ = [
     "Core",
     "Request",
     "WebSocket",
+    "SOCKETS_MAX",
     "ClientGone",
     "Response",
     "AGENT",
