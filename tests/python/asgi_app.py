@@ -442,6 +442,7 @@ CASES = {
     ),
     "cookies": fails(start((b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"x-latin", b"\xe9")), body()),
     "tuples": fails(dict(start(), headers=(pair for pair in [[b"x-from", b"a generator"]])), body(b"x")),
+    "named": fails(start((b"server", b"me")), body()),
     "body-first": complains(body(b"x"), well="body-first"),
     "start-twice": complains(START, START, well="start-twice"),
     "start-later": complains(START, body(b"x", True), START, well="start-later"),

@@ -170,6 +170,14 @@ class Send(Hosted):
                         self.assertEqual((answer.status, answer.content, answer.error), (status, content, None))
                         self.assertEqual({name: answer.headers.get(name) for name in fields}, fields)
 
+    def test_g7_an_application_may_name_its_server(self):
+        for server in self.servers():
+            with Client(server) as client:
+                for path, names in [("/length", ["number8"]), ("/named", ["me"])]:
+                    fields = client.ask(path).fields
+                    self.assertEqual([value for name, value in fields if name == "server"], names)
+                    self.assertEqual(ask(server, path).headers.get_all("server"), names)
+
     def test_g7_fields_keep_their_order_and_their_bytes(self):
         for server in self.servers():
             with Client(server) as client:

@@ -165,13 +165,15 @@ pub struct Fields {
     /// Those known when the program was built; they come first.
     fixed: &'static [u8],
     wire: Vec<u8>,
+    /// Server is among them.
+    names_server: bool,
 }
 
 impl Fields {
     /// No fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self { fixed: &[], wire: Vec::new() }
+        Self { fixed: &[], wire: Vec::new(), names_server: false }
     }
 
     /// One field that is known when the program is built, without the cost of checking it again.
@@ -210,7 +212,8 @@ impl Fields {
             );
             framing += 1;
         }
-        Self { fixed: bytes, wire: Vec::new() }
+        let names_server = colon == SERVER.len() && starts_with_ignore_case(bytes, SERVER);
+        Self { fixed: bytes, wire: Vec::new(), names_server }
     }
 
     /// Adds a field after those that are there.
@@ -228,6 +231,7 @@ impl Fields {
         if !syntax::is_field_value(value) {
             return Err(FieldError::Value);
         }
+        self.names_server |= name.as_bytes().eq_ignore_ascii_case(SERVER);
         let more = name.len() + value.len() + 4;
         // Few answers have more than fit into that.
         self.wire.reserve(if self.wire.is_empty() { more.max(FIRST_BYTES) } else { more });
@@ -273,6 +277,11 @@ impl Fields {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.fixed);
         out.extend_from_slice(&self.wire);
+    }
+
+    /// Whether Server is among them.
+    pub(crate) fn names_server(&self) -> bool {
+        self.names_server
     }
 
     pub(crate) fn wire_len(&self) -> usize {
@@ -321,6 +330,8 @@ const fn starts_with_ignore_case(bytes: &[u8], start: &[u8]) -> bool {
     }
     true
 }
+
+const SERVER: &[u8] = b"Server";
 
 /// Room for the fields of nearly all answers, in bytes.
 const FIRST_BYTES: usize = 128;

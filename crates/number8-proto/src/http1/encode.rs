@@ -1,6 +1,7 @@
 //! Answers: values → bytes. The only place that writes a status line or a field that frames.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::decimal;
 use crate::headers::{self, Fields};
@@ -22,6 +23,7 @@ pub struct Prepared {
     status: u16,
     size: BodySize,
     wire: Vec<u8>,
+    names_server: bool,
 }
 
 impl Prepared {
@@ -34,7 +36,7 @@ impl Prepared {
     pub fn new(status: u16, fields: &Fields, size: BodySize) -> Self {
         let mut wire = Vec::with_capacity(128 + fields.wire_len());
         let status = put_head(&mut wire, status, fields, size);
-        Self { status, size, wire }
+        Self { status, size, wire, names_server: fields.names_server() }
     }
 
     /// The status code.
@@ -87,10 +89,18 @@ impl<'a> From<&'a Prepared> for ResponseHead<'a> {
 }
 
 impl ResponseHead<'_> {
+    /// Whether the answer says itself what Server is.
+    pub(super) fn names_server(&self) -> bool {
+        match self {
+            Self::Prepared(prepared, more) => prepared.names_server || more.names_server(),
+            Self::Fields { fields, .. } => fields.names_server(),
+        }
+    }
+
     /// Writes the head without its last lines; returns status and size.
     pub(super) fn put(self, out: &mut Vec<u8>) -> (u16, BodySize) {
         match self {
-            Self::Prepared(Prepared { status, size, wire }, more) => {
+            Self::Prepared(Prepared { status, size, wire, .. }, more) => {
                 out.extend_from_slice(wire);
                 more.put(out);
                 (*status, *size)
@@ -118,6 +128,8 @@ impl ResponseHead<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stamp {
     wire: Vec<u8>,
+    /// Where Server stands in it.
+    server: Range<usize>,
 }
 
 impl Stamp {
@@ -129,6 +141,7 @@ impl Stamp {
         wire.extend_from_slice(b"Date: ");
         wire.extend_from_slice(&crate::date::format(unix_seconds));
         wire.extend_from_slice(b"\r\n");
+        let start = wire.len();
         if let Some(server) = server
             && crate::syntax::is_field_value(server.as_bytes())
         {
@@ -136,7 +149,8 @@ impl Stamp {
             wire.extend_from_slice(server.as_bytes());
             wire.extend_from_slice(b"\r\n");
         }
-        Self { wire }
+        let server = start..wire.len();
+        Self { wire, server }
     }
 
     /// The same stamp with fields that every answer has.
@@ -150,6 +164,14 @@ impl Stamp {
     #[must_use]
     pub fn wire(&self) -> &[u8] {
         &self.wire
+    }
+
+    /// Writes the lines; an answer that names its Server itself has that one alone (RFC 9110 §5.3).
+    pub(super) fn put(&self, names_server: bool, out: &mut Vec<u8>) {
+        let (head, rest) = self.wire.split_at(self.server.end);
+        let start = if names_server { self.server.start } else { self.server.end };
+        out.extend_from_slice(head.get(..start).unwrap_or(head));
+        out.extend_from_slice(rest);
     }
 }
 

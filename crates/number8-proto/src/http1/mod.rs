@@ -336,10 +336,11 @@ impl Conn {
         out: &mut Vec<u8>,
     ) -> SendBody {
         debug_assert!(self.may_respond(), "a request has one answer");
+        let names_server = head.names_server();
         let (status, size) = head.put(out);
         let omit = self.is_head || is_without_content(status);
         self.plan(size, omit, limits);
-        out.extend_from_slice(stamp.wire());
+        stamp.put(names_server, out);
         if size == BodySize::Unknown
             && !is_without_content(status)
             && self.version == Version::Http11
@@ -371,7 +372,7 @@ impl Conn {
         debug_assert!(self.may_upgrade() && crate::syntax::is_token(protocol.as_bytes()));
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         fields.put(out);
-        out.extend_from_slice(stamp.wire());
+        stamp.put(fields.names_server(), out);
         out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: ");
         out.extend_from_slice(protocol.as_bytes());
         out.extend_from_slice(b"\r\n\r\n");

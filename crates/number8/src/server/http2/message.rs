@@ -1,7 +1,7 @@
 //! Requests and answers between the types of the protocol and ours.
 
 use h2::RecvStream;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SERVER};
 use number8_proto::http1::{BodySize, Head, HeadParser, Version, is_without_content};
 use number8_proto::http2::{Announced, Pseudo, announced};
 use number8_proto::{Error, Limits};
@@ -112,7 +112,9 @@ pub(super) fn head(
         _ => None,
     };
     stamped.renew(stamp);
-    for (name, value) in &stamped.fields {
+    // Who names its server itself has that one alone.
+    let names_server = fields.contains_key(SERVER);
+    for (name, value) in stamped.fields.iter().filter(|(name, _)| !names_server || name != SERVER) {
         fields.append(name.clone(), value.clone());
     }
     let mut head = http::Response::new(());
