@@ -101,6 +101,8 @@ export class Sending {
     if (token) request.setRequestHeader("X-Number8-Token", token);
     // Somebody else may be sending one of that name, too.
     if (!replaces && onClash === "replace") request.setRequestHeader("If-None-Match", "*");
+    // Photos stay from their day. Some systems know no date.
+    if (file.lastModified > 0) request.setRequestHeader("X-OC-Mtime", String(file.lastModified / 1000));
     request.upload.onprogress = (event) => line.at(event.loaded);
     line.offer("Cancel", () => request.abort());
     const end = (outcome: Outcome) => {

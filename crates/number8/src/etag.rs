@@ -1,9 +1,13 @@
-//! The entity-tags of a file (RFC 9110 §8.8.3): the same for whoever serves it and whoever writes it.
+//! The entity-tags of a file (RFC 9110 §8.8.3), and the names of its copies in codings: the same for whoever serves it and whoever
+//! writes it.
 
-#[cfg(feature = "files")]
 use number8_proto::negotiate::Coding;
 
 use crate::store::Meta;
+
+/// What stands behind the name of a file in that of its copy in a coding, best first.
+pub(crate) const SIBLINGS: [(&[u8], Coding); 3] =
+    [(b".zst", Coding::Zstd), (b".br", Coding::Br), (b".gz", Coding::Gzip)];
 
 /// The tag of a file as it is: `"<mtime in ns>-<size>"`, in hexadecimal digits.
 pub(crate) fn etag(file: &Meta) -> Vec<u8> {

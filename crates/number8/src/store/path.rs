@@ -72,6 +72,13 @@ impl SafePath {
         Self::parse(&[b"/", self.as_bytes(), suffix].concat(), Hidden::Serve)
     }
 
+    /// The path of the sibling of which this is the one `with_suffix`, if it is one.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn without_suffix(&self, suffix: &[u8]) -> Option<Self> {
+        let name = self.file_name()?.strip_suffix(suffix).filter(|name| !name.is_empty())?;
+        self.with_name(name).ok()
+    }
+
     /// The path of a sibling with another name.
     pub(super) fn with_name(&self, name: &[u8]) -> Result<Self, PathError> {
         let (parent, _) = self.split().unwrap_or_default();

@@ -90,6 +90,10 @@ again! { uploads:
         f9_whoever_names_the_file_that_is_there_replaces_it
         f9_counters_do_not_lose_an_increment
     }
+    dates {
+        f9_a_file_keeps_its_date
+        f4_f9_files_of_one_date_and_length_are_told_apart
+    }
     endpoint {
         u26_u27_the_name_comes_from_content_disposition
         u19_u28_files_go_to_the_external_storage_while_it_is_there

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod conditions;
 mod cut;
+pub(crate) mod dates;
 pub(crate) mod endpoint;
 pub(crate) mod forms;
 mod large;

@@ -14,16 +14,13 @@ use super::asker::Asker;
 use super::entry::{Entry, Looks};
 use super::representation::{Content, Source};
 use super::{Inner, encode};
+use crate::etag::SIBLINGS;
 use crate::media;
 use crate::server::clock;
 use crate::store::{self, Dir, File, Kind, Meta, OpenError, Opened, PathError, SafePath};
 
 /// Files up to this size are served from memory.
 const MEMORY_BYTES_MAX: u64 = 64 * 1024;
-
-/// Siblings that are looked for, best first.
-const SIBLINGS: [(&[u8], Coding); 3] =
-    [(b".zst", Coding::Zstd), (b".br", Coding::Br), (b".gz", Coding::Gzip)];
 
 /// What follows the name of a file in the name of its sibling with that coding.
 pub(super) fn suffix(coding: Coding) -> &'static str {

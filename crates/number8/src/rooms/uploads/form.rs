@@ -16,7 +16,7 @@ use super::answer::{self, Fail, refused};
 use super::conditions::Conditions;
 use super::permit::Permits;
 use super::target::Target;
-use super::upload::{Receiving, Upload};
+use super::upload::{Receiving, Stored, Upload};
 use crate::body::Body;
 use crate::error::Error;
 use crate::handler::{Answer, Call};
@@ -25,7 +25,7 @@ use crate::receive::{Sink, receive};
 use crate::response::Response;
 use crate::results::IntoResponse;
 use crate::server::lane::{Lane, OnLane, begin_on_lane, on_lane};
-use crate::store::{Clash, Kind, SafePath, WriteError, Written};
+use crate::store::{Clash, Kind, SafePath, WriteError};
 
 /// Files in one form: each has an open descriptor until the form is whole.
 const FILES_MAX: usize = 100;
@@ -127,14 +127,14 @@ impl Form {
         Ok((files, paths))
     }
 
-    fn stored(&self, stored: &[(Target, Written)]) -> Response {
+    fn stored(&self, stored: &[Stored]) -> Response {
         if let Some(page) = &self.page {
             // RFC 9110 §15.4.4: loading the page again does not send the form again.
             return Response::new(303, Body::empty()).with_known("Location", page);
         }
         let files: Vec<_> = stored
             .iter()
-            .map(|(target, written)| {
+            .map(|Stored { target, written, .. }| {
                 let location = answer::location(&target.prefix, &written.path, Kind::File);
                 serde_json::json!({
                     "location": String::from_utf8_lossy(&location),

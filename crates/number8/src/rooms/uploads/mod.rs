@@ -14,6 +14,7 @@
 
 mod answer;
 mod conditions;
+mod date;
 #[cfg(feature = "multipart")]
 mod form;
 #[cfg(not(feature = "multipart"))]

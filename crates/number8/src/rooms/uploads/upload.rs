@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Inner;
 use super::answer::{self, Fail};
 use super::conditions::Conditions;
+use super::date;
 use super::permit::{Permit, Permits};
 use super::roots::Place;
 use super::target::Target;
@@ -26,8 +27,19 @@ pub(super) struct Upload {
     conditions: Conditions,
     on_clash: OnClash,
     permit: Permit,
+    /// When the file was changed, as the client tells it.
+    modified_ns: Option<i128>,
     /// A file before it in the same form has the same name.
     repeats: bool,
+}
+
+/// A file that is there.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) target: Target,
+    pub(super) written: Written,
+    /// It is from the time that the client has told.
+    is_dated: bool,
 }
 
 /// A file of which some has been received.
@@ -40,7 +52,7 @@ pub(super) struct Receiving {
 
 impl Upload {
     /// # Errors
-    /// This client may not write there, whatever is there.
+    /// This client may not write there, whatever is there; or the date that it tells is none.
     pub(super) fn new(
         inner: &Arc<Inner>,
         call: &Call<'_>,
@@ -53,7 +65,9 @@ impl Upload {
             true => OnClash::Replace,
             false => inner.settings.on_clash,
         };
-        Ok(Self { inner: Arc::clone(inner), target, conditions, on_clash, permit, repeats: false })
+        let (modified_ns, repeats) = (date::of(call.head)?, false);
+        let inner = Arc::clone(inner);
+        Ok(Self { inner, target, conditions, on_clash, permit, modified_ns, repeats })
     }
 
     /// A file of a form: preconditions are about the folder that the request names.
@@ -65,7 +79,8 @@ impl Upload {
         repeats: bool,
     ) -> Self {
         let (conditions, on_clash) = (Conditions::default(), inner.settings.on_clash);
-        Self { inner: Arc::clone(inner), target, conditions, on_clash, permit, repeats }
+        let (inner, modified_ns) = (Arc::clone(inner), None);
+        Self { inner, target, conditions, on_clash, permit, modified_ns, repeats }
     }
 
     /// Finds out what can be known before there is content; waits for the disk.
@@ -124,15 +139,26 @@ impl Receiving {
     }
 
     /// Waits for the disk, and for another change of the same name.
-    pub(super) fn commit(self) -> Result<(Target, Written), Fail> {
+    pub(super) fn commit(self) -> Result<Stored, Fail> {
         let claim = self.staged.claim()?.beside(self.place.other.as_ref());
         let is_taken = self.upload.check(&self.place, claim.current()?)?;
         let on_clash = self.upload.on_clash;
+        let is_dated = self.set_date()?;
         let mut written = self.staged.commit(claim, on_clash)?;
         // What was beneath is hidden now: that is no new file to its readers.
         written.created &= !is_taken || on_clash == OnClash::KeepBoth;
         self.upload.inner.stored.add(1);
-        Ok((self.upload.target, written))
+        Ok(Stored { target: self.upload.target, written, is_dated })
+    }
+
+    /// Has the file be from the time that the client tells; says whether it is.
+    fn set_date(&self) -> Result<bool, Fail> {
+        match self.upload.modified_ns {
+            Some(ns) if !date::tells_versions(&self.place, &self.upload.target.path)? => {
+                Ok(self.staged.set_modified(ns)?)
+            }
+            _ => Ok(false),
+        }
     }
 }
 
@@ -164,7 +190,13 @@ pub(super) async fn store(
         on_lane(&lane, commit).await
     };
     match stored.await {
-        Ok((target, written)) => answer::written(&target.prefix, &written),
+        Ok(Stored { target, written, is_dated }) => {
+            let response = answer::written(&target.prefix, &written);
+            match is_dated {
+                true => response.with_known("X-OC-Mtime", "accepted"),
+                false => response,
+            }
+        }
         Err(fail) => fail.into_response(),
     }
 }

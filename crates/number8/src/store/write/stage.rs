@@ -180,6 +180,17 @@ impl Staged {
         Ok(())
     }
 
+    /// Has the file be from that time, in nanoseconds since 1970-01-01T00:00Z, once it is finished. Returns whether it is now, to
+    /// the two seconds that the coarsest file system knows; where that knows no such time, it takes the nearest or none.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    pub fn set_modified(&self, modified_ns: i128) -> Result<bool, WriteError> {
+        let _ = sys::set_modified(&self.file, modified_ns);
+        let now = Meta::from_stat(&fstat(&self.file)?)?.modified_ns;
+        Ok(now.abs_diff(modified_ns) <= TWO_SECONDS_NS)
+    }
+
     /// Claims the name that the file is to have; folders that are missing on the way are made.
     ///
     /// # Errors
@@ -346,6 +357,9 @@ impl Staged {
         }
     }
 }
+
+/// A tick of the clock of vfat.
+const TWO_SECONDS_NS: u128 = 2_000_000_000;
 
 /// What stays free unless said otherwise: enough to log in and tidy up.
 const KEEP_FREE_BYTES: u64 = 64 * 1024 * 1024;
