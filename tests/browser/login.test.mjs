@@ -50,7 +50,8 @@ test("a5: the session is out of reach of scripts, and ends with the logout", asy
   const put = await page.evaluate(async () => (await fetch("/new.txt", { method: "PUT", body: "new" })).status);
   assert.equal(put, 201);
   const [cookie] = await page.context().cookies();
-  assert.deepEqual([cookie.name, cookie.httpOnly, cookie.sameSite], ["number8_session", true, "Strict"]);
+  const name = `number8_session_${new URL(server.url).port}`;
+  assert.deepEqual([cookie.name, cookie.httpOnly, cookie.sameSite], [name, true, "Strict"]);
   await page.evaluate(() => fetch("/.number8/logout", { method: "POST" }));
   // Somebody may have kept the cookie.
   await page.context().addCookies([cookie]);

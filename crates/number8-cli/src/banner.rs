@@ -102,6 +102,11 @@ pub fn text(
             None => {
                 text.push_str("No QR code: no other machine can reach this address; see --bind\n");
             }
+    } else if config.access.accounts.is_some()
+        && config.access.sessions.is_some()
+        && let Some(url) = urls.iter().find(|url| url.text.starts_with("http"))
+    {
+        text.push_str(&format!("To log in: {}.number8/login\n", url.text));
         }
     }
     text

@@ -108,7 +108,15 @@ pub fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
     valid_host(authority) && same_port && name_of(authority).eq_ignore_ascii_case(name_of(host))
 }
 
-fn port_of<'a>(host: &'a [u8], default_port: &'a [u8]) -> &'a [u8] {
+/// The port of a Host value, or the other one where it has none.
+///
+/// ```
+/// use number8_proto::host::port_of;
+/// assert_eq!(port_of(b"[::1]:8080", b"80"), b"8080");
+/// assert_eq!(port_of(b"board.example", b"80"), b"80");
+/// ```
+#[must_use]
+pub fn port_of<'a>(host: &'a [u8], default_port: &'a [u8]) -> &'a [u8] {
     match split_port(host).1 {
         b"" => default_port,
         port => port,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use number8_proto::host::is_origin_of;
 
 use crate::departure::Departure;
+use crate::doors::Doors;
 use crate::request_id::RequestId;
 use crate::standing::Standing;
 use crate::story::Story;
@@ -40,6 +41,8 @@ pub struct Caller {
     /// What a form on a page for this client has to send back in its address, as `?token=…`, where the client is known by
     /// a session ([`sessions`](crate::layers)): a page of another site does not know it.
     pub form_token: Option<Box<str>>,
+    /// Where people log in and out, where there is a page for it.
+    pub doors: Option<Arc<Doors>>,
     /// The host that the client asked for, where a proxy that is trusted tells another than Host.
     pub host: Option<Box<str>>,
     /// What the request is called: by a trusted proxy in X-Request-Id, or by us where somebody wants to know
@@ -104,6 +107,7 @@ impl Caller {
         if self.user.is_some()
             || self.host.is_some()
             || self.form_token.is_some()
+            || self.doors.is_some()
             || self.is_secure != is_secure
             || self.asks_first
             || self.request_id.is_some()

@@ -41,6 +41,7 @@ mod consulted;
 mod content;
 mod cookies;
 mod departure;
+mod doors;
 #[cfg(feature = "http")]
 mod edge;
 mod error;
@@ -95,6 +96,7 @@ pub use consulted::Consulted;
 pub use content::{Content, ContentLimit, Limited, content_limit};
 pub use cookies::Cookies;
 pub use departure::Departure;
+pub use doors::Doors;
 #[cfg(feature = "http")]
 pub use edge::IntoHttpError;
 #[cfg(feature = "tower")]

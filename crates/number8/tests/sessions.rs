@@ -1,5 +1,7 @@
 //! Logging in by a page: sessions, their cookie, and what keeps pages of others from using it.
 
+mod doors;
+
 use std::time::Duration;
 
 use number8::access::{Access, Rights, Rule};
@@ -574,7 +576,7 @@ async fn the_cookie_is_secure_and_the_page_is_elsewhere_where_the_app_is() {
     let told = ask(&server, "POST /farm/.number8/login", "", "name=joe&password=pw").await;
     assert_eq!(told.field("Location"), "/farm/");
     let set = told.field("Set-Cookie");
-    assert!(set.starts_with("__Host-number8_session=") && set.contains("; Path=/; "), "{set}");
+    assert!(set.starts_with("__Host-number8_session.farm=") && set.contains("; Path=/; "), "{set}");
     assert!(set.contains("; Secure; HttpOnly"), "{set}");
     // What another host below ours has set does not count beside it.
     let planted = "Cookie: number8_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n";
@@ -582,7 +584,9 @@ async fn the_cookie_is_secure_and_the_page_is_elsewhere_where_the_app_is() {
     let again = ask(&server, "GET /farm/.number8/login", &cookies, "").await;
     assert!(again.content().ends_with("Some(\"joe\")"), "{}", again.0);
     let gone = ask(&server, "POST /farm/.number8/logout", &format!("{OURS}{cookies}"), "").await;
-    assert!(gone.field("Set-Cookie").starts_with("__Host-number8_session=; Path=/; Max-Age=0"));
+    assert!(
+        gone.field("Set-Cookie").starts_with("__Host-number8_session.farm=; Path=/; Max-Age=0")
+    );
     let again = ask(&server, "GET /farm/.number8/login", &cookies, "").await;
     assert!(again.content().ends_with("None"), "{}", again.0);
 }

@@ -340,8 +340,14 @@ impl Page {
         style + &script
     }
 
-    /// The button that ends the session, where there is one.
+    /// The button that ends the session, or the way to one for whom nobody knows.
     fn logout(&self, call: &Call<'_>) -> String {
+        if call.caller.user.is_none()
+            && let Some(doors) = &call.caller.doors
+        {
+            let login = doors.login_for(call.head.target());
+            return format!("<p class=\"logout\"><a href=\"{}\">Log in</a></p>", escaped(&login));
+        }
         call.caller.form_token.as_deref().map_or_else(String::new, |token| {
             Template::new(include_str!("logout.html"))
                 .text("prefix", &self.pages.0.prefix)

@@ -326,6 +326,10 @@ fn a5_session_options_have_an_effect() {
     assert_eq!(ask(&Served::start(folder.path(), &joe), "GET /", html), 303);
     let without = Served::start(folder.path(), &[&joe[..], &["--no-login-page"]].concat());
     assert_eq!(ask(&without, "GET /", html), 401);
+    assert!(!without.messages().iter().any(|line| line.contains("log in:")));
+    let public = Served::start(folder.path(), &["--allow", "ro", "-a", "joe:pw@/:rw"]);
+    let url = format!("To log in: http://{}/.number8/login", public.url());
+    assert_eq!(public.message("log in:"), url);
     assert_eq!(ask(&without, "GET /.number8/login", JOE), 404);
 }
 

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use number8_proto::cookie::{Cookie, SameSite, cookies};
 use number8_proto::headers::Known;
 use number8_proto::http1::{Head, Method};
 use number8_proto::uri::Query;
 use subtle::ConstantTimeEq;
 
-use super::{Sessions, page, way_back};
+use super::cookie::IdCookie;
+use super::{Sessions, page};
 use crate::app::{not_allowed, options};
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::doors::{Doors, checked};
 use crate::handler::Call;
 use crate::layer::{Before, Waited};
 use crate::layers::auth::checker::{Asked, Checker, Verdict};
@@ -28,8 +29,7 @@ use crate::standing::Standing;
 #[derive(Clone)]
 pub struct Login {
     sessions: Sessions,
-    login: String,
-    logout: String,
+    doors: Arc<Doors>,
     home: String,
     page: Arc<Page>,
 }
@@ -64,15 +64,14 @@ impl Login {
     /// With these sessions, under `/.number8`, with a plain page.
     #[must_use]
     pub fn new(sessions: Sessions) -> Self {
-        let (login, logout) = Default::default();
-        Self { sessions, login, logout, home: String::new(), page: Arc::new(page::plain) }.under("")
+        let doors = Arc::new(Doors::under(""));
+        Self { sessions, doors, home: "/".to_owned(), page: Arc::new(page::plain) }
     }
 
     /// Under this path, without a slash at its end, where everything else is: `/farm` for `/farm/.number8/login`.
     #[must_use]
     pub fn under(mut self, prefix: &str) -> Self {
-        self.login = format!("{prefix}/.number8/login");
-        self.logout = format!("{prefix}/.number8/logout");
+        self.doors = Arc::new(Doors::under(prefix));
         self.home = format!("{prefix}/");
         self
     }
@@ -97,16 +96,17 @@ impl Login {
         checker: &Arc<Checker>,
         call: &mut Call<'_>,
     ) -> Option<Before> {
+        call.caller.doors = Some(Arc::clone(&self.doors));
         let path = call.head.path();
-        if path == self.login.as_bytes() {
+        if path == self.doors.login.as_bytes() {
             return Some(self.log_in(checker, call));
         }
-        let is_logout = path == self.logout.as_bytes();
+        let is_logout = path == self.doors.logout.as_bytes();
         // What a program says of itself goes before what a browser keeps.
         if !is_logout && call.head.has(Known::Authorization) {
             return None;
         }
-        let id = session_id(call.head, call.caller.is_secure);
+        let id = self.cookie(call.head, call.caller).id(call.head);
         let found = id.and_then(|id| Some((id, self.sessions.find(id)?)));
         let Some((id, session)) = found else {
             return is_logout.then(|| self.log_out(call, None));
@@ -156,24 +156,28 @@ impl Login {
         if !is_navigation(head) {
             // A script of a page gets the refusal, and the browser no reason to ask for a password by itself.
             let is_script =
-                head.named("sec-fetch-mode").is_some() || has_session(head, caller.is_secure);
+                head.named("sec-fetch-mode").is_some() || self.cookie(head, caller).is_in(head);
             return match is_script {
                 true => response.replacing("WWW-Authenticate", CHALLENGE).unwrap_or_else(failed),
                 false => response,
             };
         }
         let target = if head.method() == Method::Get { head.target() } else { b"/" };
-        let location = way_back::login_for(&self.login, target);
+        let location = self.doors.login_for(target);
         let redirect = Response::new(303, Body::empty()).with_known("Location", location);
         redirect.with_known("Cache-Control", "no-store")
+    }
+
+    fn cookie(&self, head: &Head<'_>, caller: &Caller) -> IdCookie {
+        IdCookie::of(head, caller, &self.home)
     }
 
     fn log_in(&self, checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
         match call.head.method() {
             Method::Get | Method::Head => {
                 let to = query_value(call.head, b"to").unwrap_or_default();
-                let user = session_id(call.head, call.caller.is_secure)
-                    .and_then(|id| self.sessions.find(id));
+                let id = self.cookie(call.head, call.caller).id(call.head);
+                let user = id.and_then(|id| self.sessions.find(id));
                 let user = user.as_ref().map(|session| &*session.user);
                 Before::Answer(self.show(200, &Typed { to, ..Typed::default() }, None, user))
             }
@@ -181,8 +185,8 @@ impl Login {
                 let body = std::mem::take(&mut call.body).limit(FORM_BYTES_MAX);
                 let (login, checker) = (self.clone(), Arc::clone(checker));
                 let (lane, client) = (call.lane.clone(), call.caller.ip);
-                let is_secure = call.caller.is_secure;
-                let old = session_id(call.head, call.caller.is_secure).map(<[u8]>::to_vec);
+                let cookie = self.cookie(call.head, call.caller);
+                let old = cookie.id(call.head).map(<[u8]>::to_vec);
                 Before::wait(async move {
                     let Ok(form) = body.bytes().await else {
                         let why = "the form is longer than a name and a password";
@@ -190,7 +194,7 @@ impl Login {
                     };
                     let typed = Typed::read(&form);
                     let verdict = checker.check(typed.asked(client), lane).await;
-                    Waited::Answer(login.decide(verdict, &typed, old.as_deref(), is_secure))
+                    Waited::Answer(login.decide(verdict, &typed, old.as_deref(), &cookie))
                 })
             }
             Method::Options => Before::Answer(options("GET, HEAD, POST, OPTIONS")),
@@ -203,7 +207,7 @@ impl Login {
         verdict: Verdict,
         typed: &Typed,
         old: Option<&[u8]>,
-        is_secure: bool,
+        cookie: &IdCookie,
     ) -> Response {
         let (user, accounts) = match verdict {
             Verdict::User(user, accounts) => (user, accounts),
@@ -231,13 +235,11 @@ impl Login {
         let Some(Ok(id)) = begun else {
             return Response::error(500, "no session could be begun");
         };
-        let to = way_back::checked(&typed.to).unwrap_or(&self.home);
-        let session = Cookie::new(name_of_cookie(is_secure), id).max_age(self.sessions.life());
-        let cookie = cookie(session, is_secure);
+        let to = checked(&typed.to).unwrap_or(&self.home);
         Response::new(303, Body::empty())
             .with_known("Location", to)
             .with_known("Cache-Control", "no-store")
-            .with_cookie(&cookie)
+            .with_cookie(&cookie.with(id, self.sessions.life()))
             .unwrap_or_else(failed)
     }
 
@@ -247,12 +249,10 @@ impl Login {
             Method::Options => return Before::Answer(options("POST, OPTIONS")),
             _ => return Before::Answer(not_allowed("POST, OPTIONS")),
         }
-        let is_secure = call.caller.is_secure;
-        let cookie = cookie(Cookie::removal(name_of_cookie(is_secure)), is_secure);
         let gone = Response::new(303, Body::empty())
-            .with_known("Location", &self.login)
+            .with_known("Location", &self.doors.login)
             .with_known("Cache-Control", "no-store")
-            .with_cookie(&cookie)
+            .with_cookie(&self.cookie(call.head, call.caller).removal())
             .unwrap_or_else(failed);
         let Some((id, user)) = session else { return Before::Answer(gone) };
         self.sessions.end(id);
@@ -274,8 +274,8 @@ impl Login {
         problem: Option<&str>,
         user: Option<&str>,
     ) -> Response {
-        let to = way_back::checked(&typed.to).unwrap_or(&self.home);
-        let page = LoginPage { action: &self.login, to, name: &typed.name, problem, user };
+        let to = checked(&typed.to).unwrap_or(&self.home);
+        let page = LoginPage { action: &self.doors.login, to, name: &typed.name, problem, user };
         (self.page)(&page).with_status(status).with_known("Cache-Control", "no-store")
     }
 }
@@ -299,24 +299,6 @@ impl Typed {
         let (name, password) = (self.name.clone(), self.password.clone());
         Asked { credentials: Credentials::Basic { name, password }, client }
     }
-}
-
-/// SECURITY: a page of another host below ours (without TLS), or on another port, can set cookies of this name beside ours. Where
-/// there are several, none counts.
-fn session_id<'b>(head: &Head<'b>, is_secure: bool) -> Option<&'b [u8]> {
-    let mut ids = session_ids(head, is_secure);
-    ids.next().filter(|id| ids.next().is_none() && id.len() <= ID_BYTES_MAX)
-}
-
-fn has_session(head: &Head<'_>, is_secure: bool) -> bool {
-    session_ids(head, is_secure).next().is_some()
-}
-
-fn session_ids<'b>(head: &Head<'b>, is_secure: bool) -> impl Iterator<Item = &'b [u8]> + use<'b> {
-    let fields = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"cookie"));
-    let all = fields.flat_map(|(_, value)| cookies(value));
-    all.filter(move |(name, _)| *name == name_of_cookie(is_secure).as_bytes())
-        .map(|(_, value)| value)
 }
 
 fn changes_something(head: &Head<'_>) -> bool {
@@ -358,28 +340,15 @@ fn is_navigation(head: &Head<'_>) -> bool {
     }
 }
 
-fn cookie(cookie: Cookie, is_secure: bool) -> Cookie {
-    let cookie = cookie.same_site(SameSite::Strict);
-    if is_secure { cookie.secure() } else { cookie }
-}
-
 fn failed<E>(_: E) -> Response {
     crate::response::failed()
 }
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("login", &self.login).finish_non_exhaustive()
+        f.debug_struct("Login").field("login", &self.doors.login).finish_non_exhaustive()
     }
 }
-
-/// The name of the cookie. One that begins with `__Host-` is taken by browsers from this very host alone, by TLS.
-fn name_of_cookie(is_secure: bool) -> &'static str {
-    if is_secure { "__Host-number8_session" } else { "number8_session" }
-}
-
-/// Ids have 43 characters; a longer one is nobody's.
-const ID_BYTES_MAX: usize = 64;
 
 /// A name, a password and a target.
 const FORM_BYTES_MAX: u64 = 16 << 10;
@@ -413,6 +382,7 @@ mod tests {
         let login = Login::new(Sessions::new().unwrap());
         let typed = Typed { name: "joe".into(), password: b"old".into(), to: String::new() };
         let lane = Lane::new(LaneOptions::default());
+        let cookie = IdCookie::of_host(b"localhost", false, "/");
         // Found by its hash, then remembered.
         for checks in [1, 2] {
             write("old");
@@ -423,7 +393,7 @@ mod tests {
             }
             write("new");
             assert!(checker.look_by(&lane).await);
-            assert_eq!(login.decide(verdict, &typed, None, false).status(), 303);
+            assert_eq!(login.decide(verdict, &typed, None, &cookie).status(), 303);
         }
         let now = checker.stamp("joe").unwrap();
         assert_eq!(login.sessions.count(), 2);

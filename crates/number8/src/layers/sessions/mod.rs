@@ -9,10 +9,10 @@
 //! sessions, looks at what browsers say of a request's origin; and a request that changes something and says nothing of
 //! its origin has to bring a token that only our own pages know.
 
+mod cookie;
 mod login;
 mod page;
 mod table;
-mod way_back;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -80,7 +80,7 @@ pub(super) fn list(
         let names: usize = listing.entries.iter().map(|entry| entry.name.len()).sum();
         let held = names + listing.entries.len() * size_of::<Entry>();
         let held = Arc::new(AtomicUsize::new(held));
-        let has_forms = !view.json && (forms.add || forms.remove);
+        let has_forms = !view.json && (forms.add || forms.remove || forms.token.is_some());
         let (body, mime) = if view.json {
             let document = listing::json::document(&path, view, listing, rights);
             (stream(document, held), "application/json")

@@ -58,7 +58,7 @@ use cache::Cache;
 use entry::Entry;
 use folder::Reader;
 use listing::View;
-use listing::html::Forms;
+use listing::html::{Door, Forms};
 use load::{Found, Missing, Patience, Wish};
 use mime::Types;
 
@@ -345,13 +345,12 @@ impl Inner {
 
     /// The forms of a listing that this caller has a use for.
     fn forms(&self, call: &Call<'_>, rights: Rights) -> Forms {
-        if !self.settings.forms {
-            return Forms::default();
-        }
+        let has_forms = self.settings.forms;
         Forms {
             token: call.caller.form_token.clone(),
-            add: rights.contains(Rights::CREATE),
-            remove: rights.contains(Rights::DELETE),
+            door: Door::of(call),
+            add: has_forms && rights.contains(Rights::CREATE),
+            remove: has_forms && rights.contains(Rights::DELETE),
         }
     }
 

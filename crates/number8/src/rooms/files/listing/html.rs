@@ -1,15 +1,19 @@
 //! The HTML page: one table, no script, nothing loaded from anywhere.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use super::{Utc, View, chunks, href, pages, sort_key};
+use crate::handler::Call;
 use crate::store::{Entry, Kind, Listing, Sort};
 
-/// Forms that change the folder, for those who may.
+/// Forms that change the folder, for those who may, and the way to a login.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forms {
     /// What they send back ([`Caller::form_token`](crate::Caller::form_token)).
     pub(crate) token: Option<Box<str>>,
+    /// The way in or out.
+    pub(crate) door: Option<Door>,
     /// Whether files can be added.
     pub(crate) add: bool,
     /// Whether entries can be removed.
@@ -22,6 +26,30 @@ impl Forms {
         match &self.token {
             Some(token) => format!("?{what}&amp;token={}", Escaped(token)),
             None => format!("?{what}"),
+        }
+    }
+}
+
+/// The way to a login, or out of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    /// The address of the form.
+    In(String),
+    /// Who has logged in by it, and the address that ends that.
+    Out { user: Arc<str>, logout: String },
+}
+
+impl Door {
+    /// `None` where there is no page for logging in, or the caller is known without one.
+    pub(crate) fn of(call: &Call<'_>) -> Option<Self> {
+        let (doors, user) = (call.caller.doors.as_ref()?, call.caller.user.as_ref());
+        match (user, &call.caller.form_token) {
+            (None, _) => Some(Self::In(doors.login_for(call.head.target()))),
+            (Some(user), Some(token)) => {
+                let logout = format!("{}?token={token}", doors.logout);
+                Some(Self::Out { user: Arc::clone(user), logout })
+            }
+            (Some(_), None) => None,
         }
     }
 }
@@ -50,6 +78,9 @@ pub(crate) fn page(
 "#,
         Escaped(&path)
     );
+    if let Some(door) = &forms.door {
+        head += &way(door);
+    }
     crumbs(&mut head, &path, view.list);
     head += "<main>\n<table>\n";
     head += &format!("<caption>{}</caption>\n<thead>\n<tr>", summary(&view, &listing));
@@ -80,6 +111,22 @@ pub(crate) fn page(
     }
     foot += "</main>\n</body>\n</html>\n";
     chunks(head, listing.entries, move |out, entry| row(out, entry, view.list, &forms), foot)
+}
+
+fn way(door: &Door) -> String {
+    match door {
+        Door::In(login) => {
+            format!(
+                "<p class=\"login\"><a href=\"{}\" rel=\"nofollow\">Log in</a></p>\n",
+                Escaped(login)
+            )
+        }
+        Door::Out { user, logout } => format!(
+            "<form class=\"login\" method=\"post\" action=\"{}\"><bdi>{}</bdi> <button>Log out</button></form>\n",
+            Escaped(logout),
+            Escaped(user)
+        ),
+    }
 }
 
 fn crumbs(out: &mut String, path: &str, list: bool) {
@@ -146,7 +193,7 @@ fn row(out: &mut String, entry: &Entry, list: bool, forms: &Forms) {
     let (day, clock) = (time.day(), time.clock());
     let href = href(entry);
     let query = if list && entry.kind == Kind::Directory { "?list" } else { "" };
-    let removal = if forms.remove { removal(&href, forms) } else { String::new() };
+    let removal = if forms.remove { removal(&href, &name, forms) } else { String::new() };
     *out += &format!(
         "<tr><td class=\"name\"><a href=\"{href}{query}\"><bdi>{name}</bdi>{slash}</a>{removal}</td>\
          <td class=\"size\">{size}</td>\
@@ -157,9 +204,9 @@ fn row(out: &mut String, entry: &Entry, list: bool, forms: &Forms) {
 }
 
 /// In two steps, so that nothing is lost by a slip.
-fn removal(href: &str, forms: &Forms) -> String {
+fn removal(href: &str, name: &Escaped<'_>, forms: &Forms) -> String {
     format!(
-        "<details><summary>Delete</summary><form method=\"post\" action=\"{href}{}\">\
+        "<details><summary aria-label=\"Delete {name}\">Delete</summary><form method=\"post\" action=\"{href}{}\">\
          <button>Yes, delete it</button></form></details>",
         forms.query("delete")
     )

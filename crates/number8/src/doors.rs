@@ -1,4 +1,4 @@
-//! Where somebody wanted to go before the page for logging in came between.
+//! Where people log in and out by a page, and where they wanted to go before it came between.
 
 use std::fmt::Write;
 
@@ -6,13 +6,53 @@ use std::fmt::Write;
 ///
 /// SECURITY: else a link to our login page could lead on to a page that looks like ours. `//host` and `/\host` are other
 /// hosts to a browser, and it drops controls before it looks.
-pub(super) fn checked(to: &str) -> Option<&str> {
+pub(crate) fn checked(to: &str) -> Option<&str> {
     let is_plain = to.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'\\');
     (is_plain && to.starts_with('/') && !to.starts_with("//")).then_some(to)
 }
 
-/// The address of a login page that leads back to this target.
-pub(super) fn login_for(login: &str, target: &[u8]) -> String {
+/// Where people log in and out by a page ([`Login`](crate::layers)): what pages with a link to it need to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Doors {
+    /// The address of the form for logging in.
+    pub login: String,
+    /// The address that ends a session, by POST with the token of its forms.
+    pub logout: String,
+}
+
+impl Doors {
+    /// Under this path, without a slash at its end.
+    pub(crate) fn under(prefix: &str) -> Self {
+        Self {
+            login: format!("{prefix}/.number8/login"),
+            logout: format!("{prefix}/.number8/logout"),
+        }
+    }
+
+    /// The address of the form that leads back to this target.
+    ///
+    /// ```
+    /// use number8::{App, Call, Handler, Answer, Response};
+    ///
+    /// /// A page with a link for those who have not logged in.
+    /// struct Page;
+    ///
+    /// impl Handler for Page {
+    ///     fn handle(&self, call: Call<'_>) -> Answer {
+    ///         let link = call.caller.doors.as_ref().map(|doors| doors.login_for(call.head.target()));
+    ///         Response::new(200, link.unwrap_or_default()).into()
+    ///     }
+    /// }
+    /// let app = App::new().mount("/", Page);
+    /// ```
+    #[must_use]
+    pub fn login_for(&self, target: &[u8]) -> String {
+        login_for(&self.login, target)
+    }
+}
+
+fn login_for(login: &str, target: &[u8]) -> String {
     let target = str::from_utf8(target).ok().and_then(checked).filter(|target| *target != "/");
     let Some(target) = target else { return login.to_owned() };
     let mut address = format!("{login}?to=");
