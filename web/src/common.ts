@@ -58,12 +58,18 @@ export function logIn(): void {
   location.assign(`${prefix}/.number8/login?to=${encodeURIComponent(here)}`);
 }
 
-/** The sentence of one of our error pages. */
-export function explanation(page: string, status: number): string {
-  // Of the page nothing but that is read: its style is none that ours may have.
-  const [paragraph = ""] = /<p[ >].*?<\/p>/s.exec(page) ?? [];
-  const sentence = new DOMParser().parseFromString(paragraph, "text/html").body.textContent?.trim();
-  return sentence ? sentence[0]?.toUpperCase() + sentence.slice(1) : `The server answers ${status}.`;
+/** What an answer says is wrong, as JSON or in a line; of what others have put in its place, such as a proxy, there is nothing to tell. */
+export function explanation(text: string, status: number): string {
+  const sentence = detail(text) ?? /^\d{3} [^:<]*: (.+)/.exec(text)?.[1];
+  return sentence ? `${sentence[0]?.toUpperCase()}${sentence.slice(1)}.` : `The server answers ${status}.`;
+}
+
+function detail(text: string): string | undefined {
+  try {
+    return (JSON.parse(text) as { detail?: string }).detail;
+  } catch {
+    return undefined;
+  }
 }
 
 export function message(error: unknown): string {

@@ -140,6 +140,19 @@ pub fn prefers_json(accept: &[u8]) -> bool {
     json > html
 }
 
+/// Whether an Accept value (RFC 9110 §12.5.1) names `text/html`, as those of browsers do that show a page: a program that
+/// takes anything does not.
+///
+/// ```
+/// use number8_proto::negotiate::names_html;
+/// assert!(names_html(b"text/html,application/xhtml+xml,*/*;q=0.8"));
+/// assert!(!names_html(b"*/*"));
+/// ```
+#[must_use]
+pub fn names_html(accept: &[u8]) -> bool {
+    members(accept).any(|(name, weight)| weight > 0 && name.eq_ignore_ascii_case(b"text/html"))
+}
+
 /// The weight of a media type, and how closely it was named: the closest of the `ranges` that
 /// `accept` holds decides (RFC 9110 §12.5.1). They stand from the widest to the closest.
 fn liking(accept: &[u8], ranges: [&[u8]; 3]) -> (u16, usize) {

@@ -110,6 +110,39 @@ async fn h10_every_refusal_has_the_page_for_its_status() {
     }
 }
 
+/// A browser shows a page, a program reads JSON, and who uses curl a line.
+#[tokio::test]
+async fn h10_a_refusal_is_told_in_the_form_that_is_asked_for() {
+    let app = App::new().get("/", async || Response::error(409, "no \"such\" <b>\n\\"));
+    let server = app.test();
+    let line = ("text/plain; charset=utf-8", "409 Conflict: no \"such\" <b>\n\\\n");
+    let page = ("text/html; charset=utf-8", "<p>no &quot;such&quot; &lt;b&gt;\n\\.</p>");
+    let problem = (
+        "application/problem+json",
+        "{\"title\":\"Conflict\",\"status\":409,\"detail\":\"no \\\"such\\\" <b>\\u000a\\\\\"}\n",
+    );
+    for (accept, (content_type, content)) in [
+        (None, line),
+        (Some("*/*"), line),
+        (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), page),
+        (Some("application/json"), problem),
+        (Some("application/json, text/plain, */*"), problem),
+        (Some("application/json;q=0.5, text/html"), page),
+        (Some("image/avif,image/*,*/*;q=0.8"), line),
+    ] {
+        let request = server.get("/");
+        let request = match accept {
+            Some(accept) => request.field("Accept", accept),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 409);
+        assert_eq!(answer.field("content-type"), Some(content_type), "{accept:?}");
+        assert!(answer.text().contains(content), "{accept:?}: {}", answer.text());
+        assert_eq!(answer.field("vary"), Some("Accept"), "{accept:?}");
+    }
+}
+
 /// The page says what it is, whatever was said of the content that it takes the place of.
 #[tokio::test]
 async fn h10_a_page_for_a_refusal_has_one_type() {
@@ -131,11 +164,11 @@ async fn h10_a_page_for_a_refusal_has_one_type() {
         );
     let server = app.test();
     for (target, status, content_type) in [
-        ("/option", 404, "text/html; charset=utf-8"),
-        ("/status", 404, "text/html; charset=utf-8"),
-        ("/error", 422, "text/html; charset=utf-8"),
+        ("/option", 404, "text/plain; charset=utf-8"),
+        ("/status", 404, "text/plain; charset=utf-8"),
+        ("/error", 422, "text/plain; charset=utf-8"),
         ("/page", 410, "text/plain"),
-        ("/in/none", 404, "text/html; charset=utf-8"),
+        ("/in/none", 404, "text/plain; charset=utf-8"),
     ] {
         let answer = server.get(target).send().await.unwrap();
         let types = answer.fields().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));

@@ -10,7 +10,7 @@ use number8_proto::host::{is_literal_or_localhost, name_of};
 use number8_proto::http1::{Head, HeadParser, Method};
 
 use super::App;
-use super::pages::{health, not_allowed, options, plain_page};
+use super::pages::{explained, health, not_allowed, options};
 use super::spans::{self, Next};
 use crate::body::Body;
 use crate::caller::Caller;
@@ -182,14 +182,14 @@ impl App {
         request: Option<(&Head<'_>, &Caller)>,
         response: Response,
     ) -> Response {
-        let response = self.explain(response);
+        let response = self.explain(request.map(|(head, _)| head), response);
         let Some((head, caller)) = request else { return response };
         let response = match self.layers.is_empty() {
             true => response,
             // A layer may put an error in its place. One that panics takes the answer with it, and no other is asked.
             false => {
                 let passed = AssertUnwindSafe(|| self.pass_layers_back(head, caller, response));
-                self.explain(catch_unwind(passed).unwrap_or_else(|_| failed()))
+                self.explain(Some(head), catch_unwind(passed).unwrap_or_else(|_| failed()))
             }
         };
         match &caller.request_id {
@@ -210,15 +210,22 @@ impl App {
         back.fold(response, |response, layer| layer.after(head, caller, response))
     }
 
-    /// Gives an answer that only says what is wrong its content: a page of the user's, or a plain one.
-    fn explain(&self, response: Response) -> Response {
+    /// Gives an answer that only says what is wrong its content: a page of the user's, or what its client
+    /// asks for.
+    fn explain(&self, head: Option<&Head<'_>>, response: Response) -> Response {
         if response.explanation.is_none() {
             return response;
         }
         let mut response = self.put_page(response);
         let Some(explanation) = response.explanation.take() else { return response };
-        response.body = Body::from(plain_page(response.status(), &explanation));
-        response.without_content_fields().with_known("Content-Type", "text/html; charset=utf-8")
+        let accept = head.and_then(|head| head.joined(Known::Accept)).unwrap_or_default();
+        let (media_type, content) = explained(&accept, response.status(), &explanation);
+        response.body = Body::from(content);
+        let response = response.without_content_fields().with_known("Content-Type", media_type);
+        match response.field("Vary") {
+            Some(_) => response,
+            None => response.with_known("Vary", "Accept"),
+        }
     }
 
     /// Gives an answer that only says what is wrong the user's page for it, if there is one.

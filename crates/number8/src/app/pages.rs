@@ -3,6 +3,7 @@
 use std::fmt;
 
 use number8_proto::http1::{Method, reason};
+use number8_proto::negotiate::{names_html, prefers_json};
 
 use crate::body::Body;
 use crate::response::Response;
@@ -39,8 +40,23 @@ pub(crate) fn not_allowed(allow: &str) -> Response {
     Response::error(405, "this method does nothing here").with_known("Allow", allow)
 }
 
+/// The media type and the content of an answer that only says what is wrong, as its client reads it: problem details (RFC 9457)
+/// for who likes JSON best, a page for browsers, a line for everybody else.
+pub(super) fn explained(accept: &[u8], status: u16, explanation: &str) -> (&'static str, String) {
+    let reason = reason(status);
+    if prefers_json(accept) {
+        let (title, detail) = (Quoted(reason), Quoted(explanation));
+        let content = format!("{{\"title\":{title},\"status\":{status},\"detail\":{detail}}}\n");
+        return ("application/problem+json", content);
+    }
+    if names_html(accept) {
+        return ("text/html; charset=utf-8", plain_page(status, explanation));
+    }
+    ("text/plain; charset=utf-8", format!("{status} {reason}: {explanation}\n"))
+}
+
 /// A page that stands alone: no script, no outside part, readable in the light and in the dark.
-pub(super) fn plain_page(status: u16, explanation: &str) -> String {
+fn plain_page(status: u16, explanation: &str) -> String {
     let reason = reason(status);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -54,6 +70,24 @@ pub(super) fn plain_page(status: u16, explanation: &str) -> String {
 /// An explanation is written as a part of a sentence, so it begins without a capital.
 const STYLE: &str = "body{max-width:40rem;margin:0 auto;padding:1rem;font:1rem/1.5 system-ui,sans-serif}\
     p::first-letter{text-transform:uppercase}";
+
+/// A text as a string of JSON (RFC 8259 §7).
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
 
 /// Text as a page shows it, also in an attribute with double quotes.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);

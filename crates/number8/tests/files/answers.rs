@@ -210,7 +210,7 @@ pub(crate) fn h10_b24_error_pages_by_status() {
         assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"));
     }
     // The others have a page of ours, which tells nothing about the machine.
-    let own = served.get("/files/%00");
+    let own = served.get_with("/files/%00", &["Accept: text/html"]);
     assert!(own.text().contains("<h1>400 Bad Request</h1>"));
     assert!(!own.text().contains(site.temp.path().to_str().unwrap()));
     assert!(own.text().contains("content=\"light dark\""));

@@ -77,9 +77,9 @@ pub(crate) fn f4_a_412_and_a_416_tell_about_themselves() {
     let site = Site::new(&[("a.txt", "0123456789")]);
     let served = site.serve();
     let failed = served.get_with("/a.txt", &["If-Match: \"x\""]);
-    assert_eq!(failed.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(failed.field("Content-Type"), Some("text/plain; charset=utf-8"));
     assert!(failed.text().contains("412 Precondition Failed"));
     let unsatisfiable = served.get_with("/a.txt", &["Range: bytes=10-"]);
     assert_eq!(unsatisfiable.field("Content-Range"), Some("bytes */10"));
-    assert_eq!(unsatisfiable.field("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(unsatisfiable.field("Content-Type"), Some("text/plain; charset=utf-8"));
 }

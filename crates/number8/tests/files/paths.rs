@@ -82,7 +82,7 @@ pub(crate) fn h9_b20_h12_other_paths_lead_nowhere() {
     ] {
         let answer = served.get(target);
         assert_eq!(answer.status, status, "{target}");
-        assert_eq!(answer.field("Content-Type"), Some("text/html; charset=utf-8"), "{target}");
+        assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"), "{target}");
     }
     assert_eq!(served.get("/in.txt").text(), "read me", "a link within the folder");
 }
