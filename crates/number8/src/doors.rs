@@ -23,6 +23,7 @@ pub struct Doors {
 
 impl Doors {
     /// Under this path, without a slash at its end.
+    #[cfg(feature = "accounts")]
     pub(crate) fn under(prefix: &str) -> Self {
         Self {
             login: format!("{prefix}/.number8/login"),
