@@ -21,6 +21,7 @@ use rustix::system::uname;
 
 use crate::config::{Config, Listen};
 use crate::logs::Logs;
+use crate::mdns;
 use crate::pages::{self, FILES_TOPIC, Home, Pages, Telling};
 use crate::problem::{Problem, say};
 use crate::runner::Run;
@@ -78,7 +79,8 @@ pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Probl
     let app = app.health(config.answers.health.clone()).ready(config.answers.ready.clone());
     let mut app = logged(app, config, &kept.logs)?;
     if !config.listen.hosts.is_empty() {
-        app = app.hosts(config.listen.hosts.iter().cloned());
+        let renamed = config.listen.mdns.iter().flat_map(|name| mdns::host_names(name));
+        app = app.hosts(config.listen.hosts.iter().cloned().chain(renamed));
     }
     for (name, value) in &config.answers.headers {
         app = app
@@ -385,7 +387,8 @@ pub(crate) fn metrics(config: &Config, app: App) -> App {
 fn same_origin(listen: &Listen, origins: &[String]) -> SameOrigin {
     let machine = uname().nodename().to_string_lossy().into_owned();
     let own = SameOrigin::new().host(format!("{machine}.local")).host(machine);
-    let found = listen.mdns.iter().fold(own, |layer, name| layer.host(format!("{name}.local")));
+    let names = listen.mdns.iter().flat_map(|name| mdns::host_names(name));
+    let found = names.fold(own, SameOrigin::host);
     let named = listen.hosts.iter().fold(found, |layer, name| layer.host(name));
     origins.iter().fold(named, |layer, origin| layer.origin(origin))
 }

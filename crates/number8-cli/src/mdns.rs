@@ -13,6 +13,16 @@ use crate::problem::{one_line, say};
 /// How long the good-bye to the network may take.
 const GOOD_BYE: Duration = Duration::from_millis(500);
 
+/// How many machines of one image there may be in a network.
+const NAMESAKES_MAX: u32 = 99;
+
+/// The names of a host that is announced by this one: where others have it already, it gets a number, which is known only when they
+/// have spoken.
+pub(crate) fn host_names(name: &str) -> impl Iterator<Item = String> {
+    let numbered = (2..=NAMESAKES_MAX).map(move |number| format!("{name}-{number}.local"));
+    std::iter::once(format!("{name}.local")).chain(numbered)
+}
+
 /// What is said to the network, until it is dropped.
 #[allow(missing_debug_implementations, reason = "what it holds has none")]
 pub struct Announced(ServiceDaemon);
@@ -44,7 +54,7 @@ pub fn announce(name: &str, places: &[Place], path: &str, is_secure: bool) -> Op
                 DaemonEvent::Error(error) => say(&format!("--mdns: {error}")),
                 DaemonEvent::NameChange(change) => {
                     let (old, new) = (one_line(&change.original), one_line(&change.new_name));
-                    say(&format!("--mdns: {old} is taken, so this is {new}"));
+                    say(&format!("--mdns: {old} is taken, so this is {new}; --mdns=NAME gives it a name of its own"));
                 }
                 _ => {}
             }

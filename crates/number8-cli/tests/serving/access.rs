@@ -402,6 +402,15 @@ fn a10_g12_other_sites_are_refused_unless_they_are_named() {
         "{answer}"
     );
     assert!(answer.contains("\r\nAccess-Control-Allow-Credentials: true\r\n"), "{answer}");
+    // Where another machine has the name, this one gets the next.
+    for host in [&[][..], &["--host", "farm.example"]] {
+        let served = Served::start(folder.path(), &[&["-A", "--mdns=pi"], host].concat());
+        for (name, is_ours) in [("pi", true), ("pi-2", true), ("pi-30", true), ("pi-x", false)] {
+            let name = format!("{name}.local");
+            let status = put(&served, &name, &format!("http://{name}"));
+            assert_eq!(status != 421, is_ours, "{name} {host:?}: {status}");
+        }
+    }
 }
 
 #[test]
