@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use number8::layers::compress::Compress;
 use number8::server::{Listener, Options};
 use number8::{App, Server, Tls};
 
@@ -36,6 +37,10 @@ impl Beside {
         let (tls, authority) =
             opened.map_or((None, None), |(tls, authority)| (Some(tls), authority));
         let app = app(config, &Kept::new(config, &logs, authority)?)?;
+        let app = match config.app.as_ref().is_some_and(|app| app.compresses) {
+            true => app.layer(Compress::new()),
+            false => app,
+        };
         Ok(Self { app, options: limits::options(config), logs, tls })
     }
 
@@ -129,4 +134,32 @@ pub fn greeting(config: &Config, listeners: &[Listener]) -> Result<String, Probl
 /// What is served and where, in one line for the service manager.
 pub fn status(config: &Config, listeners: &[Listener]) -> String {
     banner::status(config, &places(listeners.iter().map(Listener::local_addr)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn what_an_app_answers_is_compressed_where_that_is_asked_for() {
+        for (flag, coding) in [(None, None), (Some("--compress"), Some("gzip"))] {
+            let arguments = ["number8", "app", "shop"].into_iter().chain(flag);
+            let ended = crate::run_app(arguments.map(Into::into), |config| {
+                let beside = Beside::new(config).unwrap();
+                let app = beside.app.get("/", async || "Hello, world. ".repeat(100));
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                let answer = runtime.block_on(async {
+                    let server = app.test();
+                    server.get("/").field("Accept-Encoding", "gzip").send().await.unwrap()
+                });
+                assert_eq!(answer.field("content-encoding"), coding);
+                ExitCode::SUCCESS
+            });
+            assert_eq!(ended, ExitCode::SUCCESS);
+        }
+    }
 }

@@ -45,6 +45,8 @@ pub struct Hosted {
     pub reloads: bool,
     /// Empty, or the path that a proxy has taken off, without a slash at its end.
     pub root_path: String,
+    /// Whether texts that it answers with are compressed.
+    pub compresses: bool,
     /// Bytes of a message that a WebSocket brings.
     pub message_bytes_max: u64,
     /// The silence after which the client of a WebSocket is asked whether it is there; `None` for never.
@@ -96,6 +98,7 @@ impl Hosted {
             rss_bytes_max: Some(size(settings, "max-rss", 0)?).filter(|bytes| *bytes > 0),
             respawns: !settings.switch("no-respawn")?,
             reloads: settings.switch("reload")?,
+            compresses: settings.switch("compress")?,
             root_path: settings.one("root-path", root_path)?.unwrap_or_default(),
             message_bytes_max: size(settings, "max-message", 1)?,
             ping_every: settings

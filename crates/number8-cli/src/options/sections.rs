@@ -271,6 +271,8 @@ pub const SECTIONS: &[Section] = &[
                 "The path that a proxy has taken off: SCRIPT_NAME of WSGI, root_path of ASGI",
             )
             .of(Use::App),
+            Opt::switch("compress", "Compress the texts that the app answers with, as files are")
+                .of(Use::App),
             Opt::new("max-message", Size, "SIZE", "A message that a WebSocket brings to an ASGI app")
                 .of(Use::App)
                 .default("1MiB"),
