@@ -1,5 +1,7 @@
 //! The first thing the command says: every address at which it can be reached, and what is allowed there.
 
+mod alone;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -70,7 +72,12 @@ pub fn text(
     if let Some(name) = &config.listen.mdns {
         by_name(&mut urls, name, places, site);
     }
-    let width = urls.iter().map(|url| url.text.len()).max().unwrap_or_default();
+    let file = alone::name(config).unwrap_or_default();
+    let address = |url: &Url| match url.text.starts_with("http") {
+        true => format!("{}{file}", url.text),
+        false => url.text.clone(),
+    };
+    let width = urls.iter().map(|url| address(url).len()).max().unwrap_or_default();
 
     let mut text = String::new();
     if let Some(app) = &config.app {
@@ -83,7 +90,7 @@ pub fn text(
         text.push_str(&format!("Serving {path}{place}, {rights}\n"));
     }
     for url in &urls {
-        text.push_str(&format!("  {:width$}  {}\n", url.text, url.reach));
+        text.push_str(&format!("  {:width$}  {}\n", address(url), url.reach));
     }
     // Who has said where to listen has asked for it.
     if config.access.is_for_this_machine() && config.listen.binds.is_empty() {
@@ -95,18 +102,19 @@ pub fn text(
     }
     if config.board {
         text.push_str(&board(config, &urls));
-    }
-    if config.listen.qr {
-        match urls.iter().find(|url| url.is_for_others).and_then(|url| qr(&url.text, in_colour)) {
-            Some(code) => text.push_str(&code),
-            None => {
-                text.push_str("No QR code: no other machine can reach this address; see --bind\n");
-            }
     } else if config.access.accounts.is_some()
         && config.access.sessions.is_some()
         && let Some(url) = urls.iter().find(|url| url.text.starts_with("http"))
     {
         text.push_str(&format!("To log in: {}.number8/login\n", url.text));
+    }
+    if config.listen.qr {
+        match urls.iter().find(|url| url.is_for_others).and_then(|url| qr(&address(url), in_colour))
+        {
+            Some(code) => text.push_str(&code),
+            None => {
+                text.push_str("No QR code: no other machine can reach this address; see --bind\n");
+            }
         }
     }
     text

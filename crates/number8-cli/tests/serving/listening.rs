@@ -120,3 +120,17 @@ fn what_only_the_start_needs_is_let_go_of() {
     });
     assert!(served.get("/").ends_with("hello"));
 }
+
+#[test]
+fn l7_the_address_of_one_file_has_its_name() {
+    let folder = sandbox();
+    fs::write(folder.path().join("a b.txt"), "alone").unwrap();
+    let mut command = crate::number8(folder.path());
+    command.args(["a b.txt", "-b", "127.0.0.1:0"]);
+    let mut served = Served::run(command);
+    served.address = Some(served.url());
+    let line = served.message("http://127.0.0.1:");
+    let path = line.split_whitespace().next().unwrap().splitn(4, '/').nth(3).unwrap();
+    assert_eq!(path, "a%20b.txt");
+    assert!(served.get(&format!("/{path}")).ends_with("alone"));
+}
