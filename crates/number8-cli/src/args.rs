@@ -31,7 +31,8 @@ Examples:
   number8 ~/Music --qr                 share a folder and show its address as a QR code
   number8 report.pdf -p 0              share one file on any free port
   number8 site --spa --log combined    serve a single-page application
-  number8 board                        the same with pages to add, change and remove files
+  number8 board                        pages for people: files, programs to run, a terminal; makes a password
+  number8 board --run off --repl=off   the files alone: to add, change and remove them
   number8 app module:app               run a WSGI or ASGI app of Python's
   number8 -b 127.0.0.1 -b unix:/run/number8.sock site
 
@@ -570,6 +571,13 @@ fn stop(error: &clap::Error) -> Stop {
         message.push_str(if line.starts_with("tip:") { "; " } else { " " });
         message.push_str(line);
     }
-    message.push_str("; see number8 --help");
+    // A subcommand has a help of its own.
+    let usage = text.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
+    let command: Vec<&str> = usage
+        .unwrap_or("number8")
+        .split(' ')
+        .take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()))
+        .collect();
+    message.push_str(&format!("; see {} --help", command.join(" ")));
     Stop::Problem(Problem::usage(message))
 }

@@ -9,8 +9,8 @@ use crate::banner::Place;
 use crate::config::Config;
 use crate::problem::{Problem, say};
 
-/// Where exporters of metrics listen by custom.
-pub(crate) const METRICS_PORT: u16 = 9100;
+/// Not 9100, where node_exporter is on a machine that is watched.
+pub(crate) const METRICS_PORT: u16 = 18080;
 
 /// Where clients come that are told no port.
 pub(crate) const HTTP_PORT: u16 = 80;

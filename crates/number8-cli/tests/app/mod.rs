@@ -38,6 +38,7 @@ fn a_wrong_command_line_of_an_app_is_one_line_and_exit_code_2() {
         (&["shop", "--mount", "/m=nope"], "--mount /m=nope: nope: there is no such folder"),
         // What would promise a protection that an app does not have.
         (&["shop", "--auth", "joe:x@/:ro"], "unexpected argument '--auth' found"),
+        (&["shop", "--redirect-http", ":80"], "; see number8 app --help"),
     ];
     for (arguments, want) in cases {
         let output = number8(folder.path()).arg("app").args(*arguments).output().unwrap();
