@@ -21,7 +21,7 @@ impl Handler for WhoAmI {
 }
 
 async fn ask(bytes: &[u8]) -> Vec<u8> {
-    let proxies = Proxies::new([Proxy::Network { address: BALANCER.ip(), bits: 32 }]).announce();
+    let proxies = Proxies::new([Proxy::network(BALANCER.ip(), 32).expect("an address")]).announce();
     let server = App::new().mount("/", WhoAmI).proxies(proxies).test();
     let client = server.connect_from(BALANCER);
     let sending = async {

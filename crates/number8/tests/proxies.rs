@@ -1,6 +1,6 @@
 //! Who a client is that comes by a proxy, and who only says so.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use number8::layers::proxies::{Proxies, Proxy};
@@ -217,6 +217,10 @@ fn proxies_are_addresses_and_networks() {
         ("::/0", "2001:db8::1", true),
         ("192.0.2.0/31", "192.0.2.1", true),
         ("192.0.2.0/31", "192.0.2.2", false),
+        ("::ffff:10.0.0.0/104", "10.255.0.1", true),
+        ("::ffff:10.0.0.0/104", "::ffff:10.255.0.1", true),
+        ("::ffff:10.0.0.0/104", "11.0.0.0", false),
+        ("::ffff:192.0.2.1", "192.0.2.1", true),
     ] {
         assert_eq!(trusts(network, peer), want, "{network} {peer}");
     }
@@ -228,11 +232,33 @@ fn proxies_are_addresses_and_networks() {
         "10.0.0.0/",
         "10.0.0.0/-1",
         "10.0.0.0/8/8",
+        "::ffff:10.0.0.0/8",
         "unix:",
         "a.example",
     ] {
         assert!(text.parse::<Proxy>().is_err(), "{text}");
     }
+}
+
+/// One number of bits for both families must not make a network of everybody out of the shorter one.
+#[test]
+fn a_network_has_no_more_bits_than_its_addresses() {
+    let (four, six) = ("10.0.0.0".parse::<IpAddr>().unwrap(), "fd00::".parse::<IpAddr>().unwrap());
+    for (bits, of_four, of_six) in [
+        (0, true, true),
+        (32, true, true),
+        (33, false, true),
+        (64, false, true),
+        (128, false, true),
+        (129, false, false),
+        (255, false, false),
+    ] {
+        assert_eq!(Proxy::network(four, bits).is_ok(), of_four, "{four}/{bits}");
+        assert_eq!(Proxy::network(six, bits).is_ok(), of_six, "{six}/{bits}");
+    }
+    let one = Proxies::new([Proxy::network(four, 32).unwrap()]);
+    assert!(one.trust(Some(SocketAddr::new(four, 1))));
+    assert!(!one.trust(Some("203.0.113.9:1".parse().unwrap())));
 }
 
 /// What the server answers to these bytes, the last one that a client sends; empty where it just closes.

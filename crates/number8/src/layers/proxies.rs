@@ -62,7 +62,7 @@ impl Proxies {
     #[must_use]
     pub fn trust(&self, peer: Option<SocketAddr>) -> bool {
         match peer {
-            None => self.trusted.contains(&Proxy::Unix),
+            None => self.trusted.contains(&Proxy::UNIX),
             Some(peer) => self.trusts(peer.ip()),
         }
     }
@@ -247,22 +247,46 @@ impl fmt::Display for Disagreement {
 }
 
 /// A proxy, or a network of them: `192.0.2.1`, `10.0.0.0/8`, `fd00::/8`, or `unix` for whoever comes by a Unix socket.
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use number8::layers::proxies::Proxy;
+///
+/// assert_eq!(Proxy::network(Ipv4Addr::new(10, 0, 0, 0), 8), "10.0.0.0/8".parse());
+/// assert!(Proxy::network(Ipv4Addr::new(10, 0, 0, 0), 64).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proxy {
-    /// Whoever connects to a Unix socket.
+pub struct Proxy(Who);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
     Unix,
-    /// The addresses that have the first bits in common with this one.
+    /// Canonical, with no more bits than the address has.
     Network {
-        /// One of them.
         address: IpAddr,
-        /// How many bits.
         bits: u8,
     },
 }
 
 impl Proxy {
+    /// Whoever connects to a Unix socket.
+    pub const UNIX: Self = Self(Who::Unix);
+
+    /// The addresses that have the first `bits` in common with this one. `::ffff:10.0.0.0` with 104 is `10.0.0.0` with 8.
+    ///
+    /// # Errors
+    /// An address has no more than 32 bits, or 128 as IPv6; one of IPv4 that is written as IPv6 begins behind the first 96.
+    pub fn network(address: impl Into<IpAddr>, bits: u8) -> Result<Self, ProxyError> {
+        let written = address.into();
+        let address = written.to_canonical();
+        let before = width(written) - width(address);
+        let bits = bits.checked_sub(before).filter(|bits| *bits <= width(address));
+        Ok(Self(Who::Network { address, bits: bits.ok_or(ProxyError)? }))
+    }
+
     fn contains(&self, other: IpAddr) -> bool {
-        let Self::Network { address, bits } = *self else { return false };
+        let Who::Network { address, bits } = self.0 else { return false };
         match (address, other.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
@@ -277,29 +301,31 @@ impl Proxy {
     }
 }
 
+/// How many bits an address has.
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
 impl FromStr for Proxy {
     type Err = ProxyError;
 
     fn from_str(text: &str) -> Result<Self, ProxyError> {
         if text == "unix" {
-            return Ok(Self::Unix);
+            return Ok(Self::UNIX);
         }
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| ProxyError)?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).ok_or(ProxyError)?,
-            None => most,
-        };
-        Ok(Self::Network { address, bits })
+        let bits = bits.map_or(Ok(width(address)), str::parse).map_err(|_| ProxyError)?;
+        Self::network(address, bits)
     }
 }
 
 /// A text names no [`Proxy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProxyError;
 
 impl fmt::Display for ProxyError {
