@@ -51,16 +51,17 @@ impl Request {
         self.head().method()
     }
 
-    /// Path and query as they came (row R3). A fragment never leaves the browser.
+    /// Path and query as they came (row R3), with U+FFFD for what is no UTF-8; [`Head::target`] has the bytes. A fragment never
+    /// leaves the browser.
     #[must_use]
-    pub fn target(&self) -> &str {
-        text(self.head.head().target())
+    pub fn target(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.head.head().target())
     }
 
-    /// The path as it came, still percent-encoded (row R4).
+    /// The path as it came, still percent-encoded (row R4), with U+FFFD for what is no UTF-8.
     #[must_use]
-    pub fn path(&self) -> &str {
-        text(self.head.head().path())
+    pub fn path(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.head.head().path())
     }
 
     /// The value of the first field of that name, in any case; `None` too where it is no UTF-8.
@@ -198,9 +199,4 @@ impl Argument for Lane {
     fn take(call: &mut Call<'_>) -> Result<Taken<Self>, Error> {
         Ok(Taken::Now(call.lane.clone()))
     }
-}
-
-/// The target was checked: it is visible ASCII.
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
 }

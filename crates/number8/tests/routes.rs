@@ -361,6 +361,18 @@ async fn h13_b9_l10_arguments_are_values_of_types() {
     }
 }
 
+/// Old clients send Latin-1 as it is, and nobody is served by an empty text.
+#[tokio::test]
+async fn r3_a_target_that_is_no_utf8_is_told_as_far_as_it_is() {
+    let server =
+        App::new().get("/m", async |request: Request| request.target().into_owned()).test();
+    let client = server.connect();
+    let request = b"GET /m?q=M\xfcller HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    let answer = client.read_to_end().await.unwrap();
+    assert!(answer.ends_with("/m?q=M\u{fffd}ller".as_bytes()), "{}", answer.escape_ascii());
+}
+
 #[tokio::test]
 async fn r3_r4_r6_r7_a_request_tells_everything() {
     let app = App::new().get("/a%20b/{id}", async |request: Request| {

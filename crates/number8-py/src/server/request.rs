@@ -245,12 +245,12 @@ impl Request {
 
     /// The address with its query, as the client sent it.
     fn uri(&self) -> String {
-        lock(&self.head).target().to_owned()
+        lock(&self.head).target().into_owned()
     }
 
     /// The address without its query, as the client sent it.
     fn path(&self) -> String {
-        lock(&self.head).path().to_owned()
+        lock(&self.head).path().into_owned()
     }
 
     /// The length of the content as the client tells it; 0 where it tells none.
