@@ -53,7 +53,10 @@ impl Prepared {
 
     /// The fields, without those that frame.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        headers::lines(&self.wire).filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Length"))
+        // What 426 has of the second and the third is the encoder's own.
+        const FRAMING: [&str; 3] = ["Content-Length", "Upgrade", "Connection"];
+        let frames = |name: &str| FRAMING.iter().any(|own| name.eq_ignore_ascii_case(own));
+        headers::lines(&self.wire).filter(move |(name, _)| !frames(name))
     }
 
     /// The encoded bytes: what a cache has to count.

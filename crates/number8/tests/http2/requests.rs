@@ -8,7 +8,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::Request;
 use number8::server::testing::TestServer;
-use number8::{App, Body, Departure, Fields, Response};
+use number8::{App, Body, BodySize, Departure, Fields, Prepared, Response};
 use tokio::time::timeout;
 
 use super::h2_client::Io;
@@ -63,6 +63,14 @@ async fn g7_the_same_handlers_answer() {
         .get("/panic", async || -> String { panic!("as a test") })
         .get("/panic/late", async || "lost")
         .get("/same", async || Response::new(304, Body::empty()))
+        .get("/upgrade", async || {
+            let head = Prepared::new(426, &Fields::new(), BodySize::Known(0));
+            Response::prepared(Arc::new(head), Body::empty()).without("X-Other")
+        })
+        .get("/upgrade/prepared", async || {
+            let head = Prepared::new(426, &Fields::new(), BodySize::Known(0));
+            Response::prepared(Arc::new(head), Body::empty())
+        })
         .after(|head, response| {
             assert!(head.path() != b"/panic/late", "as a test");
             response
@@ -79,6 +87,8 @@ async fn g7_the_same_handlers_answer() {
         ("GET", "/panic", 500, "", None),
         ("GET", "/panic/late", 500, "", None),
         ("GET", "/same", 304, "", None),
+        ("GET", "/upgrade", 426, "", None),
+        ("GET", "/upgrade/prepared", 426, "", None),
     ] {
         let response = soon(send(&mut client, request(method, path))).await;
         let (head, mut body) = response.into_parts();
@@ -91,6 +101,7 @@ async fn g7_the_same_handlers_answer() {
         }
         assert!(head.headers.contains_key("date") && head.headers.contains_key("server"));
         assert!(!head.headers.contains_key("connection"));
+        assert!(!head.headers.contains_key("upgrade"));
     }
 }
 
