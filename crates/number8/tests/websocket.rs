@@ -286,6 +286,17 @@ async fn x12_a_silent_client_is_asked_and_given_up() {
     assert_eq!(rest(&client).await, close(1008));
 }
 
+/// As in the options of the command.
+#[tokio::test]
+async fn x12_zero_asks_no_silent_client() {
+    let (_server, client) = serve(WebSocket::new(echo).ping_every(Duration::ZERO)).await;
+    let soon = WebSocket::new(echo).ping_every(Duration::from_millis(1));
+    let (_other, asked) = serve(soon).await;
+    assert_eq!(rest(&asked).await, [b"\x89\x00".to_vec(), close(1008)].concat());
+    client.write_all(&frame(0x81, b"one")).await.unwrap();
+    assert_eq!(until(&client, b"one").await, b"\x81\x03one");
+}
+
 /// What lies there and is not taken is no sign of life.
 #[tokio::test]
 async fn x12_a_silent_client_is_given_up_while_its_messages_wait() {

@@ -64,10 +64,10 @@ impl WebSocket {
     }
 
     /// A client that is silent for this time (30 s) is asked whether it is there; after as much silence again it is
-    /// gone.
+    /// gone. `None` and zero are never.
     #[must_use]
     pub fn ping_every(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.patience.ping_every = time.into();
+        self.settings.patience.ping_every = time.into().filter(|time| !time.is_zero());
         self
     }
 
