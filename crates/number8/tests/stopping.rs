@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -315,6 +315,26 @@ fn dropping_the_future_of_serve_ends_everything() {
     until("the connection is cut", || handle.connections() == 0);
     until("nobody listens", || std::net::TcpStream::connect(address).is_err());
     thread::spawn(move || drop(runtime)).join().unwrap();
+}
+
+/// As with all else that is set.
+#[test]
+fn what_a_server_is_given_last_counts() {
+    let listeners = server::bind(&["127.0.0.1:0".parse().unwrap()], 0).unwrap();
+    let (tell, told) = mpsc::channel();
+    let tells = |word: &'static str| {
+        let tell = Mutex::new(tell.clone());
+        move |_, _| tell.lock().unwrap().send(word).unwrap()
+    };
+    let server = Server::new(App::new(), patient(), listeners);
+    let server = server.on_closed(tells("first")).on_closed(tells("last"));
+    let Some(&LocalAddr::Ip(address)) = server.local_addrs().next() else { panic!("no TCP") };
+    let handle = server.handle();
+    let serving = thread::spawn(move || server.run());
+    drop(std::net::TcpStream::connect(address).unwrap());
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("last"));
+    handle.shutdown();
+    serving.join().unwrap().unwrap();
 }
 
 /// Which calls are too slow is a matter of the option here, so that no clock has to be trusted.

@@ -13,7 +13,9 @@ pub mod bind;
 pub(crate) mod clock;
 pub(crate) mod connection;
 mod counts;
+mod error;
 mod footprint;
+mod given;
 mod handle;
 #[cfg(feature = "http2")]
 mod http2;
@@ -34,7 +36,6 @@ pub mod tls;
 pub mod transport;
 pub(crate) mod worker;
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -49,6 +50,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use bind::{Bind, BindError, ParseBindError, bind, inherited, not_taken};
+pub use error::{ListenError, ServeError};
 pub use handle::Handle;
 pub use lane::{Around, LaneOptions};
 pub use listener::{Listener, LocalAddr};
@@ -56,12 +58,12 @@ pub use number8_proto::{CloseReason, Limits as HttpLimits};
 pub use options::{Http2 as Http2Options, Limits, Options, Timeouts};
 
 use crate::app::App;
-use crate::router::RouteError;
 use accept::Host;
 pub use accept::raise_nofile_limit;
 pub use connection::Closed;
 use connection::Connection;
 pub use footprint::release_start;
+use given::{Given, Warn};
 use listener::Accepted;
 use shared::{OnClosed, Shared, Stop};
 #[cfg(feature = "tls")]
@@ -82,73 +84,11 @@ use worker::{Place, Worker};
 pub struct Server {
     shared: Arc<Shared>,
     listeners: Vec<Listener>,
-    on_warning: fn(&str),
+    given: Given,
 }
 
 /// The port of an address that names none.
 const DEFAULT_PORT: u16 = 8080;
-
-/// Why a server does not listen at an address.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ListenError {
-    /// It is no address.
-    Address(ParseBindError),
-    /// It cannot be had.
-    Bind(BindError),
-}
-
-impl fmt::Display for ListenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(error) => error.fmt(f),
-            Self::Bind(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ListenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(match self {
-            Self::Address(error) => error,
-            Self::Bind(error) => error,
-        })
-    }
-}
-
-/// A server that could not start, or could not go on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// A listener could not be registered, or a runtime or thread could not be made.
-    Start(io::Error),
-    /// The app has a mistake ([`App::check`]).
-    App(RouteError),
-    /// The grace passed with so many connections still at work; they were cut.
-    Cut(usize),
-}
-
-impl fmt::Display for ServeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start(error) => write!(f, "cannot start serving: {error}"),
-            Self::App(mistake) => mistake.fmt(f),
-            Self::Cut(count) => {
-                write!(f, "the grace is over: {count} connections were cut while at work")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ServeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Start(error) => Some(error),
-            Self::App(mistake) => Some(mistake),
-            Self::Cut(_) => None,
-        }
-    }
-}
 
 impl Server {
     /// Listens at one address, such as `127.0.0.1:8080`, `:0` or `unix:/run/hello.sock`.
@@ -164,35 +104,34 @@ impl Server {
     /// Serves what comes in at these listeners.
     #[must_use]
     pub fn new(app: App, options: Options, listeners: Vec<Listener>) -> Self {
-        Self { shared: Arc::new(Shared::new(app, options)), listeners, on_warning: |_| {} }
+        Self { shared: Arc::new(Shared::new(app, options)), listeners, given: Given::default() }
     }
 
     /// Calls a function with each warning about the server itself, such as descriptors running out; at
     /// most one in five seconds.
     #[must_use]
-    pub fn on_warning(mut self, warn: fn(&str)) -> Self {
-        self.on_warning = warn;
+    pub fn on_warning(mut self, warn: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.given.on_warning = Arc::new(warn);
         self
     }
 
-    /// Calls a function with each connection that has ended, and why; the first function given counts. It
-    /// runs where connections are served, so it must not wait.
+    /// Calls a function with each connection that has ended, and why. It runs where connections are served, so
+    /// it must not wait.
     #[must_use]
     pub fn on_closed(
-        self,
+        mut self,
         report: impl Fn(Option<SocketAddr>, Closed) + Send + Sync + 'static,
     ) -> Self {
-        let _ = self.shared.on_closed.set(OnClosed(Box::new(report)));
+        self.given.on_closed = Some(OnClosed(Box::new(report)));
         self
     }
 
     /// Speaks TLS with whoever connects to an IP address, and with nobody else: who connects to a Unix socket is on this
-    /// machine. A request that comes without TLS all the same is answered 308, to the same address by https. What is given
-    /// first counts.
+    /// machine. A request that comes without TLS all the same is answered 308, to the same address by https.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(self, tls: Tls) -> Self {
-        let _ = self.shared.tls.set(tls);
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.given.tls = Some(tls);
         self
     }
 
@@ -301,7 +240,8 @@ impl Server {
 
     /// Accepts until asked to stop, then waits until everything is answered or the grace is over.
     async fn accept_and_finish(self, workers: Vec<Dealt>) -> Result<(), ServeError> {
-        let Self { shared, listeners, on_warning } = self;
+        let Self { shared, listeners, given } = self;
+        let warn = given.settle(&shared);
         let workers = Arc::new(workers);
         let _end = CutRest { shared: &shared, workers: &workers };
         // All of them, before any is accepted from.
@@ -310,7 +250,7 @@ impl Server {
         let mut acceptors = JoinSet::new();
         for incoming in listeners.map_err(ServeError::Start)? {
             let (workers, shared) = (Arc::clone(&workers), Arc::clone(&shared));
-            acceptors.spawn(accept_from(incoming, workers, shared, on_warning));
+            acceptors.spawn(accept_from(incoming, workers, shared, Arc::clone(&warn)));
         }
         shared.is_serving.store(true, Ordering::Release);
         if shared.options.release_start {
@@ -400,7 +340,7 @@ async fn accept_from(
     mut incoming: listener::Incoming,
     workers: Arc<Vec<Dealt>>,
     shared: Arc<Shared>,
-    warn: fn(&str),
+    warn: Warn,
 ) {
     let mut host = Dealer { workers, warn };
     tokio::select! {
@@ -422,7 +362,7 @@ async fn accept_from(
 /// What the acceptor does with connections.
 struct Dealer {
     workers: Arc<Vec<Dealt>>,
-    warn: fn(&str),
+    warn: Warn,
 }
 
 /// Idle connections that are closed at once where descriptors run out.

@@ -1,18 +1,21 @@
 //! Where lines go. A thread of its own writes them, so that a full disk, a slow card or a reader that stopped reading
 //! costs lines of the log, which are counted, and never a worker.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
+
+use crate::sync::lock;
 
 /// Lines are written once this much is waiting: large enough to make the write cheap, small enough to stay in cache.
 const WRITE_AT_BYTES: usize = 64 * 1024;
@@ -48,8 +51,17 @@ struct Shared {
     /// The writer has done it.
     done: Condvar,
     lost: AtomicU64,
-    /// Who is told of that.
-    on_lost: OnceLock<fn(&str)>,
+    on_lost: OnLost,
+}
+
+/// Who is told of lines that are lost.
+#[derive(Default)]
+struct OnLost(Mutex<Option<Box<dyn Fn(&str) + Send>>>);
+
+impl fmt::Debug for OnLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnLost")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -92,8 +104,8 @@ impl Sink {
     /// Has `warn` called by the writing thread when lines are lost, with how many and why, at most once in five seconds.
     /// It must not need this output: a reader that has stopped would stop it, too.
     #[must_use]
-    pub fn on_lost(self, warn: fn(&str)) -> Self {
-        let _ = self.shared.on_lost.set(warn);
+    pub fn on_lost(self, warn: impl Fn(&str) + Send + 'static) -> Self {
+        *lock(&self.shared.on_lost.0) = Some(Box::new(warn));
         self
     }
 
@@ -277,7 +289,8 @@ impl Writer {
 
     /// Says how many lines were lost, if some were: those of the last seconds later, or at the end.
     fn tell_lost(&mut self, is_closed: bool) {
-        let Some(warn) = self.shared.on_lost.get() else { return };
+        let warn = lock(&self.shared.on_lost.0);
+        let Some(warn) = warn.as_deref() else { return };
         let lost = self.shared.lost.load(Ordering::Relaxed);
         let is_due = is_closed || self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
         if lost == self.told || !is_due {

@@ -360,10 +360,10 @@ fn an_output_that_fails_costs_lines_and_nothing_else() {
 
 #[test]
 fn what_is_lost_is_told_with_why() {
-    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let sink = Sink::file("/dev/full").unwrap().on_lost(|line| {
-        TOLD.lock().unwrap().push(line.to_owned());
-    });
+    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&lines);
+    let sink = Sink::file("/dev/full").unwrap().on_lost(|_| panic!("the last one counts"));
+    let sink = sink.on_lost(move |line| heard.lock().unwrap().push(line.to_owned()));
     let begun = Instant::now();
     for lines in [&b"one\ntwo\n"[..], b"three\n", b"four\n"] {
         sink.push(lines);
@@ -372,7 +372,7 @@ fn what_is_lost_is_told_with_why() {
     // Once, and what was lost since at the end.
     let full = "No space left on device (os error 28)";
     let first = format!("log file /dev/full: 2 lines are lost: {full}");
-    let told = || TOLD.lock().unwrap().clone();
+    let told = || lines.lock().unwrap().clone();
     let until_now = told();
     // A machine that was away for long may tell of them between.
     if begun.elapsed() < sink::TELL_EVERY {
