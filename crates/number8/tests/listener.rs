@@ -1,6 +1,8 @@
+use std::error::Error;
 use std::fs;
 use std::future::poll_fn;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -9,7 +11,29 @@ use std::process::{Command, Stdio};
 
 use number8::server::bind::{self, Bind, bind};
 use number8::server::listener::{Accepted, Incoming, Listener, LocalAddr};
+use number8::store::{OpenError, WriteError};
+use number8::{App, ServeError, Server};
 use proptest::prelude::*;
+
+/// Who prints an error with all its causes reads each of them once.
+#[test]
+fn a_cause_is_told_once() {
+    let fault = || io::Error::other(io::Error::other("the disk is on fire"));
+    let errors: [Box<dyn Error>; 6] = [
+        Box::new(Server::bind(App::new(), "999:1").unwrap_err()),
+        Box::new(Server::bind(App::new(), "unix:/dev/null/socket").unwrap_err()),
+        Box::new(ServeError::Start(fault())),
+        Box::new(OpenError::Io(fault())),
+        Box::new(WriteError::Io(fault())),
+        Box::new(WriteError::Unsynced(fault())),
+    ];
+    for error in errors {
+        let whole = error.to_string();
+        let causes = iter::successors(error.source(), |&cause| Error::source(cause));
+        let twice = causes.map(ToString::to_string).find(|cause| whole.contains(cause));
+        assert_eq!(twice, None, "{whole}");
+    }
+}
 
 #[test]
 fn what_is_typed_is_understood_and_shown_again() {

@@ -1,6 +1,5 @@
 //! From a path to a function: routes, arguments, results.
 
-use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -9,7 +8,7 @@ use number8::access::Access;
 use number8::testing::TestResponse;
 use number8::{
     App, Body, ByMethod, Call, Error, Form, Handler, Html, Json, Layer, Method, Query, Redirect,
-    Request, Response, RouteError, Server, State, inline,
+    Request, Response, ServeError, Server, State, inline,
 };
 use serde::{Deserialize, Serialize};
 
@@ -185,8 +184,8 @@ fn d3_mistakes_in_routes_are_found_before_they_are_served() {
         let server = App::new().get("/", async || "old").test();
         let served = Server::bind(App::new().get("x", async || ""), "127.0.0.1:0").unwrap().serve();
         let error = served.await.unwrap_err();
-        let source = error.source().unwrap();
-        assert!(source.is::<RouteError>() && error.to_string() == source.to_string(), "{source:?}");
+        let ServeError::App(mistake) = &error else { panic!("{error}") };
+        assert_eq!(error.to_string(), mistake.to_string());
         server.handle().replace(App::new().get("x", async || "new")).unwrap_err();
         assert_eq!(server.get("/").send().await.unwrap().text(), "old");
     });

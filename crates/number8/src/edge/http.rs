@@ -52,7 +52,7 @@ impl std::fmt::Display for IntoHttpError {
 
 impl StdError for IntoHttpError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.0)
+        self.0.source()
     }
 }
 

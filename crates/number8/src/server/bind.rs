@@ -388,7 +388,7 @@ impl fmt::Display for BindError {
 impl Error for BindError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
-            Cause::Other(error) => Some(error),
+            Cause::Other(error) => error.source(),
             _ => None,
         }
     }

@@ -27,10 +27,10 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(match self {
-            Self::Address(error) => error,
-            Self::Bind(error) => error,
-        })
+        match self {
+            Self::Address(error) => error.source(),
+            Self::Bind(error) => error.source(),
+        }
     }
 }
 
@@ -61,8 +61,8 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Start(error) => Some(error),
-            Self::App(mistake) => Some(mistake),
+            Self::Start(error) => error.source(),
+            Self::App(mistake) => mistake.source(),
             Self::Cut(_) => None,
         }
     }

@@ -128,7 +128,7 @@ impl fmt::Display for Clash {
 impl std::error::Error for WriteError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unsynced(error) | Self::Io(error) => Some(error),
+            Self::Unsynced(error) | Self::Io(error) => error.source(),
             _ => None,
         }
     }
