@@ -43,12 +43,6 @@ pub trait Transport: Send + Sync + 'static {
     /// Like [`try_write`](Self::try_write), for the bytes of several slices in turn.
     fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Like [`try_write`](Self::try_write), with the hint that more follows at once, so that a head and the file
-    /// after it can share a packet.
-    fn try_write_more(&self, buf: &[u8]) -> io::Result<usize> {
-        self.try_write(buf)
-    }
-
     /// Waits until [`try_read`](Self::try_read) may succeed: there are bytes, the peer has ended, or there is an error.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
@@ -159,15 +153,6 @@ macro_rules! socket_transport {
                         let mut no_control = SendAncillaryBuffer::default();
                         Ok(rustix::net::sendmsg(self, bufs, &mut no_control, SendFlags::NOSIGNAL)?)
                     },
-                )
-            }
-
-            fn try_write_more(&self, buf: &[u8]) -> io::Result<usize> {
-                let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
-                short_is_drained(
-                    buf.len(),
-                    |send| self.try_io(Interest::WRITABLE, send),
-                    || Ok(rustix::net::send(self, buf, flags)?),
                 )
             }
 
