@@ -200,13 +200,16 @@ impl Shared {
 
     /// Whether this client may have one more connection; then it is counted in.
     pub(super) fn admit_client(&self, client: IpAddr) -> bool {
+        let client = network(client);
         let mut clients = lock(&self.clients);
-        let of_client = clients.entry(network(client)).or_default();
-        if *of_client >= self.options.limits.connections_per_client_max {
-            return false;
+        let of_client = clients.entry(client).or_default();
+        let may = *of_client < self.options.limits.connections_per_client_max;
+        *of_client += usize::from(may);
+        if *of_client == 0 {
+            // Who is turned away leaves nothing here.
+            clients.remove(&client);
         }
-        *of_client += 1;
-        true
+        may
     }
 
     pub(super) fn dismiss(&self, client: Option<IpAddr>) {
