@@ -108,8 +108,8 @@ enum Stage {
     Complete,
 }
 
-/// Reads heads, one after another; reuses its memory. One serves a whole connection or, since it holds
-/// nothing between requests, many.
+/// Reads heads, one after another; reuses its memory. One serves a whole connection or, since between requests it holds
+/// nothing but the last Host that was valid, many.
 #[derive(Debug, Default, Clone)]
 pub struct HeadParser {
     stage: Stage,

@@ -210,7 +210,7 @@ impl Hub {
         shared.history = history.into();
     }
 
-    /// Where events are sent, and the id of the event before those that a new listener gets.
+    /// Where events are sent.
     pub(super) fn channel(&self, settings: &Settings) -> &Channel {
         self.channel.get_or_init(|| {
             let comment = sse::Event { comment: Some(""), ..sse::Event::default() };
