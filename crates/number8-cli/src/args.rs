@@ -430,7 +430,7 @@ pub fn command() -> Command {
     let explain = Command::new("explain")
         .about("Say which rule decides about a request and what answers it; takes every option of serving")
         .args([
-            required("method", "METHOD").help("GET, HEAD, PUT, POST, DELETE or MOVE"),
+            required("method", "METHOD").help("GET, HEAD, PUT, POST, DELETE, MOVE, COPY or MKCOL"),
             required("target", "/PATH").help("The path as in a URL, from the root of the server"),
             Arg::new("user").long("user").value_name("NAME").help("Who asks; without it, anybody"),
             Arg::new("request-header")

@@ -196,6 +196,15 @@ fn needs(method: &str, names_folder: bool) -> Result<Vec<(Rights, &'static str)>
             (Rights::CREATE, ", to here, where nothing is"),
             (Rights::OVERWRITE, ", to here, where something is"),
         ],
-        _ => return Err(format!("{method}: take GET, HEAD, PUT, POST, DELETE or MOVE")),
+        "COPY" => vec![
+            (Rights::READ, ", from here"),
+            (Rights::CREATE, ", to here, where nothing is"),
+            (Rights::OVERWRITE, ", to here, where something is"),
+        ],
+        "MKCOL" => vec![(Rights::CREATE, "")],
+        _ => {
+            let all = "GET, HEAD, PUT, POST, DELETE, MOVE, COPY or MKCOL";
+            return Err(format!("{method}: take {all}"));
+        }
     })
 }

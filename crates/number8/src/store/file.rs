@@ -66,6 +66,14 @@ impl File {
         now == Some(self.meta)
     }
 
+    /// The same but for its name, its mode and the like, which may have changed.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn is_same_content(&self) -> bool {
+        let now = sys::fstat(&self.open.fd).ok().and_then(|stat| Meta::from_stat(&stat).ok());
+        let of = |meta: &Meta| (meta.size, meta.modified_ns);
+        now.is_some_and(|now| of(&now) == of(&self.meta))
+    }
+
     /// Whether the file has no name any more; then it only takes its place on the disk for as long as it is open.
     #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "who keeps files"))]
     pub(crate) fn is_deleted(&self) -> bool {

@@ -165,6 +165,20 @@ impl Root {
         found(path, &self.find(path.as_bytes(), LOOK)?)
     }
 
+    /// Whether the folder is there that holds this, or would.
+    ///
+    /// # Errors
+    /// As for [`stat_blocking`](Self::stat_blocking).
+    #[cfg(feature = "uploads")]
+    pub(crate) fn has_parent(&self, path: &SafePath) -> Result<bool, OpenError> {
+        let (parent, _) = path.split().unwrap_or_default();
+        match self.find(parent, sys::LOOK_FOLDER) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn try_find(&self, path: &SafePath, flags: OFlags) -> Result<OwnedFd, OpenError> {
         let Lookup::Openat2 { cached: true } = self.0.lookup else {
             return Err(OpenError::WouldBlock);

@@ -90,6 +90,11 @@ again! { uploads:
         f9_whoever_names_the_file_that_is_there_replaces_it
         f9_counters_do_not_lose_an_increment
     }
+    copying {
+        f10_a_file_is_copied
+        f10_a_taken_name_goes_by_the_policy
+        f10_mkcol_makes_a_folder_in_one_that_is_there
+    }
     dates {
         f9_a_file_keeps_its_date
         f4_f9_files_of_one_date_and_length_are_told_apart

@@ -1,5 +1,6 @@
 //! Every case runs over both ways of finding files: `openat2` and the walk name by name.
 
+mod copying;
 mod disks;
 mod hostile;
 mod listing;

@@ -21,8 +21,11 @@ pub(crate) fn wish_1_each_change_needs_its_own_right() {
         ("DELETE", "/full/?force=1", "", Rights::DELETE),
         ("MOVE", "/file", "/moved", away | Rights::CREATE),
         ("MOVE", "/file", "/other", away | Rights::OVERWRITE),
+        ("COPY", "/file", "/copied", Rights::READ | Rights::CREATE),
+        ("COPY", "/file", "/other", Rights::READ | Rights::OVERWRITE),
+        ("MKCOL", "/folder", "", Rights::CREATE),
     ];
-    let all = [Rights::CREATE, Rights::OVERWRITE, Rights::DELETE, Rights::MOVE];
+    let all = [Rights::READ, Rights::CREATE, Rights::OVERWRITE, Rights::DELETE, Rights::MOVE];
     for (method, target, destination, needed) in requests {
         for granted in 0..1 << all.len() {
             let rights = (0..all.len())
@@ -88,6 +91,7 @@ pub(crate) fn design_7_a_rule_below_refuses_the_whole() {
         ("MOVE", "/s/in/private/x", "/s/x"),
         ("MOVE", "/s/in/y", "/s/in/private/y"),
         ("MOVE", "/s/in/y", "/s/in//%70rivate/y"),
+        ("COPY", "/s/in/y", "/s/in//%70rivate/y"),
     ] {
         let field = format!("Destination: {destination}");
         let answer = send(&server, method, target, &[&field], b"z");

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod conditions;
+pub(crate) mod copying;
 mod cut;
 pub(crate) mod dates;
 pub(crate) mod endpoint;

@@ -208,7 +208,7 @@ pub(crate) fn f9_what_we_write_shows_at_once() {
 #[test]
 pub(crate) fn u11_other_methods_are_told_what_would_do() {
     let shared = Shared::new();
-    let all = "GET, HEAD, OPTIONS, PUT, POST, DELETE, MOVE";
+    let all = "GET, HEAD, OPTIONS, PUT, POST, DELETE, MOVE, COPY, MKCOL";
     for (method, status) in [("PATCH", 405), ("FOO", 405), ("OPTIONS", 204)] {
         let answer = shared.send(method, "/x", &[], b"");
         assert_eq!((answer.status, answer.field("Allow")), (status, Some(all)), "{method}");

@@ -1,8 +1,8 @@
-//! The room that takes files: upload, remove, move, make folders.
+//! The room that takes files: upload, remove, move, copy, make folders.
 //!
 //! A request goes through these steps, and each may end it:
 //!
-//! 1. its method: PUT and POST bring content, DELETE and MOVE bring none, all else is 405;
+//! 1. its method: PUT and POST bring content, DELETE, MOVE, COPY and MKCOL bring none, all else is 405;
 //! 2. where it leads: the path of the request, or the name in its Content-Disposition;
 //! 3. whether this client may do that;
 //! 4. what the head alone tells: too large, half of a file, a coding;
@@ -14,7 +14,9 @@
 
 mod answer;
 mod conditions;
+mod copy;
 mod date;
+mod folder;
 #[cfg(feature = "multipart")]
 mod form;
 #[cfg(not(feature = "multipart"))]
@@ -40,14 +42,13 @@ use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
 use crate::metrics::{Count, Sheet};
 use crate::response::Response;
-use crate::store::{Clash, OnClash, Reach, Root, RootOptions, StageOptions, WriteError};
-use permit::Permits;
+use crate::store::{OnClash, Reach, Root, RootOptions, StageOptions};
 use roots::{External, Roots};
 use target::Target;
 use turns::Turns;
 use upload::Upload;
 
-const ALLOW: &str = "PUT, POST, DELETE, MOVE, OPTIONS";
+const ALLOW: &str = "PUT, POST, DELETE, MOVE, COPY, MKCOL, OPTIONS";
 const ALLOW_ENDPOINT: &str = "PUT, POST, OPTIONS";
 
 /// Takes files into a folder.
@@ -58,6 +59,8 @@ const ALLOW_ENDPOINT: &str = "PUT, POST, OPTIONS";
 /// | `POST /path/to/folder/` | makes a folder; a form (`multipart/form-data`) stores its files there |
 /// | `DELETE /file`, `DELETE /folder/` | removes it; `?force=1` a folder with all that it holds |
 /// | `MOVE /file` with `Destination` | moves or renames it |
+/// | `COPY /file` with `Destination` | copies it |
+/// | `MKCOL /folder` | makes a folder, where the one that it is to be in is there |
 ///
 /// A reader sees the old file or the whole new one, whatever happens on the way.
 ///
@@ -228,7 +231,8 @@ impl Inner {
         let method = call.head.method();
         match (method, call.head.method_bytes()) {
             (Method::Options, _) => return Ok(options(ALLOW).into()),
-            (Method::Put | Method::Post | Method::Delete, _) | (_, b"MOVE") => {}
+            (Method::Put | Method::Post | Method::Delete, _) | (_, b"MOVE" | b"COPY") => {}
+            (_, b"MKCOL") => return folder::mkcol(self, &call),
             _ => return Ok(not_allowed(ALLOW).into()),
         }
         let target = Target::of_path(&call, &self.roots)?;
@@ -247,9 +251,10 @@ impl Inner {
             Method::Post if may_be_form && form::is_form(call.head) => {
                 form::store(self, call, target)
             }
-            Method::Post if target.path.names_folder() => self.make_folder(&call, target),
+            Method::Post if target.path.names_folder() => folder::post(self, &call, target),
             Method::Post => self.store(call, target),
             Method::Delete => remove::answer(self, &call, target),
+            _ if call.head.method_bytes() == b"COPY" => copy::answer(self, &call, target),
             _ => rename::answer(self, &call, target),
         }
     }
@@ -296,25 +301,5 @@ impl Inner {
             return Err(answer::too_large());
         }
         Ok(length)
-    }
-
-    fn make_folder(
-        self: &Arc<Self>,
-        call: &Call<'_>,
-        target: Target,
-    ) -> Result<Answer, Box<Response>> {
-        Permits::of(call).make_folder(&target)?;
-        let inner = Arc::clone(self);
-        let (all, path) = (Arc::clone(&inner), target.path.clone());
-        let turn = async move { all.turns.take(&path).await };
-        Ok(answer::by_lane(call.lane, turn, move || {
-            let place = inner.roots.for_new()?;
-            if place.of_other(&target.path)?.is_some() {
-                return Err(WriteError::Clash(Clash::Exists).into());
-            }
-            place.root.check_files(inner.settings.stage.keep_free_bytes)?;
-            let written = place.root.make_folder(&target.path)?;
-            Ok(answer::written(&target.prefix, &written))
-        }))
     }
 }

@@ -31,16 +31,21 @@ pub(super) struct Permit {
 enum Change {
     Store { path: Vec<u8> },
     Rename { from: Vec<u8>, to: Vec<u8> },
+    Copy { from: Vec<u8>, to: Vec<u8> },
 }
 
 impl Change {
     fn decide(&self, access: &Access, user: Option<&str>, replaces: bool) -> Result<(), Refusal> {
+        let arrives = if replaces { Rights::OVERWRITE } else { Rights::CREATE };
         match self {
-            Self::Store { path } => {
-                let right = if replaces { Rights::OVERWRITE } else { Rights::CREATE };
-                access.decide(user, right, path)
-            }
+            Self::Store { path } => access.decide(user, arrives, path),
             Self::Rename { from, to } => access.decide_move(user, from, to, replaces),
+            Self::Copy { from, to } => {
+                let reads = access.decide(user, Rights::READ, from);
+                // A function of the user's is asked about both, whatever it says of the first.
+                let arrives = access.decide(user, arrives, to);
+                reads.and(arrives)
+            }
         }
     }
 }
@@ -68,6 +73,14 @@ impl Permits {
     /// It may not be moved away, or neither be made nor take the place of something where it goes.
     pub(super) fn rename(&self, from: &Target, to: &Target) -> Result<Permit, Box<Response>> {
         Permit::new(self, Change::Rename { from: from.url_path.clone(), to: to.url_path.clone() })
+    }
+
+    /// For a file that is to be copied.
+    ///
+    /// # Errors
+    /// It may not be read, or neither be made nor take the place of something where it goes.
+    pub(super) fn copy(&self, from: &Target, to: &Target) -> Result<Permit, Box<Response>> {
+        Permit::new(self, Change::Copy { from: from.url_path.clone(), to: to.url_path.clone() })
     }
 
     /// # Errors

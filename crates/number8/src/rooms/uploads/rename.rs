@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use number8_proto::http1::Head;
+
 use super::Inner;
 use super::answer::{self, Fail};
 use super::conditions::Conditions;
@@ -20,15 +22,7 @@ pub(super) fn answer(
 ) -> Result<Answer, Box<Response>> {
     let to = target.of_destination(call, &inner.roots)?;
     let permit = Permits::of(call).rename(&target, &to)?;
-    let overwrite = call.head.named("overwrite");
-    // RFC 4918 §10.6; without the field our own rule holds.
-    let on_clash = match overwrite {
-        Some(b"F" | b"f") => OnClash::Refuse,
-        Some(b"T" | b"t") => OnClash::Replace,
-        Some(_) => return Err(answer::refused(400, "Overwrite is T or F")),
-        None => inner.settings.on_clash,
-    };
-    let is_told = overwrite.is_some();
+    let (on_clash, is_told) = overwrite(inner, call.head)?;
     let (inner, conditions) = (Arc::clone(inner), Conditions::of(call.head));
     let (all, paths) = (Arc::clone(&inner), vec![target.path.clone(), to.path.clone()]);
     let turns = async move { all.turns.take_all(paths).await };
@@ -58,6 +52,16 @@ pub(super) fn answer(
             Err(error) => Err(error.into()),
         }
     }))
+}
+
+/// What to do where the name is taken, and whether the client has said that (RFC 4918 §10.6); else our own rule holds.
+pub(super) fn overwrite(inner: &Inner, head: &Head<'_>) -> Result<(OnClash, bool), Box<Response>> {
+    match head.named("overwrite") {
+        Some(b"F" | b"f") => Ok((OnClash::Refuse, true)),
+        Some(b"T" | b"t") => Ok((OnClash::Replace, true)),
+        Some(_) => Err(answer::refused(400, "Overwrite is T or F")),
+        None => Ok((inner.settings.on_clash, false)),
+    }
 }
 
 /// Whether what the other folder has gives way: nothing but a file does, to a file that comes to lie over it.

@@ -30,6 +30,13 @@ impl Target {
         Self::parse(prefix, rest, roots)
     }
 
+    /// The folder that the path of the request names, with a slash at its end or without.
+    pub(super) fn of_folder(call: &Call<'_>, roots: &Roots) -> Result<Self, Box<Response>> {
+        let whole = call.head.path();
+        let prefix = whole.strip_suffix(call.path).unwrap_or_default();
+        Self::parse(prefix, &[call.path, b"/"].concat(), roots)
+    }
+
     /// The place that Content-Disposition names (rows U26 and U27): a path from the root of the folder.
     pub(super) fn of_disposition(
         call: &Call<'_>,

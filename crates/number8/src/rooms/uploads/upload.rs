@@ -22,7 +22,7 @@ use crate::store::{Clash, Kind, Meta, OnClash, Staged, WriteError, Written};
 /// Where a file goes, and what has to hold for it.
 #[derive(Debug)]
 pub(super) struct Upload {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     pub(super) target: Target,
     conditions: Conditions,
     on_clash: OnClash,
@@ -47,7 +47,7 @@ pub(super) struct Stored {
 pub(super) struct Receiving {
     upload: Upload,
     place: Place,
-    staged: Staged,
+    pub(super) staged: Staged,
 }
 
 impl Upload {
@@ -80,6 +80,18 @@ impl Upload {
     ) -> Self {
         let (conditions, on_clash) = (Conditions::default(), inner.settings.on_clash);
         let (inner, modified_ns) = (Arc::clone(inner), None);
+        Self { inner, target, conditions, on_clash, permit, modified_ns, repeats }
+    }
+
+    /// A file whose content comes from another one: preconditions are about that.
+    pub(super) fn of_copy(
+        inner: &Arc<Inner>,
+        target: Target,
+        permit: Permit,
+        on_clash: OnClash,
+    ) -> Self {
+        let (conditions, modified_ns, repeats) = (Conditions::default(), None, false);
+        let inner = Arc::clone(inner);
         Self { inner, target, conditions, on_clash, permit, modified_ns, repeats }
     }
 
@@ -118,6 +130,16 @@ impl Upload {
         match current.is_some_and(|current| current.kind == Kind::Directory) {
             true if on_clash == OnClash::Replace => Err(WriteError::Clash(Clash::Folder).into()),
             _ => Ok(is_taken),
+        }
+    }
+}
+
+impl Stored {
+    pub(super) fn into_response(self) -> Response {
+        let response = answer::written(&self.target.prefix, &self.written);
+        match self.is_dated {
+            true => response.with_known("X-OC-Mtime", "accepted"),
+            false => response,
         }
     }
 }
@@ -190,13 +212,7 @@ pub(super) async fn store(
         on_lane(&lane, commit).await
     };
     match stored.await {
-        Ok(Stored { target, written, is_dated }) => {
-            let response = answer::written(&target.prefix, &written);
-            match is_dated {
-                true => response.with_known("X-OC-Mtime", "accepted"),
-                false => response,
-            }
-        }
+        Ok(stored) => stored.into_response(),
         Err(fail) => fail.into_response(),
     }
 }

@@ -15,7 +15,7 @@ use super::{Clash, LATER_NS, OnClash, RACES_MAX, WriteError, wait_for_removal};
 use crate::store::descriptors::Held;
 use crate::store::kept::{self, LetGo};
 use crate::store::sys::fstat;
-use crate::store::{Meta, Root, SafePath};
+use crate::store::{File, Meta, Root, SafePath};
 
 /// How content is written.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +152,49 @@ impl Staged {
             }
         }
         self.allowance.used(length);
+        Ok(())
+    }
+
+    /// Appends what `from` has at `offset`, at most `length` bytes of it; waits for the disk. Returns how many they were, which is
+    /// none only at its end. The file system does it, and both files share what they have, where it can.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write), and those of reading.
+    pub fn copy(&mut self, from: &File, offset: u64, length: u64) -> Result<u64, WriteError> {
+        if !matches!(self.direct, Direct::Blocks(_)) {
+            self.allowance.cover(length, self.options.keep_free_bytes, &self.file)?;
+            let most = usize::try_from(length).unwrap_or(usize::MAX);
+            // None at all is what some say that cannot.
+            match sys::copy_at(from, offset, &self.file, self.written, most) {
+                Ok(count @ 1..) => {
+                    self.written += count as u64;
+                    self.allowance.used(count as u64);
+                    return Ok(count as u64);
+                }
+                Err(full @ (Errno::NOSPC | Errno::DQUOT)) => return Err(full.into()),
+                Ok(0) | Err(_) => {}
+            }
+        }
+        let mut content = vec![0; length.min(BLOCK_BYTES as u64) as usize];
+        let count = from.read_at(&mut content, offset).map_err(WriteError::Io)?;
+        content.truncate(count);
+        if count > 0 {
+            self.write(&[content.into()])?;
+        }
+        Ok(count as u64)
+    }
+
+    /// Gives a file that will be new the mode of this other one, as far as new files here may have it: it is as private.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn set_mode_of(&mut self, from: &File) -> Result<(), WriteError> {
+        let may_run = (self.mode & 0o444) >> 2;
+        self.mode = sys::mode_for(&self.file, from)? & (self.mode | may_run);
+        if self.name.is_none() {
+            sys::set_mode(&self.file, self.mode)?;
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::store::File;
 use crate::store::sys::{fstat, stat_name};
 
 /// Opens a folder for reading its names; never what a link leads to.
@@ -156,6 +157,20 @@ pub(super) fn write_at(
     retry_on_intr(|| rustix::io::pwritev(file, slices, offset))
 }
 
+/// Has the file system copy, which may share what both files have. Not every one can, nor from every other one.
+pub(super) fn copy_at(
+    from: &File,
+    mut from_offset: u64,
+    file: &OwnedFd,
+    mut offset: u64,
+    length: usize,
+) -> Result<usize, Errno> {
+    retry_on_intr(|| {
+        let (from_offset, offset) = (Some(&mut from_offset), Some(&mut offset));
+        rustix::fs::copy_file_range(from, from_offset, file, offset, length)
+    })
+}
+
 /// Has what follows go past the page cache, or through it again. Not every file system can.
 pub(super) fn set_direct(file: &OwnedFd, direct: bool) -> Result<(), Errno> {
     let flags = rustix::fs::fcntl_getfl(file)?;
@@ -218,10 +233,26 @@ pub(super) fn hand_on_mode(file: &OwnedFd, folder: &OwnedFd, name: &[u8]) -> Res
     let mut mode = old.st_mode & 0o777;
     let has_list = hand_on_list(file, folder, name);
     if !has_list || rustix::fs::fstat(file)?.st_gid != old.st_gid {
-        // SECURITY: what its group might, or those of its list, is not for whatever group this file has.
-        mode = (mode & !0o070) | ((mode & 0o007) << 3);
+        mode = without_group(mode);
     }
     set_mode(file, mode)
+}
+
+/// The mode of `from`, for a file that has no access list of it.
+#[cfg(feature = "uploads")]
+pub(super) fn mode_for(file: &OwnedFd, from: &File) -> Result<u32, Errno> {
+    let (own, old) = (fstat(file)?, fstat(from)?);
+    let mode = old.st_mode & 0o777;
+    let has_list = !matches!(
+        rustix::fs::fgetxattr(from, LIST, &mut [0_u8; 0]),
+        Err(Errno::NODATA | Errno::OPNOTSUPP)
+    );
+    Ok(if has_list || own.st_gid != old.st_gid { without_group(mode) } else { mode })
+}
+
+/// SECURITY: what the group of a file might, or those of its list, is not for whatever group another file has.
+fn without_group(mode: u32) -> u32 {
+    (mode & !0o070) | ((mode & 0o007) << 3)
 }
 
 /// Gives `file` the access list of the file `name` (acl(5)), of which the bits of the group are but the most that it allows
