@@ -40,7 +40,7 @@ impl std::error::Error for ListenError {
 pub enum ServeError {
     /// A listener could not be registered, or a runtime or thread could not be made.
     Start(io::Error),
-    /// The app has a mistake ([`App::check`]).
+    /// The app has a mistake ([`App::check`](crate::App::check)).
     App(RouteError),
     /// The grace passed with so many connections still at work; they were cut.
     Cut(usize),

@@ -56,7 +56,9 @@ struct Shared {
 
 /// Who is told of lines that are lost.
 #[derive(Default)]
-struct OnLost(Mutex<Option<Box<dyn Fn(&str) + Send>>>);
+struct OnLost(Mutex<Option<Told>>);
+
+type Told = Box<dyn Fn(&str) + Send>;
 
 impl fmt::Debug for OnLost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
