@@ -200,7 +200,8 @@ async fn o4_what_happens_is_counted() {
     let get = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     answer(&client, &get("/a.txt"), "abc").await;
     answer(&client, &get("/a.txt"), "abc").await;
-    answer(&client, &get("/bad"), "</html>\n").await;
+    let page = "GET /bad HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n";
+    answer(&client, page, "</html>\n").await;
     let put = "PUT /b.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
     answer(&client, put, "\r\n\r\n").await;
     let listener = server.connect();
