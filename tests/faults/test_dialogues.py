@@ -134,7 +134,9 @@ class Dialogues(unittest.TestCase):
                 "--log", "off", "--min-body-rate", "0", *WAITS,
             )
         )  # fmt: skip
-        line = self.server.said.get(timeout=harness.DEADLINE)
+        # Where to log in is told first.
+        while (line := self.server.said.get(timeout=harness.DEADLINE)).rstrip().endswith("/login"):
+            pass
         self.webrepl = int(line.strip().rstrip("/").rsplit(":", 1)[1])
         # The program of the terminal starts when somebody looks; afterwards it is there.
         with connect(self.server.port) as client:
