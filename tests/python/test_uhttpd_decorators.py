@@ -169,6 +169,7 @@ class Decorated(Case):
             file = pathlib.Path(folder) / "page.css"
             file.write_text("p {}")
             html, js, raw = "text/html; charset=utf-8", "application/json", "application/octet-stream"
+            line = "text/plain; charset=utf-8"
             cases = [
                 ("text", 200, html, b"text"),
                 (b"bytes", 200, raw, b"bytes"),
@@ -182,17 +183,17 @@ class Decorated(Case):
                 (("x", "200 Fine", {"Content-Type": "text/plain", "X-A": "1"}), 200, "text/plain", b"x"),
                 ((None, 304), 304, None, b""),
                 (file, 200, "text/css", b"p {}"),
-                (pathlib.Path(folder) / "missing", 404, html, None),
-                (file / "below", 404, html, None),
-                (pathlib.Path(folder) / ("x" * 300), 404, html, None),
-                (pathlib.Path(folder) / "a\0b", 404, html, None),
+                (pathlib.Path(folder) / "missing", 404, line, None),
+                (file / "below", 404, line, None),
+                (pathlib.Path(folder) / ("x" * 300), 404, line, None),
+                (pathlib.Path(folder) / "a\0b", 404, line, None),
                 ((file, 200, {"Content-Type": "text/plain"}), 200, "text/plain", b"p {}"),
                 (iter(["one ", b"two ", "", "three"]), 200, html, b"one two three"),
                 ((piece for piece in "abc"), 200, html, b"abc"),
                 (range(0), 200, html, b""),
                 ((iter(["a", "b"]), 201, {"Content-Type": "text/plain"}), 201, "text/plain", b"ab"),
-                (object(), 500, html, None),
-                (("too", 200, {}, "many"), 500, html, None),
+                (object(), 500, line, None),
+                (("too", 200, {}, "many"), 500, line, None),
                 (({1}, 200), 500, None, None),
             ]
             for number, (value, status, mime, body) in enumerate(cases):
