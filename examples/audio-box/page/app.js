@@ -12,10 +12,10 @@ function say(text, bad = false) {
   $("said").classList.toggle("bad", bad);
 }
 
-/** The sentence of an error page. */
-function sentence(status, page) {
-  const text = new DOMParser().parseFromString(page, "text/html").querySelector("p")?.textContent;
-  return text ? text[0].toUpperCase() + text.slice(1) : `The box answered ${status}.`;
+/** The sentence of an error, which is told in a line: `415 Unsupported Media Type: this box takes songs only`. */
+function sentence(status, line) {
+  const text = /^\d{3} [^:<]*: (.+)/.exec(line)?.[1];
+  return text ? `${text[0].toUpperCase()}${text.slice(1)}.` : `The box answered ${status}.`;
 }
 
 async function ask(method, url, value) {
