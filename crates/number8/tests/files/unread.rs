@@ -1,6 +1,7 @@
 //! A client that asks for a large file and does not read it.
 
 use std::fs;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -46,4 +47,28 @@ fn wish_15_what_a_client_does_not_read_takes_little_memory_of_the_kernel() {
         None => true,
     });
     assert!((1..512 << 10).contains(&last), "{last} bytes");
+}
+
+/// How fast a client has to be for that depends on the machine, and whether this one is on what else runs there: it tries again.
+#[test]
+fn wish_15_more_is_held_for_a_client_that_keeps_up_and_is_counted() {
+    const HELD: usize = 2 << 20;
+    let site = Site::new(&[("large.bin", "")]);
+    fs::File::options()
+        .write(true)
+        .open(site.path("large.bin"))
+        .and_then(|file| file.set_len(64 << 20))
+        .unwrap();
+    let options = Options { workers: 1, ..Options::default() };
+    let served = serve_with(App::new().mount("/", site.files()), options);
+    let mut content = vec![0; 1 << 20];
+    eventually(|| {
+        let mut client = served.send("GET", "/large.bin", &["Connection: close"]);
+        let mut most = 0;
+        while client.read(&mut content).unwrap() > 0 {
+            most = most.max(served.handle.buffered());
+        }
+        most >= HELD
+    });
+    eventually(|| served.handle.buffered() == 0);
 }
