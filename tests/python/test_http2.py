@@ -7,7 +7,7 @@ import httpx
 from commanded import until
 from hosting import DEADLINE, HERE, serving
 from http2 import Client
-from test_asgi import Hosted, ask
+from test_asgi import NOT_WHOLE, Hosted, ask
 from test_tls import CERTIFICATE, KEY, trusting
 from test_wsgi import THREADS
 from test_wsgi_flow import fifo, tell
@@ -186,20 +186,9 @@ class Send(Hosted):
                 self.assertIn(("x-latin", "\xe9"), fields)
 
     def test_g7_what_is_not_whole_is_500_or_cut(self):
-        cases = [
-            ("/none", 500),
-            ("/raises", 500),
-            ("/raises-after-start", 500),
-            ("/short", 500),
-            ("/long", 500),
-            ("/raises-within", "cut"),
-            ("/ends-within", "cut"),
-            ("/short-parts", "cut"),
-            ("/long-parts", "cut"),
-        ]
         for server in self.servers():
             with Client(server) as client:
-                for path, expected in cases:
+                for path, expected in NOT_WHOLE:
                     with self.subTest(path):
                         answer = client.ask(path)
                         self.assertEqual(answer.status if answer.is_whole else "cut", expected)

@@ -71,7 +71,7 @@ fn plain_page(status: u16, explanation: &str) -> String {
 const STYLE: &str = "body{max-width:40rem;margin:0 auto;padding:1rem;font:1rem/1.5 system-ui,sans-serif}\
     p::first-letter{text-transform:uppercase}";
 
-/// A text as a string of JSON (RFC 8259 §7).
+/// A text as a string of JSON (RFC 8259 §7); `serde_json` is there with some features only.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use super::{Shared, read, set};
+use super::{Shared, set};
 use crate::files::{PATIENCE, eventually, noise, open_below};
 
 /// What goes through memory, and the blocks in which the rest is written.
@@ -28,14 +28,7 @@ fn f9_large_content_arrives_whole() {
     ] {
         let content = &all[..length];
         assert_eq!(shared.send("PUT", "/file", &[], content).status / 100, 2);
-        let mut stream = shared.server.send("PUT", "/chunked", &["Transfer-Encoding: chunked"]);
-        for chunk in content.chunks(100_003) {
-            write!(stream, "{:x}\r\n", chunk.len()).unwrap();
-            stream.write_all(chunk).unwrap();
-            stream.write_all(b"\r\n").unwrap();
-        }
-        stream.write_all(b"0\r\n\r\n").unwrap();
-        assert_eq!(read(&mut stream).status / 100, 2);
+        assert_eq!(shared.put_in_chunks("/chunked", content).status / 100, 2);
         if HAS_FORMS {
             assert_eq!(shared.send("POST", "/", &[OF_FORM], &form(content)).status, 201);
         }

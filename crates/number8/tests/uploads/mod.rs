@@ -14,7 +14,7 @@ pub(crate) mod storing;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
@@ -69,6 +69,18 @@ impl Shared {
 
     fn put(&self, target: &str, content: &str) -> Answer {
         self.send("PUT", target, &[], content.as_bytes())
+    }
+
+    /// Stores content that comes in chunks.
+    fn put_in_chunks(&self, target: &str, content: &[u8]) -> Answer {
+        let mut stream = self.server.send("PUT", target, &["Transfer-Encoding: chunked"]);
+        for chunk in content.chunks(100_003) {
+            write!(stream, "{:x}\r\n", chunk.len()).unwrap();
+            stream.write_all(chunk).unwrap();
+            stream.write_all(b"\r\n").unwrap();
+        }
+        stream.write_all(b"0\r\n\r\n").unwrap();
+        read(&mut stream)
     }
 
     /// Every name below the folder, hidden or not.

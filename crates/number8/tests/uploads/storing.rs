@@ -54,14 +54,7 @@ pub(crate) fn f9_content_of_any_length_arrives_whole() {
         let content = noise(length);
         assert_eq!(shared.send("PUT", "/file", &[], &content).status / 100, 2);
         assert!(fs::read(shared.path("file")).unwrap() == content, "{length} bytes");
-        let mut stream = shared.server.send("PUT", "/chunked", &["Transfer-Encoding: chunked"]);
-        for chunk in content.chunks(100_000) {
-            write!(stream, "{:x}\r\n", chunk.len()).unwrap();
-            stream.write_all(chunk).unwrap();
-            stream.write_all(b"\r\n").unwrap();
-        }
-        stream.write_all(b"0\r\n\r\n").unwrap();
-        assert_eq!(read(&mut stream).status / 100, 2);
+        assert_eq!(shared.put_in_chunks("/chunked", &content).status / 100, 2);
         assert!(fs::read(shared.path("chunked")).unwrap() == content, "{length} bytes in chunks");
     }
     assert_eq!(shared.names(), set(&["file", "chunked"]));

@@ -1,12 +1,14 @@
 //! One connection: a task that turns what a client sends into requests, and answers into what it gets.
 //!
 //! ```text
-//!            ┌────────────── next request ◀─────────────┐
-//!            ▼                                          │
-//!  Receive ──head──▶ Handle ──answer──▶ Stream ──end──▶ Flush ──▶ Drain
-//!                       └──── answer with a known body ──▲ │
-//!                                                          └──close──▶ Linger ──▶ end
+//!  Announced ─▶ Handshake ─▶ Receive ──head──▶ Exchange ──end──▶ Flush ──▶ Drain
+//!                              ▲                                  │ │        │
+//!                              └─────────── next request ─────────┘ │ ◀──────┘
+//!                                                                   └──close──▶ Linger ──▶ end
 //! ```
+//!
+//! A balancer's word and TLS come first where they are expected. Instead of an answer there may be a broadcast that is listened to, or another
+//! protocol: HTTP/2 (`Multiplex`), or what a handler gives (`Session`).
 //!
 //! The task is one hand-written future, so that it stays small while nothing happens: an idle connection
 //! holds no buffer and no allocation of its own, one that waits for its answer only the head of the request. What a client sends is read into a buffer borrowed from
@@ -133,10 +135,10 @@ pub(crate) struct Connection {
     drained: bool,
     /// Bytes counted in `Shared::buffered`.
     counted: usize,
-    /// Bytes of content of the request that is being answered.
-    received: u64,
     /// Of those, what belongs to the streams of HTTP/2.
     held_by_streams: usize,
+    /// Bytes of content of the request that is being answered.
+    received: u64,
     /// How the client takes an answer that does not go out at once.
     unsent: Option<Box<Unsent>>,
     /// What is to be logged when everything has been sent.
