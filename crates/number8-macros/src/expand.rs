@@ -25,7 +25,7 @@ pub(crate) fn attribute(
     let added = Rule::parse(method, rule).and_then(|rule| added(&rule, &function));
     let added = added.unwrap_or_else(|error| {
         let error = error.into_compile_error();
-        quote!(#error app)
+        quote!(#error __number8_app)
     });
     // What is said of the route; the rest is about the function, which stands inside.
     let (outer, inner): (Vec<_>, _) = function.attrs.into_iter().partition(is_of_route);
@@ -34,7 +34,7 @@ pub(crate) fn attribute(
     let name = &function.sig.ident;
     quote! {
         #(#outer)*
-        #visibility fn #name(app: ::number8::App) -> ::number8::App {
+        #visibility fn #name(__number8_app: ::number8::App) -> ::number8::App {
             #[allow(clippy::needless_pass_by_value, reason = "a request gives its parts away")]
             #function
             #added
@@ -68,6 +68,7 @@ fn added(Rule { methods, path, inline }: &Rule, function: &ItemFn) -> Result<Tok
         ReturnType::Type(_, result) if is_nameable(result) => quote!(result::<#result>();),
         _ => TokenStream::new(),
     };
+    // The function may have any name that people give, and those stand here too.
     // One check for each argument and one for the result: the error points at what is wrong.
     Ok(quote! {
         const _: fn() = || {
@@ -76,8 +77,9 @@ fn added(Rule { methods, path, inline }: &Rule, function: &ItemFn) -> Result<Tok
             #(argument::<#types>();)*
             #result
         };
-        #(let app = app.route::<#kind>(::number8::Method::#methods, #path, #handler);)*
-        app
+        #(let __number8_app =
+            __number8_app.route::<#kind>(::number8::Method::#methods, #path, #handler);)*
+        __number8_app
     })
 }
 

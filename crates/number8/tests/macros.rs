@@ -38,6 +38,16 @@ async fn point(Even(x): Even, mut y: u8) -> String {
 #[delete("/nothing/{*_rest}")]
 async fn nothing(_: String) {}
 
+#[get("/app")]
+async fn app() -> &'static str {
+    "app"
+}
+
+#[get("/argument")]
+async fn argument() -> &'static str {
+    "argument"
+}
+
 #[get("/opaque")]
 async fn opaque() -> impl IntoResponse {
     (202, "opaque")
@@ -84,15 +94,15 @@ impl std::str::FromStr for Even {
 
 #[tokio::test]
 async fn n2_attributes_are_routes() {
-    let app = || {
+    let made = || {
         App::new()
             .state(8u8)
             .state(thread::current().id())
             .add(hello)
             .add((user, add_song, raw, (point, nothing)))
-            .add([opaque, on_the_lane, inline, several, elsewhere::there])
+            .add([opaque, on_the_lane, inline, several, elsewhere::there, app, argument])
     };
-    assert_eq!(app().check(), Ok(()));
+    assert_eq!(made().check(), Ok(()));
     let cases: &[(&str, &str, u16, &str)] = &[
         ("GET", "/", 200, "Hello, world."),
         ("HEAD", "/", 200, ""),
@@ -106,6 +116,8 @@ async fn n2_attributes_are_routes() {
         ("PATCH", "/point/3/5", 404, ""),
         ("DELETE", "/nothing/at/all", 204, ""),
         ("GET", "/opaque", 202, "opaque"),
+        ("GET", "/app", 200, "app"),
+        ("GET", "/argument", 200, "argument"),
         ("GET", "/lane", 200, "true"),
         ("GET", "/inline", 200, "true"),
         ("PUT", "/several", 200, "Put"),
@@ -114,7 +126,7 @@ async fn n2_attributes_are_routes() {
         ("GET", "/elsewhere", 200, "there"),
     ];
     for &(method, target, status, text) in cases {
-        let answer = app().test().request(method, target).send().await.unwrap();
+        let answer = made().test().request(method, target).send().await.unwrap();
         assert_eq!(answer.status(), status, "{method} {target}: {}", answer.text());
         assert!(answer.text().contains(text), "{method} {target}: {}", answer.text());
     }
