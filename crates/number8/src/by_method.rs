@@ -1,7 +1,7 @@
 //! Several handlers in one place, each for its own methods.
 
-use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
+use crate::response::Response;
 
 /// Joins handlers under one mount: each gets the requests with the methods that it answers ([`Handler::allow`]), and no
 /// two need to know each other.
@@ -49,12 +49,12 @@ impl Handler for ByMethod {
     fn handle(&self, call: Call<'_>) -> Answer {
         let method = call.head.method_bytes();
         if method == b"OPTIONS" {
-            return options(&self.allow).into();
+            return Response::options(&self.allow).into();
         }
         let answers = |methods: &[String]| methods.iter().any(|other| other.as_bytes() == method);
         match self.handlers.iter().find(|(methods, _)| answers(methods)) {
             Some((_, handler)) => handler.handle(call),
-            None => not_allowed(&self.allow).into(),
+            None => Response::not_allowed(&self.allow).into(),
         }
     }
 

@@ -102,6 +102,25 @@ impl Response {
         Self { explanation: Some(explanation.into()), ..Self::new(status, Body::empty()) }
     }
 
+    /// 405 for a method that does nothing, with those that would do (RFC 9110 §15.5.6): `GET, HEAD, OPTIONS`. A text that cannot be
+    /// sent is left out.
+    #[must_use]
+    pub fn not_allowed(allow: &str) -> Self {
+        Self::error(405, "this method does nothing here").allowing(allow)
+    }
+
+    /// The answer to OPTIONS (RFC 9110 §9.3.7): which methods do something. A text that cannot be sent is left out.
+    #[must_use]
+    pub fn options(allow: &str) -> Self {
+        Self::new(204, Body::empty()).allowing(allow)
+    }
+
+    fn allowing(mut self, allow: &str) -> Self {
+        // What cannot be sent is left out, as promised.
+        let _ = self.push("Allow", allow);
+        self
+    }
+
     /// Adds a field.
     ///
     /// # Errors

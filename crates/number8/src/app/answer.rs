@@ -10,7 +10,7 @@ use number8_proto::host::{is_literal_or_localhost, name_of};
 use number8_proto::http1::{Head, HeadParser, Method};
 
 use super::App;
-use super::pages::{explained, health, not_allowed, options};
+use super::pages::{explained, health};
 use super::spans::{self, Next};
 use crate::body::Body;
 use crate::caller::Caller;
@@ -129,7 +129,7 @@ impl App {
         }
         let path = call.head.path();
         if path == b"*" {
-            return Some(options("GET, HEAD, OPTIONS"));
+            return Some(Response::options("GET, HEAD, OPTIONS"));
         }
         self.is_health(path).then(|| health(call.head.method()))
     }
@@ -252,8 +252,8 @@ impl App {
 /// No handler of the path answers the method: says which methods would do.
 fn other_method(allowed: &str, method: Method) -> Answer {
     match method {
-        Method::Options => options(allowed).into(),
-        _ => not_allowed(allowed).into(),
+        Method::Options => Response::options(allowed).into(),
+        _ => Response::not_allowed(allowed).into(),
     }
 }
 

@@ -24,7 +24,7 @@ use mounts::Mounts;
 use nested::Nested;
 #[cfg_attr(not(feature = "accounts"), allow(unused_imports, reason = "a page for logging in"))]
 pub(crate) use pages::Escaped;
-pub(crate) use pages::{not_allowed, options, readiness};
+pub(crate) use pages::readiness;
 pub(crate) use spans::{Next, are_wanted};
 
 use crate::access::Access;

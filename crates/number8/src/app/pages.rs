@@ -5,7 +5,6 @@ use std::fmt;
 use number8_proto::http1::{Method, reason};
 use number8_proto::negotiate::{names_html, prefers_json};
 
-use crate::body::Body;
 use crate::response::Response;
 
 pub(super) fn health(method: Method) -> Response {
@@ -25,19 +24,9 @@ fn told(method: Method, status: u16, text: String) -> Response {
         Method::Get | Method::Head => Response::new(status, text)
             .with_known("Content-Type", "text/plain; charset=utf-8")
             .with_known("Cache-Control", "no-store"),
-        Method::Options => options("GET, HEAD, OPTIONS"),
-        _ => not_allowed("GET, HEAD, OPTIONS"),
+        Method::Options => Response::options("GET, HEAD, OPTIONS"),
+        _ => Response::not_allowed("GET, HEAD, OPTIONS"),
     }
-}
-
-/// The answer to OPTIONS (RFC 9110 §9.3.7).
-pub(crate) fn options(allow: &str) -> Response {
-    Response::new(204, Body::empty()).with_known("Allow", allow)
-}
-
-/// 405 with the methods that would do (RFC 9110 §15.5.6).
-pub(crate) fn not_allowed(allow: &str) -> Response {
-    Response::error(405, "this method does nothing here").with_known("Allow", allow)
 }
 
 /// The media type and the content of an answer that only says what is wrong, as its client reads it: problem details (RFC 9457)

@@ -5,7 +5,6 @@ use number8_proto::headers::Known;
 use number8_proto::http1::Method;
 use number8_proto::negotiate::{Coding, Encodings, accepted_encodings};
 
-use crate::app::{not_allowed, options};
 use crate::body::Body;
 use crate::handler::{Answer, Call, Handler};
 use crate::response::{Response, failed};
@@ -49,8 +48,8 @@ impl Handler for Assets {
     fn handle(&self, call: Call<'_>) -> Answer {
         match call.head.method() {
             Method::Get | Method::Head => {}
-            Method::Options => return options(ALLOW).into(),
-            _ => return not_allowed(ALLOW).into(),
+            Method::Options => return Response::options(ALLOW).into(),
+            _ => return Response::not_allowed(ALLOW).into(),
         }
         let name = call.path.strip_prefix(b"/").unwrap_or(call.path);
         let Some(asset) = self.0.iter().find(|asset| asset.name.as_bytes() == name) else {

@@ -12,7 +12,6 @@ use std::time::Duration;
 use number8_proto::http1::{Head, Method};
 
 use crate::access::Rights;
-use crate::app::options;
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::handler::{Answer, Call, Handler};
@@ -156,7 +155,7 @@ impl WebSocket {
 impl Handler for WebSocket {
     fn handle(&self, call: Call<'_>) -> Answer {
         if call.head.method() == Method::Options {
-            return options(ALLOW).into();
+            return Response::options(ALLOW).into();
         }
         match call.may(Rights::READ) {
             Ok(()) => self.open(call.head, call.caller).into(),

@@ -13,7 +13,6 @@ use number8_proto::http1::Head;
 use number8_proto::limits::WebSocketLimits;
 use number8_proto::ws::{Accept, Refusal, handshake, offered_protocols};
 
-use crate::app::not_allowed;
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::response::Response;
@@ -135,7 +134,7 @@ pub(crate) fn opening(
         return Err(Error::new(403, why));
     }
     let accept = handshake(head, settings.limits.lenient).map_err(|refusal| match refusal {
-        Refusal::Method => not_allowed(ALLOW).into(),
+        Refusal::Method => Response::not_allowed(ALLOW).into(),
         Refusal::Version => {
             let response = Response::error(refusal.status(), refusal.to_string());
             response.with_known("Sec-WebSocket-Version", "13").into()

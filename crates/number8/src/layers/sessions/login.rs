@@ -10,7 +10,6 @@ use subtle::ConstantTimeEq;
 
 use super::cookie::IdCookie;
 use super::{Sessions, page};
-use crate::app::{not_allowed, options};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::doors::{Doors, checked};
@@ -197,8 +196,8 @@ impl Login {
                     Waited::Answer(login.decide(verdict, &typed, old.as_deref(), &cookie))
                 })
             }
-            Method::Options => Before::Answer(options("GET, HEAD, POST, OPTIONS")),
-            _ => Before::Answer(not_allowed("GET, HEAD, POST, OPTIONS")),
+            Method::Options => Before::Answer(Response::options("GET, HEAD, POST, OPTIONS")),
+            _ => Before::Answer(Response::not_allowed("GET, HEAD, POST, OPTIONS")),
         }
     }
 
@@ -246,8 +245,8 @@ impl Login {
     fn log_out(&self, call: &mut Call<'_>, session: Option<(&[u8], &Arc<str>)>) -> Before {
         match call.head.method() {
             Method::Post => {}
-            Method::Options => return Before::Answer(options("POST, OPTIONS")),
-            _ => return Before::Answer(not_allowed("POST, OPTIONS")),
+            Method::Options => return Before::Answer(Response::options("POST, OPTIONS")),
+            _ => return Before::Answer(Response::not_allowed("POST, OPTIONS")),
         }
         let gone = Response::new(303, Body::empty())
             .with_known("Location", &self.doors.login)

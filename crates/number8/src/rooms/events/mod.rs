@@ -16,7 +16,6 @@ use number8_proto::sse;
 use number8_proto::uri::{Query, decode_path};
 
 use crate::access::Rights;
-use crate::app::{not_allowed, options};
 use crate::body::{Body, Broadcast};
 use crate::broadcast::{Channel, Frame, Heartbeat, Start};
 use crate::handler::{Answer, Call, Handler};
@@ -280,8 +279,8 @@ impl Handler for Events {
                     Answer::later(publish(self.clone(), topic, named, call.body))
                 }
             },
-            Method::Options => options(ALLOW).into(),
-            _ => not_allowed(ALLOW).into(),
+            Method::Options => Response::options(ALLOW).into(),
+            _ => Response::not_allowed(ALLOW).into(),
         }
     }
 

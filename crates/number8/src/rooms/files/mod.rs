@@ -42,7 +42,6 @@ use number8_proto::http1::{Head, Method};
 use number8_proto::negotiate::prefers_json;
 
 use crate::access::Rights;
-use crate::app::{not_allowed, options};
 use crate::error::Error;
 use crate::handler::path::undone;
 use crate::handler::{Answer, Call, Handler};
@@ -283,8 +282,8 @@ impl Inner {
     fn answer(self: &Arc<Self>, call: &Call<'_>) -> Answer {
         match call.head.method() {
             Method::Get | Method::Head => {}
-            Method::Options => return options(ALLOW).into(),
-            _ => return not_allowed(ALLOW).into(),
+            Method::Options => return Response::options(ALLOW).into(),
+            _ => return Response::not_allowed(ALLOW).into(),
         }
         let mut view = View::new(self.settings.page_entries);
         if let Some(query) = call.head.query() {

@@ -28,7 +28,6 @@ use number8_proto::http1::{Head, Method};
 use number8_proto::uri::Query;
 
 use crate::access::Rights;
-use crate::app::options;
 use crate::handler::{Answer, Call, Handler};
 use crate::response::{Response, try_again};
 use crate::results::IntoResponse;
@@ -241,7 +240,7 @@ impl Handler for Repl {
             return Response::error(404, "there is nothing at this address").into();
         }
         if call.head.method() == Method::Options {
-            return options(ALLOW).into();
+            return Response::options(ALLOW).into();
         }
         if let Err(refused) = call.may_go_on(Rights::REPL) {
             return refused.into_response().into();

@@ -29,7 +29,6 @@ use number8_proto::http1::{Head, Method};
 use number8_proto::uri::Query;
 
 use crate::access::Rights;
-use crate::app::{not_allowed, options};
 use crate::body::{Body, Broadcast};
 use crate::broadcast::Start;
 use crate::children::User;
@@ -402,7 +401,7 @@ impl Runner {
             _ => return Err(Error::new(404, "there is nothing at this address")),
         };
         if method == Method::Options {
-            return Ok(options(allow).into());
+            return Ok(Response::options(allow).into());
         }
         call.may_go_on(Rights::RUN)?;
         Ok(match (below, method) {
@@ -417,7 +416,7 @@ impl Runner {
             (Below::Events, _) if is_read => self.listen(call.head).into(),
             (Below::Input, Method::Post) => self.clone().input(call, place),
             (Below::Output, _) if is_read => self.output(call.head).into(),
-            _ => not_allowed(allow).into(),
+            _ => Response::not_allowed(allow).into(),
         })
     }
 }

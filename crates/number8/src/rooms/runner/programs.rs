@@ -9,7 +9,6 @@ use serde_json::json;
 use super::Runner;
 use super::answer::{document, read_all};
 use super::library::{Library, Name};
-use crate::app::{not_allowed, options};
 use crate::body::Body;
 use crate::error::Error;
 use crate::handler::{Answer, Call};
@@ -28,8 +27,8 @@ pub(super) fn answer(runner: &Runner, call: Call<'_>) -> Result<Answer, Error> {
     let is_read = matches!(method, Method::Get | Method::Head);
     if rest.is_empty() || rest.starts_with(b"history/") {
         return match method {
-            Method::Options => Ok(options(READ).into()),
-            _ if !is_read => Ok(not_allowed(READ).into()),
+            Method::Options => Ok(Response::options(READ).into()),
+            _ if !is_read => Ok(Response::not_allowed(READ).into()),
             _ if rest.is_empty() => Ok(all(runner, call.lane)),
             _ => past(runner, rest.strip_prefix(b"history/").unwrap_or_default()).map(Answer::from),
         };
@@ -37,7 +36,7 @@ pub(super) fn answer(runner: &Runner, call: Call<'_>) -> Result<Answer, Error> {
     let name = Name::new(&rest).ok_or_else(no_name)?;
     let library = runner.settings.library.clone().ok_or_else(no_library)?;
     Ok(match method {
-        Method::Options => options(READ_WRITE).into(),
+        Method::Options => Response::options(READ_WRITE).into(),
         Method::Put => save(runner, library, name, call),
         Method::Delete => on_lane(call.lane, move || match library.remove(&name)? {
             true => Ok(Response::new(204, Body::empty())),
@@ -47,7 +46,7 @@ pub(super) fn answer(runner: &Runner, call: Call<'_>) -> Result<Answer, Error> {
             let content = library.read(&name).map_err(WriteError::Io)?.ok_or_else(no_such)?;
             Ok(text(Body::from(content)))
         }),
-        _ => not_allowed(READ_WRITE).into(),
+        _ => Response::not_allowed(READ_WRITE).into(),
     })
 }
 

@@ -38,7 +38,6 @@ use number8_proto::headers::Known;
 use number8_proto::http1::{Head, Method};
 use number8_proto::syntax;
 
-use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
 use crate::metrics::{Count, Sheet};
 use crate::response::Response;
@@ -230,10 +229,10 @@ impl Inner {
         }
         let method = call.head.method();
         match (method, call.head.method_bytes()) {
-            (Method::Options, _) => return Ok(options(ALLOW).into()),
+            (Method::Options, _) => return Ok(Response::options(ALLOW).into()),
             (Method::Put | Method::Post | Method::Delete, _) | (_, b"MOVE" | b"COPY") => {}
             (_, b"MKCOL") => return folder::mkcol(self, &call),
-            _ => return Ok(not_allowed(ALLOW).into()),
+            _ => return Ok(Response::not_allowed(ALLOW).into()),
         }
         let target = Target::of_path(&call, &self.roots)?;
         let may_be_form = !self.settings.verbatim;
@@ -268,12 +267,12 @@ impl Inner {
             return Err(answer::refused(404, "there is nothing at this address"));
         }
         match call.head.method() {
-            Method::Options => Ok(options(ALLOW_ENDPOINT).into()),
+            Method::Options => Ok(Response::options(ALLOW_ENDPOINT).into()),
             Method::Put | Method::Post => {
                 let target = Target::of_disposition(&call, &self.roots, served_under)?;
                 self.store(call, target)
             }
-            _ => Ok(not_allowed(ALLOW_ENDPOINT).into()),
+            _ => Ok(Response::not_allowed(ALLOW_ENDPOINT).into()),
         }
     }
 

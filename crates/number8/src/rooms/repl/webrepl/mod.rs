@@ -30,7 +30,6 @@ use super::Repl;
 use super::transfer::Files;
 use crate::access::Rights;
 use crate::accounts::{AccountError, Accounts, WORK_MAX};
-use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
 use crate::layers::auth::failures::{Failures, network};
 use crate::layers::same_origin::SameOrigin;
@@ -268,9 +267,9 @@ impl WebRepl {
 impl Handler for WebRepl {
     fn handle(&self, call: Call<'_>) -> Answer {
         match call.head.method() {
-            Method::Options => return options(ALLOW).into(),
+            Method::Options => return Response::options(ALLOW).into(),
             Method::Get | Method::Head => {}
-            _ => return not_allowed(ALLOW).into(),
+            _ => return Response::not_allowed(ALLOW).into(),
         }
         if call.head.method() == Method::Head || handshake(call.head, true).is_err() {
             return self.inner.page(call.head).into();

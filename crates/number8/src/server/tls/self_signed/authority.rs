@@ -8,7 +8,6 @@ use number8_proto::http1::Method;
 use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 
 use super::note::{self, Note};
-use crate::app::{not_allowed, options};
 use crate::handler::{Answer, Call, Handler};
 use crate::response::Response;
 
@@ -82,8 +81,8 @@ impl Handler for Authority {
     fn handle(&self, call: Call<'_>) -> Answer {
         match call.head.method() {
             Method::Get | Method::Head => {}
-            Method::Options => return options(ALLOW).into(),
-            _ => return not_allowed(ALLOW).into(),
+            Method::Options => return Response::options(ALLOW).into(),
+            _ => return Response::not_allowed(ALLOW).into(),
         }
         // As an attachment it would be a file to phones, and not something to install.
         Response::new(200, self.certificate.clone())
