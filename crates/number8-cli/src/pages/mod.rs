@@ -238,10 +238,15 @@ struct Page {
     kind: Option<Kind>,
 }
 
+/// Pages are only looked at.
+const ALLOW: &str = "GET, HEAD, OPTIONS";
+
 impl Handler for Page {
     fn handle(&self, call: Call<'_>) -> Answer {
-        if !matches!(call.head.method(), Method::Get | Method::Head) {
-            return Response::error(405, "this page can only be looked at").into();
+        match call.head.method() {
+            Method::Get | Method::Head => {}
+            Method::Options => return Response::options(ALLOW).into(),
+            _ => return Response::not_allowed(ALLOW).into(),
         }
         if !matches!(call.path, b"" | b"/") {
             return Response::error(404, "there is nothing at this address").into();

@@ -42,6 +42,17 @@ fn log_in(served: &Served, password: &str) -> String {
 }
 
 #[test]
+fn u11_pages_say_which_methods_would_do() {
+    let folder = sandbox();
+    let (served, _) = board(folder.path(), &[]);
+    for (method, status) in [("POST", 405), ("OPTIONS", 204)] {
+        let answer = ask(&served, &format!("{method} /.number8/board"), "", "");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{method}: {answer}");
+        assert_eq!(field(&answer, "Allow"), "GET, HEAD, OPTIONS", "{method}");
+    }
+}
+
+#[test]
 fn issue_4_a_board_makes_a_password_and_keeps_it_over_a_reload() {
     let folder = sandbox();
     let (served, password) = board(folder.path(), &[]);
