@@ -110,13 +110,9 @@ pub struct Invocation {
 impl Invocation {
     /// A flag that was typed and holds a secret, if there is one.
     pub fn secret(&self) -> Option<&'static Opt> {
-        // What stands before the first `@`: nothing, a name, a name and the sign of a file, or a name and a secret.
-        let is_secret = |value: &String| {
-            let who = value.split('@').next().unwrap_or_default();
-            who.split_once(':').is_some_and(|(_, secret)| !secret.is_empty())
-        };
-        options::all().filter(|option| option.is_secret).find(|option| {
-            self.flags.get(option.name).is_some_and(|setting| setting.values.iter().any(is_secret))
+        options::all().find(|option| {
+            let says = |value: &String| option.secret.typed(value).said().is_some();
+            self.flags.get(option.name).is_some_and(|setting| setting.values.iter().any(says))
         })
     }
 

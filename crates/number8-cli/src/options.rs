@@ -1,8 +1,10 @@
 //! Every option, one row each. A row is the flag, the environment variable, the key of the configuration file and the
 //! help at once, so that the four cannot drift apart.
 
+mod secret;
 mod sections;
 
+pub use secret::{Secret, Typed};
 pub use sections::SECTIONS;
 
 /// What an option takes.
@@ -72,8 +74,8 @@ pub struct Opt {
     pub default: Default,
     /// One line of help.
     pub help: &'static str,
-    /// Its value holds a secret, which is shown nowhere.
-    pub is_secret: bool,
+    /// What in its value is secret, and so is shown nowhere.
+    pub secret: Secret,
     /// Where it has a meaning.
     pub of: Use,
 }
@@ -88,7 +90,7 @@ impl Opt {
             value,
             default: Default::Unset,
             help,
-            is_secret: false,
+            secret: Secret::No,
             of: Use::All,
         }
     }
@@ -107,8 +109,8 @@ impl Opt {
         self
     }
 
-    const fn secret(mut self) -> Self {
-        self.is_secret = true;
+    const fn secret(mut self, secret: Secret) -> Self {
+        self.secret = secret;
         self
     }
 

@@ -11,7 +11,7 @@ use std::thread;
 
 use number8::WebReplLimits;
 
-use crate::options::{self, Default as Fallback, Kind, Opt, Use};
+use crate::options::{self, Default as Fallback, Kind, Opt, Secret, Typed, Use};
 use crate::problem::{Problem, one_line};
 use crate::runner;
 use crate::tls;
@@ -160,17 +160,12 @@ impl Settings {
         let named = |name| self.get(name).into_iter().flat_map(|setting| &setting.values);
         let files = named("auth-file").map(|path| ("auth-file", PathBuf::from(path)));
         let mut files: Vec<_> = files.collect();
-        for option in options::all().filter(|option| option.is_secret) {
+        for option in options::all().filter(|option| option.secret != Secret::No) {
             if let Some(Setting { origin: Origin::File { path, .. }, .. }) = self.get(option.name) {
                 files.push((option.name, path.clone()));
             }
-            for value in named(option.name) {
-                // `name:@FILE`, and behind it what the account may do, where that is said in the same place.
-                let end = value.rfind("@/").filter(|_| option.kind == Kind::List);
-                let account = &value[..end.unwrap_or(value.len())];
-                let file = account.split_once(':').and_then(|(_, secret)| secret.strip_prefix('@'));
-                files.extend(file.map(|path| (option.name, PathBuf::from(path))));
-            }
+            let paths = named(option.name).filter_map(|value| option.secret.typed(value).file());
+            files.extend(paths.map(|path| (option.name, PathBuf::from(path))));
         }
         files
     }
@@ -333,14 +328,10 @@ fn switched(word: &str) -> Option<bool> {
 
 /// A value as it may be shown: of `name:secret@/path:rights` all but the secret.
 fn shown<'a>(option: &Opt, value: &'a str) -> Cow<'a, str> {
-    if !option.is_secret {
-        return value.into();
-    }
-    let end = value.rfind("@/").unwrap_or(value.len());
-    match value[..end].find(':') {
-        Some(colon) => format!("{}:***{}", &value[..colon], &value[end..]).into(),
-        None if end == value.len() => "***".into(),
-        None => value.into(),
+    match option.secret.typed(value) {
+        Typed { secret: None, .. } => value.into(),
+        Typed { name: "", rules, .. } => format!("***{rules}").into(),
+        Typed { name, rules, .. } => format!("{name}:***{rules}").into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The options themselves, under the headings of the help.
 
 use super::Kind::{List, Names, Number, OptionalText, Pairs, Size, Text};
-use super::{Opt, Section, Use};
+use super::{Opt, Secret, Section, Use};
 
 const PATH: Opt = Opt {
     is_positional: true,
@@ -75,7 +75,7 @@ pub const SECTIONS: &[Section] = &[
                 "name:password@/path:rights, or @/path:rights for everyone; can be repeated",
             ).of(Use::Files)
             .short('a')
-            .secret(),
+            .secret(Secret::Rule),
             Opt::new(
                 "auth-file",
                 Text,
@@ -88,7 +88,7 @@ pub const SECTIONS: &[Section] = &[
                 "RULE",
                 "name:token@/path:rights, for programs that send a bearer token; can be repeated",
             ).of(Use::Files)
-            .secret(),
+            .secret(Secret::Token),
             Opt::new(
                 "login-failures",
                 Number,
@@ -181,7 +181,7 @@ pub const SECTIONS: &[Section] = &[
                 "NAME:PASSWORD",
                 "Their password, and the account whose rights they have; PASSWORD may be @FILE or a hash",
             ).of(Use::Files)
-            .secret(),
+            .secret(Secret::Account),
             Opt::new(
                 "webrepl-idle",
                 Text,

@@ -117,6 +117,7 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
         (&["-a", "joe:hunter2@/:ro", "-a", "joe:hunter2@/a:ro"], "two users called joe"),
         (&["-a", "joe:@none@/:ro"], "none: it cannot be read"),
         (&["--token", "ci@/:ro"], "write name:token@/path:rights"),
+        (&["--token", "hunter2@/:all"], "--token ***@/:all: write name:token@/path:rights"),
         (&["--token", "ci:hunter2 x@/:ro"], "a token is letters, digits"),
         (&["--auth-file", "none"], "the file of passwords cannot be read"),
         (&["--auth-file", "site/index.html"], "index.html:1: a line is name:hash"),
@@ -162,6 +163,13 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
     let text = crate::stdout(&output);
     assert!(text.contains("auth = [\"joe:***@/:ro\"] # from --auth"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("allow ="), "{text}");
+    // A password has no rules behind it, whatever it looks like.
+    let password = ["--webrepl-password", "joe:pa@/hunter2"];
+    let arguments = ["site", "--webrepl", "-a", "joe:x@/:all", "--print-config"];
+    let output = run(folder.path(), &[&arguments[..], &password].concat(), "");
+    let text = crate::stdout(&output);
+    assert!(text.contains("webrepl-password = \"joe:***\" # from"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 pub(super) fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
