@@ -4,7 +4,7 @@ use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Error, FnArg, Ident, LitStr, Pat, Result, Token};
 
-/// The most placeholders in a path, as the library takes them.
+/// The most placeholders in a path, as the library takes them (`router.rs`).
 const PLACEHOLDERS_MAX: usize = 25;
 
 /// The names of the placeholders in a path, in order.
@@ -12,6 +12,10 @@ pub(crate) fn names(path: &LitStr) -> Result<Vec<String>> {
     let text = path.value();
     if !text.starts_with('/') {
         return Err(Error::new(path.span(), "a path begins with a slash"));
+    }
+    if has_lone_percent(&text) {
+        let message = "a percent sign begins an escape of two hexadecimal digits; itself it is %25";
+        return Err(Error::new(path.span(), message));
     }
     // A brace that is doubled stands for itself.
     let plain = text.replace("{{", "").replace("}}", "");
@@ -29,6 +33,15 @@ pub(crate) fn names(path: &LitStr) -> Result<Vec<String>> {
     }
     let placeholders = plain.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     Ok(placeholders.map(|name| name.trim_start_matches('*').to_owned()).collect())
+}
+
+/// Whether a percent sign has no two hexadecimal digits behind it.
+fn has_lone_percent(path: &str) -> bool {
+    let is_escape = |behind: &str| {
+        let digits = behind.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    path.split('%').skip(1).any(|behind| !is_escape(behind))
 }
 
 /// Whether each name in a path is the name of an argument, in the same order.

@@ -26,6 +26,9 @@ async fn two_in_one(artist: String, song: String) {
 #[get("/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}/{r}/{s}/{t}/{u}/{v}/{w}/{x}/{y}/{z}")]
 async fn too_many() {}
 
+#[get("/100%")]
+async fn no_escape() {}
+
 #[get(songs)]
 async fn no_text() {}
 
@@ -36,6 +39,7 @@ async fn no_method() {}
 async fn which_method() {}
 
 fn main() {
-    let app = App::new().add((no_slash, open, rest_first, as_flask, two_in_one, too_many));
+    let app =
+        App::new().add((no_slash, open, rest_first, as_flask, two_in_one, too_many, no_escape));
     let _ = app.add([no_text, no_method, which_method]);
 }
