@@ -4,6 +4,9 @@
 //!
 //! Every option is one row of [`options`]: its flag, its variable, its key, its default and its help come from there.
 //! Nothing here speaks HTTP.
+//!
+//! What is public here is so for the program and the Python package, which have the same version, and makes no promise: who builds
+//! a server of their own uses `number8`.
 
 pub mod access;
 mod app;

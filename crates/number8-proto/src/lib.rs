@@ -11,7 +11,8 @@
 //! - sockets, files, threads, clocks and logs: the caller has them;
 //! - routing and what an answer says.
 //!
-//! This is a support crate of `number8`: it has that crate's version and makes no promise of its own.
+//! This is a support crate of `number8`: it has that crate's version and makes no promise of its own. For what `number8` exports of
+//! it, such as `Head`, `Fields` and `Method`, the promise of `number8` holds.
 #![no_std]
 #![forbid(unsafe_code)]
 
