@@ -7,7 +7,7 @@ use number8::accounts::Accounts;
 use number8::layers::auth::Auth;
 use number8::layers::sessions::{Login, Sessions};
 use number8::testing::TestServer;
-use number8::{App, Repl};
+use number8::{App, Repl, WebRepl};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
@@ -436,4 +436,24 @@ async fn x8_a_terminal_can_be_restarted_when_the_server_has_gone_that_started_it
     page.shows(">>> ").await;
     page.keys("print(6 * 7)\r").await;
     page.shows("42\r\n>>> ").await;
+}
+
+/// SECURITY: a user or a limit that nobody heeds is none.
+#[test]
+fn x8_no_setting_is_lost_that_comes_after_a_clone() {
+    let folder = folder();
+    let settings: [fn(Repl) -> Repl; 4] = [
+        |repl| repl.run_user("guest"),
+        |repl| repl.viewers_max(1),
+        |repl| repl.origin("https://app.example"),
+        |repl| repl.command("sh", [""; 0]),
+    ];
+    for setting in settings {
+        let repl = Repl::new(folder.path()).unwrap();
+        let _webrepl = WebRepl::new(&repl);
+        let set = thread::spawn(move || setting(repl).hidden("/etc"));
+        assert!(set.join().is_err());
+    }
+    let shared = Repl::new(folder.path()).unwrap().viewers_max(1);
+    let _later = shared.clone().hidden("/etc").imports(false);
 }

@@ -40,6 +40,9 @@ pub use webrepl::{WebRepl, WebReplLimits, WebReplPage};
 
 /// A live terminal on a WebSocket: Python, or any command. Mount it; clones are the same session.
 ///
+/// What it is like is said first: all methods but [`hidden`](Self::hidden) and [`imports`](Self::imports) panic where it has been cloned,
+/// or given to [`WebRepl`], so that no setting is lost.
+///
 /// Who has the right `repl` may open it. Who opens it sees what was shown before, and types from then on; those who were
 /// there watch. With `?view` it is only watched.
 ///
@@ -95,6 +98,7 @@ impl Repl {
 
     /// Runs this in place of our agent: a path, or a name in `PATH`, and its arguments.
     #[must_use]
+    #[track_caller]
     pub fn command<A: Into<OsString>>(
         self,
         program: impl Into<OsString>,
@@ -123,6 +127,7 @@ impl Repl {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn console(self, start: impl Fn(Console) + Send + Sync + 'static) -> Self {
         self.change(|inner| inner.command.program = Program::Inside(Start(Arc::new(start))))
     }
@@ -136,6 +141,7 @@ impl Repl {
 
     /// Our agent by another interpreter than `python3`: CPython 3.8 or later.
     #[must_use]
+    #[track_caller]
     pub fn python(self, interpreter: impl Into<OsString>) -> Self {
         self.change(|inner| inner.command.program = Program::Agent(interpreter.into()))
     }
@@ -143,12 +149,14 @@ impl Repl {
     /// Runs it as this user, which takes a server that runs as root. By default it runs as the server does; where that
     /// is root, as the owner of the folder, or as `nobody` where root owns it.
     #[must_use]
+    #[track_caller]
     pub fn run_user(self, name: impl Into<String>) -> Self {
         self.change(|inner| inner.command.user = Some(name.into()))
     }
 
     /// Adds a variable to its environment, which else has `PATH`, `HOME`, `USER`, `LOGNAME`, `LANG` and `TERM` alone.
     #[must_use]
+    #[track_caller]
     pub fn env(self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.change(|inner| inner.command.set(name.into(), value.into()))
     }
@@ -156,6 +164,7 @@ impl Repl {
     /// Lets it change this folder, too. By default it may change the folder that it starts in and `/tmp`, and read
     /// everything, as far as its user may and the kernel can keep it from the rest (Landlock).
     #[must_use]
+    #[track_caller]
     pub fn writable(self, folder: impl Into<PathBuf>) -> Self {
         self.change(|inner| {
             if let Some(confine) = inner.command.confine() {
@@ -185,18 +194,21 @@ impl Repl {
 
     /// Lets it do whatever its user may.
     #[must_use]
+    #[track_caller]
     pub fn unconfined(self) -> Self {
         self.change(|inner| inner.command.unconfine())
     }
 
     /// So many may look at once (16); one more is 503.
     #[must_use]
+    #[track_caller]
     pub fn viewers_max(self, viewers: usize) -> Self {
         self.change(|inner| inner.viewers_max = viewers)
     }
 
     /// Bytes of what was shown that are kept for those who come later, or are slow (256 KiB; at least 64 KiB).
     #[must_use]
+    #[track_caller]
     pub fn scroll_back_bytes(self, bytes: usize) -> Self {
         self.change(|inner| inner.scroll_back_bytes = bytes)
     }
@@ -204,12 +216,14 @@ impl Repl {
     /// How long a client of WebREPL may be silent (10 minutes) before another one that knows the password takes its place:
     /// the official client answers no ping, so that nobody knows whether it is still there.
     #[must_use]
+    #[track_caller]
     pub fn webrepl_idle(self, time: Duration) -> Self {
         self.change(|inner| inner.webrepl_idle = time)
     }
 
     /// Lets pages of another site in, too, such as `https://app.example`.
     #[must_use]
+    #[track_caller]
     pub fn origin(self, origin: impl Into<String>) -> Self {
         self.change(|inner| {
             if let Origins::Ours(others) = &mut inner.ws.origins {
@@ -226,9 +240,12 @@ impl Repl {
         })
     }
 
+    /// SECURITY: a setting that nobody heeds would confine less than its caller believes.
+    #[track_caller]
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            change(inner);
+        match Arc::get_mut(&mut self.inner) {
+            Some(inner) if inner.terminal.get().is_none() => change(inner),
+            _ => panic!("what a terminal is like is said before it is cloned or given to WebRepl"),
         }
         self
     }

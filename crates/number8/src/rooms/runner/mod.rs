@@ -45,7 +45,8 @@ use posted::Posted;
 use settings::Settings;
 
 /// Runs programs that clients post. Mount it where they do; keep a clone to ask what runs, and to mount again where the app is
-/// replaced ([`Handle::replace`](crate::Handle::replace)): clones are one runner.
+/// replaced ([`Handle::replace`](crate::Handle::replace)): clones are one runner, which runs one program at a time. Settings are those of
+/// the clone that a program is posted to: what is said of one clone does not change the others, so say it before you mount one.
 ///
 /// | request | what it does |
 /// |---|---|
