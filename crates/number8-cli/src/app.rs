@@ -198,8 +198,7 @@ fn runner(run: &Run, config: &Config) -> Result<Runner, Problem> {
         .interpreters(run.interpreters.iter().cloned())
         .time_max(run.time_max)
         .output_max(run.output_bytes_max)
-        .processes_max(run.processes_max)
-        .index(format!("{}/", config.listen.path_prefix));
+        .processes_max(run.processes_max);
     if let Some(bytes) = run.memory_bytes_max {
         runner = runner.memory_max(bytes);
     }
@@ -227,13 +226,14 @@ fn runner(run: &Run, config: &Config) -> Result<Runner, Problem> {
     }
 }
 
-/// What a runner has to know of who may do what, and of what is secret, also of a configuration that is loaded again.
+/// What a runner has to know of where it is, who may do what, and what is secret, also of a configuration that is loaded again.
 ///
 /// SECURITY: whoever writes what a program imports runs it.
 fn careful_runner(runner: Runner, config: &Config) -> Runner {
-    let at = format!("{}/.number8/run", config.listen.path_prefix);
+    let prefix = &config.listen.path_prefix;
+    let at = format!("{prefix}/.number8/run");
     let strangers = config.access.rules.writers_without(Rights::RUN, &at);
-    let runner = runner.imports(strangers.is_empty());
+    let runner = runner.imports(strangers.is_empty()).index(format!("{prefix}/"));
     config.repl.secrets.iter().fold(runner, |runner, path| runner.hidden(path))
 }
 

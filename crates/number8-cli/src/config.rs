@@ -18,6 +18,7 @@ pub use crate::access::Access;
 use crate::banner::Place;
 pub use crate::hosted::Hosted;
 use crate::listening;
+use crate::options::Opt;
 use crate::problem::Problem;
 use crate::repl::Repl;
 use crate::runner::Run;
@@ -62,7 +63,7 @@ pub struct Config {
     /// What is odd but no mistake, one line each.
     pub warnings: Vec<String>,
     /// What was said of the options that cannot change while it is served.
-    fixed: Vec<(&'static str, Vec<String>)>,
+    fixed: Vec<(&'static Opt, Vec<String>)>,
 }
 
 /// What is served.

@@ -57,6 +57,19 @@ impl Use {
     }
 }
 
+/// Whether a change takes a new start, where the configuration is loaded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fixed {
+    /// It is heeded at once.
+    No,
+    /// It takes one.
+    Always,
+    /// It takes one for programs and the terminal, where there are some.
+    Programs,
+    /// The same for the terminal's page alone.
+    Terminal,
+}
+
 /// One option.
 #[derive(Clone, Copy, Debug)]
 pub struct Opt {
@@ -78,6 +91,8 @@ pub struct Opt {
     pub secret: Secret,
     /// Where it has a meaning.
     pub of: Use,
+    /// Whether a change takes a new start.
+    pub fixed: Fixed,
 }
 
 impl Opt {
@@ -92,11 +107,21 @@ impl Opt {
             help,
             secret: Secret::No,
             of: Use::All,
+            fixed: Fixed::No,
         }
     }
 
     const fn of(mut self, of: Use) -> Self {
         self.of = of;
+        self
+    }
+
+    const fn fixed(self) -> Self {
+        self.fixed_for(Fixed::Always)
+    }
+
+    const fn fixed_for(mut self, fixed: Fixed) -> Self {
+        self.fixed = fixed;
         self
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use number8::access::{Rights, Rule};
 
 use super::Config;
-use crate::options;
+use crate::options::{self, Fixed, Opt};
 use crate::problem::Problem;
 use crate::runner;
 use crate::settings::{Origin, Settings};
@@ -83,11 +83,25 @@ impl Config {
 
     /// The options whose values differ from `other`'s though they cannot change while it is served.
     pub(crate) fn fixed_that_changed(&self, other: &Config) -> Vec<&'static str> {
-        let pairs = self.fixed.iter().zip(&other.fixed);
+        let both = |has: fn(&Config) -> bool| has(self) && has(other);
+        let is_fixed = |option: &Opt| match option.fixed {
+            Fixed::No => false,
+            Fixed::Always => true,
+            Fixed::Programs => both(Config::runs_programs),
+            Fixed::Terminal => both(|config| config.repl.is_on),
+        };
         let can_end = |name: &str| ["run", "repl", "log", "log-slow"].contains(&name);
-        let changed = pairs.filter(|(one, other)| one != other);
-        let changed = changed.filter(|((name, values), _)| !(values.is_empty() && can_end(name)));
-        changed.map(|((name, _), _)| *name).collect()
+        let pairs = self.fixed.iter().zip(&other.fixed);
+        let changed = pairs.filter(|((_, one), (_, other))| one != other).map(|(one, _)| one);
+        let changed = changed
+            .filter(|(option, values)| !(values.is_empty() && can_end(option.name)))
+            .filter(|(option, _)| is_fixed(option));
+        changed.map(|(option, _)| option.name).collect()
+    }
+
+    /// Whether programs or a terminal run in the folder.
+    fn runs_programs(&self) -> bool {
+        self.run.is_some() || self.repl.is_on || self.repl.webrepl.is_some()
     }
 
     /// SECURITY: what programs and the terminal may change they may read, whatever else is kept from them.
@@ -119,54 +133,8 @@ impl Config {
     }
 }
 
-/// What takes a new start: where it is listened, threads, what is done for how many clients and how long, how programs and the
-/// terminal run, and which logs there are.
-pub(super) fn fixed(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
-    let is_fixed = |name: &str| {
-        let alone = [
-            "bind",
-            "port",
-            "mdns",
-            "tls-cert",
-            "tls-key",
-            "tls-self-signed",
-            "redirect-http",
-            "metrics",
-            "webrepl",
-            "io-threads",
-            "lane-threads",
-            "lane-queue",
-            "grace",
-            "max-head",
-            "max-fields",
-            "max-uri",
-            "max-body",
-            "min-body-rate",
-            "min-body-rate-after",
-            "max-linger",
-            "max-connections",
-            "max-connections-per-ip",
-            "max-buffered",
-            "lenient",
-            "verbose",
-            "log",
-            "log-file",
-            "log-slow",
-            "dump",
-            "run",
-            "programs",
-            "repl",
-            "repl-viewers",
-            "repl-scroll-back",
-            "session-idle",
-            "session-life",
-            "max-sessions",
-            "max-sessions-per-user",
-        ];
-        let kinds = ["timeout-", "http2-", "run-"];
-        alone.contains(&name) || kinds.iter().any(|kind| name.starts_with(kind))
-    };
-    let fixed = options::all().filter(|option| is_fixed(option.name));
+/// What is said of the options whose change may take a new start.
+pub(super) fn fixed(settings: &Settings) -> Vec<(&'static Opt, Vec<String>)> {
     // What is off is as good as not said.
     let said = |name| {
         let mut values = settings.get(name)?.values.clone();
@@ -181,7 +149,8 @@ pub(super) fn fixed(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
         }
         Some(values).filter(|_| !is_off)
     };
-    fixed.map(|option| (option.name, said(option.name).unwrap_or_default())).collect()
+    let fixed = options::all().filter(|option| option.fixed != Fixed::No);
+    fixed.map(|option| (option, said(option.name).unwrap_or_default())).collect()
 }
 
 /// Warnings about files of passwords that other users of the machine may read or change.

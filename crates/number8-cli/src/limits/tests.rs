@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::options::{self, SECTIONS, Use};
+use crate::options::{self, Fixed, SECTIONS, Use};
 use crate::settings::{Origin, Setting, Settings};
 
 /// Each option of these sections has a value here that is nobody else's, and that value is found where it belongs.
@@ -39,6 +39,10 @@ fn every_limit_goes_where_it_belongs() {
     let names: Vec<&str> =
         limits.flat_map(|section| section.options).map(|option| option.name).collect();
     assert_eq!(values.map(|(name, _)| name).to_vec(), names);
+    // The server takes them once.
+    for name in names {
+        assert_eq!(options::find(name).unwrap().fixed, Fixed::Always, "{name}");
+    }
 
     let mut settings = Settings::default();
     for (name, value) in values.into_iter().chain([("path", ".")]) {

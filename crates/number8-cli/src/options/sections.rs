@@ -1,13 +1,14 @@
 //! The options themselves, under the headings of the help.
 
 use super::Kind::{List, Names, Number, OptionalText, Pairs, Size, Text};
-use super::{Opt, Secret, Section, Use};
+use super::{Fixed, Opt, Secret, Section, Use};
 
 const PATH: Opt = Opt {
     is_positional: true,
     of: Use::Files,
     ..Opt::new("path", Text, "PATH", "The folder or the one file to serve")
         .computed("./public if there is one, else the current folder if a person typed the command")
+        .fixed_for(Fixed::Programs)
 };
 
 const APP: Opt = Opt {
@@ -110,13 +111,13 @@ pub const SECTIONS: &[Section] = &[
                 .default("64"),
             Opt::switch("no-login-page", "Have browsers ask for the password by themselves").of(Use::Files),
             Opt::new("session-idle", Text, "TIME", "How long a login by the page may go unused").of(Use::Files)
-                .default("8h"),
+                .default("8h").fixed(),
             Opt::new("session-life", Text, "TIME", "How long a login by the page lasts at most").of(Use::Files)
-                .default("7d"),
+                .default("7d").fixed(),
             Opt::new("max-sessions", Number, "COUNT", "Logins by the page at a time").of(Use::Files)
-                .default("1000"),
+                .default("1000").fixed(),
             Opt::new("max-sessions-per-user", Number, "COUNT", "The same, of one user").of(Use::Files)
-                .default("20"),
+                .default("20").fixed(),
             Opt::switch("allow-all", "Everything with files; the same as --allow rw").of(Use::Files).short('A'),
             Opt::switch("insecure", "Let everyone write also from other machines").of(Use::Files),
         ],
@@ -134,47 +135,47 @@ pub const SECTIONS: &[Section] = &[
                 "LANG=COMMAND",
                 "Run programs in this language by this command, such as py=python3; can be repeated; off for none",
             ).of(Use::Files)
-            .computed("none; with --board py=python3 -u, sh=sh and js=node, those that there are"),
+            .computed("none; with --board py=python3 -u, sh=sh and js=node, those that there are").fixed(),
             Opt::new(
                 "run-user",
                 Text,
                 "NAME",
                 "Run them as this user, where number8 runs as root",
             ).of(Use::Files)
-            .computed("the owner of PATH; nobody where that is root"),
+            .computed("the owner of PATH; nobody where that is root").fixed(),
             Opt::new("run-time", Text, "TIME", "How long a program may run; 0 for as long as it wants").of(Use::Files)
-                .default("0s"),
+                .default("0s").fixed(),
             Opt::new("run-memory", Size, "SIZE", "Memory of a program; 0 for no limit").of(Use::Files)
-                .computed("half of the RAM, at most 1GiB"),
+                .computed("half of the RAM, at most 1GiB").fixed(),
             Opt::new("run-output", Size, "SIZE", "What a program may write to its output").of(Use::Files)
-                .default("64MiB"),
+                .default("64MiB").fixed(),
             Opt::new("run-processes", Number, "COUNT", "Processes of a program; 0 for no limit").of(Use::Files)
-                .default("64"),
+                .default("64").fixed(),
             Opt::new(
                 "run-write",
                 List,
                 "PATH",
                 "Programs may write here too; can be repeated",
-            ).of(Use::Files),
+            ).of(Use::Files).fixed(),
             Opt::new("programs", Text, "DIR", "Keep saved programs, and those that ran, here").of(Use::Files)
-                .computed("with --board below $STATE_DIRECTORY or ~/.local/state"),
-            Opt::new("run-at-start", Text, "NAME", "Run this saved program when the server starts").of(Use::Files),
+                .computed("with --board below $STATE_DIRECTORY or ~/.local/state").fixed(),
+            Opt::new("run-at-start", Text, "NAME", "Run this saved program when the server starts").of(Use::Files).fixed(),
             Opt::new(
                 "repl",
                 OptionalText,
                 "COMMAND",
                 "A live terminal for those with the right repl: Python, or this command",
-            ).of(Use::Files),
+            ).of(Use::Files).fixed(),
             Opt::new("repl-viewers", Number, "COUNT", "Pages and clients that may look at it").of(Use::Files)
-                .default("16"),
+                .default("16").fixed(),
             Opt::new("repl-scroll-back", Size, "SIZE", "What is kept of what it has shown").of(Use::Files)
-                .default("256KiB"),
+                .default("256KiB").fixed(),
             Opt::new(
                 "webrepl",
                 OptionalText,
                 "ADDR",
                 "Listen there for the WebREPL clients of MicroPython, such as Thonny (:8266)",
-            ).of(Use::Files),
+            ).of(Use::Files).fixed(),
             Opt::new(
                 "webrepl-password",
                 Text,
@@ -188,7 +189,7 @@ pub const SECTIONS: &[Section] = &[
                 "TIME",
                 "How long such a client may be silent before another takes its place",
             ).of(Use::Files)
-            .default("10m"),
+            .default("10m").fixed(),
             Opt::new("webrepl-login-time", Text, "TIME", "How long it may take to say the password").of(Use::Files)
                 .default("1m"),
             Opt::new("webrepl-waiting", Number, "COUNT", "Clients that are asked for it at a time").of(Use::Files)
@@ -312,10 +313,10 @@ pub const SECTIONS: &[Section] = &[
                 "IP, IP:PORT, :PORT, localhost, unix:/path[,mode=660] or fd:N to listen on; can be repeated",
             )
             .short('b')
-            .computed("every address, IPv4 and IPv6; localhost for an app, and where everyone may write"),
+            .computed("every address, IPv4 and IPv6; localhost for an app, and where everyone may write").fixed(),
             Opt::new("port", Number, "PORT", "Port where ADDR names none; 0 takes any free one")
                 .short('p')
-                .default("8080"),
+                .default("8080").fixed(),
             Opt::new(
                 "host",
                 List,
@@ -338,7 +339,7 @@ pub const SECTIONS: &[Section] = &[
                 OptionalText,
                 "NAME",
                 "Be found in the local network as NAME.local (the name of this machine)",
-            ).of(Use::Files),
+            ).of(Use::Files).fixed(),
             Opt::switch("qr", "Draw the address for the local network as a QR code").of(Use::Files),
         ],
     },
@@ -350,20 +351,20 @@ pub const SECTIONS: &[Section] = &[
                 Text,
                 "FILE",
                 "Serve over HTTPS with this certificate (PEM, with its chain); read again when the file changes",
-            ),
-            Opt::new("tls-key", Text, "FILE", "The key of the certificate (PEM, without a password)"),
+            ).fixed(),
+            Opt::new("tls-key", Text, "FILE", "The key of the certificate (PEM, without a password)").fixed(),
             Opt::new(
                 "tls-self-signed",
                 OptionalText,
                 "DIR",
                 "Serve over HTTPS with a certificate made here for every name and address of this machine; DIR keeps it",
-            ),
+            ).fixed(),
             Opt::new(
                 "redirect-http",
                 Text,
                 "ADDR",
                 "Redirect plain HTTP here to HTTPS; as --bind, on port 80 unless it says another",
-            ).of(Use::Files),
+            ).of(Use::Files).fixed(),
         ],
     },
     Section {
@@ -380,7 +381,7 @@ pub const SECTIONS: &[Section] = &[
                 OptionalText,
                 "ORIGIN",
                 "Let pages of this site read and change what their visitor may; without ORIGIN, let all read",
-            ),
+            ).fixed_for(Fixed::Terminal),
             Opt::new("cache-control", Text, "VALUE", "Cache-Control of files"),
             Opt::switch("no-server-header", "Leave out the Server field"),
             Opt::new("health", Text, "/PATH", "Answer 200 here and do not log it; off for none")
@@ -397,7 +398,7 @@ pub const SECTIONS: &[Section] = &[
                 Text,
                 "ADDR",
                 "Answer /metrics for Prometheus there; a port alone is one of the loopback",
-            ),
+            ).fixed(),
             Opt::new(
                 "events",
                 Text,
@@ -407,7 +408,7 @@ pub const SECTIONS: &[Section] = &[
             Opt::switch(
                 "lenient",
                 "Accept bare line feeds in a request head, for requests typed by hand",
-            ),
+            ).fixed(),
         ],
     },
     Section {
@@ -419,133 +420,133 @@ pub const SECTIONS: &[Section] = &[
                 "FORMAT",
                 "short, combined, json, off or a template such as '$remote_addr $status'",
             )
-            .computed("short; off with --quiet"),
+            .computed("short; off with --quiet").fixed(),
             Opt::new(
                 "log-file",
                 Text,
                 "FILE",
                 "Append the log to this file and not to standard error",
-            ),
+            ).fixed(),
             Opt::new(
                 "log-slow",
                 Text,
                 "TIME",
                 "Also print requests whose answer begins later than this; 0 for none",
             )
-            .default("0s"),
+            .default("0s").fixed(),
             Opt::switch(
                 "request-id",
                 "Tell in X-Request-Id what a request is called in the log",
             ),
-            Opt::switch("dump", "Print the heads of requests (<) and of answers (>)"),
+            Opt::switch("dump", "Print the heads of requests (<) and of answers (>)").fixed(),
             Opt::switch("quiet", "Print errors only").short('q'),
-            Opt::switch("verbose", "Also print why connections were closed").short('v'),
+            Opt::switch("verbose", "Also print why connections were closed").short('v').fixed(),
         ],
     },
     Section {
         heading: "Workers",
         options: &[
             Opt::new("io-threads", Number, "COUNT", "Threads that serve connections")
-                .computed("one per core; 1 in each process of an app"),
+                .computed("one per core; 1 in each process of an app").fixed(),
             Opt::new("lane-threads", Number, "COUNT", "Threads for work that may block")
-                .computed("one per core, at least 2, and more than password hashes at once"),
+                .computed("one per core, at least 2, and more than password hashes at once").fixed(),
             Opt::new(
                 "lane-queue",
                 Number,
                 "COUNT",
                 "Work that may wait for them; more is answered 503",
             )
-            .default("1024"),
+            .default("1024").fixed(),
             Opt::new("grace", Text, "TIME", "How long requests may go on after a signal to stop")
-                .default("10s"),
+                .default("10s").fixed(),
         ],
     },
     Section {
         heading: "Time-outs",
         options: &[
             Opt::new("timeout-first", Text, "TIME", "For the first byte on a new connection")
-                .default("10s"),
+                .default("10s").fixed(),
             Opt::new("timeout-handshake", Text, "TIME", "For the handshake of TLS")
-                .default("10s"),
+                .default("10s").fixed(),
             Opt::new(
                 "timeout-head",
                 Text,
                 "TIME",
                 "For the head of a request, from its first byte",
             )
-            .computed("30s; 120s with --lenient"),
+            .computed("30s; 120s with --lenient").fixed(),
             Opt::new("timeout-body", Text, "TIME", "Between two parts of a request body")
-                .default("30s"),
+                .default("30s").fixed(),
             Opt::new(
                 "min-body-rate",
                 Size,
                 "SIZE",
                 "Least bytes a second of a request body; 0 for none",
             )
-            .default("500"),
+            .default("500").fixed(),
             Opt::new(
                 "min-body-rate-after",
                 Text,
                 "TIME",
                 "How long a body may be slower than that at first",
             )
-            .default("10s"),
+            .default("10s").fixed(),
             Opt::new("timeout-write", Text, "TIME", "For the client to take more of an answer")
-                .default("30s"),
+                .default("30s").fixed(),
             Opt::new("timeout-idle", Text, "TIME", "Between two requests on a connection")
-                .default("15s"),
+                .default("15s").fixed(),
             Opt::new("timeout-linger", Text, "TIME", "For reading on after a refused body")
-                .default("2s"),
+                .default("2s").fixed(),
         ],
     },
     Section {
         heading: "Limits",
         options: &[
-            Opt::new("max-head", Size, "SIZE", "The head of a request").default("32KiB"),
-            Opt::new("max-fields", Number, "COUNT", "Fields in a head").default("100"),
-            Opt::new("max-uri", Size, "SIZE", "The target of a request").default("8KiB"),
+            Opt::new("max-head", Size, "SIZE", "The head of a request").default("32KiB").fixed(),
+            Opt::new("max-fields", Number, "COUNT", "Fields in a head").default("100").fixed(),
+            Opt::new("max-uri", Size, "SIZE", "The target of a request").default("8KiB").fixed(),
             Opt::new("max-body", Size, "SIZE", "The body of a request")
-                .computed("1MiB; 1GiB for an app, which has its own limits"),
+                .computed("1MiB; 1GiB for an app, which has its own limits").fixed(),
             Opt::new("max-linger", Size, "SIZE", "Bytes read on after a refused body")
-                .default("256KiB"),
-            Opt::new("max-connections", Number, "COUNT", "Open connections").default("20000"),
+                .default("256KiB").fixed(),
+            Opt::new("max-connections", Number, "COUNT", "Open connections").default("20000").fixed(),
             Opt::new(
                 "max-connections-per-ip",
                 Number,
                 "COUNT",
                 "Open connections of one client address; 0 for no limit",
             )
-            .default("0"),
+            .default("0").fixed(),
             Opt::new("max-buffered", Size, "SIZE", "Bytes in buffers over all connections")
-                .computed("256MiB, at most 1/8 of the RAM"),
+                .computed("256MiB, at most 1/8 of the RAM").fixed(),
             Opt::new(
                 "http2-streams",
                 Number,
                 "COUNT",
                 "Requests at once on a connection of HTTP/2; 0 turns it off",
             )
-            .default("100"),
+            .default("100").fixed(),
             Opt::new(
                 "http2-window",
                 Size,
                 "SIZE",
                 "What a client may send of one body over HTTP/2 before it is read; of all, 4 times that beyond what already waits",
             )
-            .default("256KiB"),
+            .default("256KiB").fixed(),
             Opt::new(
                 "http2-resets",
                 Number,
                 "COUNT",
                 "Requests over HTTP/2 that a client may take back in a second",
             )
-            .default("200"),
+            .default("200").fixed(),
             Opt::new(
                 "http2-control-frames",
                 Number,
                 "COUNT",
                 "Frames of HTTP/2 in a second that ask for nothing",
             )
-            .default("1000"),
+            .default("1000").fixed(),
         ],
     },
 ];

@@ -257,6 +257,32 @@ fn hup_names_what_takes_a_new_start() {
     assert!(lines.iter().any(|line| line.contains(named)), "{lines:?}");
 }
 
+/// Programs and the terminal go on running where they began, while files come from another folder.
+#[test]
+fn hup_names_what_programs_and_the_terminal_keep() {
+    let folder = sandbox();
+    let file = folder.path().join("n8.toml");
+    fs::create_dir(folder.path().join("other")).unwrap();
+    for (what, named) in [
+        ("allow = 'ro'", "number8: webrepl-idle: what"),
+        ("allow = 'ro,run'\nrun = 'sh=sh'", "number8: path, webrepl-idle: what"),
+        ("allow = 'ro,repl'\nrepl = true", "number8: path, webrepl-idle, cors: what"),
+    ] {
+        fs::write(&file, format!("{what}\npath = 'site'")).unwrap();
+        let mut command = crate::number8(folder.path());
+        command.args(["-b", "127.0.0.1:0", "--config", "n8.toml"]);
+        let served = Served::run(command);
+        served.url();
+        let changed = "path = 'other'\nwebrepl-idle = '1m'\ncors = 'https://app.example'";
+        fs::write(&file, format!("{what}\n{changed}")).unwrap();
+        served.signal(Signal::HUP);
+        let loaded = |line: &String| line.contains("has been loaded again");
+        until("it is told", || served.messages().iter().any(loaded));
+        let lines = served.messages();
+        assert!(lines.iter().any(|line| line.contains(named)), "{what}: {lines:?}");
+    }
+}
+
 /// The certificate is made at the start, for the names of then.
 #[test]
 fn hup_tells_that_a_certificate_keeps_its_names() {
