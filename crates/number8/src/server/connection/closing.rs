@@ -3,7 +3,6 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use number8_proto::CloseReason;
 use number8_proto::http1::{Event, Next};
 
 use super::super::clock;
@@ -79,8 +78,7 @@ impl Connection {
                 Flow::Again
             }
             Next::Drain => {
-                let left = turn.current.shared.options.limits.http.drain_bytes_max;
-                self.phase = Phase::Drain(left);
+                self.phase = Phase::Drain;
                 Flow::Again
             }
             Next::Close(_) if !work.output.is_empty() => {
@@ -108,12 +106,11 @@ impl Connection {
         Flow::Again
     }
 
-    /// Drops the rest of a body that nobody read, so that the connection can go on.
+    /// Drops the rest of a body that nobody read, so that the connection can go on. How much that may be the protocol knows.
     pub(super) fn drain(
         &mut self,
         turn: &Turn,
         work: &mut Work,
-        mut left: u64,
         cx: &mut Context<'_>,
     ) -> io::Result<Flow> {
         if !work.output.is_empty() && self.poll_send(turn, work, cx)?.is_pending() {
@@ -138,12 +135,6 @@ impl Connection {
                 self.wait_for_nothing();
                 return Ok(self.after_answer(turn, work));
             }
-            let Some(still_left) = left.checked_sub(used as u64) else {
-                // Only a chunked body can be longer than was known when the answer began.
-                self.note(Closed::Answered(CloseReason::BodyUnread));
-                return Ok(self.close(turn, work));
-            };
-            left = still_left;
             if needs_more {
                 match self.read(work, cx)? {
                     Read::Bytes => {}
@@ -152,7 +143,6 @@ impl Connection {
                         return Ok(Flow::End);
                     }
                     Read::Nothing => {
-                        self.phase = Phase::Drain(left);
                         if self.wait != Wait::Linger {
                             let linger = clock::millis(options.timeouts.linger);
                             self.wait_for(Wait::Linger, turn.ms + linger);

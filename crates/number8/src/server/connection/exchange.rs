@@ -334,7 +334,7 @@ impl Connection {
             | Phase::Listen(_)
             | Phase::Session(_)
             | Phase::Multiplex(_)
-            | Phase::Drain(_)
+            | Phase::Drain
             | Phase::Linger(_) => false,
         }
     }

@@ -65,7 +65,7 @@ impl Connection {
                 | Phase::Session(_)
                 | Phase::Multiplex(_)
                 | Phase::Linger(_)
-                | Phase::Drain(_)
+                | Phase::Drain
         );
         let unread = work.input.unread();
         let head = if is_receiving { b"" } else { work.input.head() };

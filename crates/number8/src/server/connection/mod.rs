@@ -83,8 +83,8 @@ enum Phase {
     Multiplex(Box<Http2>),
     /// Send what is there, then go on as the protocol says.
     Flush,
-    /// Drop the rest of a body, so many more bytes at most.
-    Drain(u64),
+    /// Drop the rest of a body.
+    Drain,
     /// Everything is sent and the sending side closed: drop so many more bytes, until the client closes.
     Linger(u64),
 }
@@ -265,7 +265,7 @@ impl Connection {
                 Phase::Session(_) => self.session(turn, work, cx),
                 Phase::Multiplex(_) => self.multiplex(turn, work),
                 Phase::Flush => self.flush(turn, work, cx),
-                Phase::Drain(left) => self.drain(turn, work, left, cx),
+                Phase::Drain => self.drain(turn, work, cx),
                 Phase::Linger(left) => self.linger(work, left, cx),
             };
             match flow {
@@ -295,8 +295,7 @@ impl Connection {
             Wait::Linger => {
                 self.note(Closed::Answered(CloseReason::BodyUnread));
                 // The rest of a body that nobody read does not come: the client learns that the connection ends.
-                matches!(self.phase, Phase::Drain(_))
-                    && matches!(self.close(turn, work), Flow::Again)
+                matches!(self.phase, Phase::Drain) && matches!(self.close(turn, work), Flow::Again)
             }
             Wait::Write => {
                 self.note(Closed::WriteTimeout);

@@ -347,3 +347,34 @@ impl fmt::Display for TlsError {
 }
 
 impl std::error::Error for TlsError {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn g5_what_is_wrong_with_a_file_is_told_once_while_it_is_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+        fs::write(&certificate, include_str!("../../../tests/tls/cert.pem")).unwrap();
+        fs::write(&key, include_str!("../../../tests/tls/key.pem")).unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&told);
+        let tls = Tls::from_files(&certificate, &key).unwrap();
+        let tls = tls.on_problem(move |error| note.lock().unwrap().push(error.to_string()));
+        fs::remove_file(&certificate).unwrap();
+        for _ in 0..3 {
+            tls.look();
+        }
+        fs::write(&certificate, "nothing").unwrap();
+        for _ in 0..3 {
+            tls.look();
+        }
+        let told = told.lock().unwrap();
+        assert!(told[0].contains("cannot be read"), "{told:?}");
+        assert!(told[1].contains("there is no certificate in it"), "{told:?}");
+        assert_eq!(told.len(), 2, "{told:?}");
+    }
+}
