@@ -3,21 +3,10 @@
 /// Something that has happened to a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Record {
-    /// The program has ended; what it has started may not have.
-    Ended(Ended),
+    /// The program has ended, with this exit code, or by this signal, negative; what it has started may not have.
+    Ended(i32),
     /// It went past a limit and is being killed.
     Limit(Limit),
-    /// So many processes that it had started were there when it ended, and were ended.
-    LeftBehind(u64),
-}
-
-/// How a program has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended {
-    /// The exit code, or the signal that ended it, negative.
-    pub(super) code: i32,
-    pub(super) cpu_us: u64,
-    pub(super) peak_kib: u64,
 }
 
 /// A limit that the supervisor looks after.
@@ -30,17 +19,14 @@ pub(crate) enum Limit {
 }
 
 /// Bytes of a record.
-pub(super) const RECORD_BYTES: usize = 32;
+pub(super) const RECORD_BYTES: usize = 16;
 
 impl Record {
     pub(super) fn encode(&self) -> [u8; RECORD_BYTES] {
-        let words: [u64; 4] = match *self {
-            Self::Ended(Ended { code, cpu_us, peak_kib }) => {
-                [ENDED, u64::from(code.cast_unsigned()), cpu_us, peak_kib]
-            }
-            Self::Limit(Limit::Memory) => [MEMORY, 0, 0, 0],
-            Self::Limit(Limit::Processes) => [PROCESSES, 0, 0, 0],
-            Self::LeftBehind(count) => [LEFT_BEHIND, count, 0, 0],
+        let words: [u64; 2] = match *self {
+            Self::Ended(code) => [ENDED, u64::from(code.cast_unsigned())],
+            Self::Limit(Limit::Memory) => [MEMORY, 0],
+            Self::Limit(Limit::Processes) => [PROCESSES, 0],
         };
         let mut bytes = [0; RECORD_BYTES];
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -55,14 +41,9 @@ impl Record {
         });
         let mut next = || words.next().unwrap_or_default();
         Some(match next() {
-            ENDED => Self::Ended(Ended {
-                code: (next() as u32).cast_signed(),
-                cpu_us: next(),
-                peak_kib: next(),
-            }),
+            ENDED => Self::Ended((next() as u32).cast_signed()),
             MEMORY => Self::Limit(Limit::Memory),
             PROCESSES => Self::Limit(Limit::Processes),
-            LEFT_BEHIND => Self::LeftBehind(next()),
             _ => return None,
         })
     }
@@ -71,7 +52,6 @@ impl Record {
 const ENDED: u64 = 1;
 const MEMORY: u64 = 2;
 const PROCESSES: u64 = 3;
-const LEFT_BEHIND: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -80,11 +60,10 @@ mod tests {
     #[test]
     fn records_are_read_as_they_were_written() {
         for record in [
-            Record::Ended(Ended { code: 255, cpu_us: 1 << 40, peak_kib: 7 }),
-            Record::Ended(Ended { code: -9, cpu_us: 0, peak_kib: 0 }),
+            Record::Ended(255),
+            Record::Ended(-9),
             Record::Limit(Limit::Memory),
             Record::Limit(Limit::Processes),
-            Record::LeftBehind(300),
         ] {
             assert_eq!(Record::decode(&record.encode()), Some(record));
         }

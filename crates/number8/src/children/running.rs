@@ -5,12 +5,11 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::Interest;
 
 use super::pipes::End;
-use super::report::{Ended, Limit, RECORD_BYTES, Record};
+use super::report::{Limit, RECORD_BYTES, Record};
 use super::spawn::Streams;
 use super::strangers::Supervised;
 use super::supervisor::{KILL, STOP};
@@ -53,12 +52,6 @@ pub(crate) struct Outcome {
     pub(crate) exit: Option<Exit>,
     /// The limit for which it was killed.
     pub(crate) limit: Option<Limit>,
-    /// Processes that it left behind when it ended, which were ended too.
-    pub(crate) left_behind: u64,
-    /// Processor time of the program itself.
-    pub(crate) cpu: Duration,
-    /// The most memory that it had at once, in bytes.
-    pub(crate) peak_bytes: u64,
 }
 
 /// How a process ends.
@@ -133,9 +126,8 @@ impl Child {
             }
             while let Some((record, rest)) = self.part.split_first_chunk::<RECORD_BYTES>() {
                 match Record::decode(record) {
-                    Some(Record::Ended(ended)) => self.outcome.set(ended),
+                    Some(Record::Ended(code)) => self.outcome.exit = Some(Exit::of(code)),
                     Some(Record::Limit(limit)) => self.outcome.limit = Some(limit),
-                    Some(Record::LeftBehind(count)) => self.outcome.left_behind = count,
                     None => {}
                 }
                 self.part = rest.to_vec();
@@ -157,11 +149,9 @@ impl fmt::Debug for Child {
     }
 }
 
-impl Outcome {
-    fn set(&mut self, ended: Ended) {
-        let low = ended.code.unsigned_abs() as u8;
-        self.exit = Some(if ended.code < 0 { Exit::Signal(low) } else { Exit::Code(low) });
-        self.cpu = Duration::from_micros(ended.cpu_us);
-        self.peak_bytes = ended.peak_kib * 1024;
+impl Exit {
+    fn of(code: i32) -> Self {
+        let low = code.unsigned_abs() as u8;
+        if code < 0 { Self::Signal(low) } else { Self::Code(low) }
     }
 }

@@ -7,13 +7,12 @@
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::plan::Supervisor;
-use super::report::{Ended, Limit, Record};
+use super::report::{Limit, Record};
 use super::tree;
-use crate::sys::children as sys;
 
 /// How a program is brought to its end.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +41,6 @@ struct Run<'a> {
     program: i32,
     has_ended: bool,
     phase: Phase,
-    /// Processes that the program left behind and that had to be ended.
-    left_behind: u64,
     has_server: bool,
 }
 
@@ -52,8 +49,7 @@ pub(super) fn run(supervisor: &mut Supervisor, program: Pid) {
     let held = rustix::process::pidfd_open(program, PidfdFlags::empty()).ok();
     let program = program.as_raw_nonzero().get();
     let phase = Phase::Running;
-    let mut run =
-        Run { supervisor, program, has_ended: false, phase, left_behind: 0, has_server: true };
+    let mut run = Run { supervisor, program, has_ended: false, phase, has_server: true };
     loop {
         if run.collect() == Left::Nothing {
             break;
@@ -61,7 +57,6 @@ pub(super) fn run(supervisor: &mut Supervisor, program: Pid) {
         let now_ms = now_ms();
         let pause = match run.phase {
             Phase::Running if run.has_ended => {
-                run.left_behind = run.supervisor.tree.look().len() as u64;
                 run.phase = Phase::Asking { asked: Asked::First, next_ms: now_ms };
                 continue;
             }
@@ -73,9 +68,6 @@ pub(super) fn run(supervisor: &mut Supervisor, program: Pid) {
         let watched = if run.has_ended { None } else { held.as_ref() };
         let order = wait(run.has_server.then_some(&run.supervisor.control), watched, pause);
         run.obey(order, now_ms);
-    }
-    if run.left_behind > 0 {
-        run.tell(&Record::LeftBehind(run.left_behind));
     }
 }
 
@@ -89,12 +81,11 @@ impl Run<'_> {
     /// Collects those who have ended.
     fn collect(&mut self) -> Left {
         loop {
-            match sys::collect() {
-                Ok(Some(child)) if child.pid == self.program => {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == self.program => {
                     self.has_ended = true;
-                    let ended =
-                        Ended { code: child.code, cpu_us: child.cpu_us, peak_kib: child.peak_kib };
-                    self.tell(&Record::Ended(ended));
+                    let signal = status.terminating_signal().map(|signal| -signal);
+                    self.tell(&Record::Ended(status.exit_status().or(signal).unwrap_or_default()));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return Left::Something,

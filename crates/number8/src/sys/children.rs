@@ -111,40 +111,6 @@ pub(crate) fn restrict(ruleset: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// How a process has ended.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Collected {
-    pub(crate) pid: i32,
-    /// The exit code, or what ended it, negative.
-    pub(crate) code: i32,
-    pub(crate) cpu_us: u64,
-    pub(crate) peak_kib: u64,
-}
-
-/// Collects a child that has ended, whichever it is; `None` where none has.
-///
-/// # Errors
-/// `ECHILD`: there is no child.
-pub(crate) fn collect() -> io::Result<Option<Collected>> {
-    let mut status = 0;
-    // SAFETY: both are written by the call and live as long as it; numbers that are all zero are a value of each.
-    let (pid, usage) = unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        (libc::wait4(-1, &mut status, libc::WNOHANG, &mut usage), usage)
-    };
-    match pid {
-        -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
-        _ => {
-            let is_exit = libc::WIFEXITED(status);
-            let code = if is_exit { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) };
-            let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
-            let cpu_us = micros(usage.ru_utime) + micros(usage.ru_stime);
-            Ok(Some(Collected { pid, code, cpu_us, peak_kib: usage.ru_maxrss as u64 }))
-        }
-    }
-}
-
 /// The user of that name.
 ///
 /// # Errors
