@@ -273,7 +273,7 @@ struct Tree {
     all: matchit::Router<usize>,
     /// Each for itself, with what it is made of, where there is text behind a placeholder in its segment: of two routes that
     /// differ there, `all` tries the longer text alone, though behind it nothing may fit.
-    each: Vec<(matchit::Router<()>, String, usize)>,
+    each: Vec<(matchit::Router<usize>, String)>,
     has_suffixes: bool,
 }
 
@@ -281,8 +281,8 @@ impl Tree {
     fn insert(&mut self, route: &str, place: usize) -> Result<(), matchit::InsertError> {
         self.all.insert(route, place)?;
         let mut alone = matchit::Router::new();
-        alone.insert(route, ())?;
-        self.each.push((alone, route.to_owned(), place));
+        alone.insert(route, place)?;
+        self.each.push((alone, route.to_owned()));
         let mut ends = route.split('}').skip(1);
         self.has_suffixes |= ends.any(|behind| !behind.is_empty() && !behind.starts_with('/'));
         Ok(())
@@ -300,12 +300,16 @@ impl Tree {
         if !self.has_suffixes {
             return None;
         }
+        // Mostly nothing fits, as nothing is there.
+        let mut fitting = self.each.iter().filter(|(alone, _)| alone.at(path).is_ok());
+        let first = fitting.next()?;
+        let Some(second) = fitting.next() else { return found(&first.0) };
         // Of those that fit, any text that is tried leads on.
-        let mut fitting = matchit::Router::new();
-        for (_, route, place) in self.each.iter().filter(|(alone, ..)| alone.at(path).is_ok()) {
-            fitting.insert(route.as_str(), *place).ok()?;
+        let mut best = matchit::Router::new();
+        for (alone, route) in [first, second].into_iter().chain(fitting) {
+            best.insert(route.as_str(), *alone.at(path).ok()?.value).ok()?;
         }
-        found(&fitting)
+        found(&best)
     }
 }
 
