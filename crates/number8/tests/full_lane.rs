@@ -1,4 +1,4 @@
-//! What has begun goes on where so many calls wait that no others are taken.
+//! What has begun goes on where so many calls wait that no others are taken, and so does what needs none.
 
 use std::future::{Future, poll_fn};
 use std::io::Read;
@@ -125,4 +125,29 @@ async fn a_file_of_an_app_that_is_a_service_is_not_cut() {
         length += chunk.len();
     }
     assert_eq!(length, 200_000);
+}
+
+#[cfg(feature = "accounts")]
+#[tokio::test]
+async fn a_right_password_costs_one_hash_for_a_time() {
+    use number8::accounts::{Accounts, hash_password};
+    use number8::layers::auth::Auth;
+
+    let hash = hash_password("right").unwrap();
+    let accounts = Accounts::new().unwrap().password("joe", &hash).unwrap();
+    let (app, lent) = lending(App::new().get("/", async || "here").layer(Auth::accounts(accounts)));
+    let server = TestServer::new(app, options());
+    let ask = async |password| {
+        let request = server.get("/").field("Authorization", password);
+        request.send().await.unwrap().status()
+    };
+    // joe:right and joe:wrong
+    let (right, wrong) = ("Basic am9lOnJpZ2h0", "Basic am9lOndyb25n");
+    assert_eq!(ask(right).await, 200);
+    server.get("/lane").send().await.unwrap();
+    let release = fill(&lent.recv().unwrap());
+    // What takes a hash finds no room.
+    assert_eq!(ask(wrong).await, 503);
+    assert_eq!(ask(right).await, 200);
+    release.send(()).unwrap();
 }
