@@ -1,10 +1,11 @@
 //! Who may do what, and who there is: what `--allow`, `--auth`, `--auth-file` and `--token` say together.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use number8::access::{Access as Rules, Grant, Rights, Rule};
-use number8::accounts::Accounts;
+use number8::accounts::{AccountError, Accounts};
 use number8::layers::auth::AuthLimits;
 use number8::layers::sessions::SessionLimits;
 
@@ -77,12 +78,15 @@ impl Access {
         let accounts = Accounts::new().map_err(|error| Problem::failure(error.to_string()))?;
         let mut accounts = accounts.work_max(work_max);
         let mut has_accounts = false;
+        let wrong = |option: &str, error: &dyn fmt::Display, what: &AccountError| {
+            settings.problem(option, &format!("{error}{}", flags(what)))
+        };
 
         let mut nameless = Vec::new();
         for grant in settings.list("auth", grant)? {
             if let (Some(name), Some(secret)) = (&grant.name, &grant.secret) {
                 let added = accounts.password(name, secret);
-                accounts = added.map_err(|error| settings.problem("auth", &error.to_string()))?;
+                accounts = added.map_err(|error| wrong("auth", &error, &error))?;
                 has_accounts = true;
             } else if let Some(name) = grant.name {
                 nameless.push(name);
@@ -94,13 +98,13 @@ impl Access {
                 return Err(settings.problem("token", "write name:token@/path:rights"));
             };
             let added = accounts.token(name, token);
-            accounts = added.map_err(|error| settings.problem("token", &error.to_string()))?;
+            accounts = added.map_err(|error| wrong("token", &error, &error))?;
             has_accounts = true;
             rules.extend(grant.rules);
         }
         if let Some(path) = settings.one("auth-file", syntax::non_empty)? {
             let read = accounts.file(path);
-            accounts = read.map_err(|error| settings.problem("auth-file", &error.to_string()))?;
+            accounts = read.map_err(|error| wrong("auth-file", &error, error.error()))?;
             has_accounts = true;
         } else if let Some(name) =
             nameless.iter().find(|name| !accounts.names().any(|other| other == **name))
@@ -119,6 +123,15 @@ impl Access {
             made_password: None,
             insecure: settings.switch("insecure")?,
         })
+    }
+}
+
+/// What of ours mends a hash that cannot be used, to be said behind what is wrong.
+pub(crate) fn flags(error: &AccountError) -> &'static str {
+    match error {
+        AccountError::UnknownHash | AccountError::BrokenHash => " (number8 passwd)",
+        AccountError::TooMuchWork { .. } => " (number8 passwd, --login-work)",
+        _ => "",
     }
 }
 

@@ -8,6 +8,7 @@ use std::thread;
 
 use bytes::Bytes;
 use number8::access::Rights;
+use number8::accounts::FileError;
 use number8::layers::auth::Auth;
 use number8::layers::cors::{Cors, FILE_FIELDS};
 use number8::layers::proxies::Proxies;
@@ -19,6 +20,7 @@ use number8::{
 };
 use rustix::system::uname;
 
+use crate::access;
 use crate::config::{Config, Listen};
 use crate::logs::Logs;
 use crate::mdns;
@@ -80,7 +82,7 @@ pub(crate) fn build(app: App, config: &Config, kept: &Kept) -> Result<App, Probl
     let mut app = logged(app, config, &kept.logs)?;
     if !config.listen.hosts.is_empty() {
         let renamed = config.listen.mdns.iter().flat_map(|name| mdns::host_names(name));
-        app = app.hosts(config.listen.hosts.iter().cloned().chain(renamed));
+        app = app.hosts(config.listen.hosts.iter().cloned().chain(renamed)).hosts_hint(HOSTS_HINT);
     }
     for (name, value) in &config.answers.headers {
         app = app
@@ -285,7 +287,10 @@ fn guard(
     }
     Ok(match &access.accounts {
         Some(accounts) => {
-            let tell = |problem: &_| say(&format!("{problem}; the old accounts stay in use"));
+            let tell = |problem: &FileError| {
+                let flags = access::flags(problem.error());
+                say(&format!("{problem}{flags}; the old accounts stay in use"));
+            };
             let auth = Auth::with_limits(accounts.clone(), access.limits.clone(), tell);
             app.layer(match has_login {
                 true => {
@@ -361,7 +366,9 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
     }
     if let Some((name, secret)) = &config.repl.webrepl_password {
         let given = webrepl.password(name, secret);
-        webrepl = given.map_err(|error| Problem::config(format!("webrepl-password: {error}")))?;
+        webrepl = given.map_err(|error| {
+            Problem::config(format!("webrepl-password: {error}{}", access::flags(&error)))
+        })?;
     }
     let mut app = App::new()
         .access(config.access.rules.clone())
@@ -380,13 +387,17 @@ pub(crate) fn webrepl(config: &Config, kept: &Kept, ports: &[u16]) -> Result<Opt
 pub(crate) fn metrics(config: &Config, app: App) -> App {
     let machine = uname().nodename().to_string_lossy().into_owned();
     let names = [format!("{machine}.local"), machine];
-    app.hosts(names.into_iter().chain(config.listen.hosts.iter().cloned()))
+    app.hosts(names.into_iter().chain(config.listen.hosts.iter().cloned())).hosts_hint(HOSTS_HINT)
 }
+
+/// By which flags names are added, and sites.
+const HOSTS_HINT: &str = "--host NAME adds one";
+const ORIGIN_HINT: &str = "--cors=ORIGIN adds a site, --host NAME a host";
 
 /// Our names, and the sites whose pages may act here.
 fn same_origin(listen: &Listen, origins: &[String]) -> SameOrigin {
     let machine = uname().nodename().to_string_lossy().into_owned();
-    let own = SameOrigin::new().host(format!("{machine}.local")).host(machine);
+    let own = SameOrigin::new().hint(ORIGIN_HINT).host(format!("{machine}.local")).host(machine);
     let names = listen.mdns.iter().flat_map(|name| mdns::host_names(name));
     let found = names.fold(own, SameOrigin::host);
     let named = listen.hosts.iter().fold(found, |layer, name| layer.host(name));

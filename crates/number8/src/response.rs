@@ -102,6 +102,14 @@ impl Response {
         Self { explanation: Some(explanation.into()), ..Self::new(status, Body::empty()) }
     }
 
+    /// The same with a hint behind it, where there is one, by which whoever runs the server mends that.
+    pub(crate) fn refusal(status: u16, why: &'static str, hint: &str) -> Self {
+        match hint {
+            "" => Self::error(status, why),
+            hint => Self::error(status, format!("{why}; {hint}")),
+        }
+    }
+
     /// 405 for a method that does nothing, with those that would do (RFC 9110 §15.5.6): `GET, HEAD, OPTIONS`. A text that cannot be
     /// sent is left out.
     #[must_use]

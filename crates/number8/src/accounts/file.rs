@@ -72,6 +72,14 @@ pub struct FileError {
     error: AccountError,
 }
 
+impl FileError {
+    /// What is wrong, wherever it is.
+    #[must_use]
+    pub fn error(&self) -> &AccountError {
+        &self.error
+    }
+}
+
 impl std::fmt::Display for FileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { path, line, error } = self;

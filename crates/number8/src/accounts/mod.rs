@@ -294,15 +294,15 @@ impl fmt::Display for AccountError {
             Self::Empty => "the password is empty",
             Self::LongPassword => "a password is at most 511 bytes",
             Self::UnknownHash => {
-                "this is no argon2id, bcrypt or $6$ hash: make one with number8 passwd or htpasswd -B"
+                "this is no argon2id, bcrypt or $6$ hash: htpasswd -B makes one"
             }
-            Self::BrokenHash => "this hash is not whole: make a new one with number8 passwd",
+            Self::BrokenHash => "this hash is not whole: make a new one",
             Self::TooMuchWork { user, work, work_max } => {
                 let (user, work) = (user.escape_debug(), work.as_millis().div_ceil(1000));
                 return write!(
                     f,
                     "with the hash of {user} each login takes about {work} s of work, and {work_max:?} are allowed: make a new \
-                     hash with number8 passwd, or allow more (--login-work)"
+                     hash, or allow more"
                 );
             }
             Self::NoHash => "a line is name:hash",

@@ -124,8 +124,8 @@ impl App {
         let told = call.caller.host.as_deref().map(str::as_bytes);
         let mut asked = call.head.host().into_iter().chain(told);
         if !self.hosts.is_empty() && !asked.all(|host| self.is_ours(host)) {
-            let explanation = "this server does not answer for that host; --host NAME adds one";
-            return Some(Response::error(421, explanation));
+            let why = "this server does not answer for that host";
+            return Some(Response::refusal(421, why, &self.hosts_hint));
         }
         let path = call.head.path();
         if path == b"*" {

@@ -64,6 +64,7 @@ pub struct App {
     mounts: Mounts,
     error_pages: HashMap<u16, ErrorPage>,
     hosts: Vec<String>,
+    hosts_hint: String,
     proxies: Proxies,
     health: Option<Vec<u8>>,
     ready: Option<Vec<u8>>,
@@ -128,6 +129,7 @@ impl App {
             mounts: Mounts::default(),
             error_pages: HashMap::new(),
             hosts: Vec::new(),
+            hosts_hint: String::new(),
             proxies: Proxies::default(),
             health: None,
             ready: None,
@@ -425,6 +427,13 @@ impl App {
     #[must_use]
     pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.hosts = names.into_iter().collect();
+        self
+    }
+
+    /// What the page of that 421 says behind it, such as how a name is added.
+    #[must_use]
+    pub fn hosts_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hosts_hint = hint.into();
         self
     }
 

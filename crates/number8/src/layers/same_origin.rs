@@ -35,6 +35,7 @@ pub struct SameOrigin {
     hosts: Vec<String>,
     origins: Vec<String>,
     ports: Vec<u16>,
+    hint: String,
 }
 
 impl SameOrigin {
@@ -65,13 +66,20 @@ impl SameOrigin {
         self
     }
 
+    /// What the page of a refusal says behind it, such as how a site or a host is added.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
     pub(crate) fn refusal(&self, head: &Head<'_>, caller: &Caller) -> Option<Response> {
         let told = caller.host.as_deref().map(str::as_bytes);
         // Only HTTP/1.0 has no Host, and browsers do not speak it.
         let host = told.or_else(|| head.host()).unwrap_or(b"localhost");
         if !self.is_from_here(head, caller, host) {
-            let why = "a page of another site sent this; --cors=ORIGIN lets that site do so";
-            return Some(Response::error(403, why));
+            let why = "a page of another site sent this";
+            return Some(Response::refusal(403, why, &self.hint));
         }
         let name = name_of(host);
         let is_ours = is_literal_or_localhost(host)
@@ -79,9 +87,8 @@ impl SameOrigin {
         if is_ours {
             return None;
         }
-        let why =
-            "this server does not take that for the host of this request; --host NAME adds one";
-        Some(Response::error(421, why))
+        let why = "this server does not take that for the host of this request";
+        Some(Response::refusal(421, why, &self.hint))
     }
 
     fn is_from_here(&self, head: &Head<'_>, caller: &Caller, host: &[u8]) -> bool {

@@ -182,7 +182,7 @@ impl Counts {
             let labels = [("reason", *label)];
             sheet.counter("number8_connections_closed_total", help, &labels, read(count) as f64);
         }
-        let help = "Requests answered 503, as the server held as much as it may (--max-buffered).";
+        let help = "Requests answered 503, as the server held as much as it may.";
         let over = read(&self.over_buffered) as f64;
         sheet.counter("number8_requests_over_buffered_total", help, &[], over);
         let help = "Connections that are sent events.";
