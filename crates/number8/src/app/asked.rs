@@ -5,14 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use number8_proto::http1::Head;
+
 use super::App;
 use super::answer::{Begun, Waiting};
 use super::spans::Next;
 use crate::body::Body;
 use crate::caller::Caller;
+use crate::handler::values::Values;
 use crate::handler::{Answer, Call};
 use crate::layer::Waited;
 use crate::response::{Response, failed};
+use crate::server::lane::Lane;
 
 /// What is waited for. Whatever panics is answered 500.
 pub(crate) enum Asked {
@@ -23,7 +27,7 @@ pub(crate) enum Asked {
 }
 
 /// What has come of it.
-pub(crate) enum Said {
+enum Said {
     /// This is the answer.
     Answer(Response),
     /// A layer lets the request go on, from there.
@@ -31,10 +35,61 @@ pub(crate) enum Said {
 }
 
 impl App {
-    /// Asks for an answer, from that layer on; gives back what has to be waited for. An answer that needs no waiting after
-    /// all is common enough to be spared the trouble.
+    /// A request as this app sees it before anything of it is known.
     #[inline]
-    pub(crate) fn ask(
+    pub(crate) fn call<'a>(
+        &'a self,
+        head: &'a Head<'a>,
+        caller: &'a mut Caller,
+        body: Body,
+        lane: &'a Lane,
+    ) -> Call<'a> {
+        Call {
+            head,
+            path: head.path(),
+            caller,
+            body,
+            lane,
+            values: Values::default(),
+            states: &self.states,
+            access: &self.access,
+            is_here: None,
+        }
+    }
+
+    /// Asks for an answer; gives back what has to be waited for. An answer that needs no waiting after all is common enough
+    /// to be spared the trouble.
+    #[inline]
+    pub(crate) fn ask(&self, call: Call<'_>, cx: &mut Context<'_>) -> Result<Response, Asked> {
+        self.ask_from(call, Next::default(), cx)
+    }
+
+    /// Looks whether the answer is there. `caller` becomes whom a layer has found out to ask.
+    pub(crate) fn poll(
+        &self,
+        asked: &mut Asked,
+        head: &Head<'_>,
+        caller: &mut Caller,
+        lane: &Lane,
+        cx: &mut Context<'_>,
+    ) -> Poll<Response> {
+        loop {
+            let looked = catch_unwind(AssertUnwindSafe(|| asked.look(caller, cx)));
+            match ready!(looked.unwrap_or_else(|_| Poll::Ready(Said::Answer(failed())))) {
+                Said::Answer(response) => return Poll::Ready(response),
+                Said::GoOn(body, next) => {
+                    match self.ask_from(self.call(head, caller, body, lane), next, cx) {
+                        Ok(response) => return Poll::Ready(response),
+                        Err(other) => *asked = other,
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`ask`](Self::ask), from that layer on.
+    #[inline]
+    fn ask_from(
         &self,
         call: Call<'_>,
         next: Next,
@@ -62,12 +117,6 @@ impl App {
 }
 
 impl Asked {
-    /// Looks whether it is there. `caller` becomes whom a layer has found out to ask.
-    pub(crate) fn poll(&mut self, caller: &mut Caller, cx: &mut Context<'_>) -> Poll<Said> {
-        catch_unwind(AssertUnwindSafe(|| self.look(caller, cx)))
-            .unwrap_or_else(|_| Poll::Ready(Said::Answer(failed())))
-    }
-
     fn look(&mut self, caller: &mut Caller, cx: &mut Context<'_>) -> Poll<Said> {
         Poll::Ready(match self {
             Self::Answer(future) => {

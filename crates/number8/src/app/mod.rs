@@ -19,13 +19,13 @@ use number8_proto::headers::{FieldError, Fields};
 use number8_proto::http1::{Head, Method, Stamp};
 
 pub(crate) use answer::log_fields;
-pub(crate) use asked::{Asked, Said};
+pub(crate) use asked::Asked;
 use mounts::Mounts;
 use nested::Nested;
 #[cfg_attr(not(feature = "accounts"), allow(unused_imports, reason = "a page for logging in"))]
 pub(crate) use pages::Escaped;
 pub(crate) use pages::readiness;
-pub(crate) use spans::{Next, are_wanted};
+pub(crate) use spans::are_wanted;
 
 use crate::access::Access;
 use crate::handler::{Call, Handler, IntoHandler, Needs};
@@ -540,14 +540,6 @@ impl App {
     /// It takes the place of that one, under whose rules something may go on.
     pub(crate) fn succeed(&mut self, before: &Self) {
         self.access.succeed(&before.access);
-    }
-
-    pub(crate) fn rules(&self) -> &Arc<Access> {
-        &self.access
-    }
-
-    pub(crate) fn states(&self) -> &Arc<States> {
-        &self.states
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use number8_proto::http1::{Head, OwnedHead};
+use number8_proto::http1::Head;
 
 use super::App;
 use super::answer::{Begun, Waiting};
-use crate::access::Access;
 use crate::caller::Caller;
 use crate::handler::values::Values;
-use crate::handler::{Answer, Call, Handler};
+use crate::handler::{Answer, Call, Handler, Kept};
 use crate::layer::Waited;
 use crate::response::Response;
-use crate::server::lane::Lane;
 
 /// Answers what is below a prefix with an app: its routes, mounts, layers, pages for errors and states.
 pub(super) struct Nested(pub(super) Arc<App>);
@@ -29,79 +27,38 @@ impl Handler for Nested {
 
     fn handle(&self, call: Call<'_>) -> Answer {
         let app = &self.0;
-        let Call { head, path, caller, body, lane, access, .. } = call;
-        let (values, states) = (Values::default(), &app.states);
-        let call = Call {
-            head,
-            path,
-            caller: &mut *caller,
-            body,
-            lane,
-            values,
-            states,
-            access,
-            is_here: None,
-        };
-        match app.pass_layers(call, 0) {
-            Begun::Answer(Answer::Ready(response)) => app.pass_out(head, caller, response).into(),
+        let mut call =
+            Call { values: Values::default(), states: &app.states, is_here: None, ..call };
+        let (head, body) = (call.head, std::mem::take(&mut call.body));
+        match app.pass_layers(Call { body, ..call.again() }, 0) {
+            Begun::Answer(Answer::Ready(response)) => {
+                app.pass_out(head, call.caller, response).into()
+            }
             Begun::Answer(Answer::Later(answer)) => {
-                let (app, head, caller) = (Arc::clone(app), head.to_owned(), caller.clone());
+                let (app, head, caller) = (Arc::clone(app), head.to_owned(), call.caller.clone());
                 Answer::later(async move { app.leave(&head.head(), caller, answer.await) })
             }
-            Begun::Wait(waiting) => {
-                // The connection has to know it, too.
-                caller.departure();
-                let request = Owned {
-                    head: head.to_owned(),
-                    path: path.to_vec(),
-                    caller: caller.clone(),
-                    lane: lane.clone(),
-                    access: Arc::clone(access),
-                };
-                Answer::later(go_on(Arc::clone(app), request, waiting))
-            }
+            Begun::Wait(waiting) => Answer::later(go_on(Arc::clone(app), call.keep(), waiting)),
         }
     }
 }
 
-/// What a request is made of, for as long as a layer waits.
-struct Owned {
-    head: OwnedHead,
-    path: Vec<u8>,
-    caller: Caller,
-    lane: Lane,
-    access: Arc<Access>,
-}
-
 /// Waits for a layer, then passes those after it.
-async fn go_on(app: Arc<App>, mut request: Owned, mut waiting: Waiting) -> Response {
+async fn go_on(app: Arc<App>, mut request: Kept, mut waiting: Waiting) -> Response {
     let response = loop {
         let Waiting { waited, next, body } = waiting;
         match waited.await {
             Waited::Answer(response) => break response,
             Waited::Go { user } => request.caller.user = user,
         }
-        let begun = {
-            let call = Call {
-                head: &request.head.head(),
-                path: &request.path,
-                caller: &mut request.caller,
-                body,
-                lane: &request.lane,
-                values: Values::default(),
-                states: &app.states,
-                access: &request.access,
-                is_here: None,
-            };
-            app.pass_layers(call, next.layer)
-        };
-        match begun {
+        match request.lend(body, |call| app.pass_layers(call, next.layer)) {
             Begun::Answer(Answer::Ready(response)) => break response,
             Begun::Answer(Answer::Later(answer)) => break answer.await,
             Begun::Wait(next) => waiting = next,
         }
     };
-    app.leave(&request.head.head(), request.caller, response)
+    let Kept { head, caller, .. } = request;
+    app.leave(&head.head(), caller, response)
 }
 
 impl App {

@@ -17,11 +17,9 @@ use tower_service::Service;
 
 use super::http::Frames;
 use super::pieces::Pieces;
-use crate::app::{App, Next, Said};
+use crate::app::App;
 use crate::body::{Body, Kind};
 use crate::caller::Caller;
-use crate::handler::Call;
-use crate::handler::values::Values;
 use crate::response::Response;
 use crate::router::RouteError;
 use crate::server::lane::Lane;
@@ -201,30 +199,15 @@ impl Inner {
         if let Some(refusal) = self.app.identify(parser, head, caller) {
             return refusal;
         }
-        let (mut body, mut next) = (std::mem::take(body), Next::default());
-        loop {
-            let asked = poll_fn(|cx| {
-                let head = parser.head(head);
-                let call = Call {
-                    head: &head,
-                    path: head.path(),
-                    caller: &mut *caller,
-                    body: std::mem::take(&mut body),
-                    lane: &self.lane,
-                    values: Values::default(),
-                    states: self.app.states(),
-                    access: self.app.rules(),
-                    is_here: None,
-                };
-                Poll::Ready(self.app.ask(call, std::mem::take(&mut next), cx))
-            });
-            let mut asked = match asked.await {
-                Ok(response) => return response,
-                Err(asked) => asked,
-            };
-            match poll_fn(|cx| asked.poll(caller, cx)).await {
-                Said::Answer(response) => return response,
-                Said::GoOn(content, after) => (body, next) = (content, after),
+        let head = parser.head(head);
+        let asked = poll_fn(|cx| {
+            let call = self.app.call(&head, caller, std::mem::take(body), &self.lane);
+            Poll::Ready(self.app.ask(call, cx))
+        });
+        match asked.await {
+            Ok(response) => response,
+            Err(mut asked) => {
+                poll_fn(|cx| self.app.poll(&mut asked, &head, caller, &self.lane, cx)).await
             }
         }
     }

@@ -15,9 +15,10 @@ use crate::state::States;
 
 /// A [`Call`] without its content, which outlives the connection's turn: for a handler that waits before it asks another.
 pub(crate) struct Kept {
-    head: OwnedHead,
+    pub(crate) head: OwnedHead,
     path: Vec<u8>,
-    caller: Caller,
+    /// Who asks, as far as that was found out.
+    pub(crate) caller: Caller,
     lane: Lane,
     values: Values,
     states: Arc<States>,
@@ -41,6 +42,7 @@ impl Call<'_> {
         }
     }
 
+    /// The same without its content, for as long as somebody waits.
     pub(crate) fn keep(&mut self) -> Kept {
         // The connection has to know it, too.
         self.caller.departure();
@@ -59,7 +61,12 @@ impl Call<'_> {
 impl Kept {
     /// Has a handler answer it, with that content.
     pub(crate) fn ask(&mut self, handler: &dyn Handler, body: Body) -> Answer {
-        handler.handle(Call {
+        self.lend(body, |call| handler.handle(call))
+    }
+
+    /// Lends the request to whoever goes on with it, with that content.
+    pub(crate) fn lend<T>(&mut self, body: Body, to: impl FnOnce(Call<'_>) -> T) -> T {
+        to(Call {
             head: &self.head.head(),
             path: &self.path,
             caller: &mut self.caller,

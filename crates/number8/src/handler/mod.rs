@@ -17,6 +17,7 @@ pub use argument::{Argument, Arguments, Needs, Taken};
 pub use function::{
     AsyncFunction, Inline, InlineFunction, IntoHandler, PlainFunction, Ready, inline,
 };
+pub(crate) use kept::Kept;
 
 use crate::access::{Access, Refusal, Rights};
 use crate::body::Body;

@@ -18,10 +18,8 @@ use super::feed::Feed;
 use super::gathering::Gathering;
 use super::output::COPY_MAX;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
-use crate::app::{App, Asked, Next, Said, readiness};
+use crate::app::{App, Asked, readiness};
 use crate::body::{Body, BodyError, Kind, Part, channel};
-use crate::handler::Call;
-use crate::handler::values::Values;
 use crate::layers::access_log::Sink;
 use crate::response::{Response, busy};
 use crate::session::INPUT_BYTES_MAX;
@@ -66,8 +64,8 @@ enum Making {
 
 /// Where an exchange has got to.
 enum Step {
-    /// Something has come of what was asked.
-    Said(Said),
+    /// The app has answered.
+    Answer(Response),
     /// All content has been encoded.
     End,
     /// Neither of the two, yet.
@@ -113,32 +111,9 @@ impl Connection {
                 (Some(Feed::new(feeder)), Body::incoming(incoming))
             }
         };
-        self.ask(turn, app, work, Asking { since, feed, body, next: Next::default() }, cx)
-    }
-
-    /// Asks the app, from there on.
-    fn ask(
-        &mut self,
-        turn: &Turn,
-        app: &Arc<App>,
-        work: &mut Work,
-        asking: Asking,
-        cx: &mut Context<'_>,
-    ) -> Flow {
-        let Asking { since, feed, body, next } = asking;
         let head = work.parser.head(work.input.head());
-        let call = Call {
-            head: &head,
-            path: head.path(),
-            caller: &mut self.caller,
-            body,
-            lane: &turn.current.shared.lane,
-            values: Values::default(),
-            states: app.states(),
-            access: app.rules(),
-            is_here: None,
-        };
-        match app.ask(call, next, cx) {
+        let call = app.call(&head, &mut self.caller, body, &shared.lane);
+        match app.ask(call, cx) {
             Ok(response) => self.answer(turn, app, work, since, response, feed),
             Err(asked) => {
                 let (app, making) = (Arc::clone(app), Making::Answer(asked));
@@ -163,11 +138,7 @@ impl Connection {
             return Ok(Flow::Again);
         };
         match self.step(turn, work, &mut exchange, cx) {
-            Ok(Step::Said(Said::GoOn(body, next))) => {
-                let Exchange { app, since, feed, .. } = *exchange;
-                Ok(self.ask(turn, &app, work, Asking { since, feed, body, next }, cx))
-            }
-            Ok(Step::Said(Said::Answer(response))) => {
+            Ok(Step::Answer(response)) => {
                 self.wait_for_nothing();
                 let Exchange { app, since, making, feed, .. } = *exchange;
                 drop(making);
@@ -201,8 +172,10 @@ impl Connection {
     ) -> io::Result<Step> {
         match &mut exchange.making {
             Making::Answer(asked) => {
-                if let Poll::Ready(said) = asked.poll(&mut self.caller, cx) {
-                    return Ok(Step::Said(said));
+                let (app, head) = (&exchange.app, work.parser.head(work.input.head()));
+                let lane = &turn.current.shared.lane;
+                if let Poll::Ready(response) = app.poll(asked, &head, &mut self.caller, lane, cx) {
+                    return Ok(Step::Answer(response));
                 }
             }
             Making::Content { body, bytes, gathering, ends_at_stop, .. } => {
@@ -249,6 +222,10 @@ impl Connection {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
+        if exchange.input_ended {
+            // Behind a layer that waited there may be somebody else who wants to know.
+            self.caller.depart();
+        }
         if exchange.input_ended || self.conn.is_receiving() {
             return Ok(());
         }
@@ -540,14 +517,6 @@ impl Connection {
             self.place.worker.log_slow(&turn.current, &self.caller, head.as_ref(), told);
         }
     }
-}
-
-/// A request that the app is about to be asked about.
-struct Asking {
-    since: Option<Instant>,
-    feed: Option<Feed>,
-    body: Body,
-    next: Next,
 }
 
 enum Pulled {

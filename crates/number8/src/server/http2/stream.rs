@@ -21,11 +21,9 @@ use super::logged::shortened;
 use super::message::{self, Stamped};
 use super::patience::{Patience, Wait};
 use super::upload::{News, Upload};
-use crate::app::{App, Asked, Next, Said};
+use crate::app::{App, Asked};
 use crate::body::{Body, BodyError, Kind, Part};
 use crate::caller::Caller;
-use crate::handler::Call;
-use crate::handler::values::Values;
 use crate::response::Response;
 use crate::standing::Standing;
 
@@ -140,9 +138,10 @@ impl Exchange {
         body: Body,
         cx: &mut Context<'_>,
     ) -> Option<Stream> {
-        match self.ask(desk, head, body, Next::default(), cx) {
-            Some(making) => Stream::new(self, head, making, desk, cx),
-            None => self.over(),
+        let lane = &desk.turn.current.shared.lane;
+        match self.app.ask(self.app.call(head, &mut self.caller, body, lane), cx) {
+            Ok(response) => self.begin_with(desk, head, response, cx),
+            Err(asked) => Stream::new(self, head, Making::Answer(asked), desk, cx),
         }
     }
 
@@ -164,33 +163,6 @@ impl Exchange {
     fn over(&mut self) -> Option<Stream> {
         self.caller.departure = None;
         None
-    }
-
-    /// Asks the app, from there on.
-    fn ask(
-        &mut self,
-        desk: &mut Desk<'_>,
-        head: &Head<'_>,
-        body: Body,
-        next: Next,
-        cx: &mut Context<'_>,
-    ) -> Option<Making> {
-        let app = Arc::clone(&self.app);
-        let call = Call {
-            head,
-            path: head.path(),
-            caller: &mut self.caller,
-            body,
-            lane: &desk.turn.current.shared.lane,
-            values: Values::default(),
-            states: app.states(),
-            access: app.rules(),
-            is_here: None,
-        };
-        match app.ask(call, next, cx) {
-            Ok(response) => self.answer(desk, Some(head), response),
-            Err(asked) => Some(Making::Answer(asked)),
-        }
     }
 
     /// Sends the head of an answer; its content where there is any.
@@ -437,15 +409,13 @@ impl Stream {
         let head = self.head.head();
         let next = match &mut self.making {
             Making::Content(..) => return None,
-            Making::Answer(asked) => match asked.poll(&mut self.exchange.caller, cx) {
-                Poll::Pending => return None,
-                Poll::Ready(Said::GoOn(body, next)) => {
-                    self.exchange.ask(desk, &head, body, next, cx)
+            Making::Answer(asked) => {
+                let Exchange { app, caller, .. } = &mut self.exchange;
+                match app.poll(asked, &head, caller, &desk.turn.current.shared.lane, cx) {
+                    Poll::Pending => return None,
+                    Poll::Ready(response) => self.exchange.answer(desk, Some(&head), response),
                 }
-                Poll::Ready(Said::Answer(response)) => {
-                    self.exchange.answer(desk, Some(&head), response)
-                }
-            },
+            }
         };
         let goes_on = next.is_some();
         if let Some(next) = next {
