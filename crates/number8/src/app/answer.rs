@@ -170,20 +170,28 @@ impl App {
         mount.handler.handle(Call { is_here: Some(&is_here), ..call })
     }
 
-    /// True where [`App::finish`] would change nothing: most often.
+    /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it. `sendable` puts an
+    /// error in the place of what the client's protocol cannot send.
     #[inline]
-    pub(crate) fn is_finished(&self, response: &Response) -> bool {
-        response.explanation.is_none() && self.layers.is_empty() && !self.request_ids
-    }
-
-    /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it.
     pub(crate) fn finish(
         &self,
-        request: Option<(&Head<'_>, &Caller)>,
+        request: Option<(Head<'_>, &Caller)>,
         response: Response,
+        sendable: impl Fn(Response) -> Response,
     ) -> Response {
-        let response = self.explain(request.map(|(head, _)| head), response);
-        let Some((head, caller)) = request else { return response };
+        // Layers see what is sent, so what cannot be is refused before.
+        let response = sendable(response);
+        // Most often.
+        if response.explanation.is_none() && self.layers.is_empty() && !self.request_ids {
+            return response;
+        }
+        // A layer may have put in its place what cannot be sent.
+        self.explain(None, sendable(self.pass_to_layers(request, response)))
+    }
+
+    fn pass_to_layers(&self, request: Option<(Head<'_>, &Caller)>, response: Response) -> Response {
+        let Some((head, caller)) = &request else { return self.explain(None, response) };
+        let response = self.explain(Some(head), response);
         let response = match self.layers.is_empty() {
             true => response,
             // A layer may put an error in its place. One that panics takes the answer with it, and no other is asked.
@@ -212,7 +220,7 @@ impl App {
 
     /// Gives an answer that only says what is wrong its content: a page of the user's, or what its client
     /// asks for.
-    fn explain(&self, head: Option<&Head<'_>>, response: Response) -> Response {
+    pub(crate) fn explain(&self, head: Option<&Head<'_>>, response: Response) -> Response {
         if response.explanation.is_none() {
             return response;
         }

@@ -182,13 +182,11 @@ fn without_connection(response: Response) -> Response {
 impl Inner {
     async fn answer(&self, mut request: Request) -> http::Response<Body> {
         let response = match request.refusal.take() {
-            Some(refusal) => self.app.finish(None, refusal),
+            Some(refusal) => self.app.explain(None, refusal),
             None => {
-                let response = without_connection(self.ask(&mut request).await);
-                let head = request.parser.head(&request.head);
-                let response = self.app.finish(Some((&head, &request.caller)), response);
-                // A layer may have put another one in its place.
-                self.app.finish(None, without_connection(response))
+                let response = self.ask(&mut request).await;
+                let asked = (request.parser.head(&request.head), &request.caller);
+                self.app.finish(Some(asked), response, without_connection)
             }
         };
         self.converted(response, request.is_head)

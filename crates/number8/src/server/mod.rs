@@ -14,6 +14,7 @@ pub(crate) mod clock;
 pub(crate) mod connection;
 mod counts;
 mod error;
+mod exchange;
 mod footprint;
 mod given;
 mod handle;

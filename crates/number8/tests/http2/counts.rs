@@ -34,6 +34,25 @@ async fn o4_streams_are_requests_and_broken_rules_end_connections() {
     measured(&server.handle(), &closed).await;
 }
 
+#[tokio::test]
+async fn o4_requests_for_which_there_is_no_memory_are_counted() {
+    let app = App::new()
+        .get("/", async || "hi")
+        .post("/", async |_content: Body| std::future::pending::<String>().await);
+    let mut options = Options { metrics: true, ..Options::default() };
+    options.limits.buffered_bytes_max = 4 * 1024;
+    let server = TestServer::new(app, options);
+    let mut client = Client::connect(&server).await;
+    let post =
+        [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")];
+    let content = frame(DATA, 0, 1, &[b'x'; 10_000]);
+    client.send(&[frame(HEADERS, END_HEADERS, 1, &block(&post)), content].concat()).await;
+    until("content is held", || server.handle().buffered() > 4 * 1024).await;
+    client.send(&request(3, "/")).await;
+    assert_eq!(client.status(3).await, 503);
+    measured(&server.handle(), &["number8_requests_over_buffered_total 1"]).await;
+}
+
 /// Nothing was answered, and so HTTP has no status for it.
 #[tokio::test]
 async fn o3_o4_who_leaves_before_there_is_an_answer_is_logged() {

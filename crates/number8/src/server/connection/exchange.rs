@@ -2,40 +2,47 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use number8_proto::headers::Fields;
 use number8_proto::http1::{BodyLength, SendBody, Version};
 use number8_proto::negotiate::takes_trailers;
 
-use super::super::counts::Counts;
+use super::super::exchange::{Answered, Asker, Exchange};
 use super::super::shared::Stop;
 use super::super::transport::Security;
-use super::super::worker::Told;
 use super::feed::Feed;
 use super::gathering::Gathering;
 use super::output::COPY_MAX;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
-use crate::app::{App, Asked, readiness};
+use crate::app::Asked;
 use crate::body::{Body, BodyError, Kind, Part, channel};
 use crate::layers::access_log::Sink;
 use crate::response::{Response, busy};
 use crate::session::INPUT_BYTES_MAX;
 
+/// What was asked, and what its client still sends of it.
+pub(super) struct Asking<'a> {
+    pub(super) exchange: Exchange<'a>,
+    pub(super) feed: Option<Feed>,
+}
+
+impl<'a> Asking<'a> {
+    /// A request without content.
+    fn begin(turn: &'a Turn) -> Self {
+        Self { exchange: Exchange::begin(turn), feed: None }
+    }
+}
+
 /// A request whose answer is not complete.
-pub(super) struct Exchange {
-    /// Who answers; the server may serve another app by now.
-    app: Arc<App>,
-    since: Option<Instant>,
+pub(super) struct Answering {
+    asking: Asking<'static>,
     making: Making,
-    feed: Option<Feed>,
     /// The client has closed its half: nothing more is read.
     input_ended: bool,
 }
 
-impl Exchange {
+impl Answering {
     /// The fields behind the content, for a client that says it reads them (RFC 9110 §6.5.1).
     fn trailers(&self, work: &Work) -> Fields {
         let Making::Content { body, .. } = &self.making else { return Fields::new() };
@@ -52,8 +59,7 @@ enum Making {
     /// Its content.
     Content {
         body: Body,
-        status: u16,
-        bytes: u64,
+        answered: Answered,
         gathering: Gathering,
         /// The end of the connection is all that tells the client where the content ends.
         until_close: bool,
@@ -75,32 +81,24 @@ enum Step {
 impl Connection {
     /// A head is complete: finds out who answers, and begins.
     pub(super) fn dispatch(&mut self, turn: &Turn, work: &mut Work, cx: &mut Context<'_>) -> Flow {
-        let since = turn.begun;
-        let (shared, app) = (&turn.current.shared, &turn.current.app);
-        if let Some(sink) = app.dump_sink() {
+        if let Some(sink) = turn.current.app.dump_sink() {
             dump(sink, b"< ", work.input.head());
         }
         self.caller.begin_again(self.peer, self.is_secure());
         self.received = 0;
+        let mut asking = Asking::begin(turn);
         if self.security == Security::Missed {
             let answer = self.lead_to_https(work);
-            return self.answer(turn, app, work, since, answer, None);
+            return self.answer(turn, work, asking, answer);
         }
-        if !shared.has_room() {
-            self.place.worker.count(Counts::over_buffered);
-            let busy = busy("the server holds as much as it may");
-            return self.answer(turn, app, work, since, busy, None);
+        let (worker, head) = (&self.place.worker, work.input.head());
+        let exchange = &asking.exchange;
+        if let Some(answer) = exchange.unasked(worker, &mut work.parser, head, &mut self.caller) {
+            return self.answer(turn, work, asking, answer);
         }
-        if let Some(refusal) = app.identify(&mut work.parser, work.input.head(), &mut self.caller) {
-            return self.answer(turn, app, work, since, refusal, None);
-        }
-        let head = work.parser.head(work.input.head());
-        if app.is_readiness(head.path()) {
-            let ready = readiness(head.method(), shared.unready());
-            return self.answer(turn, app, work, since, ready, None);
-        }
-        let (feed, body) = match self.conn.body() {
-            BodyLength::None => (None, Body::empty()),
+        let shared = &turn.current.shared;
+        let body = match self.conn.body() {
+            BodyLength::None => Body::empty(),
             length @ (BodyLength::Known(_) | BodyLength::Chunked) => {
                 let length = match length {
                     BodyLength::Known(length) => Some(length),
@@ -108,22 +106,22 @@ impl Connection {
                 };
                 let limit = shared.options.limits.body_bytes_max;
                 let (feeder, incoming) = channel(cx.waker().clone(), length, limit);
-                (Some(Feed::new(feeder)), Body::incoming(incoming))
+                asking.feed = Some(Feed::new(feeder));
+                Body::incoming(incoming)
             }
         };
         let head = work.parser.head(work.input.head());
-        let call = app.call(&head, &mut self.caller, body, &shared.lane);
-        match app.ask(call, cx) {
-            Ok(response) => self.answer(turn, app, work, since, response, feed),
-            Err(asked) => {
-                let (app, making) = (Arc::clone(app), Making::Answer(asked));
-                self.begin(Exchange { app, since, making, feed, input_ended: false })
-            }
+        let app = asking.exchange.app();
+        match app.ask(app.call(&head, &mut self.caller, body, &shared.lane), cx) {
+            Ok(response) => self.answer(turn, work, asking, response),
+            Err(asked) => self.begin(asking, Making::Answer(asked)),
         }
     }
 
-    fn begin(&mut self, exchange: Exchange) -> Flow {
-        self.phase = Phase::Exchange(Box::new(exchange));
+    fn begin(&mut self, asking: Asking<'_>, making: Making) -> Flow {
+        let Asking { exchange, feed } = asking;
+        let asking = Asking { exchange: exchange.kept(), feed };
+        self.phase = Phase::Exchange(Box::new(Answering { asking, making, input_ended: false }));
         Flow::Again
     }
 
@@ -140,9 +138,9 @@ impl Connection {
         match self.step(turn, work, &mut exchange, cx) {
             Ok(Step::Answer(response)) => {
                 self.wait_for_nothing();
-                let Exchange { app, since, making, feed, .. } = *exchange;
+                let Answering { asking, making, .. } = *exchange;
                 drop(making);
-                Ok(self.answer(turn, &app, work, since, response, feed))
+                Ok(self.answer(turn, work, asking, response))
             }
             Ok(Step::End) => {
                 self.wait_for_nothing();
@@ -167,19 +165,20 @@ impl Connection {
         &mut self,
         turn: &Turn,
         work: &mut Work,
-        exchange: &mut Exchange,
+        exchange: &mut Answering,
         cx: &mut Context<'_>,
     ) -> io::Result<Step> {
+        let asking = &mut exchange.asking;
         match &mut exchange.making {
             Making::Answer(asked) => {
-                let (app, head) = (&exchange.app, work.parser.head(work.input.head()));
+                let (app, head) = (asking.exchange.app(), work.parser.head(work.input.head()));
                 let lane = &turn.current.shared.lane;
                 if let Poll::Ready(response) = app.poll(asked, &head, &mut self.caller, lane, cx) {
                     return Ok(Step::Answer(response));
                 }
             }
-            Making::Content { body, bytes, gathering, ends_at_stop, .. } => {
-                match self.pull(turn, work, (body, gathering), bytes, cx) {
+            Making::Content { body, answered, gathering, ends_at_stop, .. } => {
+                match self.pull(turn, work, (body, gathering), &mut answered.sent, cx) {
                     Ok(Pulled::Some) => return Ok(Step::Not(Flow::Again)),
                     Ok(Pulled::Waits)
                         if *ends_at_stop && turn.current.shared.stop() != Stop::No =>
@@ -202,12 +201,12 @@ impl Connection {
         // Neither answer nor content is ready. What is there already goes out, and the client may be what is
         // waited for.
         let sent = work.output.is_empty() || self.poll_send(turn, work, cx)?.is_ready();
-        if let Some(feed) = &mut exchange.feed
+        if let Some(feed) = &mut asking.feed
             && self.feed(turn, work, feed, cx)?
         {
             return Ok(Step::Not(Flow::Again));
         }
-        if sent && exchange.feed.is_none() {
+        if sent && asking.feed.is_none() {
             self.wait_for_nothing();
         }
         self.watch(work, exchange, cx)?;
@@ -219,7 +218,7 @@ impl Connection {
     fn watch(
         &mut self,
         work: &mut Work,
-        exchange: &mut Exchange,
+        exchange: &mut Answering,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
         if exchange.input_ended {
@@ -276,10 +275,9 @@ impl Connection {
     /// No more content comes: what is encoded is to be sent, then the answer is logged.
     fn end_content(&mut self) {
         if let Phase::Exchange(exchange) = std::mem::replace(&mut self.phase, Phase::Flush)
-            && let Exchange { since, making, .. } = *exchange
-            && let Making::Content { status, bytes, until_close, .. } = making
+            && let Making::Content { answered, until_close, .. } = exchange.making
         {
-            self.unlogged = Some(Box::new(Unlogged { status, bytes, since, until_close }));
+            self.unlogged = Some(Box::new(Unlogged { answered, until_close }));
         }
     }
 
@@ -289,7 +287,8 @@ impl Connection {
         self.end_content();
         self.caller.depart();
         if let Some(unlogged) = &mut self.unlogged {
-            unlogged.bytes = unlogged.bytes.saturating_sub(work.output.unsent());
+            let sent = &mut unlogged.answered.sent;
+            *sent = sent.saturating_sub(work.output.unsent());
             if is_cut && unlogged.until_close {
                 // A plain end would look like the end of the content.
                 self.io.reset_on_drop();
@@ -302,7 +301,7 @@ impl Connection {
     pub(super) fn is_sending(&self) -> bool {
         match &self.phase {
             Phase::Exchange(exchange) => {
-                matches!(exchange.making, Making::Content { .. }) && exchange.feed.is_none()
+                matches!(exchange.making, Making::Content { .. }) && exchange.asking.feed.is_none()
             }
             Phase::Flush => true,
             Phase::Announced
@@ -327,7 +326,7 @@ impl Connection {
             Making::Content { body, .. } => body.queued_for_client(),
             Making::Answer(_) => 0,
         };
-        exchange.feed.as_ref().map_or(0, Feed::held) + of_answer
+        exchange.asking.feed.as_ref().map_or(0, Feed::held) + of_answer
     }
 
     /// The body did not come in time; false when that ends the connection at once.
@@ -339,11 +338,12 @@ impl Connection {
             return false;
         };
         self.wait_for_nothing();
-        if let Some(feed) = &exchange.feed {
+        let Asking { exchange, feed } = exchange.asking;
+        if let Some(feed) = feed {
             feed.fail(BodyError::TimedOut);
         }
         let response = Response::error(408, BodyError::TimedOut.to_string()).closing();
-        self.answer(turn, &exchange.app, work, exchange.since, response, None);
+        self.answer(turn, work, Asking { exchange, feed: None }, response);
         true
     }
 
@@ -351,41 +351,29 @@ impl Connection {
     pub(super) fn answer(
         &mut self,
         turn: &Turn,
-        app: &Arc<App>,
         work: &mut Work,
-        since: Option<Instant>,
+        asking: Asking<'_>,
         response: Response,
-        feed: Option<Feed>,
     ) -> Flow {
-        // Layers see what is sent, so what cannot be handed over is refused before.
-        let mut response = self.permitted(work, response);
-        if !app.is_finished(&response) {
-            let head = work.input.head();
-            let head = (!head.is_empty()).then(|| work.parser.head(head));
-            response = app.finish(head.as_ref().map(|head| (head, &self.caller)), response);
-            if matches!(response.body.kind, Kind::Session(_)) {
-                // It may be a layer's.
-                response = app.finish(None, self.permitted(work, response));
-            }
-        }
-        self.send(turn, app, work, since, response, feed)
+        let request = work.head().map(|head| (head, &self.caller));
+        let sendable = |response| self.permitted(work, response);
+        let response = asking.exchange.app().finish(request, response, sendable);
+        self.send(turn, work, asking, response)
     }
 
     /// Encodes an answer that layers have seen.
     pub(super) fn send(
         &mut self,
         turn: &Turn,
-        app: &Arc<App>,
         work: &mut Work,
-        since: Option<Instant>,
+        asking: Asking<'_>,
         response: Response,
-        feed: Option<Feed>,
     ) -> Flow {
         let shared = &turn.current.shared;
-        self.log_slow(turn, work, response.status(), since);
+        let mut answered = asking.exchange.answered(response.status(), 0);
+        answered.log_slow(&self.place.worker, &turn.current, self.asker(work));
         if matches!(response.body.kind, Kind::Session(_)) {
-            drop(feed);
-            return self.hand_over(turn, app, work, since, response);
+            return self.hand_over(turn, work, asking.exchange, response);
         }
         if response.close || shared.stop() != Stop::No || self.place.entry.is_evicted() {
             self.conn.close_after();
@@ -394,36 +382,31 @@ impl Connection {
         let limits = &shared.options.limits.http;
         let send =
             self.conn.respond(response.head(), &turn.current.stamp, limits, &mut work.output.bytes);
-        if let Some(sink) = app.dump_sink() {
+        if let Some(sink) = asking.exchange.app().dump_sink() {
             dump(sink, b"> ", &work.output.bytes[start..]);
         }
-        let status = response.status();
-        let ends_at_stop = response.body.len().is_none() && {
-            let head = work.input.head();
-            !head.is_empty() && response.is_asked_for_again(work.parser.head(head).method())
-        };
-        let mut bytes = 0;
+        let ends_at_stop = response.body.len().is_none()
+            && work.head().is_some_and(|head| response.is_asked_for_again(head.method()));
         match (send, response.body.kind) {
             (SendBody::Omit, _) | (_, Kind::Empty) => {}
             (_, Kind::Bytes(content, _))
                 if send == SendBody::Chunked || content.len() <= COPY_MAX =>
             {
-                bytes = content.len() as u64;
+                answered.sent = content.len() as u64;
                 self.conn.send_body(&content, &mut work.output.bytes);
             }
             (_, Kind::Bytes(content, whose)) => {
-                bytes = content.len() as u64;
-                self.conn.sent(bytes);
+                answered.sent = content.len() as u64;
+                self.conn.sent(answered.sent);
                 work.output.parts.push_back(Part::Bytes(content, whose));
             }
             (_, Kind::Parts(parts)) => {
-                bytes = parts.iter().map(Part::len).sum();
-                self.conn.sent(bytes);
+                answered.sent = parts.iter().map(Part::len).sum();
+                self.conn.sent(answered.sent);
                 work.output.parts = parts;
             }
             (_, Kind::Broadcast(broadcast)) => {
-                drop(feed);
-                return self.begin_listening(turn, work, since, send, status, *broadcast);
+                return self.begin_listening(turn, work, answered, send, *broadcast);
             }
             (
                 _,
@@ -435,20 +418,19 @@ impl Connection {
                 let body = Body { kind };
                 body.may_grow(turn.current.shared.has_much_room());
                 let making =
-                    Making::Content { body, status, bytes, gathering, until_close, ends_at_stop };
-                let app = Arc::clone(app);
-                return self.begin(Exchange { app, since, making, feed, input_ended: false });
+                    Making::Content { body, answered, gathering, until_close, ends_at_stop };
+                return self.begin(asking, making);
             }
         }
-        drop(feed);
+        drop(asking);
         self.conn.finish(&Fields::new(), &mut work.output.bytes);
         self.unlogged = None;
         if work.output.parts.is_empty() && work.output.queued() < BATCH_BYTES {
             // The common case: the whole answer is encoded, and the next request may share its write.
-            self.log_answer(turn, work, status, bytes, since);
+            self.log_answer(turn, work, answered);
             return self.after_answer(turn, work);
         }
-        self.unlogged = Some(Box::new(Unlogged { status, bytes, since, until_close: false }));
+        self.unlogged = Some(Box::new(Unlogged { answered, until_close: false }));
         self.phase = Phase::Flush;
         Flow::Again
     }
@@ -471,51 +453,24 @@ impl Connection {
             _ => Response::error(status, why),
         };
         self.phase = Phase::Flush;
-        self.answer(turn, &turn.current.app, work, turn.begun, response.closing(), None);
+        self.answer(turn, work, Asking::begin(turn), response.closing());
     }
 
     /// Logs the answer that has just been sent.
     pub(super) fn log_sent(&mut self, turn: &Turn, work: &Work) {
         if let Some(unlogged) = self.unlogged.take() {
-            let Unlogged { status, bytes, since, .. } = *unlogged;
-            self.log_answer(turn, work, status, bytes, since);
+            self.log_answer(turn, work, unlogged.answered);
         }
     }
 
-    pub(super) fn log_answer(
-        &self,
-        turn: &Turn,
-        work: &Work,
-        status: u16,
-        bytes: u64,
-        since: Option<Instant>,
-    ) {
-        let app = &turn.current.app;
-        if app.log().is_none() && !self.place.worker.counts() {
-            return;
-        }
-        let head = work.input.head();
-        let head = (!head.is_empty()).then(|| work.parser.head(head));
-        if head.is_some_and(|head| app.is_probe(head.path())) {
-            return;
-        }
-        let duration = since.map(|since| since.elapsed()).unwrap_or_default();
+    pub(super) fn log_answer(&self, turn: &Turn, work: &Work, answered: Answered) {
+        answered.log(&self.place.worker, &turn.current, self.asker(work));
+    }
+
+    fn asker<'a>(&'a self, work: &'a Work) -> Asker<'a> {
+        let head = work.head();
         let version = head.map_or(Version::Http11, |head| head.version());
-        let told = Told { version, status, sent: bytes, received: self.received, duration };
-        self.place.worker.log(&turn.current, &self.caller, head.as_ref(), told);
-    }
-
-    /// Tells of an answer that begins late.
-    fn log_slow(&self, turn: &Turn, work: &Work, status: u16, since: Option<Instant>) {
-        let Some(slow) = turn.current.app.slow() else { return };
-        let duration = since.map(|since| since.elapsed()).unwrap_or_default();
-        if duration >= slow.after {
-            let head = work.input.head();
-            let head = (!head.is_empty()).then(|| work.parser.head(head));
-            let version = head.map_or(Version::Http11, |head| head.version());
-            let told = Told { version, status, sent: 0, received: self.received, duration };
-            self.place.worker.log_slow(&turn.current, &self.caller, head.as_ref(), told);
-        }
+        Asker { head, caller: &self.caller, version, received: self.received }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a connection holds, while it has something to do and while it waits.
 
-use number8_proto::http1::HeadParser;
+use number8_proto::http1::{Head, HeadParser};
 
 use super::super::worker::Turn;
 use super::input::Input;
@@ -16,6 +16,14 @@ pub(crate) struct Work {
     pub(super) input: Input,
     pub(super) parser: HeadParser,
     pub(super) output: Output,
+}
+
+impl Work {
+    /// The head of the request that is being answered, if that much of it has come.
+    pub(super) fn head(&self) -> Option<Head<'_>> {
+        let head = self.input.head();
+        (!head.is_empty()).then(|| self.parser.head(head))
+    }
 }
 
 /// What a connection holds.

@@ -7,7 +7,6 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use number8_proto::headers::Fields;
@@ -15,6 +14,7 @@ use number8_proto::http1::SendBody;
 
 use super::super::clock;
 use super::super::counts::{OneOpen, Opened};
+use super::super::exchange::Answered;
 use super::super::shared::Stop;
 use super::super::transport::Transport;
 use super::{Closed, Connection, Flow, Held, Phase, Read, Turn, Wait, Work};
@@ -62,13 +62,12 @@ impl Connection {
         &mut self,
         turn: &Turn,
         work: &mut Work,
-        since: Option<Instant>,
+        answered: Answered,
         send: SendBody,
-        status: u16,
         broadcast: Broadcast,
     ) -> Flow {
         // Now, since it may go on for days; and so nothing of the request has to be kept.
-        self.log_answer(turn, work, status, 0, since);
+        self.log_answer(turn, work, answered);
         // Nothing that follows is a request: the answer ends with the connection.
         work.input.clear();
         self.conn.close_after();

@@ -35,19 +35,19 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use number8_proto::http1::Conn;
 use number8_proto::{CloseReason, Error};
 
 use super::clock;
+use super::exchange::Answered;
 use super::http2::Http2;
 use super::shared::Stop;
 use super::transport::{Security, Transport};
 use super::worker::{Place, Standing, Turn};
 use crate::caller::Caller;
 pub use closed::Closed;
-use exchange::Exchange;
+use exchange::Answering;
 #[cfg_attr(not(feature = "http2"), allow(unused_imports, reason = "HTTP/2 needs it, too"))]
 pub(super) use exchange::dump;
 use held::Held;
@@ -74,7 +74,7 @@ enum Phase {
     /// Wait for a head.
     Receive,
     /// An answer is being made, or its content is.
-    Exchange(Box<Exchange>),
+    Exchange(Box<Answering>),
     /// What is sent to many goes out here too.
     Listen(Box<Listener>),
     /// Another protocol has taken over.
@@ -149,10 +149,7 @@ pub(crate) struct Connection {
 
 /// An answer that is being sent.
 struct Unlogged {
-    status: u16,
-    /// Bytes of content.
-    bytes: u64,
-    since: Option<Instant>,
+    answered: Answered,
     /// The end of the connection is all that tells the client where the content ends.
     until_close: bool,
 }

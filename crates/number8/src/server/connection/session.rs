@@ -2,9 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::Context;
-use std::time::Instant;
 
 use number8_proto::headers::Known;
 use number8_proto::http1::Head;
@@ -12,9 +10,10 @@ use number8_proto::{CloseReason, syntax};
 
 use super::super::clock;
 use super::super::counts::{OneOpen, Opened};
+use super::super::exchange::Exchange;
 use super::super::shared::Stop;
+use super::exchange::Asking;
 use super::{BATCH_BYTES, Closed, Connection, Flow, Phase, Read, Turn, Wait, Work};
-use crate::app::App;
 use crate::body::{Kind, Takeover};
 use crate::response::{self, Response};
 use crate::session::{INPUT_BYTES_MAX, Session, SessionInput, SessionStep};
@@ -62,9 +61,8 @@ impl Connection {
     pub(super) fn hand_over(
         &mut self,
         turn: &Turn,
-        app: &Arc<App>,
         work: &mut Work,
-        since: Option<Instant>,
+        exchange: Exchange<'_>,
         response: Response,
     ) -> Flow {
         let status = response.status();
@@ -72,14 +70,8 @@ impl Connection {
             (response::Head::Fields { fields, .. }, Kind::Session(takeover)) => (fields, *takeover),
             // A session comes with a head of its own.
             _ => {
-                return self.send(
-                    turn,
-                    app,
-                    work,
-                    since,
-                    app.finish(None, response::failed()),
-                    None,
-                );
+                let failed = exchange.app().explain(None, response::failed());
+                return self.send(turn, work, Asking { exchange, feed: None }, failed);
             }
         };
         let Takeover { protocol, session } = takeover;
@@ -91,7 +83,7 @@ impl Connection {
             None => self.conn.hand_over(),
         }
         // Now, since it may go on for days.
-        self.log_answer(turn, work, status, 0, since);
+        self.log_answer(turn, work, exchange.answered(status, 0));
         work.input.forget_head();
         let conversation = Conversation {
             session,

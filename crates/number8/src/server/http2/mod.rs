@@ -28,18 +28,17 @@ use number8_proto::http2::{Announced, PREFACE};
 
 use super::clock;
 use super::connection::Closed;
+use super::exchange::Exchange;
 use super::options::Options;
 use super::shared::{Shared, Stop};
 use super::transport::Transport;
 use super::worker::{Place, Standing, Turn};
-use crate::app::readiness;
 use crate::body::{Body, channel_in};
 use crate::caller::Caller;
-use crate::response::busy;
 use data::{Data, Held};
 use message::{Scratch, Stamped};
 use pipe::{Moved, Pipe, Socket};
-use stream::{Desk, Exchange, Stream};
+use stream::{Desk, Request, Stream};
 use upload::Upload;
 use wakes::{StreamWake, Wakes};
 
@@ -376,28 +375,28 @@ impl Http2 {
         self.since.idle = None;
         let current = &desk.turn.current;
         let (shared, turn) = (&current.shared, desk.turn);
-        let app = match shared.app_id() == current.app.id() {
-            true => Arc::clone(&current.app),
+        let exchange = match shared.app_id() == current.app.id() {
+            true => Exchange::begin(turn),
             // Replaced during this turn.
-            false => shared.app(),
+            false => Exchange::of(shared.app(), turn),
         };
         let is_head = request.method() == http::Method::HEAD;
         let caller = Caller { is_secure: self.is_secure, ..Caller::new(self.peer) };
-        let exchange = Exchange::new(app, turn.begun, caller, respond, is_head);
+        let asked = Request::new(exchange.kept(), caller, respond, is_head);
         let seat = self.take_seat();
         let waker = self.seats[seat].waker.clone();
         let cx = &mut Context::from_waker(&waker);
         let scratch = &mut self.scratch;
         let stream = match scratch.read(&request, &shared.options.limits.http) {
             Err(error) if is_malformed(error) => {
-                exchange.reset(desk);
+                asked.reset(desk);
                 None
             }
             Err(error) => {
-                exchange.refuse(desk, scratch.read_line(&request).as_ref(), error, cx);
+                asked.refuse(desk, scratch.read_line(&request).as_ref(), error, cx);
                 None
             }
-            Ok(announced) => begin(desk, exchange, scratch, announced, request.into_body(), cx),
+            Ok(announced) => begin(desk, asked, scratch, announced, request.into_body(), cx),
         };
         match stream {
             None => self.vacant.push(seat),
@@ -516,35 +515,28 @@ impl Http2 {
 /// Begins to answer a request that could be read; a stream where the answer is not complete then.
 fn begin(
     desk: &mut Desk<'_>,
-    mut exchange: Exchange,
+    mut asked: Request,
     scratch: &mut Scratch,
     announced: Announced,
     content: RecvStream,
     cx: &mut Context<'_>,
 ) -> Option<Stream> {
     let shared = &desk.turn.current.shared;
-    exchange.dump(&scratch.bytes);
-    let refusal = match shared.has_room() {
-        false => Some(busy("the server holds as much as it may")),
-        true => exchange.identify(&mut scratch.parser, &scratch.bytes),
-    };
+    asked.dump(&scratch.bytes);
+    let unasked = asked.unasked(desk, &mut scratch.parser, &scratch.bytes);
     let head = scratch.parser.head(&scratch.bytes);
-    if let Some(refusal) = refusal {
-        return exchange.begin_with(desk, &head, refusal, cx);
-    }
-    if desk.turn.current.app.is_readiness(head.path()) {
-        let ready = readiness(head.method(), shared.unready());
-        return exchange.begin_with(desk, &head, ready, cx);
+    if let Some(answer) = unasked {
+        return asked.begin_with(desk, &head, answer, cx);
     }
     if content.is_end_stream() {
-        return exchange.begin(desk, &head, Body::empty(), cx);
+        return asked.begin(desk, &head, Body::empty(), cx);
     }
     let window = shared.options.http2.stream_window_bytes / WINDOW_STEPS;
     let limit = shared.options.limits.body_bytes_max;
     let (feeder, incoming) =
         channel_in(cx.waker().clone(), announced.length, limit, window as usize);
-    exchange.expect_content(Upload::new(content, feeder), announced.expect_continue);
-    exchange.begin(desk, &head, Body::incoming(incoming), cx)
+    asked.expect_content(Upload::new(content, feeder), announced.expect_continue);
+    asked.begin(desk, &head, Body::incoming(incoming), cx)
 }
 
 /// What RFC 9113 §8.1.1 calls malformed; everything else is answered.

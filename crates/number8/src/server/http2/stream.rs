@@ -1,8 +1,6 @@
 //! One request and its answer, on a stream of their own.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use h2::Reason;
 use h2::server::SendResponse;
@@ -11,17 +9,17 @@ use number8_proto::http1::{Head, HeadParser, OwnedHead, Version, is_without_cont
 use number8_proto::negotiate::takes_trailers;
 
 use super::super::counts::Opened;
+use super::super::exchange::{Asker, Exchange};
 use super::super::options::Timeouts;
 use super::super::shared::Stop;
-use super::super::worker::Turn;
-use super::super::worker::{Told, Worker};
+use super::super::worker::{Turn, Worker};
 use super::content::{Cut, Sending, Source};
 use super::data::{Data, Held};
 use super::logged::shortened;
 use super::message::{self, Stamped};
 use super::patience::{Patience, Wait};
 use super::upload::{News, Upload};
-use crate::app::{App, Asked};
+use crate::app::Asked;
 use crate::body::{Body, BodyError, Kind, Part};
 use crate::caller::Caller;
 use crate::response::Response;
@@ -47,10 +45,8 @@ pub(super) struct Desk<'a> {
 }
 
 /// A request on its way to its answer.
-pub(super) struct Exchange {
-    /// Who answers; the server may serve another app by now.
-    app: Arc<App>,
-    since: Option<Instant>,
+pub(super) struct Request {
+    exchange: Exchange<'static>,
     caller: Caller,
     upload: Option<Upload>,
     respond: SendResponse<Data>,
@@ -70,36 +66,40 @@ const CLIENT_LEFT: u16 = 499;
 
 /// A stream whose answer is not complete.
 pub(super) struct Stream {
-    /// Goes before `exchange`, which tells whoever works for it that the client has left: what they send then has nobody to take it.
+    /// Goes before `request`, which tells whoever works for it that the client has left: what they send then has nobody to take it.
     making: Making,
-    exchange: Exchange,
+    request: Request,
     head: OwnedHead,
     patience: Patience,
     /// Why it ends, once what came before has had its turn to be sent.
     cut: Option<Cut>,
 }
 
-impl Exchange {
+impl Request {
     pub(super) fn new(
-        app: Arc<App>,
-        since: Option<Instant>,
+        exchange: Exchange<'static>,
         caller: Caller,
         respond: SendResponse<Data>,
         is_head: bool,
     ) -> Self {
-        Self { app, since, caller, upload: None, respond, awaits_continue: false, is_head }
+        Self { exchange, caller, upload: None, respond, awaits_continue: false, is_head }
     }
 
     /// Shows a head to whoever wants to see what comes.
     pub(super) fn dump(&self, head: &[u8]) {
-        if let Some(sink) = self.app.dump_sink() {
+        if let Some(sink) = self.exchange.app().dump_sink() {
             message::dump_request(sink, head);
         }
     }
 
-    /// Finds out who asks; answers where that cannot be.
-    pub(super) fn identify(&mut self, parser: &mut HeadParser, head: &[u8]) -> Option<Response> {
-        self.app.identify(parser, head, &mut self.caller)
+    /// Finds out who asks; an answer where the app is not to be asked.
+    pub(super) fn unasked(
+        &mut self,
+        desk: &Desk<'_>,
+        parser: &mut HeadParser,
+        head: &[u8],
+    ) -> Option<Response> {
+        self.exchange.unasked(desk.worker, parser, head, &mut self.caller)
     }
 
     pub(super) fn expect_content(&mut self, upload: Upload, awaits_continue: bool) {
@@ -139,7 +139,8 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Option<Stream> {
         let lane = &desk.turn.current.shared.lane;
-        match self.app.ask(self.app.call(head, &mut self.caller, body, lane), cx) {
+        let app = self.exchange.app();
+        match app.ask(app.call(head, &mut self.caller, body, lane), cx) {
             Ok(response) => self.begin_with(desk, head, response, cx),
             Err(asked) => Stream::new(self, head, Making::Answer(asked), desk, cx),
         }
@@ -172,13 +173,13 @@ impl Exchange {
         head: Option<&Head<'_>>,
         response: Response,
     ) -> Option<Making> {
-        // Layers see what is sent; one of them may want the connection, too.
-        let response = self.finish(head, without_session(response));
-        let response = self.finish(None, without_session(response));
-        self.log_slow(desk, head, response.status());
+        let asked = head.map(|head| (*head, &self.caller));
+        let response = self.exchange.app().finish(asked, response, without_session);
+        let slow = self.exchange.answered(response.status(), 0);
+        slow.log_slow(desk.worker, &desk.turn.current, self.asker(head));
         let stamp = &desk.turn.current.stamp;
         let (http, length) = message::head(&response, desk.stamped, stamp.wire());
-        if let Some(sink) = self.app.dump_sink() {
+        if let Some(sink) = self.exchange.app().dump_sink() {
             message::dump(sink, &http);
         }
         let status = response.status();
@@ -217,37 +218,14 @@ impl Exchange {
         Some(Making::Content(Box::new(sending), status))
     }
 
-    fn finish(&self, head: Option<&Head<'_>>, response: Response) -> Response {
-        match self.app.is_finished(&response) {
-            true => response,
-            false => self.app.finish(head.map(|head| (head, &self.caller)), response),
-        }
-    }
-
     fn log(&self, desk: &Desk<'_>, head: Option<&Head<'_>>, status: u16, bytes: u64) {
-        let current = &desk.turn.current;
-        if (current.app.log().is_none() && !desk.worker.counts())
-            || head.is_some_and(|head| current.app.is_probe(head.path()))
-        {
-            return;
-        }
-        desk.worker.log(current, &self.caller, head, self.told(status, bytes));
+        let answered = self.exchange.answered(status, bytes);
+        answered.log(desk.worker, &desk.turn.current, self.asker(head));
     }
 
-    /// Tells of an answer that begins late.
-    fn log_slow(&self, desk: &Desk<'_>, head: Option<&Head<'_>>, status: u16) {
-        let current = &desk.turn.current;
-        let Some(slow) = current.app.slow() else { return };
-        let told = self.told(status, 0);
-        if told.duration >= slow.after {
-            desk.worker.log_slow(current, &self.caller, head, told);
-        }
-    }
-
-    fn told(&self, status: u16, sent: u64) -> Told {
+    fn asker<'a>(&'a self, head: Option<&Head<'a>>) -> Asker<'a> {
         let received = self.upload.as_ref().map_or(0, Upload::received);
-        let duration = self.since.map(|since| since.elapsed()).unwrap_or_default();
-        Told { version: Version::Http2, status, sent, received, duration }
+        Asker { head: head.copied(), caller: &self.caller, version: Version::Http2, received }
     }
 
     /// Tells the client to send its content, where it waits for that and somebody wants it.
@@ -284,39 +262,39 @@ impl Desk<'_> {
 impl Stream {
     /// A stream that has come so far; `None` where that is all.
     fn new(
-        mut exchange: Exchange,
+        mut request: Request,
         head: &Head<'_>,
         mut making: Making,
         desk: &mut Desk<'_>,
         cx: &mut Context<'_>,
     ) -> Option<Self> {
         // Most contents are small and go out at once: these need no copy of the head.
-        if exchange.upload.is_none()
+        if request.upload.is_none()
             && let Making::Content(sending, status) = &mut making
             && sending.listener().is_none()
         {
             let polled = sending.poll(&desk.turn.current.shared.lane, desk.turn.ms, cx);
             desk.account(sending);
             if let Poll::Ready(Ok(())) = polled {
-                exchange.log(desk, Some(head), *status, sending.sent);
-                return exchange.over();
+                request.log(desk, Some(head), *status, sending.sent);
+                return request.over();
             }
             if let Poll::Ready(Err(cut)) = polled {
-                let mut stream = Self::hold(exchange, head, making);
+                let mut stream = Self::hold(request, head, making);
                 stream.cut_soon(cut, cx);
                 return Some(stream);
             }
         }
-        let mut stream = Self::hold(exchange, head, making);
+        let mut stream = Self::hold(request, head, making);
         stream.poll(desk, cx).is_pending().then_some(stream)
     }
 
-    fn hold(exchange: Exchange, head: &Head<'_>, making: Making) -> Self {
+    fn hold(request: Request, head: &Head<'_>, making: Making) -> Self {
         let head = match &making {
             Making::Content(..) => shortened(head),
             Making::Answer(_) => head.to_owned(),
         };
-        Self { exchange, head, making, patience: Patience::default(), cut: None }
+        Self { request, head, making, patience: Patience::default(), cut: None }
     }
 
     pub(super) fn deadline_ms(&self) -> u64 {
@@ -329,13 +307,13 @@ impl Stream {
             Making::Content(sending, _) => sending.held(),
             Making::Answer(_) => 0,
         };
-        let of_upload = self.exchange.upload.as_ref().map_or(0, Upload::held);
+        let of_upload = self.request.upload.as_ref().map_or(0, Upload::held);
         self.head.head().bytes().len() + of_answer + of_upload
     }
 
     /// Bytes of content that have come, and for which the client may not send others yet.
     pub(super) fn owed(&self) -> usize {
-        self.exchange.upload.as_ref().map_or(0, Upload::owed)
+        self.request.upload.as_ref().map_or(0, Upload::owed)
     }
 
     /// Goes on; ready when this is over.
@@ -365,13 +343,13 @@ impl Stream {
                     Poll::Ready(Ok(())) => {
                         let (sent, status) = (sending.sent, *status);
                         if sending.listener().is_none() {
-                            self.exchange.log(desk, Some(&self.head.head()), status, sent);
+                            self.request.log(desk, Some(&self.head.head()), status, sent);
                         }
                         if sending.is_ending {
-                            self.exchange.caller.part();
+                            self.request.caller.part();
                         }
                         // Whoever leaves from here on has its answer.
-                        self.exchange.caller.departure = None;
+                        self.request.caller.departure = None;
                         return Poll::Ready(());
                     }
                     Poll::Ready(Err(cut)) => {
@@ -392,12 +370,12 @@ impl Stream {
                     false => return Poll::Ready(()),
                 }
             }
-            self.exchange.send_continue();
-            let upload = self.exchange.upload.as_mut();
+            self.request.send_continue();
+            let upload = self.request.upload.as_mut();
             match upload.map_or(News::Nothing, |upload| upload.poll(desk.turn.ms, cx)) {
                 News::Some => {}
                 News::Nothing => break,
-                News::Gone => self.exchange.caller.depart(),
+                News::Gone => self.request.caller.depart(),
             }
         }
         self.set_deadline(desk);
@@ -410,10 +388,11 @@ impl Stream {
         let next = match &mut self.making {
             Making::Content(..) => return None,
             Making::Answer(asked) => {
-                let Exchange { app, caller, .. } = &mut self.exchange;
-                match app.poll(asked, &head, caller, &desk.turn.current.shared.lane, cx) {
+                let Request { exchange, caller, .. } = &mut self.request;
+                let lane = &desk.turn.current.shared.lane;
+                match exchange.app().poll(asked, &head, caller, lane, cx) {
                     Poll::Pending => return None,
-                    Poll::Ready(response) => self.exchange.answer(desk, Some(&head), response),
+                    Poll::Ready(response) => self.request.answer(desk, Some(&head), response),
                 }
             }
         };
@@ -424,7 +403,7 @@ impl Stream {
             }
             self.making = next;
         } else {
-            self.exchange.caller.departure = None;
+            self.request.caller.departure = None;
         }
         Some(goes_on)
     }
@@ -433,7 +412,7 @@ impl Stream {
     fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.making {
             Making::Content(sending, _) => sending.stream.poll_reset(cx).is_ready(),
-            Making::Answer(_) => self.exchange.respond.poll_reset(cx).is_ready(),
+            Making::Answer(_) => self.request.respond.poll_reset(cx).is_ready(),
         }
     }
 
@@ -453,7 +432,7 @@ impl Stream {
                 false
             }
             Wait::Body => {
-                if let Some(upload) = &mut self.exchange.upload {
+                if let Some(upload) = &mut self.request.upload {
                     upload.fail(BodyError::TimedOut);
                 }
                 if matches!(self.making, Making::Content(..)) {
@@ -461,7 +440,7 @@ impl Stream {
                 }
                 let response = Response::error(408, BodyError::TimedOut.to_string());
                 let head = self.head.head();
-                match self.exchange.answer(desk, Some(&head), response) {
+                match self.request.answer(desk, Some(&head), response) {
                     Some(making) => {
                         self.making = making;
                         true
@@ -481,7 +460,7 @@ impl Stream {
                 next = (Wait::Heartbeat, heartbeat_ms);
             }
         }
-        if let Some(upload) = &mut self.exchange.upload
+        if let Some(upload) = &mut self.request.upload
             && let Some(body_ms) = upload.deadline(desk.turn.ms, desk.timeouts())
             && body_ms < next.1
         {
@@ -510,7 +489,7 @@ impl Stream {
     /// The client does not want the stream any more, or is gone.
     pub(super) fn left(&mut self, desk: &Desk<'_>) {
         if matches!(self.making, Making::Answer(_)) {
-            self.exchange.log(desk, Some(&self.head.head()), CLIENT_LEFT, 0);
+            self.request.log(desk, Some(&self.head.head()), CLIENT_LEFT, 0);
         }
         self.end(desk);
     }
@@ -520,12 +499,12 @@ impl Stream {
         if let Making::Content(sending, status) = &mut self.making
             && sending.listener().is_none()
         {
-            self.exchange.log(desk, Some(&self.head.head()), *status, sending.sent);
+            self.request.log(desk, Some(&self.head.head()), *status, sending.sent);
         }
     }
 }
 
-impl Drop for Exchange {
+impl Drop for Request {
     /// A departure that was not told is of an answer that did not come to its end.
     fn drop(&mut self) {
         self.caller.depart();
