@@ -6,11 +6,13 @@
 
 mod content;
 mod data;
+mod desk;
 mod logged;
 mod message;
 mod meter;
 mod patience;
 mod pipe;
+mod request;
 mod stream;
 mod upload;
 mod wakes;
@@ -36,9 +38,11 @@ use super::worker::{Place, Standing, Turn};
 use crate::body::{Body, channel_in};
 use crate::caller::Caller;
 use data::{Data, Held};
+use desk::Desk;
 use message::{Scratch, Stamped};
 use pipe::{Moved, Pipe, Socket};
-use stream::{Desk, Request, Stream};
+use request::Request;
+use stream::Stream;
 use upload::Upload;
 use wakes::{StreamWake, Wakes};
 
@@ -526,17 +530,17 @@ fn begin(
     let unasked = asked.unasked(desk, &mut scratch.parser, &scratch.bytes);
     let head = scratch.parser.head(&scratch.bytes);
     if let Some(answer) = unasked {
-        return asked.begin_with(desk, &head, answer, cx);
+        return Stream::begin_with(asked, desk, &head, answer, cx);
     }
     if content.is_end_stream() {
-        return asked.begin(desk, &head, Body::empty(), cx);
+        return Stream::begin(asked, desk, &head, Body::empty(), cx);
     }
     let window = shared.options.http2.stream_window_bytes / WINDOW_STEPS;
     let limit = shared.options.limits.body_bytes_max;
     let (feeder, incoming) =
         channel_in(cx.waker().clone(), announced.length, limit, window as usize);
     asked.expect_content(Upload::new(content, feeder), announced.expect_continue);
-    asked.begin(desk, &head, Body::incoming(incoming), cx)
+    Stream::begin(asked, desk, &head, Body::incoming(incoming), cx)
 }
 
 /// What RFC 9113 §8.1.1 calls malformed; everything else is answered.

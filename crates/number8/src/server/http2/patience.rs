@@ -2,7 +2,7 @@
 
 use super::super::clock;
 use super::SEND_BUFFER_BYTES;
-use super::stream::Desk;
+use super::desk::Desk;
 
 /// What the deadline of a stream is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

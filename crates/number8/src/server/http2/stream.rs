@@ -3,63 +3,17 @@
 use std::task::{Context, Poll};
 
 use h2::Reason;
-use h2::server::SendResponse;
-use number8_proto::Error;
-use number8_proto::http1::{Head, HeadParser, OwnedHead, Version, is_without_content};
-use number8_proto::negotiate::takes_trailers;
+use number8_proto::http1::{Head, OwnedHead};
 
-use super::super::counts::Opened;
-use super::super::exchange::{Asker, Exchange};
-use super::super::options::Timeouts;
 use super::super::shared::Stop;
-use super::super::worker::{Turn, Worker};
-use super::content::{Cut, Sending, Source};
-use super::data::{Data, Held};
+use super::content::Cut;
+use super::desk::Desk;
 use super::logged::shortened;
-use super::message::{self, Stamped};
 use super::patience::{Patience, Wait};
+use super::request::{Making, Request};
 use super::upload::{News, Upload};
-use crate::app::Asked;
-use crate::body::{Body, BodyError, Kind, Part};
-use crate::caller::Caller;
+use crate::body::{Body, BodyError};
 use crate::response::Response;
-use crate::standing::Standing;
-
-/// What the streams of a connection have in common during a turn.
-pub(super) struct Desk<'a> {
-    pub(super) turn: &'a Turn,
-    pub(super) worker: &'a Worker,
-    pub(super) stamped: &'a mut Stamped,
-    /// The content that the protocol holds.
-    pub(super) held: Held,
-    /// How many streams there were when the turn began.
-    pub(super) streams: usize,
-    /// Bytes of content that were handed to the protocol in this turn.
-    pub(super) given: usize,
-    /// Heads of answers.
-    pub(super) heads: usize,
-    /// Frames of content.
-    pub(super) frames: u32,
-    /// Streams that were ended by force.
-    pub(super) resets: u32,
-}
-
-/// A request on its way to its answer.
-pub(super) struct Request {
-    exchange: Exchange<'static>,
-    caller: Caller,
-    upload: Option<Upload>,
-    respond: SendResponse<Data>,
-    /// The client waits for `100 Continue`.
-    awaits_continue: bool,
-    is_head: bool,
-}
-
-/// What is being made.
-enum Making {
-    Answer(Asked),
-    Content(Box<Sending>, u16),
-}
 
 /// What the log says of a request whose client left before there was an answer: no server sends it, and nginx says the same.
 const CLIENT_LEFT: u16 = 499;
@@ -75,191 +29,40 @@ pub(super) struct Stream {
     cut: Option<Cut>,
 }
 
-impl Request {
-    pub(super) fn new(
-        exchange: Exchange<'static>,
-        caller: Caller,
-        respond: SendResponse<Data>,
-        is_head: bool,
-    ) -> Self {
-        Self { exchange, caller, upload: None, respond, awaits_continue: false, is_head }
-    }
-
-    /// Shows a head to whoever wants to see what comes.
-    pub(super) fn dump(&self, head: &[u8]) {
-        if let Some(sink) = self.exchange.app().dump_sink() {
-            message::dump_request(sink, head);
-        }
-    }
-
-    /// Finds out who asks; an answer where the app is not to be asked.
-    pub(super) fn unasked(
-        &mut self,
-        desk: &Desk<'_>,
-        parser: &mut HeadParser,
-        head: &[u8],
-    ) -> Option<Response> {
-        self.exchange.unasked(desk.worker, parser, head, &mut self.caller)
-    }
-
-    pub(super) fn expect_content(&mut self, upload: Upload, awaits_continue: bool) {
-        self.upload = Some(upload);
-        self.awaits_continue = awaits_continue;
-    }
-
-    /// Ends a request that is no request (RFC 9113 §8.1.1).
-    pub(super) fn reset(mut self, desk: &mut Desk<'_>) {
-        desk.resets += 1;
-        self.respond.send_reset(Reason::PROTOCOL_ERROR);
-    }
-
-    /// Answers a request that cannot be read; `line` is what the log tells of it, where that much can be.
-    pub(super) fn refuse(
-        mut self,
-        desk: &mut Desk<'_>,
-        line: Option<&Head<'_>>,
-        error: Error,
-        cx: &mut Context<'_>,
-    ) {
-        let response = Response::error(error.status(), error.text());
-        if let Some(Making::Content(mut sending, status)) = self.answer(desk, None, response) {
-            // Whatever the client's window does not take of such a page is not worth waiting for.
-            let _ = sending.poll(&desk.turn.current.shared.lane, desk.turn.ms, cx);
-            desk.account(&mut sending);
-            self.log(desk, line, status, sending.sent);
-        }
-    }
-
+impl Stream {
     /// Asks the app; a stream where the answer is not complete then.
     pub(super) fn begin(
-        mut self,
+        mut request: Request,
         desk: &mut Desk<'_>,
         head: &Head<'_>,
         body: Body,
         cx: &mut Context<'_>,
-    ) -> Option<Stream> {
+    ) -> Option<Self> {
         let lane = &desk.turn.current.shared.lane;
-        let app = self.exchange.app();
-        match app.ask(app.call(head, &mut self.caller, body, lane), cx) {
-            Ok(response) => self.begin_with(desk, head, response, cx),
-            Err(asked) => Stream::new(self, head, Making::Answer(asked), desk, cx),
+        let app = request.exchange.app();
+        match app.ask(app.call(head, &mut request.caller, body, lane), cx) {
+            Ok(response) => Self::begin_with(request, desk, head, response, cx),
+            Err(asked) => Self::new(request, head, Making::Answer(asked), desk, cx),
         }
     }
 
     /// Sends this answer; a stream where it is not complete then.
     pub(super) fn begin_with(
-        mut self,
+        mut request: Request,
         desk: &mut Desk<'_>,
         head: &Head<'_>,
         response: Response,
         cx: &mut Context<'_>,
-    ) -> Option<Stream> {
-        match self.answer(desk, Some(head), response) {
-            Some(making) => Stream::new(self, head, making, desk, cx),
-            None => self.over(),
-        }
-    }
-
-    /// Whoever leaves from here on has its answer.
-    fn over(&mut self) -> Option<Stream> {
-        self.caller.departure = None;
-        None
-    }
-
-    /// Sends the head of an answer; its content where there is any.
-    fn answer(
-        &mut self,
-        desk: &mut Desk<'_>,
-        head: Option<&Head<'_>>,
-        response: Response,
-    ) -> Option<Making> {
-        let asked = head.map(|head| (*head, &self.caller));
-        let response = self.exchange.app().finish(asked, response, without_session);
-        let slow = self.exchange.answered(response.status(), 0);
-        slow.log_slow(desk.worker, &desk.turn.current, self.asker(head));
-        let stamp = &desk.turn.current.stamp;
-        let (http, length) = message::head(&response, desk.stamped, stamp.wire());
-        if let Some(sink) = self.exchange.app().dump_sink() {
-            message::dump(sink, &http);
-        }
-        let status = response.status();
-        let ends_at_stop =
-            length.is_none() && head.is_some_and(|head| response.is_asked_for_again(head.method()));
-        let is_empty = self.is_head
-            || is_without_content(status)
-            || length == Some(0)
-            || matches!(response.body.kind, Kind::Empty);
-        let Ok(stream) = self.respond.send_response(http, is_empty) else {
-            self.caller.depart();
-            return None;
-        };
-        desk.heads += 1;
-        if is_empty {
-            self.log(desk, head, status, 0);
-            return None;
-        }
-        let source = match response.body.kind {
-            Kind::Broadcast(broadcast) => {
-                // Now, since it may go on for days.
-                self.log(desk, head, status, 0);
-                let over = self.caller.standing.take().map(Standing::over);
-                let one = desk.worker.open(Opened::Listener);
-                let held = desk.held.clone();
-                let sending = Sending::listening(stream, held, *broadcast, over, one, desk.turn.ms);
-                return Some(Making::Content(Box::new(sending), status));
+    ) -> Option<Self> {
+        match request.answer(desk, Some(head), response) {
+            Some(making) => Self::new(request, head, making, desk, cx),
+            None => {
+                request.over();
+                None
             }
-            Kind::Parts(parts) => Source::parts(parts),
-            Kind::Bytes(bytes, whose) => Source::parts([Part::Bytes(bytes, whose)].into()),
-            kind => Source::Body(Body { kind }),
-        };
-        let trailers = head.and_then(|head| head.named("te")).is_some_and(takes_trailers);
-        let mut sending = Sending::new(stream, desk.held.clone(), source, length, trailers);
-        sending.ends_at_stop = ends_at_stop;
-        Some(Making::Content(Box::new(sending), status))
-    }
-
-    fn log(&self, desk: &Desk<'_>, head: Option<&Head<'_>>, status: u16, bytes: u64) {
-        let answered = self.exchange.answered(status, bytes);
-        answered.log(desk.worker, &desk.turn.current, self.asker(head));
-    }
-
-    fn asker<'a>(&'a self, head: Option<&Head<'a>>) -> Asker<'a> {
-        let received = self.upload.as_ref().map_or(0, Upload::received);
-        Asker { head: head.copied(), caller: &self.caller, version: Version::Http2, received }
-    }
-
-    /// Tells the client to send its content, where it waits for that and somebody wants it.
-    fn send_continue(&mut self) {
-        if self.awaits_continue && self.upload.as_ref().is_some_and(Upload::is_waited_for) {
-            self.awaits_continue = false;
-            let mut interim = http::Response::new(());
-            *interim.status_mut() = http::StatusCode::CONTINUE;
-            // It fails where the stream is over.
-            let _ = self.respond.send_informational(interim);
         }
     }
-}
 
-/// A connection of many streams cannot be handed over.
-fn without_session(response: Response) -> Response {
-    match response.body.kind {
-        Kind::Session(_) => Response::error(505, "this is for HTTP/1.1 alone"),
-        _ => response,
-    }
-}
-
-impl Desk<'_> {
-    pub(super) fn timeouts(&self) -> &Timeouts {
-        &self.turn.current.shared.options.timeouts
-    }
-
-    fn account(&mut self, sending: &mut Sending) {
-        self.frames += std::mem::take(&mut sending.frames);
-        self.given += std::mem::take(&mut sending.given);
-    }
-}
-
-impl Stream {
     /// A stream that has come so far; `None` where that is all.
     fn new(
         mut request: Request,
@@ -277,7 +80,8 @@ impl Stream {
             desk.account(sending);
             if let Poll::Ready(Ok(())) = polled {
                 request.log(desk, Some(head), *status, sending.sent);
-                return request.over();
+                request.over();
+                return None;
             }
             if let Poll::Ready(Err(cut)) = polled {
                 let mut stream = Self::hold(request, head, making);
@@ -348,8 +152,7 @@ impl Stream {
                         if sending.is_ending {
                             self.request.caller.part();
                         }
-                        // Whoever leaves from here on has its answer.
-                        self.request.caller.departure = None;
+                        self.request.over();
                         return Poll::Ready(());
                     }
                     Poll::Ready(Err(cut)) => {
@@ -403,7 +206,7 @@ impl Stream {
             }
             self.making = next;
         } else {
-            self.request.caller.departure = None;
+            self.request.over();
         }
         Some(goes_on)
     }
@@ -501,12 +304,5 @@ impl Stream {
         {
             self.request.log(desk, Some(&self.head.head()), *status, sending.sent);
         }
-    }
-}
-
-impl Drop for Request {
-    /// A departure that was not told is of an answer that did not come to its end.
-    fn drop(&mut self) {
-        self.caller.depart();
     }
 }
