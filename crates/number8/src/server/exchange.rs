@@ -50,6 +50,7 @@ impl<'a> Exchange<'a> {
 
     /// Finds out who asks; an answer where the app is not to be asked: there is no memory, nobody can be meant, or somebody
     /// wants to know how the server is.
+    #[inline]
     pub(super) fn unasked(
         &self,
         worker: &Worker,
@@ -100,13 +101,16 @@ impl Answered {
     /// Counts it and writes its line, where somebody wants to know. The log is that of the app that is served by now: whose
     /// place it has taken may have none any more.
     #[inline]
-    pub(super) fn log(self, worker: &Worker, current: &Current, asker: Asker<'_>) {
-        if current.app.log().is_some() || worker.counts() {
-            self.tell(worker, current, asker);
+    pub(super) fn log<'a>(
+        self,
+        worker: &Worker,
+        current: &Current,
+        asker: impl FnOnce() -> Asker<'a>,
+    ) {
+        if current.app.log().is_none() && !worker.counts() {
+            return;
         }
-    }
-
-    fn tell(self, worker: &Worker, current: &Current, asker: Asker<'_>) {
+        let asker = asker();
         if !asker.head.is_some_and(|head| current.app.is_probe(head.path())) {
             worker.log(current, asker.caller, asker.head.as_ref(), self.told(asker));
         }
@@ -114,14 +118,21 @@ impl Answered {
 
     /// Tells of it where it begins late.
     #[inline]
-    pub(super) fn log_slow(self, worker: &Worker, current: &Current, asker: Asker<'_>) {
+    pub(super) fn log_slow<'a>(
+        self,
+        worker: &Worker,
+        current: &Current,
+        asker: impl FnOnce() -> Asker<'a>,
+    ) {
         let Some(slow) = current.app.slow() else { return };
+        let asker = asker();
         let told = self.told(asker);
         if told.duration >= slow.after {
             worker.log_slow(current, asker.caller, asker.head.as_ref(), told);
         }
     }
 
+    #[inline]
     fn told(self, asker: Asker<'_>) -> Told {
         let Self { status, sent, since } = self;
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();

@@ -371,7 +371,7 @@ impl Connection {
     ) -> Flow {
         let shared = &turn.current.shared;
         let mut answered = asking.exchange.answered(response.status(), 0);
-        answered.log_slow(&self.place.worker, &turn.current, self.asker(work));
+        answered.log_slow(&self.place.worker, &turn.current, || self.asker(work));
         if matches!(response.body.kind, Kind::Session(_)) {
             return self.hand_over(turn, work, asking.exchange, response);
         }
@@ -464,9 +464,10 @@ impl Connection {
     }
 
     pub(super) fn log_answer(&self, turn: &Turn, work: &Work, answered: Answered) {
-        answered.log(&self.place.worker, &turn.current, self.asker(work));
+        answered.log(&self.place.worker, &turn.current, || self.asker(work));
     }
 
+    #[inline]
     fn asker<'a>(&'a self, work: &'a Work) -> Asker<'a> {
         let head = work.head();
         let version = head.map_or(Version::Http11, |head| head.version());

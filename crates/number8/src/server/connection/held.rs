@@ -20,6 +20,7 @@ pub(crate) struct Work {
 
 impl Work {
     /// The head of the request that is being answered, if that much of it has come.
+    #[inline]
     pub(super) fn head(&self) -> Option<Head<'_>> {
         let head = self.input.head();
         (!head.is_empty()).then(|| self.parser.head(head))

@@ -108,7 +108,7 @@ impl Request {
         let asked = head.map(|head| (*head, &self.caller));
         let response = self.exchange.app().finish(asked, response, without_session);
         let slow = self.exchange.answered(response.status(), 0);
-        slow.log_slow(desk.worker, &desk.turn.current, self.asker(head));
+        slow.log_slow(desk.worker, &desk.turn.current, || self.asker(head));
         let stamp = &desk.turn.current.stamp;
         let (http, length) = message::head(&response, desk.stamped, stamp.wire());
         if let Some(sink) = self.exchange.app().dump_sink() {
@@ -152,7 +152,7 @@ impl Request {
 
     pub(super) fn log(&self, desk: &Desk<'_>, head: Option<&Head<'_>>, status: u16, bytes: u64) {
         let answered = self.exchange.answered(status, bytes);
-        answered.log(desk.worker, &desk.turn.current, self.asker(head));
+        answered.log(desk.worker, &desk.turn.current, || self.asker(head));
     }
 
     fn asker<'a>(&'a self, head: Option<&Head<'a>>) -> Asker<'a> {
