@@ -11,6 +11,7 @@ use super::counts::Counts;
 use super::worker::{Current, Told, Turn, Worker};
 use crate::app::{App, readiness};
 use crate::caller::Caller;
+use crate::layers::access_log::Sink;
 use crate::response::{Response, busy};
 
 /// A request on its way to its answer. Its app is lent by the turn in which it begins, and kept where somebody has to wait: the
@@ -138,4 +139,18 @@ impl Answered {
         let duration = since.map(|since| since.elapsed()).unwrap_or_default();
         Told { version: asker.version, status, sent, received: asker.received, duration }
     }
+}
+
+/// Writes a head to the dump, each line marked, whatever it holds.
+pub(super) fn dump(sink: &Sink, mark: &[u8], head: &[u8]) {
+    let mut lines = Vec::with_capacity(head.len() + 64);
+    for line in head.split(|&b| b == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            lines.extend_from_slice(mark);
+            lines.extend(line.iter().flat_map(|&b| std::ascii::escape_default(b)));
+            lines.push(b'\n');
+        }
+    }
+    sink.push(&lines);
 }

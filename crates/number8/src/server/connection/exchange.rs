@@ -8,7 +8,7 @@ use number8_proto::headers::Fields;
 use number8_proto::http1::{BodyLength, SendBody, Version};
 use number8_proto::negotiate::takes_trailers;
 
-use super::super::exchange::{Answered, Asker, Exchange};
+use super::super::exchange::{Answered, Asker, Exchange, dump};
 use super::super::shared::Stop;
 use super::super::transport::Security;
 use super::feed::Feed;
@@ -17,7 +17,6 @@ use super::output::COPY_MAX;
 use super::{BATCH_BYTES, Connection, Flow, Phase, Read, Turn, Unlogged, Work};
 use crate::app::Asked;
 use crate::body::{Body, BodyError, Kind, Part, channel};
-use crate::layers::access_log::Sink;
 use crate::response::{Response, busy};
 use crate::session::INPUT_BYTES_MAX;
 
@@ -423,6 +422,12 @@ impl Connection {
             }
         }
         drop(asking);
+        self.end_answer(turn, work, answered)
+    }
+
+    /// All of an answer is encoded, or lies where it goes out from.
+    #[inline]
+    fn end_answer(&mut self, turn: &Turn, work: &mut Work, answered: Answered) -> Flow {
         self.conn.finish(&Fields::new(), &mut work.output.bytes);
         self.unlogged = None;
         if work.output.parts.is_empty() && work.output.queued() < BATCH_BYTES {
@@ -480,18 +485,4 @@ enum Pulled {
     Waits,
     Full,
     End,
-}
-
-/// Writes a head to the dump, each line marked, whatever it holds.
-pub(in super::super) fn dump(sink: &Sink, mark: &[u8], head: &[u8]) {
-    let mut lines = Vec::with_capacity(head.len() + 64);
-    for line in head.split(|&b| b == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.is_empty() {
-            lines.extend_from_slice(mark);
-            lines.extend(line.iter().flat_map(|&b| std::ascii::escape_default(b)));
-            lines.push(b'\n');
-        }
-    }
-    sink.push(&lines);
 }

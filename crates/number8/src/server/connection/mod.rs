@@ -48,8 +48,6 @@ use super::worker::{Place, Standing, Turn};
 use crate::caller::Caller;
 pub use closed::Closed;
 use exchange::Answering;
-#[cfg_attr(not(feature = "http2"), allow(unused_imports, reason = "HTTP/2 needs it, too"))]
-pub(super) use exchange::dump;
 use held::Held;
 pub(crate) use held::Work;
 use listen::Listener;

@@ -6,7 +6,7 @@ use number8_proto::http1::{BodySize, Head, HeadParser, Version, is_without_conte
 use number8_proto::http2::{Announced, Pseudo, announced};
 use number8_proto::{Error, Limits};
 
-use super::super::connection;
+use super::super::exchange;
 use crate::layers::access_log::Sink;
 use crate::response::Response;
 
@@ -123,7 +123,7 @@ pub(super) fn head(
     (head, length.filter(|_| !is_without_content(status)))
 }
 
-/// Writes the head of an answer to the dump, as [`exchange`](super::super::connection) does.
+/// Writes the head of an answer to the dump, as that of HTTP/1 is.
 pub(super) fn dump(sink: &Sink, head: &http::Response<()>) {
     let mut text = format!("HTTP/2 {}\r\n", head.status().as_u16()).into_bytes();
     for (name, value) in head.headers() {
@@ -131,12 +131,12 @@ pub(super) fn dump(sink: &Sink, head: &http::Response<()>) {
             text.extend_from_slice(part);
         }
     }
-    connection::dump(sink, b"> ", &text);
+    exchange::dump(sink, b"> ", &text);
 }
 
 /// Writes the head of a request to the dump.
 pub(super) fn dump_request(sink: &Sink, head: &[u8]) {
-    connection::dump(sink, b"< ", head);
+    exchange::dump(sink, b"< ", head);
 }
 
 /// Fields behind content.
