@@ -18,16 +18,14 @@ test:
 	.ci/install
 	@.ci/test
 
-# The Python package as a wheel for the python3 of this machine, into target/wheels.
+# The Python package as a wheel for the python3 of this machine, into target/wheels. This and the next two are built by a profile
+# (packaging/profile), where llvm-profdata is there.
 wheel: web
-	python3 -m venv target/maturin
-	target/maturin/bin/pip install --quiet 'maturin>=1.9,<2'
-	target/maturin/bin/maturin build --release --manifest-path crates/number8-py/Cargo.toml --out target/wheels
+	packaging/wheel
 
-# A Debian package of the release build, into target/packages; packaging/check deb tries it on a clean root.
+# A Debian package of the command, into target/packages; packaging/check deb tries it on a clean root.
 deb: web
-	cargo build --release -p number8-cli
-	packaging/deb
+	packaging/deb --binary "$$(packaging/program)"
 
 # One program that needs no library; packaging/check static tries it in an empty root.
 static: web

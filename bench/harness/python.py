@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from harness import load, processes
+from harness import load, packaged, processes
 from harness.bench import Bench, Row, Series, Target, say
 from harness.load import LoadError
 from harness.requests import exchange, request
@@ -33,14 +33,7 @@ def build():
     pip = [python, "-m", "pip", "install", *quiet]
     subprocess.run([*pip, "--requirement", APPS / "requirements.txt"], check=True)
     say("building number8's wheel")
-    wheels = ROOT / "target/wheels/bench"
-    manifest = ROOT / "crates/number8-py/Cargo.toml"
-    subprocess.run(["rm", "-rf", wheels], check=True)
-    subprocess.run(
-        [ENVIRONMENT / "bin/maturin", "build", "--quiet", "--release", "--manifest-path", manifest,
-         "--interpreter", python, "--out", wheels], check=True,
-    )
-    again = ["--no-deps", "--force-reinstall", *wheels.glob("*.whl")]
+    again = ["--no-deps", "--force-reinstall", packaged.build_wheel(python)]
     subprocess.run([*pip, *again], check=True)
 
 
