@@ -88,6 +88,35 @@ class Scripts(Started):
                 self.assertEqual(self.ended(process), (0, "", ""))
                 self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", port), 1)
 
+    def test_u2_a_signal_is_heard_whenever_and_wherever_it_comes(self):
+        # By another thread than the main one, as a signal that comes in the moment before the main thread waits: the wait is not interrupted.
+        script = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})\n"
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number.name):
+                process = self.start(BEGIN + READY + script)
+                self.port(process)
+                self.waits(process)
+                process.send_signal(number)
+                self.assertEqual(self.ended(process), (0, "", ""))
+
+    def test_u2_who_reads_of_signals_hears_of_them_while_the_script_waits(self):
+        script = """
+import atexit, os, signal, threading
+reads, writes = os.pipe()
+os.set_blocking(writes, False)
+signal.set_wakeup_fd(writes)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+threading.Thread(target=lambda: print(os.read(reads, 1) == bytes([signal.SIGUSR1]), flush=True), daemon=True).start()
+atexit.register(lambda: print(signal.set_wakeup_fd(-1) == writes))
+"""
+        process = self.start(BEGIN + READY + script)
+        self.port(process)
+        self.waits(process)
+        process.send_signal(signal.SIGUSR1)
+        self.assertEqual(process.stdout.readline(), "True\n")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(process), (0, "True\n", ""))
+
     @begins_late
     def test_n2_coroutines_go_on_when_the_script_has_ended(self):
         script = """

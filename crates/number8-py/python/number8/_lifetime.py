@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 live: weakref.WeakSet[Server] = weakref.WeakSet()
 
 #: Those who wait for servers to end.
-_waiting: set[threading.Event] = set()
+_waiting: set[_signals.News] = set()
 
 #: Those on which callbacks run.
 threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -45,7 +45,7 @@ threads_are_daemons = _register is None
 def note_change() -> None:
     """A server has been closed."""
     for waiting in list(_waiting):
-        waiting.set()
+        waiting.tell()
 
 
 def note_seen() -> None:
@@ -88,18 +88,17 @@ def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
     """Goes on as long as one of these servers runs, and, in the main thread, until SIGINT or SIGTERM; calls ``ready`` when
     these are expected."""
     global _was_stopped
-    news = threading.Event()
     stopped = False
 
     def stop(*_: Any) -> None:
         nonlocal stopped
         stopped = True
-        news.set()
 
     watched = [weakref.ref(server) for server in servers]
     del servers
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     before = {}
+    news = _signals.News()
     _waiting.add(news)
     try:
         if threading.current_thread() is threading.main_thread():
@@ -111,7 +110,6 @@ def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
         ready()
         while not stopped and any(_runs(server()) for server in watched):
             news.wait()
-            news.clear()
     except (KeyboardInterrupt, SystemExit):
         stopped = True
     finally:
@@ -120,6 +118,7 @@ def wait(*servers: Server, ready: Callable[[], None] = lambda: None) -> None:
         _signals.forget()
         for number, handler in before.items():
             signal.signal(number, handler)
+        news.close()
 
 
 def _runs(server: Server | None) -> bool:
@@ -129,6 +128,7 @@ def _runs(server: Server | None) -> bool:
 def _after_fork() -> None:
     # They are not in this process; but for one that has forked, and nobody can wait for oneself.
     threads.clear()
+    _waiting.clear()
     if "number8._async" in sys.modules:
         sys.modules["number8._async"].forget()
     for server in list(live):

@@ -6,8 +6,10 @@ nor leave its parent alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 
 TYPE_CHECKING = False
@@ -20,6 +22,45 @@ _taken: list[dict[int, tuple[Any, Any]]] = []
 
 #: What a thread that forks has blocked before.
 _forking = threading.local()
+
+
+class News:
+    """What one thread waits for: that somebody tells it to look again or, in the main thread, that a signal has come.
+
+    The interpreter runs the handlers of signals between two of its instructions, and a signal ends its wait for a lock only where it comes
+    to the main thread, during the wait. One that another thread gets, or that comes in the moment before, would not be heard.
+    """
+
+    def __init__(self) -> None:
+        self._heard, self._tell = socket.socketpair()
+        self._tell.setblocking(False)
+        self._is_woken = threading.current_thread() is threading.main_thread()
+        # Somebody else may read of signals already, and does not miss any.
+        self._other = self._wake(self._tell.fileno())
+
+    def tell(self) -> None:
+        """Ends the wait, or the next one."""
+        # Full, it ends as well; closed, nobody waits.
+        with contextlib.suppress(OSError):
+            self._tell.send(b"\0")
+
+    def wait(self) -> None:
+        """Returns when there is something new."""
+        signals = self._heard.recv(4096).replace(b"\0", b"")
+        if signals and self._other != -1:
+            with contextlib.suppress(OSError):
+                os.write(self._other, signals)
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        with contextlib.suppress(OSError, ValueError):
+            self._wake(self._other)
+        self._tell.close()
+        self._heard.close()
+
+    def _wake(self, descriptor: int) -> int:
+        """Has this descriptor told of signals; returns the one that was before."""
+        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False) if self._is_woken else -1
 
 
 def note(before: Mapping[signal.Signals, Any]) -> None:
