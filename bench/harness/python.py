@@ -19,7 +19,7 @@ ENVIRONMENT = ROOT / "target/bench-python"
 PYTHON = "/usr/bin/python3"
 GREETING = b"Hello, world!\n"
 _LARGE = 10 << 20
-_LARGE_TIMES = 60
+_LARGE_TIMES = 300
 _WARM_UP_S = 1
 
 

@@ -90,7 +90,7 @@ def _certificate(bench: Bench):
 def _spoken(server: Server) -> str:
     """Version and suite that a client of OpenSSL gets, as the load's are."""
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-alpn", "h2"]
-    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=_SLACK_S)
+    done = subprocess.run(command, input="", capture_output=True, text=True, errors="replace", timeout=_SLACK_S)
     suite = re.search(r"^New, (\S+), Cipher is (\S+)$", done.stdout, re.MULTILINE)
     key = re.search(r"^Server Temp Key: ([^,\n]+)", done.stdout, re.MULTILINE)
     signature = re.search(r"^Peer signature type: (\S+)$", done.stdout, re.MULTILINE)
