@@ -16,6 +16,14 @@ pub(super) struct Early(Arc<Slot>);
 /// Waits for such an answer; for ever, where there is none.
 pub(super) struct Begun(Arc<Slot>);
 
+/// What there is to send.
+pub(super) enum Answered<T> {
+    /// An answer that has begun, whatever its call gives.
+    Early(Response),
+    /// What the call gives, which has begun none.
+    Result(T),
+}
+
 /// Nobody else's code runs under this lock.
 #[derive(Default)]
 struct Slot(Mutex<State>);
@@ -43,6 +51,20 @@ impl Early {
         if let Some(waiting) = waiting {
             waiting.wake();
         }
+    }
+}
+
+impl Begun {
+    /// The answer that begins, or what the call gives where that is over and has begun none.
+    pub(super) async fn or<T>(mut self, call: impl Future<Output = T>) -> Answered<T> {
+        let result = tokio::select! {
+            biased;
+            answer = &mut self => return Answered::Early(answer),
+            result = call => result,
+        };
+        // It may have begun after the look, and be over as well.
+        let answer = lock(&self.0.0).answer.take();
+        answer.map_or(Answered::Result(result), Answered::Early)
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Application;
 use super::answer::failed;
-use super::early::{Begun, early};
+use super::early::{Answered, Begun, early};
 use super::environ::Request;
 use super::spool::Spooled;
 use crate::hosting::{self, Base, Signals};
@@ -239,13 +239,12 @@ fn submit(
 impl Called {
     /// The answer: what the call gives, or what begins while it goes on.
     async fn answer(mut self) -> Response {
-        tokio::select! {
-            biased;
-            response = &mut self.begun => {
+        match self.begun.or(&mut self.job).await {
+            Answered::Early(response) => {
                 self.job.detach();
                 response
             }
-            result = &mut self.job => result.unwrap_or_else(|panic| {
+            Answered::Result(result) => result.unwrap_or_else(|panic| {
                 hosting::say(&panic.to_string());
                 failed()
             }),
