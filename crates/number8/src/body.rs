@@ -64,7 +64,7 @@ pub(crate) enum Kind {
     /// Bytes and parts of files in turn: one file, a range of it, or several ranges with their heads.
     Parts(VecDeque<Part>),
     /// A stream, its length where it is known, and what it tells.
-    Stream(ChunkStream, Option<u64>, Told),
+    Stream(ChunkStream, Option<u64>, Option<Box<Told>>),
     Incoming(Incoming),
     Limited(Box<Limited>),
     Broadcast(Box<Broadcast>),
@@ -176,7 +176,7 @@ impl Body {
 
     /// Content of unknown length, sent as it comes.
     pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
-        Self { kind: Kind::Stream(Box::pin(stream), None, Told::default()) }
+        Self { kind: Kind::Stream(Box::pin(stream), None, None) }
     }
 
     /// Has the server count what a stream holds ready: `held` is to be so many bytes at each time. With what the server holds
@@ -212,7 +212,7 @@ impl Body {
     #[must_use]
     pub fn holding(mut self, bytes: Arc<AtomicUsize>) -> Self {
         if let Kind::Stream(_, _, told) = &mut self.kind {
-            told.held = vec![Held::Told(bytes)];
+            told.get_or_insert_default().held = vec![Held::Told(bytes)];
         }
         self
     }
@@ -221,7 +221,7 @@ impl Body {
     #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
     pub(crate) fn held(&self) -> Vec<Held> {
         match &self.kind {
-            Kind::Stream(_, _, told) => told.held.clone(),
+            Kind::Stream(_, _, Some(told)) => told.held.clone(),
             Kind::Incoming(incoming) => vec![Held::Queued(incoming.queue_to_client())],
             _ => Vec::new(),
         }
@@ -231,7 +231,7 @@ impl Body {
     #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
     pub(crate) fn counting(mut self, held: Vec<Held>) -> Self {
         if let Kind::Stream(_, _, told) = &mut self.kind {
-            told.held = held;
+            told.get_or_insert_default().held = held;
         }
         self
     }
@@ -240,7 +240,7 @@ impl Body {
     #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
     pub(crate) fn trailed_by(mut self, trailers: Trailing) -> Self {
         if let Kind::Stream(_, _, told) = &mut self.kind {
-            told.trailers = Some(trailers);
+            told.get_or_insert_default().trailers = Some(trailers);
         }
         self
     }
@@ -252,7 +252,7 @@ impl Body {
         stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Self {
         let stream = Box::pin(Sized::new(stream, length));
-        Self { kind: Kind::Stream(stream, Some(length), Told::default()) }
+        Self { kind: Kind::Stream(stream, Some(length), None) }
     }
 
     /// Those bytes of a file, sent without a copy where the system can; an answer is cut where the file is shorter by then.
@@ -411,10 +411,11 @@ impl Body {
                 Some(chunk) => return Poll::Ready(Ok(Some(chunk))),
                 None => {
                     // What may have fields behind it is kept.
-                    let is_kept = matches!(
-                        self.kind,
-                        Kind::Incoming(_) | Kind::Stream(_, _, Told { trailers: Some(_), .. })
-                    );
+                    let is_kept = match &self.kind {
+                        Kind::Incoming(_) => true,
+                        Kind::Stream(_, _, Some(told)) => told.trailers.is_some(),
+                        _ => false,
+                    };
                     if !is_kept {
                         self.kind = Kind::Empty;
                     }
@@ -490,7 +491,7 @@ impl Body {
     pub(crate) fn queued_for_client(&self) -> usize {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.queued_for_client(),
-            Kind::Stream(_, _, told) => told.held.iter().map(Held::bytes).sum(),
+            Kind::Stream(_, _, Some(told)) => told.held.iter().map(Held::bytes).sum(),
             _ => 0,
         }
     }
@@ -506,7 +507,8 @@ impl Body {
     pub(crate) fn trailers_to_client(&self) -> Option<Fields> {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.trailers_to_client(),
-            Kind::Stream(_, _, Told { trailers: Some(trailers), .. }) => {
+            Kind::Stream(_, _, Some(told)) => {
+                let trailers = told.trailers.as_ref()?;
                 trailers.lock().unwrap_or_else(PoisonError::into_inner).take()
             }
             _ => None,

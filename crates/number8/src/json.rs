@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::body::Body;
 use crate::error::Error;
 use crate::handler::{Argument, Call, Taken};
-use crate::response::{Head, Response, failed};
+use crate::response::{Response, failed};
 use crate::results::IntoResponse;
 
 /// A value as JSON: content of a request as an argument, content of an answer as a result (rows L10 and H14).
@@ -148,10 +148,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         const FIELDS: Fields = Fields::fixed("Content-Type: application/json\r\n");
         match serde_json::to_vec(&self.0) {
-            Ok(json) => Response {
-                head: Head::Fields { status: 200, fields: FIELDS },
-                ..Response::new(200, json)
-            },
+            Ok(json) => Response::from_fields(200, FIELDS, json.into()),
             Err(error) => {
                 tracing::error!(cause = &error as &dyn std::error::Error, "a value is no JSON");
                 failed()

@@ -21,30 +21,25 @@ use crate::session::{Raw, Session};
 /// ```
 #[derive(Debug)]
 pub struct Response {
-    pub(crate) head: Head,
+    status: u16,
+    /// The head of that status, encoded before, to which the fields were added since.
+    prepared: Option<Arc<Prepared>>,
+    pub(crate) fields: Fields,
     pub(crate) body: Body,
-    /// The app writes the content: an error page of the user's, or its own.
-    pub(crate) explanation: Option<Cow<'static, str>>,
     /// The connection ends after this answer.
     pub(crate) close: bool,
-    /// In place of the registered reason phrase.
-    pub(crate) reason: Option<Box<[u8]>>,
-    /// The path below the mount of the file that answers, where another one leads to it.
-    pub(crate) stands_in: Option<Box<[u8]>>,
     /// A page of our own, with nothing of anybody else's in it but names.
     pub(crate) is_ours: bool,
-    /// Who asks, where that was found out behind a wait: the connection has not seen it ([`Caller::learn`]).
-    pub(crate) caller: Option<Box<Caller>>,
+    rare: Option<Box<Rare>>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Head {
-    Fields {
-        status: u16,
-        fields: Fields,
-    },
-    /// Encoded before, and what was added since.
-    Prepared(Arc<Prepared>, Fields),
+/// What few answers have: each is handed on by value, from room to connection, and so is small.
+#[derive(Debug, Default)]
+struct Rare {
+    explanation: Option<Cow<'static, str>>,
+    reason: Option<Box<[u8]>>,
+    stands_in: Option<Box<[u8]>>,
+    caller: Option<Box<Caller>>,
 }
 
 impl Response {
@@ -57,25 +52,64 @@ impl Response {
     }
 
     pub(crate) fn from_fields(status: u16, fields: Fields, body: Body) -> Self {
-        Self::of(Head::Fields { status: final_status(status), fields }, body)
+        let status = final_status(status);
+        Self { status, prepared: None, fields, body, close: false, is_ours: false, rare: None }
     }
 
-    fn of(head: Head, body: Body) -> Self {
-        Self {
-            head,
-            body,
-            explanation: None,
-            close: false,
-            reason: None,
-            stands_in: None,
-            is_ours: false,
-            caller: None,
-        }
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Whether the app writes the content: an error page of the user's, or its own.
+    #[inline]
+    pub(crate) fn is_explained(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.explanation.is_some())
+    }
+
+    /// What is wrong, for whoever writes the content; then it has been written.
+    #[inline]
+    pub(crate) fn take_explanation(&mut self) -> Option<Cow<'static, str>> {
+        self.rare.as_mut()?.explanation.take()
+    }
+
+    /// The path below the mount of the file that answers, where another one leads to it.
+    pub(crate) fn stands_in(&self) -> Option<&[u8]> {
+        self.rare.as_ref()?.stands_in.as_deref()
+    }
+
+    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "a room has files"))]
+    pub(crate) fn standing_in(mut self, path: &[u8]) -> Self {
+        self.rare().stands_in = Some(path.into());
+        self
+    }
+
+    /// Who asks, where that was found out behind a wait: the connection has not seen it ([`Caller::learn`]).
+    #[inline]
+    pub(crate) fn take_caller(&mut self) -> Option<Box<Caller>> {
+        self.rare.as_mut()?.caller.take()
+    }
+
+    /// Whether its head was encoded before ([`Response::prepared`]).
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.prepared.is_some()
+    }
+
+    /// The same answer with these fields alone, and other content.
+    #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "a layer changes content"))]
+    pub(crate) fn remade(mut self, fields: Fields, body: Body) -> Self {
+        (self.prepared, self.fields, self.body) = (None, fields, body);
+        self
+    }
+
+    pub(crate) fn tell_caller(&mut self, caller: Caller) {
+        self.rare().caller = Some(Box::new(caller));
     }
 
     /// The same answer with a reason phrase that was checked before.
     pub(crate) fn with_known_reason(mut self, reason: Option<Box<[u8]>>) -> Self {
-        self.reason = reason;
+        if let Some(reason) = reason {
+            self.rare().reason = Some(reason);
+        }
         self
     }
 
@@ -93,13 +127,15 @@ impl Response {
         if !agrees {
             return Self::error(500, "the handler failed");
         }
-        Self::of(Head::Prepared(head, Fields::new()), body)
+        Self { status: head.status(), prepared: Some(head), ..Self::new(200, body) }
     }
 
     /// An answer that says what is wrong: the status, and a sentence for the person at the other end. The
     /// app turns it into an error page.
     pub fn error(status: u16, explanation: impl Into<Cow<'static, str>>) -> Self {
-        Self { explanation: Some(explanation.into()), ..Self::new(status, Body::empty()) }
+        let mut response = Self::new(status, Body::empty());
+        response.rare().explanation = Some(explanation.into());
+        response
     }
 
     /// The same with a hint behind it, where there is one, by which whoever runs the server mends that.
@@ -157,13 +193,26 @@ impl Response {
     /// Takes all fields of that name away, in any case.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
-        let mut fields = Fields::new();
-        for (other, value) in self.fields().filter(|(other, _)| !other.eq_ignore_ascii_case(name)) {
-            let kept = fields.push(other, value);
-            debug_assert!(kept.is_ok(), "{other} was a field before");
-        }
-        self.head = Head::Fields { status: self.status(), fields };
+        self.choose(|other| !other.eq_ignore_ascii_case(name));
         self
+    }
+
+    /// Keeps the fields of those names, in a head that is encoded when it is sent.
+    fn choose(&mut self, is_kept: impl Fn(&str) -> bool) {
+        let mut fields = Fields::new();
+        for (name, value) in self.fields().filter(|(name, _)| is_kept(name)) {
+            let kept = fields.push(name, value);
+            debug_assert!(kept.is_ok(), "{name} was a field before");
+        }
+        self.prepared = None;
+        self.fields = fields;
+    }
+
+    /// Has the head encoded when it is sent.
+    fn unprepare(&mut self) {
+        if self.prepared.is_some() {
+            self.choose(|_| true);
+        }
     }
 
     /// Without what says how to read the content, which another takes the place of.
@@ -177,11 +226,8 @@ impl Response {
 
     /// The fields, but those that frame the message and Date, which are written when it is sent.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let (prepared, fields) = match &self.head {
-            Head::Fields { fields, .. } => (None, fields),
-            Head::Prepared(prepared, more) => (Some(prepared.fields()), more),
-        };
-        prepared.into_iter().flatten().chain(fields.iter())
+        let prepared = self.prepared.iter().flat_map(|prepared| prepared.fields());
+        prepared.chain(self.fields.iter())
     }
 
     /// The value of the first field of that name, in any case.
@@ -202,16 +248,9 @@ impl Response {
     /// The same answer with other content; the length goes with it.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Body>) -> Self {
-        if let Head::Prepared(prepared, more) = &self.head {
-            let mut fields = Fields::new();
-            for (name, value) in prepared.fields().chain(more.iter()) {
-                // They were fields before.
-                let _ = fields.push(name, value);
-            }
-            self.head = Head::Fields { status: prepared.status(), fields };
-        }
+        self.unprepare();
         self.body = body.into();
-        self.explanation = None;
+        self.take_explanation();
         self
     }
 
@@ -230,23 +269,17 @@ impl Response {
     }
 
     fn taken_over(status: u16, body: Body) -> Self {
-        Self { head: Head::Fields { status, fields: Fields::new() }, ..Self::new(200, body) }
+        Self { status, ..Self::new(200, body) }
     }
 
     pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
-        match &mut self.head {
-            Head::Fields { fields, .. } => fields.push(name, value.as_ref()),
-            Head::Prepared(_, more) => more.push(name, value.as_ref()),
-        }
+        self.fields.push(name, value.as_ref())
     }
 
     /// The status code.
     #[must_use]
     pub fn status(&self) -> u16 {
-        match &self.head {
-            Head::Fields { status, .. } => *status,
-            Head::Prepared(prepared, _) => prepared.status(),
-        }
+        self.status
     }
 
     /// The content alone.
@@ -268,14 +301,11 @@ impl Response {
         if matches!(self.body.kind, Kind::Session(_)) {
             self.body = Body::empty();
         }
-        self.reason = None;
-        if let Head::Prepared(..) = &self.head {
-            let body = std::mem::take(&mut self.body);
-            self = self.with_body(body);
+        if let Some(rare) = &mut self.rare {
+            rare.reason = None;
         }
-        if let Head::Fields { status: old, .. } = &mut self.head {
-            *old = final_status(status);
-        }
+        self.unprepare();
+        self.status = final_status(status);
         self
     }
 
@@ -289,11 +319,8 @@ impl Response {
         if !is_field_value(reason) {
             return Err(FieldError::Value);
         }
-        if let Head::Prepared(..) = &self.head {
-            let body = std::mem::take(&mut self.body);
-            self = self.with_body(body);
-        }
-        self.reason = Some(reason.into());
+        self.unprepare();
+        self.rare().reason = Some(reason.into());
         Ok(self)
     }
 
@@ -306,21 +333,23 @@ impl Response {
 
     /// How much content the head announces.
     pub(crate) fn size(&self) -> BodySize {
-        match &self.head {
-            Head::Prepared(prepared, _) => prepared.size(),
+        match &self.prepared {
+            Some(prepared) => prepared.size(),
             // RFC 9110 §8.6: it would be that of a 200, which is not known here.
-            Head::Fields { status: 304, .. } if self.body.is_empty() => BodySize::Unknown,
-            Head::Fields { .. } => self.body.size(),
+            None if self.status == 304 && self.body.is_empty() => BodySize::Unknown,
+            None => self.body.size(),
         }
     }
 
     /// The head for the encoder.
     pub(crate) fn head(&self) -> http1::ResponseHead<'_> {
-        match &self.head {
-            Head::Prepared(prepared, more) => http1::ResponseHead::Prepared(prepared, more),
-            Head::Fields { status, fields } => {
-                let (reason, size) = (self.reason.as_deref(), self.size());
-                http1::ResponseHead::Fields { status: *status, reason, fields, size }
+        let fields = &self.fields;
+        match &self.prepared {
+            Some(prepared) => http1::ResponseHead::Prepared(prepared, fields),
+            None => {
+                let reason = self.rare.as_ref().and_then(|rare| rare.reason.as_deref());
+                let (status, size) = (self.status, self.size());
+                http1::ResponseHead::Fields { status, reason, fields, size }
             }
         }
     }

@@ -9,7 +9,7 @@ use number8_proto::http1::{is_without_content, reason};
 
 use crate::body::Body;
 use crate::error::Error;
-use crate::response::{Head, Response, final_status};
+use crate::response::{Response, final_status};
 use crate::store::File;
 
 /// What a handler may return: text, bytes, a status, a tuple with fields, a [`Result`] and more.
@@ -64,10 +64,7 @@ macro_rules! content {
             #[doc = concat!("200 with `Content-Type: ", $mime, "`.")]
             fn into_response(self) -> Response {
                 const FIELDS: Fields = Fields::fixed(concat!("Content-Type: ", $mime, "\r\n"));
-                Response {
-                    head: Head::Fields { status: 200, fields: FIELDS },
-                    ..Response::new(200, self)
-                }
+                Response::from_fields(200, FIELDS, self.into())
             }
         }
     )*};
@@ -182,10 +179,7 @@ pub struct Html<T>(pub T);
 impl<T: Into<Body>> IntoResponse for Html<T> {
     fn into_response(self) -> Response {
         const FIELDS: Fields = Fields::fixed("Content-Type: text/html; charset=utf-8\r\n");
-        Response {
-            head: Head::Fields { status: 200, fields: FIELDS },
-            ..Response::new(200, self.0)
-        }
+        Response::from_fields(200, FIELDS, self.0.into())
     }
 }
 

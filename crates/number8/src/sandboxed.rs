@@ -71,7 +71,7 @@ impl<H: Handler> Handler for Sandboxed<H> {
         let (strangers, mount) = (self.strangers.clone(), call.mount().into_owned());
         let look = move |response: Response| {
             let is_page_theirs = || {
-                let page = response.stands_in.as_deref()?;
+                let page = response.stands_in()?;
                 Some(strangers.may_write(&access, &[&mount, &b"/"[..], page].concat()))
             };
             if !is_theirs {
@@ -102,7 +102,7 @@ const WHY: &str =
 
 /// A listing is ours, and what the app explains; anything else may be theirs, whatever its fields.
 fn sandboxed(response: Response) -> Response {
-    if response.is_ours || response.explanation.is_some() {
+    if response.is_ours || response.is_explained() {
         return response;
     }
     response

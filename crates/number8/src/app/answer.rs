@@ -182,7 +182,7 @@ impl App {
         // Layers see what is sent, so what cannot be is refused before.
         let response = sendable(response);
         // Most often.
-        if response.explanation.is_none() && self.layers.is_empty() && !self.request_ids {
+        if !response.is_explained() && self.layers.is_empty() && !self.request_ids {
             return response;
         }
         // A layer may have put in its place what cannot be sent.
@@ -221,11 +221,11 @@ impl App {
     /// Gives an answer that only says what is wrong its content: a page of the user's, or what its client
     /// asks for.
     pub(crate) fn explain(&self, head: Option<&Head<'_>>, response: Response) -> Response {
-        if response.explanation.is_none() {
+        if !response.is_explained() {
             return response;
         }
         let mut response = self.put_page(response);
-        let Some(explanation) = response.explanation.take() else { return response };
+        let Some(explanation) = response.take_explanation() else { return response };
         let accept = head.and_then(|head| head.joined(Known::Accept)).unwrap_or_default();
         let (media_type, content) = explained(&accept, response.status(), &explanation);
         response.body = Body::from(content);
@@ -238,11 +238,11 @@ impl App {
 
     /// Gives an answer that only says what is wrong the user's page for it, if there is one.
     pub(super) fn put_page(&self, mut response: Response) -> Response {
-        if response.explanation.is_some()
+        if response.is_explained()
             && let Some(page) = self.error_pages.get(&response.status())
         {
             response = response.without_content_fields();
-            response.explanation = None;
+            response.take_explanation();
             response.body = Body::from(page.content.clone());
             // A page with a type that cannot be sent goes out without one.
             let _ = response.push("Content-Type", &page.content_type);

@@ -110,7 +110,7 @@ impl App {
         }));
         let mut asked = asked.unwrap_or_else(|_| Ok(failed()));
         if let Ok(response) = &mut asked {
-            caller.learn(response.caller.take());
+            caller.learn(response.take_caller());
         }
         asked
     }
@@ -121,7 +121,7 @@ impl Asked {
         Poll::Ready(match self {
             Self::Answer(future) => {
                 let mut response = ready!(future.as_mut().poll(cx));
-                caller.learn(response.caller.take());
+                caller.learn(response.take_caller());
                 Said::Answer(response)
             }
             Self::Decision(waiting) => match ready!(waiting.waited.as_mut().poll(cx)) {

@@ -64,9 +64,9 @@ async fn go_on(app: Arc<App>, mut request: Kept, mut waiting: Waiting) -> Respon
 impl App {
     /// As [`pass_out`](Self::pass_out) after a wait, with a caller that the answer takes along to those outside.
     fn leave(&self, head: &Head<'_>, mut caller: Caller, mut response: Response) -> Response {
-        caller.learn(response.caller.take());
+        caller.learn(response.take_caller());
         let mut response = self.pass_out(head, &caller, response);
-        response.caller = Some(Box::new(caller));
+        response.tell_caller(caller);
         response
     }
 

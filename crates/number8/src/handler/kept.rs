@@ -81,8 +81,8 @@ impl Kept {
 
     /// Has the answer tell whoever waits for it what was found out of the caller.
     pub(crate) fn told(mut self, mut response: Response) -> Response {
-        self.caller.learn(response.caller.take());
-        response.caller = Some(Box::new(self.caller));
+        self.caller.learn(response.take_caller());
+        response.tell_caller(self.caller);
         response
     }
 }

@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::handler::Call;
 use crate::layer::{Before, Layer};
 use crate::media;
-use crate::response::{Head, Response};
+use crate::response::Response;
 use crate::server::lane::Lane;
 use coded::Coded;
 
@@ -169,7 +169,5 @@ fn recoded(response: Response, body: Body, coding: Coding) -> Response {
         // They were fields before.
         let _ = fields.push(name, &weak);
     }
-    let head = Head::Fields { status: response.status(), fields };
-    Response { head, body, explanation: None, ..response }
-        .with_known("Content-Encoding", coding.name())
+    response.remade(fields, body).with_known("Content-Encoding", coding.name())
 }

@@ -88,7 +88,8 @@ pub(super) fn list(
             let page = listing::html::page(&path, view, listing, forms);
             (stream(page, held), "text/html; charset=utf-8")
         };
-        let listing = Response { is_ours: true, ..Response::new(200, body) };
+        let mut listing = Response::new(200, body);
+        listing.is_ours = true;
         let listing = listing
             .with_known("Content-Type", mime)
             .with_known("Vary", "Accept")

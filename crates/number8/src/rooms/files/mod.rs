@@ -46,7 +46,7 @@ use crate::error::Error;
 use crate::handler::path::undone;
 use crate::handler::{Answer, Call, Handler};
 use crate::metrics::Sheet;
-use crate::response::{self, Response};
+use crate::response::Response;
 use crate::results::IntoResponse;
 use crate::server::clock;
 use crate::server::lane::Lane;
@@ -476,9 +476,8 @@ impl Inner {
                 self.serve(&entry, head, path, Some(lane), story)
             }
             Ok(Found::File { entry, .. }) => {
-                let mut response = self.serve(&entry, head, path, None, story);
-                response.stands_in = Some(entry.path.as_bytes().into());
-                response
+                let response = self.serve(&entry, head, path, None, story);
+                response.standing_in(entry.path.as_bytes())
             }
             Ok(Found::NeedsSlash) if self.settings.documents => {
                 refuse::missing(&Missing::Open(OpenError::NotFound))
@@ -512,9 +511,9 @@ impl Inner {
 
     /// An answer with the user's fields. Prepared heads have them already.
     fn with_headers(&self, mut response: Response) -> Response {
-        if let response::Head::Fields { status, .. } = response.head {
+        if !response.is_prepared() {
             for (name, value) in &self.settings.headers {
-                if status == 206 || !is_one_of(name, &KEEPING_FIELDS) {
+                if response.status() == 206 || !is_one_of(name, &KEEPING_FIELDS) {
                     // It was checked when it was given.
                     let _ = response.push(name, value);
                 }

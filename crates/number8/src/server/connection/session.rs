@@ -65,9 +65,9 @@ impl Connection {
         exchange: Exchange<'_>,
         response: Response,
     ) -> Flow {
-        let status = response.status();
-        let (fields, takeover) = match (response.head, response.body.kind) {
-            (response::Head::Fields { fields, .. }, Kind::Session(takeover)) => (fields, *takeover),
+        let (status, is_prepared) = (response.status(), response.is_prepared());
+        let (fields, takeover) = match response.body.kind {
+            Kind::Session(takeover) if !is_prepared => (response.fields, *takeover),
             // A session comes with a head of its own.
             _ => {
                 let failed = exchange.app().explain(None, response::failed());
