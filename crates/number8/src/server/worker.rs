@@ -20,7 +20,7 @@ use super::counts::{Counts, OneOpen, Opened, Refused};
 use super::shared::{REFUSED_MAX, Shared, Stop, Watched};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::layers::access_log::{Formatter, Record};
+use crate::layers::access_log::{Format, Formatter, Record};
 use crate::store::kept::{self, LetGo};
 use crate::sync::lock;
 
@@ -432,7 +432,7 @@ impl Worker {
         self.count(|counts| counts.answered(head.map(Head::method), told));
         let app = &current.app;
         let Some(settings) = app.log() else { return };
-        let record = record(caller, head, told);
+        let record = record(&settings.format, caller, head, told);
         let mut formatter = lock(&self.formatter);
         let formatter = match &mut *formatter {
             Some((of, formatter)) if *of == app.id() => formatter,
@@ -456,7 +456,7 @@ impl Worker {
         let Some(slow) = current.app.slow() else { return };
         let mut line = Vec::new();
         let mut formatter = Formatter::new(slow.log.format.clone());
-        formatter.write(&record(caller, head, told), &mut line);
+        formatter.write(&record(&slow.log.format, caller, head, told), &mut line);
         slow.log.sink.push(&line);
         slow.log.sink.flush();
     }
@@ -479,7 +479,13 @@ pub(crate) struct Told {
     pub(crate) duration: Duration,
 }
 
-fn record<'a>(caller: &'a Caller, head: Option<&Head<'a>>, told: Told) -> Record<'a> {
+/// What a line of that format tells of a request.
+fn record<'a>(
+    format: &Format,
+    caller: &'a Caller,
+    head: Option<&Head<'a>>,
+    told: Told,
+) -> Record<'a> {
     let head_fields = head.map(crate::app::log_fields).unwrap_or_default();
     Record {
         peer: caller.ip,
@@ -492,7 +498,7 @@ fn record<'a>(caller: &'a Caller, head: Option<&Head<'a>>, told: Told) -> Record
         duration: told.duration,
         time: SystemTime::UNIX_EPOCH + clock::unix_time(),
         user: caller.user.as_deref(),
-        host: head.and_then(Head::host),
+        host: head.filter(|_| format.tells_host()).and_then(Head::host),
         referer: head_fields.0,
         user_agent: head_fields.1,
         request_id: caller.request_id.as_ref(),

@@ -36,6 +36,15 @@ impl Format {
         }
     }
 
+    /// True when a line tells which host was asked for: only then somebody has to look for it.
+    pub(crate) fn tells_host(&self) -> bool {
+        match self {
+            Format::Off => false,
+            Format::Json => true,
+            Format::Lines(template) => template.tells_host,
+        }
+    }
+
     /// True when a line names its request: only then one has to be made up where a proxy gives none.
     pub fn tells_id(&self) -> bool {
         match self {
@@ -70,6 +79,7 @@ pub struct Template {
     /// Whether one of those tells when to the millisecond.
     opens_by_millis: bool,
     tells_duration: bool,
+    tells_host: bool,
     tells_id: bool,
 }
 
@@ -203,11 +213,20 @@ impl FromStr for Template {
         let opening = variables.iter().take_while(|variable| is_opening(variable)).count();
         let opens_by_millis = variables[..opening].contains(&Variable::TimeIso8601);
         let tells_duration = variables.contains(&Variable::DurationMs);
+        let tells_host = variables.contains(&Variable::Host);
         let tells_id = variables.contains(&Variable::RequestId);
         let before = literals.remove(0);
         let pieces = variables.into_iter().zip(literals);
         let pieces = pieces.map(|(variable, after)| Piece { variable, after }).collect();
-        Ok(Template { before, pieces, opening, opens_by_millis, tells_duration, tells_id })
+        Ok(Template {
+            before,
+            pieces,
+            opening,
+            opens_by_millis,
+            tells_duration,
+            tells_host,
+            tells_id,
+        })
     }
 }
 

@@ -97,6 +97,30 @@ fn formats_fill_in_every_variable() {
 }
 
 #[test]
+fn each_byte_is_escaped_wherever_it_stands() {
+    let escaped = |value: &[u8], spaces: bool| -> String {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ' && spaces;
+        let one = |&byte: &u8| match byte {
+            byte if is_plain(byte) && byte != b'"' && byte != b'\\' => char::from(byte).to_string(),
+            byte => format!("\\x{byte:02X}"),
+        };
+        value.iter().map(one).collect()
+    };
+    for byte in 0..=u8::MAX {
+        for length in 1..20 {
+            for at in 0..length {
+                let mut value = vec![b'~'; length];
+                value[at] = byte;
+                let record =
+                    Record { target: &value, user_agent: Some(&value), ..Record::default() };
+                let expected = format!("{}|{}", escaped(&value, false), escaped(&value, true));
+                assert_eq!(line("$target|$user_agent", &record), format!("{expected}\n"));
+            }
+        }
+    }
+}
+
+#[test]
 fn json_escapes_what_text_cannot_hold() {
     let cases: &[(&[u8], &str)] = &[
         (b"a\"b\\c", r#""a\"b\\c""#),

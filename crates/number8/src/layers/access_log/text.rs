@@ -76,15 +76,24 @@ impl Text<'_> {
     }
 
     /// Copies `value`; a byte below `first`, a quote, a backslash or a byte that is not ASCII becomes `\xHH`.
-    fn escaped(&mut self, mut value: &[u8], first: u8) {
-        let is_plain = |byte: u8| (first..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\');
+    fn escaped(&mut self, value: &[u8], first: u8) {
+        // Nearly every value is plain to its end, and many are short.
+        let (chunks, rest) = value.as_chunks::<CHUNK>();
+        let mut last = [b'!'; CHUNK];
+        last[..rest.len()].copy_from_slice(rest);
+        if !chunks.iter().chain([&last]).all(|chunk| is_plain(*chunk, first)) {
+            return self.escaped_slowly(value, first);
+        }
+        if !chunks.is_empty() {
+            self.0.extend_from_slice(chunks.as_flattened());
+        }
+        put(self.0, &last, rest.len());
+    }
+
+    #[cold]
+    fn escaped_slowly(&mut self, mut value: &[u8], first: u8) {
         loop {
-            let plain = plain_prefix(value, is_plain);
-            // Nearly every value is plain to its end.
-            if plain == value.len() {
-                return self.0.extend_from_slice(value);
-            }
-            let (plain, rest) = value.split_at(plain);
+            let (plain, rest) = value.split_at(plain_prefix(value, first));
             self.0.extend_from_slice(plain);
             let Some((&byte, rest)) = rest.split_first() else { break };
             self.0.extend_from_slice(&[
@@ -159,9 +168,8 @@ impl Json<'_> {
 
     /// RFC 8259 §7, with everything outside ASCII escaped as well: a raw U+0085 or U+2028 ends the line for some readers.
     fn escaped(&mut self, mut text: &str) {
-        let is_plain = |byte: u8| (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\');
         while !text.is_empty() {
-            let (plain, rest) = text.split_at(plain_prefix(text.as_bytes(), is_plain));
+            let (plain, rest) = text.split_at(plain_prefix(text.as_bytes(), b' '));
             self.0.extend_from_slice(plain.as_bytes());
             let mut rest = rest.chars();
             match rest.next() {
@@ -182,18 +190,27 @@ impl Json<'_> {
 const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
 
-/// How many bytes at the start of `value` are plain; 16 at a time, which the compiler turns into vector code as long as
-/// there is no way out of the inner loop, nor in `is_plain`.
-fn plain_prefix(value: &[u8], is_plain: impl Fn(u8) -> bool) -> usize {
-    let mut whole = 0;
-    for chunk in value.as_chunks::<16>().0 {
-        let other = chunk.iter().fold(0, |other, &b| other | u8::from(!is_plain(b)));
-        if other != 0 {
-            break;
-        }
-        whole += chunk.len();
-    }
-    whole + value[whole..].iter().take_while(|&&byte| is_plain(byte)).count()
+/// So many bytes are looked at together.
+const CHUNK: usize = 8;
+
+/// Whether none of these bytes is below `first`, a quote, a backslash or not printable ASCII.
+#[inline(always)]
+fn is_plain(chunk: [u8; CHUNK], first: u8) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES * 0x80;
+    let chunk = u64::from_ne_bytes(chunk);
+    // Each byte's highest bit, where that of the byte itself is not set: the lowest that is set is right, and so is none.
+    let below = |bytes: u64, bound: u8| bytes.wrapping_sub(ONES * u64::from(bound)) & !bytes & HIGH;
+    let equal = |byte: u8| below(chunk ^ (ONES * u64::from(byte)), 1);
+    let others = below(chunk, first) | equal(b'"') | equal(b'\\') | equal(0x7f) | chunk & HIGH;
+    others == 0
+}
+
+/// How many bytes at the start of `value` are plain.
+fn plain_prefix(value: &[u8], first: u8) -> usize {
+    let whole = value.as_chunks::<CHUNK>().0.iter().take_while(|chunk| is_plain(**chunk, first));
+    let whole = whole.count() * CHUNK;
+    whole + value[whole..].iter().take_while(|&&byte| is_plain([byte; CHUNK], first)).count()
 }
 
 /// Appends the first bytes of an array. A copy of fixed length is a few instructions, one of any length is a call.
