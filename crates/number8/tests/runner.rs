@@ -1,9 +1,10 @@
 //! Programs that clients post: one at a time, with all that they say, and gone when they have ended.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use number8::access::{Access, Rights, Rule};
 use number8::{App, Interpreter, Runner, Server};
@@ -104,7 +105,10 @@ struct Listener {
 
 impl Listener {
     fn event(&mut self) -> (String, Value) {
+        let begun = Instant::now();
         loop {
+            // Comments come for ever.
+            assert!(begun.elapsed() < Duration::from_secs(60), "no event comes");
             let chunk = String::from_utf8(self.client.chunk().expect("it goes on")).unwrap();
             let field = |name: &str| chunk.lines().find_map(|line| line.strip_prefix(name));
             let (Some(name), Some(data)) = (field("event: "), field("data: ")) else { continue };
@@ -122,15 +126,18 @@ impl Listener {
         }
     }
 
-    /// Waits until so much was written.
+    /// Waits until so much was written, to one stream.
     fn hears(&mut self, text: &str) {
         self.hears_all(&[text]);
     }
 
     fn hears_all(&mut self, texts: &[&str]) {
-        let mut heard = String::new();
-        while !texts.iter().all(|text| heard.contains(text)) {
-            heard.push_str(self.until("output")["text"].as_str().unwrap());
+        // A program may write a line in two pieces, and what it writes to the other stream comes between them.
+        let mut heard = HashMap::<String, String>::new();
+        while !texts.iter().all(|text| heard.values().any(|heard| heard.contains(text))) {
+            let data = self.until("output");
+            let [stream, text] = ["stream", "text"].map(|name| data[name].as_str().unwrap());
+            heard.entry(stream.to_owned()).or_default().push_str(text);
         }
     }
 }
