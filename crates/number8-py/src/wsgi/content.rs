@@ -103,7 +103,7 @@ pub(super) fn check(py: Python<'_>, length: Option<u64>, given: u64, is_end: boo
 /// Bytes of content that the application is ahead of the client, at most, and one part: for a client that is slow, and for one
 /// that keeps up. Each time that there is nothing left, two threads have to change places.
 const AHEAD_BYTES: usize = 128 * 1024;
-const AHEAD_BYTES_MAX: usize = 1024 * 1024;
+const AHEAD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A client keeps up that takes what the application is ahead within this time.
 const KEEPS_UP: Duration = Duration::from_millis(20);

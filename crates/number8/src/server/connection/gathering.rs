@@ -5,7 +5,7 @@ const BYTES: u64 = 128 * 1024;
 
 /// For a client that keeps up. Each call wakes who reads at the other end, which is dear where that is another core of the same
 /// machine: a proxy, a test.
-const BYTES_MAX: u64 = 512 * 1024;
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// A client keeps up that takes all that was gathered within so many milliseconds, and its content is made as fast.
 const KEEPS_UP_MS: u64 = 20;
@@ -42,11 +42,12 @@ mod tests {
     fn a_client_that_keeps_up_gets_more_at_once_and_one_that_does_not_holds_little() {
         let mut gathering = Gathering::new(0);
         for (now_ms, may_grow, most) in [
-            (1, true, BYTES_MAX),
+            (1, true, 4 * BYTES),
             (2, true, BYTES_MAX),
-            (22, true, BYTES),
-            (41, true, BYTES_MAX),
-            (42, false, BYTES),
+            (3, true, BYTES_MAX),
+            (23, true, BYTES),
+            (42, true, 4 * BYTES),
+            (43, false, BYTES),
         ] {
             gathering.sent(now_ms, may_grow);
             assert!(gathering.is_full(most) && !gathering.is_full(most - 1), "{now_ms} ms");
