@@ -53,6 +53,18 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) + 1
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process)[0], 0)
 
+    def test_u2_a_script_that_ends_serves_until_a_signal_where_no_descriptor_is_left(self):
+        script = """
+import os, resource
+# Of those that are there one is that of the folder.
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) - 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+"""
+        process = self.start(BEGIN + READY + script)
+        self.port(process)
+        self.waits(process)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(process), (0, "", ""))
+
     def test_n2_a_coroutine_that_waits_for_a_thread_holds_nobody(self):
         script = """
 import asyncio, atexit, threading

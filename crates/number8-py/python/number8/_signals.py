@@ -28,39 +28,53 @@ class News:
     """What one thread waits for: that somebody tells it to look again or, in the main thread, that a signal has come.
 
     The interpreter runs the handlers of signals between two of its instructions, and a signal ends its wait for a lock only where it comes
-    to the main thread, during the wait. One that another thread gets, or that comes in the moment before, would not be heard.
+    to the main thread, during the wait. One that another thread gets, or that comes in the moment before, would not be heard: so signals are
+    told of by a descriptor. Where clients have taken all of those, this looks every `LOOK` seconds.
     """
 
+    LOOK = 0.5
+
     def __init__(self) -> None:
-        self._heard, self._tell = socket.socketpair()
-        self._tell.setblocking(False)
-        self._is_woken = threading.current_thread() is threading.main_thread()
+        self._told = threading.Event()
+        self._ends: tuple[socket.socket, socket.socket] | None = None
         # Somebody else may read of signals already, and does not miss any.
-        self._other = self._wake(self._tell.fileno())
+        self._other = -1
+        with contextlib.suppress(OSError):
+            self._ends = socket.socketpair()
+            self._ends[1].setblocking(False)
+            self._other = self._wake(self._ends[1].fileno())
 
     def tell(self) -> None:
         """Ends the wait, or the next one."""
+        if self._ends is None:
+            return self._told.set()
         # Full, it ends as well; closed, nobody waits.
         with contextlib.suppress(OSError):
-            self._tell.send(b"\0")
+            self._ends[1].send(b"\0")
 
     def wait(self) -> None:
-        """Returns when there is something new."""
-        signals = self._heard.recv(4096).replace(b"\0", b"")
+        """Returns when there is something new, or may be."""
+        if self._ends is None:
+            self._told.wait(self.LOOK)
+            return self._told.clear()
+        signals = self._ends[0].recv(4096).replace(b"\0", b"")
         if signals and self._other != -1:
             with contextlib.suppress(OSError):
                 os.write(self._other, signals)
 
     def close(self) -> None:
         """Nobody waits any more."""
+        if self._ends is None:
+            return
         with contextlib.suppress(OSError, ValueError):
             self._wake(self._other)
-        self._tell.close()
-        self._heard.close()
+        for end in self._ends:
+            end.close()
 
     def _wake(self, descriptor: int) -> int:
-        """Has this descriptor told of signals; returns the one that was before."""
-        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False) if self._is_woken else -1
+        """Has this descriptor told of signals, in the main thread; returns the one that was before."""
+        is_main = threading.current_thread() is threading.main_thread()
+        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False) if is_main else -1
 
 
 def note(before: Mapping[signal.Signals, Any]) -> None:
