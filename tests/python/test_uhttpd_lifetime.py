@@ -117,6 +117,22 @@ atexit.register(lambda: print(signal.set_wakeup_fd(-1) == writes))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process), (0, "True\n", ""))
 
+    def test_u2_no_descriptor_is_told_of_signals_that_is_closed(self):
+        script = """
+import atexit, os, signal
+reads, writes = os.pipe()
+os.set_blocking(writes, False)
+signal.set_wakeup_fd(writes)
+httpd.route('/close', uhttpd.GET, lambda req: (os.close(writes), req.write('ok')))
+atexit.register(lambda: print(signal.set_wakeup_fd(-1)))
+"""
+        process = self.start(BEGIN + READY + script)
+        port = self.port(process)
+        self.waits(process)
+        self.assertEqual(self.get(port, "/close"), b"ok")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(process), (0, "-1\n", ""))
+
     @begins_late
     def test_n2_coroutines_go_on_when_the_script_has_ended(self):
         script = """

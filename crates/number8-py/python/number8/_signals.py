@@ -66,8 +66,11 @@ class News:
         """Nobody waits any more."""
         if self._ends is None:
             return
-        with contextlib.suppress(OSError, ValueError):
+        try:
             self._wake(self._other)
+        except (OSError, ValueError):
+            # It has been closed meanwhile. Ours is about to be, and its number may be somebody else's next.
+            self._wake(-1)
         for end in self._ends:
             end.close()
 
