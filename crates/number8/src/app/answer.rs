@@ -41,7 +41,7 @@ const REQUEST_ID: &str = "X-Request-Id";
 impl App {
     /// Answers one request, from that layer on: host, health, layers, routes, mounts, in this order.
     #[inline]
-    pub(super) fn begin(&self, call: Call<'_>, next: Next) -> Begun {
+    pub(super) fn begin(&self, call: &mut Call<'_>, next: Next) -> Begun {
         match spans::are_wanted() {
             true => self.begin_in_span(call, next),
             false => self.begin_at(call, next.layer),
@@ -49,9 +49,9 @@ impl App {
     }
 
     #[inline]
-    pub(super) fn begin_at(&self, call: Call<'_>, layer: usize) -> Begun {
+    pub(super) fn begin_at(&self, call: &mut Call<'_>, layer: usize) -> Begun {
         if layer == 0
-            && let Some(response) = self.answer_itself(&call)
+            && let Some(response) = self.answer_itself(call)
         {
             return Begun::Answer(response.into());
         }
@@ -60,14 +60,18 @@ impl App {
 
     /// Goes through the layers from that one on, then to the handler.
     #[inline]
-    pub(super) fn pass_layers(&self, mut call: Call<'_>, layer: usize) -> Begun {
+    pub(super) fn pass_layers(&self, call: &mut Call<'_>, layer: usize) -> Begun {
         for (index, layer) in self.layers.iter().enumerate().skip(layer) {
-            match layer.before(&mut call) {
+            match layer.before(call) {
                 Before::Go => {}
                 Before::Answer(response) => return Begun::Answer(response.into()),
                 Before::Wait(waited) => {
                     let next = Next::from(index + 1);
-                    return Begun::Wait(Waiting { waited, next, body: call.body });
+                    return Begun::Wait(Waiting {
+                        waited,
+                        next,
+                        body: std::mem::take(&mut call.body),
+                    });
                 }
             }
         }
@@ -120,10 +124,7 @@ impl App {
 
     /// What no layer is asked about: another's host, the server as a whole, its health.
     fn answer_itself(&self, call: &Call<'_>) -> Option<Response> {
-        // What a proxy tells may be what its client has sent: few set X-Forwarded-Host or drop it.
-        let told = call.caller.host.as_deref().map(str::as_bytes);
-        let mut asked = call.head.host().into_iter().chain(told);
-        if !self.hosts.is_empty() && !asked.all(|host| self.is_ours(host)) {
+        if !self.hosts.is_empty() && !self.is_for_us(call) {
             let why = "this server does not answer for that host";
             return Some(Response::refusal(421, why, &self.hosts_hint));
         }
@@ -134,59 +135,63 @@ impl App {
         self.is_health(path).then(|| health(call.head.method()))
     }
 
-    fn handle(&self, mut call: Call<'_>) -> Answer {
-        let path = call.path;
+    fn handle(&self, call: &mut Call<'_>) -> Answer {
+        let Call { head, path, .. } = *call;
         // The place itself that this app is nested at.
         let routed = if path.is_empty() { b"/" } else { path };
         if !self.router.is_empty()
-            && let Some(found) = self.router.find(routed, call.head.method())
+            && let Some(found) = self.router.find(routed, head.method())
         {
             call.caller.story.tell("route", || found.methods.path().to_owned());
             let handler = match call.caller.asks_first {
                 true => found.methods.own(Method::Options),
-                false => found.methods.handler(call.head.method()),
+                false => found.methods.handler(head.method()),
             };
             let Some(handler) = handler else {
-                return other_method(&self.router.allowed(routed), call.head.method());
+                return other_method(&self.router.allowed(routed), head.method());
             };
-            call.values = found.values;
-            return handler.handle(call);
+            return handler.handle(Call { values: found.values, ..call.handed_on() });
         }
         let Some((mount, rest)) = self.mounts.find(path) else {
             call.caller.story.tell("mount", || "none".to_owned());
             return Response::error(404, "there is nothing at this address").into();
         };
-        call.path = rest;
         call.caller.story.tell("mount", || format!("{}/", String::from_utf8_lossy(&mount.prefix)));
         if call.caller.asks_first && !mount.handler.allow().contains("OPTIONS") {
             return Response::new(204, Body::empty()).into();
         }
-        let outer = call.head.path().strip_suffix(path).unwrap_or_default();
+        let outer = head.path().strip_suffix(path).unwrap_or_default();
         let is_here = |other: &[u8]| {
             let Some(other) = other.strip_prefix(outer) else { return false };
-            self.router.find(other, call.head.method()).is_none()
+            self.router.find(other, head.method()).is_none()
                 && self.mounts.find(other).is_some_and(|(found, _)| std::ptr::eq(found, mount))
         };
-        mount.handler.handle(Call { is_here: Some(&is_here), ..call })
+        mount.handler.handle(Call { path: rest, is_here: Some(&is_here), ..call.handed_on() })
     }
 
-    /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it. `sendable` puts an
-    /// error in the place of what the client's protocol cannot send.
+    /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it. `instead` gives an
+    /// error where the client's protocol cannot send an answer.
     #[inline]
-    pub(crate) fn finish(
+    pub(crate) fn finish<'a>(
         &self,
-        request: Option<(Head<'_>, &Caller)>,
-        response: Response,
-        sendable: impl Fn(Response) -> Response,
+        request: impl FnOnce() -> Option<(Head<'a>, &'a Caller)>,
+        mut response: Response,
+        instead: impl Fn(&Response) -> Option<Response>,
     ) -> Response {
         // Layers see what is sent, so what cannot be is refused before.
-        let response = sendable(response);
+        if let Some(error) = instead(&response) {
+            response = error;
+        }
         // Most often.
         if !response.is_explained() && self.layers.is_empty() && !self.request_ids {
             return response;
         }
+        let mut response = self.pass_to_layers(request(), response);
         // A layer may have put in its place what cannot be sent.
-        self.explain(None, sendable(self.pass_to_layers(request, response)))
+        if let Some(error) = instead(&response) {
+            response = error;
+        }
+        self.explain(None, response)
     }
 
     fn pass_to_layers(&self, request: Option<(Head<'_>, &Caller)>, response: Response) -> Response {
@@ -248,6 +253,12 @@ impl App {
             let _ = response.push("Content-Type", &page.content_type);
         }
         response
+    }
+
+    /// What a proxy tells may be what its client has sent: few set X-Forwarded-Host or drop it.
+    fn is_for_us(&self, call: &Call<'_>) -> bool {
+        let told = call.caller.host.as_deref().map(str::as_bytes);
+        call.head.host().into_iter().chain(told).all(|host| self.is_ours(host))
     }
 
     fn is_ours(&self, host: &[u8]) -> bool {

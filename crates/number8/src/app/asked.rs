@@ -91,26 +91,21 @@ impl App {
     #[inline]
     fn ask_from(
         &self,
-        call: Call<'_>,
+        mut call: Call<'_>,
         next: Next,
         cx: &mut Context<'_>,
     ) -> Result<Response, Asked> {
-        let Call { head, path, caller, body, lane, values, states, access, is_here } = call;
-        let asked = catch_unwind(AssertUnwindSafe(|| {
-            let caller = &mut *caller;
-            let call = Call { head, path, caller, body, lane, values, states, access, is_here };
-            match self.begin(call, next) {
-                Begun::Answer(Answer::Ready(response)) => Ok(response),
-                Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
-                    Poll::Ready(response) => Ok(response),
-                    Poll::Pending => Err(Asked::Answer(future)),
-                },
-                Begun::Wait(waiting) => Err(Asked::Decision(waiting)),
-            }
+        let asked = catch_unwind(AssertUnwindSafe(|| match self.begin(&mut call, next) {
+            Begun::Answer(Answer::Ready(response)) => Ok(response),
+            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
+                Poll::Ready(response) => Ok(response),
+                Poll::Pending => Err(Asked::Answer(future)),
+            },
+            Begun::Wait(waiting) => Err(Asked::Decision(waiting)),
         }));
         let mut asked = asked.unwrap_or_else(|_| Ok(failed()));
         if let Ok(response) = &mut asked {
-            caller.learn(response.take_caller());
+            call.caller.learn(response.take_caller());
         }
         asked
     }

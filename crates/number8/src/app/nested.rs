@@ -29,8 +29,8 @@ impl Handler for Nested {
         let app = &self.0;
         let mut call =
             Call { values: Values::default(), states: &app.states, is_here: None, ..call };
-        let (head, body) = (call.head, std::mem::take(&mut call.body));
-        match app.pass_layers(Call { body, ..call.again() }, 0) {
+        let head = call.head;
+        match app.pass_layers(&mut call, 0) {
             Begun::Answer(Answer::Ready(response)) => {
                 app.pass_out(head, call.caller, response).into()
             }
@@ -51,7 +51,7 @@ async fn go_on(app: Arc<App>, mut request: Kept, mut waiting: Waiting) -> Respon
             Waited::Answer(response) => break response,
             Waited::Go { user } => request.caller.user = user,
         }
-        match request.lend(body, |call| app.pass_layers(call, next.layer)) {
+        match request.lend(body, |mut call| app.pass_layers(&mut call, next.layer)) {
             Begun::Answer(Answer::Ready(response)) => break response,
             Begun::Answer(Answer::Later(answer)) => break answer.await,
             Begun::Wait(next) => waiting = next,

@@ -40,8 +40,8 @@ pub(crate) fn are_wanted() -> bool {
 impl App {
     /// As [`App::begin_at`], with all that happens inside of a span.
     #[cold]
-    pub(super) fn begin_in_span(&self, call: Call<'_>, next: Next) -> Begun {
-        let span = next.span.map_or_else(|| self.span_of(&call), |span| *span);
+    pub(super) fn begin_in_span(&self, call: &mut Call<'_>, next: Next) -> Begun {
+        let span = next.span.map_or_else(|| self.span_of(call), |span| *span);
         if span.is_disabled() {
             return self.begin_at(call, next.layer);
         }

@@ -171,12 +171,10 @@ fn head(parts: &http::request::Parts) -> Vec<u8> {
 }
 
 /// 501 in place of what needs the connection.
-fn without_connection(response: Response) -> Response {
+fn in_place_of_connection(response: &Response) -> Option<Response> {
     let why = "this needs the connection itself, which the server in front keeps";
-    match response.body.kind {
-        Kind::Session(_) | Kind::Broadcast(_) => Response::error(501, why),
-        _ => response,
-    }
+    let needs_it = matches!(response.body.kind, Kind::Session(_) | Kind::Broadcast(_));
+    needs_it.then(|| Response::error(501, why))
 }
 
 impl Inner {
@@ -185,8 +183,8 @@ impl Inner {
             Some(refusal) => self.app.explain(None, refusal),
             None => {
                 let response = self.ask(&mut request).await;
-                let asked = (request.parser.head(&request.head), &request.caller);
-                self.app.finish(Some(asked), response, without_connection)
+                let asked = || Some((request.parser.head(&request.head), &request.caller));
+                self.app.finish(asked, response, in_place_of_connection)
             }
         };
         self.converted(response, request.is_head)

@@ -42,6 +42,21 @@ impl Call<'_> {
         }
     }
 
+    /// The request as it is handed on: what only one can have goes with it.
+    pub(crate) fn handed_on(&mut self) -> Call<'_> {
+        Call {
+            head: self.head,
+            path: self.path,
+            caller: &mut *self.caller,
+            body: std::mem::take(&mut self.body),
+            lane: self.lane,
+            values: std::mem::take(&mut self.values),
+            states: self.states,
+            access: self.access,
+            is_here: self.is_here,
+        }
+    }
+
     /// The same without its content, for as long as somebody waits.
     pub(crate) fn keep(&mut self) -> Kept {
         // The connection has to know it, too.

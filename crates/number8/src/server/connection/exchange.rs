@@ -354,9 +354,9 @@ impl Connection {
         asking: Asking<'_>,
         response: Response,
     ) -> Flow {
-        let request = work.head().map(|head| (head, &self.caller));
-        let sendable = |response| self.permitted(work, response);
-        let response = asking.exchange.app().finish(request, response, sendable);
+        let request = || work.head().map(|head| (head, &self.caller));
+        let instead = |response: &Response| self.in_place_of_unasked(work, response);
+        let response = asking.exchange.app().finish(request, response, instead);
         self.send(turn, work, asking, response)
     }
 

@@ -44,17 +44,18 @@ fn asks_for(head: &Head<'_>, protocol: &str) -> bool {
 }
 
 impl Connection {
-    /// The same answer, or 400 where it would change to a protocol without the request allowing that.
-    pub(super) fn permitted(&self, work: &Work, response: Response) -> Response {
-        let Kind::Session(takeover) = &response.body.kind else { return response };
-        let Some(protocol) = takeover.protocol else { return response };
+    /// 400 in place of an answer that would change to a protocol without the request allowing that.
+    #[inline]
+    pub(super) fn in_place_of_unasked(&self, work: &Work, response: &Response) -> Option<Response> {
+        let Kind::Session(takeover) = &response.body.kind else { return None };
+        let protocol = takeover.protocol?;
         if self.conn.may_upgrade() && asks_for(&work.parser.head(work.input.head()), protocol) {
-            return response;
+            return None;
         }
         let how = format!(
             "this is for those who ask for \"Upgrade: {protocol}\" with \"Connection: upgrade\", by HTTP/1.1 and without content"
         );
-        Response::error(400, how)
+        Some(Response::error(400, how))
     }
 
     /// Hands the connection to the session that is the content of this answer.

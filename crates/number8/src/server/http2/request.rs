@@ -105,8 +105,8 @@ impl Request {
         head: Option<&Head<'_>>,
         response: Response,
     ) -> Option<Making> {
-        let asked = head.map(|head| (*head, &self.caller));
-        let response = self.exchange.app().finish(asked, response, without_session);
+        let asked = || head.map(|head| (*head, &self.caller));
+        let response = self.exchange.app().finish(asked, response, in_place_of_session);
         let slow = self.exchange.answered(response.status(), 0);
         slow.log_slow(desk.worker, &desk.turn.current, || self.asker(head));
         let stamp = &desk.turn.current.stamp;
@@ -173,11 +173,9 @@ impl Request {
 }
 
 /// A connection of many streams cannot be handed over.
-fn without_session(response: Response) -> Response {
-    match response.body.kind {
-        Kind::Session(_) => Response::error(505, "this is for HTTP/1.1 alone"),
-        _ => response,
-    }
+fn in_place_of_session(response: &Response) -> Option<Response> {
+    let is_session = matches!(response.body.kind, Kind::Session(_));
+    is_session.then(|| Response::error(505, "this is for HTTP/1.1 alone"))
 }
 
 impl Drop for Request {
