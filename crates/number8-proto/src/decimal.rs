@@ -13,7 +13,20 @@ const DIGITS: usize = 20;
 /// assert_eq!(out, b"1024");
 /// ```
 #[inline]
-pub fn push(mut number: u64, out: &mut Vec<u8>) {
+pub fn push(number: u64, out: &mut Vec<u8>) {
+    if number >= 10_000 {
+        return push_large(number, out);
+    }
+    // Most lengths: four digits as one word, without the zeros before the first one that counts.
+    let [a, b] = PAIRS[(number / 100) as usize];
+    let [c, d] = PAIRS[(number % 100) as usize];
+    let length =
+        1 + usize::from(number >= 10) + usize::from(number >= 100) + usize::from(number >= 1_000);
+    let digits = u32::from_le_bytes([a, b, c, d]) >> (8 * (4 - length));
+    append(&digits.to_le_bytes(), length, out);
+}
+
+fn push_large(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 2 * DIGITS];
     let mut at = DIGITS;
     while number >= 10 {
@@ -22,16 +35,21 @@ pub fn push(mut number: u64, out: &mut Vec<u8>) {
         number /= 100;
     }
     // The first digit, unless it was that of a pair.
-    if number > 0 || at == DIGITS {
+    if number > 0 {
         at -= 1;
         digits[at] = b'0' + number as u8;
     }
-    // A copy of fixed length is a few instructions, one of any length is a call.
     if let Some(fixed) = digits[at..].first_chunk::<DIGITS>() {
-        let end = out.len() + DIGITS - at;
-        out.extend_from_slice(fixed);
-        out.truncate(end);
+        append(fixed, DIGITS - at, out);
     }
+}
+
+/// Appends the first bytes: a copy of fixed length is a few instructions, one of any length is a call.
+#[inline]
+fn append<const N: usize>(bytes: &[u8; N], count: usize, out: &mut Vec<u8>) {
+    let end = out.len() + count;
+    out.extend_from_slice(bytes);
+    out.truncate(end);
 }
 
 /// The numbers below 100, with two digits each: half as many divisions.

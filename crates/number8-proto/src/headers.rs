@@ -53,16 +53,22 @@ known! {
 impl Known {
     /// The known name that `name`, a token, is in any case; `Other` when it is none.
     #[must_use]
+    #[inline]
     pub fn of(name: &[u8]) -> Self {
-        // The length picks at most three candidates, so a field costs few comparisons.
-        let Some(candidates) = CANDIDATES.get(name.len()) else { return Self::Other };
-        for &at in candidates {
-            let Some(&(text, known)) = Self::ALL.get(usize::from(at)) else { break };
-            if is_same_token(name, text.as_bytes()) {
-                return known;
-            }
+        // Each request has it.
+        if let &[a, b, c, d] = name {
+            let is_host =
+                u32::from_le_bytes([a, b, c, d]) | 0x2020_2020 == u32::from_le_bytes(*b"host");
+            return if is_host { Self::Host } else { Self::Other };
         }
-        Self::Other
+        // The length picks at most three candidates, so a field costs few comparisons.
+        let (Some(candidates), Some(words)) = (CANDIDATES.get(name.len()), words(name)) else {
+            return Self::Other;
+        };
+        // In a token nothing else becomes a small letter or a hyphen by this bit.
+        let small = words.map(|word| word | u64::from_le_bytes([0x20; 8]));
+        let found = candidates.iter().find(|candidate| candidate.words == small);
+        found.map_or(Self::Other, |found| found.known)
     }
 
     /// This name as one bit of a set.
@@ -77,46 +83,46 @@ impl Known {
     }
 }
 
-/// Whether a token is, in any case, a name of the same length that is made of small letters and hyphens.
-fn is_same_token(token: &[u8], small: &[u8]) -> bool {
-    // In a token nothing else becomes a small letter or a hyphen by this bit.
-    const SMALL: u64 = u64::from_le_bytes([0x20; 8]);
-    let is_same = |token: &[u8; 8], small: &[u8; 8]| {
-        u64::from_le_bytes(*token) | SMALL == u64::from_le_bytes(*small)
-    };
-    // Two words, the first and the last or the last two, may overlap.
-    match (token.last_chunk(), small.last_chunk()) {
-        (Some(token_end), Some(small_end)) => {
-            let (words, small_words) = (token.as_chunks().0, small.as_chunks().0);
-            is_same(token_end, small_end)
-                && words.iter().zip(small_words).all(|(token, small)| is_same(token, small))
-        }
-        _ => match (halves(token), halves(small)) {
-            (Some(token), Some(small)) => is_same(&token, &small),
-            _ => false,
-        },
-    }
-}
-
-/// The first and the last four bytes of a name of four to eight; no name that is known is shorter.
+/// All bytes of a name of four to 24 bytes, some of them twice: names of one length are the same where these are. `None` for
+/// other lengths, of which no known name is.
 #[inline]
-fn halves(name: &[u8]) -> Option<[u8; 8]> {
-    let (&[a, b, c, d], &[e, f, g, h]) = (name.first_chunk()?, name.last_chunk()?);
-    Some([a, b, c, d, e, f, g, h])
+const fn words(name: &[u8]) -> Option<[u64; 3]> {
+    let (first, last, between) = match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) if name.len() <= 16 => (*first, *last, *first),
+        (Some(first), Some(last)) if name.len() <= 24 => match name.split_at(8).1.first_chunk() {
+            Some(between) => (*first, *last, *between),
+            None => return None,
+        },
+        _ => match (name.first_chunk(), name.last_chunk()) {
+            (Some(&[a, b, c, d]), Some(&[e, f, g, h])) if name.len() < 8 => {
+                let both = [a, b, c, d, e, f, g, h];
+                (both, both, both)
+            }
+            _ => return None,
+        },
+    };
+    Some([u64::from_le_bytes(first), u64::from_le_bytes(last), u64::from_le_bytes(between)])
 }
 
-/// Candidates by length: indices into `Known::ALL`, `u8::MAX` where there are no more.
-static CANDIDATES: [[u8; 3]; 20] = {
-    let mut table = [[u8::MAX; 3]; 20];
+#[derive(Clone, Copy)]
+struct Candidate {
+    words: [u64; 3],
+    known: Known,
+}
+
+/// The known names by length. Where there are no more stands one that no name is the same as.
+static CANDIDATES: [[Candidate; 3]; 20] = {
+    let none = Candidate { words: [0; 3], known: Known::Other };
+    let mut table = [[none; 3]; 20];
     let mut at = 0;
     while at < Known::ALL.len() {
-        let length = Known::ALL[at].0.len();
-        assert!(length >= 4, "`halves` has to find four bytes");
+        let (name, known) = Known::ALL[at];
+        let Some(words) = words(name.as_bytes()) else { panic!("a name too short or too long") };
         let mut slot = 0;
-        while table[length][slot] != u8::MAX {
+        while !matches!(table[name.len()][slot].known, Known::Other) {
             slot += 1;
         }
-        table[length][slot] = at as u8;
+        table[name.len()][slot] = Candidate { words, known };
         at += 1;
     }
     table
@@ -275,8 +281,12 @@ impl Fields {
 
     /// Writes the fields as they stand in a message: `Name: value CRLF` each.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.fixed);
-        out.extend_from_slice(&self.wire);
+        // Most often one of the two is empty, and to copy nothing is a call, too.
+        for part in [self.fixed, &self.wire] {
+            if !part.is_empty() {
+                out.extend_from_slice(part);
+            }
+        }
     }
 
     /// Whether Server is among them.
@@ -359,6 +369,17 @@ mod tests {
         }
         for other in ["", "x", "hose", "content-lengt", "content-length-and-more-than-that"] {
             assert_eq!(Known::of(other.as_bytes()), Known::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_differs_anywhere_is_another() {
+        for (text, _) in Known::ALL {
+            for at in 0..text.len() {
+                let mut other = text.as_bytes().to_vec();
+                other[at] = b'~';
+                assert_eq!(Known::of(&other), Known::Other, "{}", other.escape_ascii());
+            }
         }
     }
 

@@ -326,6 +326,12 @@ impl Body {
         self.len() == Some(0)
     }
 
+    /// Whether no length is known of it; most content has one, which is seen at once.
+    #[inline]
+    pub(crate) fn is_endless(&self) -> bool {
+        !matches!(self.kind, Kind::Empty | Kind::Bytes(..) | Kind::Parts(_)) && self.len().is_none()
+    }
+
     pub(crate) fn size(&self) -> BodySize {
         self.len().map_or(BodySize::Unknown, BodySize::Known)
     }

@@ -103,7 +103,8 @@ impl Caller {
     }
 
     /// Forgets what was found out about the request before; most often that was nothing.
-    pub(crate) fn begin_again(&mut self, peer: Option<SocketAddr>, is_secure: bool) {
+    #[inline]
+    pub(crate) fn begin_again(&mut self, peer: &Option<SocketAddr>, is_secure: bool) {
         if self.user.is_some()
             || self.host.is_some()
             || self.form_token.is_some()
@@ -116,7 +117,12 @@ impl Caller {
             || self.story.is_heard()
             || self.ip != peer.map(|peer| peer.ip())
         {
-            *self = Self { is_secure, ..Self::new(peer) };
+            self.forget(*peer, is_secure);
         }
+    }
+
+    #[cold]
+    fn forget(&mut self, peer: Option<SocketAddr>, is_secure: bool) {
+        *self = Self { is_secure, ..Self::new(peer) };
     }
 }

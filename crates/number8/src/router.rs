@@ -315,28 +315,31 @@ impl Tree {
 
 /// The paths without placeholders and escapes, which requests may name byte by byte: most of what is asked for, found
 /// without the tree. No other route is more specific, so what is found here would be found there.
+///
+/// By length, as two paths seldom have the same; those that do stand in order.
 #[derive(Default)]
-struct Literals(Vec<(String, usize)>);
+struct Literals(Vec<Vec<(String, usize)>>);
 
 impl Literals {
     /// Remembers a path, unless it has something to be understood in it.
     fn note(&mut self, path: String, place: usize) {
-        if !path.contains(['{', '}', '%', INNER_SLASH])
-            && let Err(at) = self.search(path.as_bytes())
-        {
-            self.0.insert(at, (path, place));
+        if path.contains(['{', '}', '%', INNER_SLASH]) {
+            return;
+        }
+        if self.0.len() <= path.len() {
+            self.0.resize_with(path.len() + 1, Vec::new);
+        }
+        let same_length = &mut self.0[path.len()];
+        if let Err(at) = same_length.binary_search_by(|(other, _)| other.cmp(&path)) {
+            same_length.insert(at, (path, place));
         }
     }
 
+    #[inline]
     fn find(&self, path: &[u8]) -> Option<usize> {
-        self.search(path).ok().map(|at| self.0[at].1)
-    }
-
-    /// By length first: that costs less to compare, and two paths seldom have the same.
-    fn search(&self, path: &[u8]) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| {
-            other.len().cmp(&path.len()).then_with(|| other.as_bytes().cmp(path))
-        })
+        let same_length = self.0.get(path.len())?;
+        let at = same_length.binary_search_by(|(other, _)| other.as_bytes().cmp(path)).ok()?;
+        Some(same_length[at].1)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Answers: values → bytes. The only place that writes a status line or a field that frames.
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use crate::decimal;
 use crate::headers::{self, Fields};
@@ -131,8 +130,8 @@ impl ResponseHead<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stamp {
     wire: Vec<u8>,
-    /// Where Server stands in it.
-    server: Range<usize>,
+    /// The same without Server.
+    nameless: Vec<u8>,
 }
 
 impl Stamp {
@@ -140,11 +139,11 @@ impl Stamp {
     /// name. A name that is no field value is left out.
     #[must_use]
     pub fn new(unix_seconds: i64, server: Option<&str>) -> Self {
-        let mut wire = Vec::with_capacity(64);
-        wire.extend_from_slice(b"Date: ");
-        wire.extend_from_slice(&crate::date::format(unix_seconds));
-        wire.extend_from_slice(b"\r\n");
-        let start = wire.len();
+        let mut nameless = Vec::with_capacity(64);
+        nameless.extend_from_slice(b"Date: ");
+        nameless.extend_from_slice(&crate::date::format(unix_seconds));
+        nameless.extend_from_slice(b"\r\n");
+        let mut wire = nameless.clone();
         if let Some(server) = server
             && crate::syntax::is_field_value(server.as_bytes())
         {
@@ -152,14 +151,14 @@ impl Stamp {
             wire.extend_from_slice(server.as_bytes());
             wire.extend_from_slice(b"\r\n");
         }
-        let server = start..wire.len();
-        Self { wire, server }
+        Self { wire, nameless }
     }
 
     /// The same stamp with fields that every answer has.
     #[must_use]
     pub fn with(mut self, fields: &Fields) -> Self {
         fields.put(&mut self.wire);
+        fields.put(&mut self.nameless);
         self
     }
 
@@ -170,11 +169,9 @@ impl Stamp {
     }
 
     /// Writes the lines; an answer that names its Server itself has that one alone (RFC 9110 §5.3).
+    #[inline]
     pub(super) fn put(&self, names_server: bool, out: &mut Vec<u8>) {
-        let (head, rest) = self.wire.split_at(self.server.end);
-        let start = if names_server { self.server.start } else { self.server.end };
-        out.extend_from_slice(head.get(..start).unwrap_or(head));
-        out.extend_from_slice(rest);
+        out.extend_from_slice(if names_server { &self.nameless } else { &self.wire });
     }
 }
 
@@ -329,6 +326,20 @@ pub fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_names_its_server_has_all_else_of_the_stamp() {
+        let mut each = Fields::new();
+        each.push("X-Each", b"1").unwrap();
+        let stamp = Stamp::new(784_111_777, Some("number8")).with(&each);
+        for (names_server, server) in [(false, "Server: number8\r\n"), (true, "")] {
+            let mut out = Vec::new();
+            stamp.put(names_server, &mut out);
+            let lines =
+                alloc::format!("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n{server}X-Each: 1\r\n");
+            assert_eq!(out, lines.as_bytes());
+        }
+    }
 
     #[test]
     fn chunk_sizes_are_written_in_the_fewest_digits() {

@@ -237,9 +237,9 @@ impl HeadParser {
             return Ok(Some(next));
         }
 
-        let length = match input[start..].starts_with(b"GET ") {
-            true => 3,
-            false => syntax::token_run(&input[start..]),
+        let (length, get) = match input[start..].starts_with(b"GET ") {
+            true => (3, Some(Method::Get)),
+            false => (syntax::token_run(&input[start..]), None),
         };
         let method = start..start + length;
         match input.get(method.end) {
@@ -268,7 +268,7 @@ impl HeadParser {
         let Some(next) = lines.end_of_line(at + VERSION_BYTES)? else { return Ok(None) };
 
         self.version = version;
-        self.method = Method::of(&input[method.clone()]);
+        self.method = get.unwrap_or_else(|| Method::of(&input[method.clone()]));
         self.method_span = Span::new(method.start, method.end);
         self.target = take_apart(input, self.method, target, query)?;
         self.stage = Stage::Fields;

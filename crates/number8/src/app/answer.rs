@@ -51,6 +51,7 @@ impl App {
     #[inline]
     pub(super) fn begin_at(&self, call: &mut Call<'_>, layer: usize) -> Begun {
         if layer == 0
+            && self.may_answer_itself(call)
             && let Some(response) = self.answer_itself(call)
         {
             return Begun::Answer(response.into());
@@ -85,6 +86,7 @@ impl App {
 
     /// Finds out which host is meant, and who a client is that comes by a proxy; answers where that cannot be. What others
     /// say of themselves is taken away.
+    #[inline]
     pub(crate) fn identify(
         &self,
         parser: &mut HeadParser,
@@ -92,13 +94,23 @@ impl App {
         caller: &mut Caller,
     ) -> Option<Response> {
         parser.settle_host();
-        let refusal = self.hear_proxy(parser, head, caller);
-        if self.names_requests && caller.request_id.is_none() {
-            caller.request_id = Some(RequestId::next());
+        if !parser.head(head).has_any(&proxies::FIELDS) {
+            self.name_request(caller);
+            return None;
         }
+        let refusal = self.hear_proxy(parser, head, caller);
+        self.name_request(caller);
         refusal
     }
 
+    #[inline]
+    fn name_request(&self, caller: &mut Caller) {
+        if self.names_requests && caller.request_id.is_none() {
+            caller.request_id = Some(RequestId::next());
+        }
+    }
+
+    /// Hears or forgets what only a proxy may say.
     fn hear_proxy(
         &self,
         parser: &mut HeadParser,
@@ -106,9 +118,6 @@ impl App {
         caller: &mut Caller,
     ) -> Option<Response> {
         let head = parser.head(head);
-        if !head.has_any(&proxies::FIELDS) {
-            return None;
-        }
         if !self.proxies.speak_in_fields(caller.peer) {
             parser.forget(&proxies::FIELDS);
             return None;
@@ -122,17 +131,23 @@ impl App {
         None
     }
 
+    /// Whether any of what [`App::answer_itself`] looks for is possible.
+    #[inline]
+    fn may_answer_itself(&self, call: &Call<'_>) -> bool {
+        // `*` is a target of OPTIONS alone.
+        !self.hosts.is_empty() || self.health.is_some() || call.head.method() == Method::Options
+    }
+
     /// What no layer is asked about: another's host, the server as a whole, its health.
     fn answer_itself(&self, call: &Call<'_>) -> Option<Response> {
         if !self.hosts.is_empty() && !self.is_for_us(call) {
             let why = "this server does not answer for that host";
             return Some(Response::refusal(421, why, &self.hosts_hint));
         }
-        let path = call.head.path();
-        if path == b"*" {
+        if call.head.path() == b"*" {
             return Some(Response::options("GET, HEAD, OPTIONS"));
         }
-        self.is_health(path).then(|| health(call.head.method()))
+        self.is_health(call.head).then(|| health(call.head.method()))
     }
 
     fn handle(&self, call: &mut Call<'_>) -> Answer {
@@ -150,7 +165,7 @@ impl App {
             let Some(handler) = handler else {
                 return other_method(&self.router.allowed(routed), head.method());
             };
-            return handler.handle(Call { values: found.values, ..call.handed_on() });
+            return handler.handle(call.handed_on(found.values));
         }
         let Some((mount, rest)) = self.mounts.find(path) else {
             call.caller.story.tell("mount", || "none".to_owned());
@@ -166,7 +181,11 @@ impl App {
             self.router.find(other, head.method()).is_none()
                 && self.mounts.find(other).is_some_and(|(found, _)| std::ptr::eq(found, mount))
         };
-        mount.handler.handle(Call { path: rest, is_here: Some(&is_here), ..call.handed_on() })
+        let values = std::mem::take(&mut call.values);
+        let mut call = call.handed_on(values);
+        call.path = rest;
+        call.is_here = Some(&is_here);
+        mount.handler.handle(call)
     }
 
     /// What is sent in the end: an answer that only says what is wrong gets its content, and layers see it. `instead` gives an
@@ -182,8 +201,7 @@ impl App {
         if let Some(error) = instead(&response) {
             response = error;
         }
-        // Most often.
-        if !response.is_explained() && self.layers.is_empty() && !self.request_ids {
+        if self.leaves(&response) {
             return response;
         }
         let mut response = self.pass_to_layers(request(), response);
@@ -192,6 +210,12 @@ impl App {
             response = error;
         }
         self.explain(None, response)
+    }
+
+    /// Whether nothing of this app is about to change an answer.
+    #[inline]
+    pub(crate) fn leaves(&self, response: &Response) -> bool {
+        !response.is_explained() && self.layers.is_empty() && !self.request_ids
     }
 
     fn pass_to_layers(&self, request: Option<(Head<'_>, &Caller)>, response: Response) -> Response {

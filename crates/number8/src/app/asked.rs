@@ -95,19 +95,19 @@ impl App {
         next: Next,
         cx: &mut Context<'_>,
     ) -> Result<Response, Asked> {
-        let asked = catch_unwind(AssertUnwindSafe(|| match self.begin(&mut call, next) {
-            Begun::Answer(Answer::Ready(response)) => Ok(response),
-            Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
-                Poll::Ready(response) => Ok(response),
-                Poll::Pending => Err(Asked::Answer(future)),
-            },
-            Begun::Wait(waiting) => Err(Asked::Decision(waiting)),
-        }));
-        let mut asked = asked.unwrap_or_else(|_| Ok(failed()));
-        if let Ok(response) = &mut asked {
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            let mut response = match self.begin(&mut call, next) {
+                Begun::Answer(Answer::Ready(response)) => response,
+                Begun::Answer(Answer::Later(mut future)) => match future.as_mut().poll(cx) {
+                    Poll::Ready(response) => response,
+                    Poll::Pending => return Err(Asked::Answer(future)),
+                },
+                Begun::Wait(waiting) => return Err(Asked::Decision(waiting)),
+            };
             call.caller.learn(response.take_caller());
-        }
-        asked
+            Ok(response)
+        }));
+        asked.unwrap_or_else(|_| Ok(failed()))
     }
 }
 

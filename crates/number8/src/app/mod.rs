@@ -576,12 +576,14 @@ impl App {
     }
 
     /// Whether somebody asks there how the server is, which is no news for the log.
-    pub(crate) fn is_probe(&self, path: &[u8]) -> bool {
-        self.is_health(path) || self.is_readiness(path)
+    #[inline]
+    pub(crate) fn is_probe(&self, head: &Head<'_>) -> bool {
+        self.is_health(head) || self.is_readiness(head)
     }
 
-    pub(crate) fn is_readiness(&self, path: &[u8]) -> bool {
-        self.ready.as_deref() == Some(path)
+    #[inline]
+    pub(crate) fn is_readiness(&self, head: &Head<'_>) -> bool {
+        self.ready.as_deref().is_some_and(|ready| ready == head.path())
     }
 
     /// Adds what its mounts have counted to the sheet.
@@ -594,8 +596,9 @@ impl App {
         }
     }
 
-    pub(crate) fn is_health(&self, path: &[u8]) -> bool {
-        self.health.as_deref() == Some(path)
+    #[inline]
+    pub(crate) fn is_health(&self, head: &Head<'_>) -> bool {
+        self.health.as_deref().is_some_and(|health| health == head.path())
     }
 }
 

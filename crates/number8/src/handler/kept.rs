@@ -42,15 +42,16 @@ impl Call<'_> {
         }
     }
 
-    /// The request as it is handed on: what only one can have goes with it.
-    pub(crate) fn handed_on(&mut self) -> Call<'_> {
+    /// The request as it is handed on, with these values of its path: what only one can have goes with it.
+    #[inline]
+    pub(crate) fn handed_on(&mut self, values: Values) -> Call<'_> {
         Call {
             head: self.head,
             path: self.path,
             caller: &mut *self.caller,
             body: std::mem::take(&mut self.body),
             lane: self.lane,
-            values: std::mem::take(&mut self.values),
+            values,
             states: self.states,
             access: self.access,
             is_here: self.is_here,

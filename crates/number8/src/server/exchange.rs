@@ -67,8 +67,7 @@ impl<'a> Exchange<'a> {
             return Some(refusal);
         }
         let head = parser.head(head);
-        let asks_for_readiness = self.app.is_readiness(head.path());
-        asks_for_readiness.then(|| readiness(head.method(), worker.shared.unready()))
+        self.app.is_readiness(&head).then(|| readiness(head.method(), worker.shared.unready()))
     }
 
     /// What came of it, for the counters and the logs.
@@ -112,7 +111,7 @@ impl Answered {
             return;
         }
         let asker = asker();
-        if !asker.head.is_some_and(|head| current.app.is_probe(head.path())) {
+        if !asker.head.is_some_and(|head| current.app.is_probe(&head)) {
             worker.log(current, asker.caller, asker.head.as_ref(), self.told(asker));
         }
     }

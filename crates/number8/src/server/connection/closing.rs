@@ -74,7 +74,10 @@ impl Connection {
             Next::Request => {
                 work.input.forget_head();
                 work.parser.reset();
-                self.phase = Phase::Receive;
+                // Mostly it is so already, and a phase that is set again is dropped first.
+                if !matches!(self.phase, Phase::Receive) {
+                    self.phase = Phase::Receive;
+                }
                 Flow::Again
             }
             Next::Drain => {

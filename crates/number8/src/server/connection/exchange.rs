@@ -83,7 +83,7 @@ impl Connection {
         if let Some(sink) = turn.current.app.dump_sink() {
             dump(sink, b"< ", work.input.head());
         }
-        self.caller.begin_again(self.peer, self.is_secure());
+        self.caller.begin_again(&self.peer, self.is_secure());
         self.received = 0;
         let mut asking = Asking::begin(turn);
         if self.security == Security::Missed {
@@ -354,6 +354,22 @@ impl Connection {
         asking: Asking<'_>,
         response: Response,
     ) -> Flow {
+        let is_session = matches!(response.body.kind, Kind::Session(_));
+        if !is_session && asking.exchange.app().leaves(&response) {
+            return self.send(turn, work, asking, response);
+        }
+        self.finish(turn, work, asking, response)
+    }
+
+    /// Has the app make of an answer what is sent, and encodes that. Apart, so that an answer that is sent as it is need not be moved.
+    #[inline(never)]
+    fn finish(
+        &mut self,
+        turn: &Turn,
+        work: &mut Work,
+        asking: Asking<'_>,
+        response: Response,
+    ) -> Flow {
         let request = || work.head().map(|head| (head, &self.caller));
         let instead = |response: &Response| self.in_place_of_unasked(work, response);
         let response = asking.exchange.app().finish(request, response, instead);
@@ -384,7 +400,7 @@ impl Connection {
         if let Some(sink) = asking.exchange.app().dump_sink() {
             dump(sink, b"> ", &work.output.bytes[start..]);
         }
-        let ends_at_stop = response.body.len().is_none()
+        let ends_at_stop = response.body.is_endless()
             && work.head().is_some_and(|head| response.is_asked_for_again(head.method()));
         match (send, response.body.kind) {
             (SendBody::Omit, _) | (_, Kind::Empty) => {}
@@ -428,7 +444,8 @@ impl Connection {
     /// All of an answer is encoded, or lies where it goes out from.
     #[inline]
     fn end_answer(&mut self, turn: &Turn, work: &mut Work, answered: Answered) -> Flow {
-        self.conn.finish(&Fields::new(), &mut work.output.bytes);
+        const NO_TRAILERS: &Fields = &Fields::new();
+        self.conn.finish(NO_TRAILERS, &mut work.output.bytes);
         self.unlogged = None;
         if work.output.parts.is_empty() && work.output.queued() < BATCH_BYTES {
             // The common case: the whole answer is encoded, and the next request may share its write.
@@ -450,7 +467,7 @@ impl Connection {
         }
         if work.input.head().is_empty() {
             // Whoever sent the request before has not sent this.
-            self.caller.begin_again(self.peer, self.is_secure());
+            self.caller.begin_again(&self.peer, self.is_secure());
             self.received = 0;
         }
         let response = match status {
