@@ -29,27 +29,24 @@ pub(crate) struct Kept {
 impl Call<'_> {
     /// The same request without its content, for another handler to look at.
     pub(crate) fn again(&mut self) -> Call<'_> {
-        Call {
-            head: self.head,
-            path: self.path,
-            caller: &mut *self.caller,
-            body: Body::empty(),
-            lane: self.lane,
-            values: self.values.clone(),
-            states: self.states,
-            access: self.access,
-            is_here: self.is_here,
-        }
+        let values = self.values.clone();
+        self.lent(Body::empty(), values)
     }
 
     /// The request as it is handed on, with these values of its path: what only one can have goes with it.
     #[inline]
     pub(crate) fn handed_on(&mut self, values: Values) -> Call<'_> {
+        let body = std::mem::take(&mut self.body);
+        self.lent(body, values)
+    }
+
+    #[inline]
+    fn lent(&mut self, body: Body, values: Values) -> Call<'_> {
         Call {
             head: self.head,
             path: self.path,
             caller: &mut *self.caller,
-            body: std::mem::take(&mut self.body),
+            body,
             lane: self.lane,
             values,
             states: self.states,
