@@ -54,6 +54,12 @@ impl Mounts {
     /// with the escapes undone, and where only an odd slash keeps a path from being below it, nothing is found: else another mount
     /// would answer under its rules.
     pub(super) fn find<'a>(&self, path: &'a [u8]) -> Option<(&Mount, &'a [u8])> {
+        // Everything is below the root, however it is written.
+        if let [mount] = self.0.as_slice()
+            && mount.plain.is_empty()
+        {
+            return Some((mount, path));
+        }
         let is_plain = !path.contains(&b'%') && !path.windows(2).any(|two| two == b"//");
         for mount in &self.0 {
             let below = match is_plain {
