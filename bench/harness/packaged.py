@@ -23,7 +23,7 @@ def how(lines: list[str]) -> str:
     of_python = any(name.startswith("py-") for name in lines)
     kinds = ["command"] * any(not name.startswith("py-") for name in lines) + ["wheel"] * of_python
     said = {
-        kind: "by a profile" if list(ROOT.glob(f"target/profile/{kind}-*/profile.profdata")) else "without a profile"
+        kind: "by a profile" if list(ROOT.glob(f"target/profile/{kind}-*/*.profdata")) else "without a profile"
         for kind in kinds
     }
     return ", ".join(f"the {kind} {told}" for kind, told in said.items()) + " (packaging/profile)"
