@@ -1,7 +1,8 @@
-"""The server of number 8 wire (rows N2 to N8 and N14 of the behaviours)."""
+"""The server of number 8 wire (rows N2 to N9 and N14 of the behaviours)."""
 
 import contextlib
 import http.client
+import importlib.metadata
 import io
 import signal
 import socket
@@ -88,6 +89,21 @@ class Wire(unittest.TestCase):
                     self.assertEqual(self.ask(server.port, "GET", "/any", host=host), (200, b"Hello, world."))
                 server.close()
         self.assertRaises(OSError, wire.Server("no.such.name.invalid", 0).serve)
+
+    def test_n3_it_needs_no_other_package(self):
+        needed = importlib.metadata.requires("number8") or []
+        self.assertEqual([name for name in needed if "extra ==" not in name], [])
+
+    def test_n9_a_server_without_functions_says_hello_and_ends_for_clients_of_1_0(self):
+        server = wire.Server("127.0.0.1", 0)
+        self.serve(server)
+        for target in (b"/", b"/any?thing"):
+            with self.subTest(target), socket.create_connection(("127.0.0.1", server.port), DEADLINE) as client:
+                client.sendall(b"GET %s HTTP/1.0\r\n\r\n" % target)
+                head, _, content = b"".join(iter(lambda: client.recv(4096), b"")).partition(b"\r\n\r\n")
+                self.assertEqual(head.split(b" ")[1], b"200")
+                self.assertIn(b"content-type: text/plain", head.lower())
+                self.assertEqual(content, b"Hello, world.")
 
     def test_n5_the_port_can_be_had_again_at_once(self):
         first = wire.Server("127.0.0.1", 0)
