@@ -4,6 +4,7 @@
 #![no_main]
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
 use number8::{App, Method, Request, decode_path};
@@ -108,12 +109,26 @@ fn compare(one: &[Token], other: &[Token]) -> Ordering {
 
 /// What the stars between the texts of a pattern stand for, each as little as it can.
 fn stars(texts: &[Vec<Part>], path: &[Part]) -> Option<Vec<String>> {
+    stars_before(texts, path, &mut HashSet::new())
+}
+
+/// The same, where `tried` are the ends of both that led nowhere before: with many stars there are very many ways to the same.
+fn stars_before(
+    texts: &[Vec<Part>],
+    path: &[Part],
+    tried: &mut HashSet<(usize, usize)>,
+) -> Option<Vec<String>> {
+    let ends = (texts.len(), path.len());
+    if !tried.insert(ends) {
+        return None;
+    }
     let (first, texts) = texts.split_first()?;
     let path = path.strip_prefix(&**first)?;
     if texts.is_empty() {
         return path.is_empty().then(Vec::new);
     }
-    let mut fits = (0..=path.len()).filter_map(|at| Some((at, stars(texts, &path[at..])?)));
+    let mut fits =
+        (0..=path.len()).filter_map(|at| Some((at, stars_before(texts, &path[at..], tried)?)));
     let (at, rest) = fits.next()?;
     Some([vec![text(&path[..at])], rest].concat())
 }

@@ -348,7 +348,21 @@ def handle(*_):
     raise SystemExit
 signal.signal(signal.SIGTERM, handle)
 """
-        process = self.start(script + BEGIN + READY)
+        # Before the script has ended its exception would end that, and of this the interpreter tells nobody.
+        when_it_waits = """
+import sys, threading
+def waits():
+    frame = sys._current_frames()[threading.main_thread().ident]
+    while frame and (frame.f_code.co_name != 'wait' or not frame.f_code.co_filename.endswith('_signals.py')):
+        frame = frame.f_back
+    return frame
+def tell():
+    while not waits():
+        pass
+    print(httpd.port(), flush=True)
+threading.Thread(target=tell, daemon=True).start()
+"""
+        process = self.start(script + BEGIN + when_it_waits)
         self.get(self.port(process))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process), (0, "handled\n", ""))
