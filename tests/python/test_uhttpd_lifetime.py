@@ -349,8 +349,9 @@ def handle(*_):
 signal.signal(signal.SIGTERM, handle)
 """
         # Before the script has ended its exception would end that, and of this the interpreter tells nobody.
-        when_it_waits = """
-import sys, threading
+        when_it_waits = f"""
+import os, sys, threading, time
+until = time.monotonic() + {DEADLINE}
 def waits():
     frame = sys._current_frames()[threading.main_thread().ident]
     while frame and (frame.f_code.co_name != 'wait' or not frame.f_code.co_filename.endswith('_signals.py')):
@@ -358,7 +359,8 @@ def waits():
     return frame
 def tell():
     while not waits():
-        pass
+        if time.monotonic() > until:
+            os._exit(1)
     print(httpd.port(), flush=True)
 threading.Thread(target=tell, daemon=True).start()
 """

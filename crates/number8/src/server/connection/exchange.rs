@@ -354,6 +354,7 @@ impl Connection {
         asking: Asking<'_>,
         response: Response,
     ) -> Flow {
+        // Another protocol may not be what was asked for.
         let is_session = matches!(response.body.kind, Kind::Session(_));
         if !is_session && asking.exchange.app().leaves(&response) {
             return self.send(turn, work, asking, response);
