@@ -3,7 +3,8 @@
 //! target that is no UTF-8, which httparse refuses. What httparse accepts and we refuse, we refuse for a
 //! reason that it has no rule for: the end of a line, Host, the form of the target, or a limit. A field
 //! that came can be sent again as it came, unless it frames; a field that is forgotten leaves the others. What opens a
-//! WebSocket strictly opens the same leniently. By HTTP/2 the head is the same, but for what is the connection's.
+//! WebSocket strictly opens the same leniently. By HTTP/2 the head is the same, but for what is the connection's. A parser
+//! that has read the head before reads it as a new one does.
 #![no_main]
 
 use httparse::{EMPTY_HEADER, Status};
@@ -61,7 +62,21 @@ fuzz_target!(|input: &[u8]| for lenient in [false, true] {
     let head = parser.head(input);
     assert!(others(&head) == before && head.fields().count() == before.len());
     assert!(!head.has(Known::ContentType));
+    again(input, &mut parser);
 });
+
+fn again(input: &[u8], parser: &mut HeadParser) {
+    for lenient in [true, false] {
+        let (mut new, limits) = (HeadParser::new(), Limits { lenient, ..Limits::default() });
+        parser.reset();
+        let read = parser.parse(input, &limits);
+        assert_eq!(read, new.parse(input, &limits));
+        if let Ok(Some(_)) = read {
+            let (head, new) = (parser.head(input), new.head(input));
+            assert!(head.fields().eq(new.fields()) && head.host() == new.host());
+        }
+    }
+}
 
 fn opens(head: &Head<'_>) {
     let (strict, lenient) = (handshake(head, false), handshake(head, true));

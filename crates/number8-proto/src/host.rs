@@ -36,31 +36,6 @@ pub fn valid_host(value: &[u8]) -> bool {
     }
 }
 
-/// Remembers the last host that was found valid: one client names the same one in each of its requests.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LastValid {
-    bytes: [u8; LAST_BYTES],
-    length: usize,
-}
-
-/// Longer hosts are checked each time.
-const LAST_BYTES: usize = 32;
-
-impl LastValid {
-    /// The same answer as [`valid_host`].
-    pub(crate) fn is_valid(&mut self, value: &[u8]) -> bool {
-        if self.length > 0 && self.bytes[..self.length] == *value {
-            return true;
-        }
-        let is_valid = valid_host(value);
-        if is_valid && let Some(place) = self.bytes.get_mut(..value.len()) {
-            place.copy_from_slice(value);
-            self.length = value.len();
-        }
-        is_valid
-    }
-}
-
 /// The name or IP literal of a Host value, without its port and without the dot that ends a full name.
 ///
 /// ```
@@ -168,17 +143,6 @@ fn valid_ip_future(future: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_remembered_changes_no_answer() {
-        let mut last = LastValid::default();
-        let long = [b'a'; 2 * LAST_BYTES];
-        let hosts: [&[u8]; 11] =
-            [b"", b"a", b"a", b"", b"a b", b"b:80", b"b:8", b"b:80", &long, b"b:80", b"b:80 "];
-        for host in hosts {
-            assert_eq!(last.is_valid(host), valid_host(host), "{}", host.escape_ascii());
-        }
-    }
 
     #[test]
     fn hosts_that_are_valid() {

@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::http1::framing::BodyLength;
-use crate::http1::head::{Lines, field_line};
+use crate::http1::line::Lines;
 use crate::limits::Limits;
 use crate::syntax;
 
@@ -211,14 +211,15 @@ impl Decoder {
         // limit is looked at.
         let left = limits.trailer_bytes_max.saturating_sub(read);
         let within = &input[..input.len().min(left)];
-        let Some(line) = field_line(Lines { input: within, lenient: false }, 0)? else {
+        let Some(line) = (Lines { input: within, lenient: false }).field_line()? else {
             return if input.len() < left { Ok(None) } else { Err(Error::TrailersTooLarge) };
         };
-        if is_forbidden_in_trailers(line.name) {
+        let (name, value) = (line.name.of(within), line.value.of(within));
+        if is_forbidden_in_trailers(name) {
             return Err(Error::TrailerForbidden);
         }
-        *self = Self::Trailers(read + line.next);
-        Ok(Some((line.next, Piece::Trailer { name: line.name, value: line.value })))
+        *self = Self::Trailers(read + line.length);
+        Ok(Some((line.length, Piece::Trailer { name, value })))
     }
 }
 

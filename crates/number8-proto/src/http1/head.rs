@@ -11,24 +11,30 @@ use alloc::vec::Vec;
 use crate::error::Error;
 use crate::headers::Known;
 use crate::host;
+use crate::http1::line::{LastHost, Lines};
 use crate::limits::{EMPTY_LINES_MAX, Limits, METHOD_BYTES_MAX};
 use crate::syntax;
 
 /// A part of the head, as offsets from its first byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Span {
+pub(super) struct Span {
     start: u32,
     end: u32,
 }
 
 impl Span {
-    fn new(start: usize, end: usize) -> Self {
+    pub(super) fn new(start: usize, end: usize) -> Self {
         // `HeadParser::parse` looks at no byte past `u32::MAX`.
         Self { start: start as u32, end: end as u32 }
     }
 
-    fn of(self, bytes: &[u8]) -> &[u8] {
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// The same part, of what begins `by` bytes before.
+    fn later(self, by: usize) -> Self {
+        Self { start: self.start + by as u32, end: self.end + by as u32 }
     }
 }
 
@@ -125,7 +131,7 @@ pub struct HeadParser {
     present: u32,
     /// How many of the fields are Host.
     hosts: usize,
-    last_host: host::LastValid,
+    last_host: LastHost,
 }
 
 /// The request-target, taken apart (RFC 9112 §3.2). Spans are empty where there is nothing.
@@ -134,8 +140,15 @@ struct Target {
     whole: Span,
     /// `host[:port]` of the absolute form.
     authority: Span,
+    /// Where it ends before the target does stands the question mark of a query.
     path: Span,
-    query: Option<Span>,
+}
+
+impl Target {
+    fn query(self) -> Option<Span> {
+        let has_query = self.path.end < self.whole.end;
+        has_query.then(|| Span { start: self.path.end + 1, end: self.whole.end })
+    }
 }
 
 impl HeadParser {
@@ -170,18 +183,14 @@ impl HeadParser {
         // of what follows has come with it. The offsets of a `Span` fit for the same reason.
         let max = limits.head_bytes_max.min(u32::MAX as usize);
         let lines = Lines { input: &input[..input.len().min(max)], lenient: limits.lenient };
-        loop {
-            let next = match self.stage {
-                Stage::RequestLine => self.request_line(lines, limits)?,
-                Stage::Fields => self.field_line(lines, limits)?,
-                Stage::Complete => return Ok(Some(self.line)),
-            };
-            match next {
-                Some(line) => self.line = line,
-                None if input.len() < max => return Ok(None),
-                None if self.stage == Stage::RequestLine => return Err(Error::UriTooLong),
-                None => return Err(Error::HeadTooLarge),
-            }
+        let has_request_line = self.stage == Stage::Fields || self.request_line(lines, limits)?;
+        if has_request_line && self.field_lines(lines, limits)? {
+            return Ok(Some(self.line));
+        }
+        match has_request_line {
+            _ if input.len() < max => Ok(None),
+            true => Err(Error::HeadTooLarge),
+            false => Err(Error::UriTooLong),
         }
     }
 
@@ -223,92 +232,106 @@ impl HeadParser {
         Head { bytes: input.get(..self.line).unwrap_or(input), parser: self }
     }
 
-    /// One request line or an empty line before it; returns where the next line starts.
-    fn request_line(&mut self, lines: Lines<'_>, limits: &Limits) -> Result<Option<usize>, Error> {
-        let input = lines.input;
-        let start = self.line;
-        if let Some(b'\r' | b'\n') = input.get(start) {
-            // RFC 9112 §2.2: empty lines before a request are ignored, a few of them.
-            let Some(next) = lines.end_of_line(start)? else { return Ok(None) };
+    /// The request line, and empty lines before it; false when it is not whole.
+    fn request_line(&mut self, lines: Lines<'_>, limits: &Limits) -> Result<bool, Error> {
+        // RFC 9112 §2.2: empty lines before a request are ignored, a few of them.
+        while let Some(b'\r' | b'\n') = lines.input.get(self.line) {
+            let Some(end) = lines.from(self.line).end()? else { return Ok(false) };
+            self.line += end;
             self.empty_lines += 1;
             if self.empty_lines > EMPTY_LINES_MAX {
                 return Err(Error::RequestLine);
             }
-            return Ok(Some(next));
         }
-
-        let (length, get) = match input[start..].starts_with(b"GET ") {
-            true => (3, Some(Method::Get)),
-            false => (syntax::token_run(&input[start..]), None),
+        let line = lines.from(self.line).input;
+        let get = line.strip_prefix(b"GET ").map(|rest| (Method::Get, rest));
+        let Some((method, rest)) = get.map_or_else(|| method(line), |get| Ok(Some(get)))? else {
+            return Ok(false);
         };
-        let method = start..start + length;
-        match input.get(method.end) {
-            _ if length > METHOD_BYTES_MAX => return Err(Error::MethodTooLong),
-            None => return Ok(None),
-            Some(b' ') if length > 0 => {}
-            Some(_) => return Err(Error::RequestLine),
-        }
 
-        let target = method.end + 1;
-        let mut at = target + syntax::path_run(&input[target..]);
-        let mut query = None;
-        if input.get(at) == Some(&b'?') {
-            query = Some(at);
-            at += syntax::target_run(&input[at..]);
-        }
-        let target = target..at;
-        match input.get(at) {
-            _ if target.len() > limits.uri_bytes_max => return Err(Error::UriTooLong),
-            None => return Ok(None),
-            Some(b' ') if !target.is_empty() => at += 1,
-            Some(_) => return Err(Error::RequestLine),
-        }
+        let target = self.line + line.len() - rest.len();
+        let path = syntax::path_run(rest);
+        let length = match rest.get(path) {
+            Some(b'?') => path + syntax::target_run(&rest[path..]),
+            _ => path,
+        };
+        let rest = match &rest[length..] {
+            _ if length > limits.uri_bytes_max => return Err(Error::UriTooLong),
+            [] => return Ok(false),
+            [b' ', rest @ ..] if length > 0 => rest,
+            [_, ..] => return Err(Error::RequestLine),
+        };
 
-        let Some(version) = version(&input[at..])? else { return Ok(None) };
-        let Some(next) = lines.end_of_line(at + VERSION_BYTES)? else { return Ok(None) };
+        let at = target + length + 1;
+        // As two words, where a pattern would be compared byte by byte.
+        let (version, next) = if rest.first_chunk() == Some(b"HTTP/1.1\r\n") {
+            (Version::Http11, at + VERSION_BYTES + 2)
+        } else {
+            let Some(version) = version(rest)? else { return Ok(false) };
+            let after = at + VERSION_BYTES;
+            let Some(end) = lines.from(after).end()? else { return Ok(false) };
+            (version, after + end)
+        };
 
         self.version = version;
-        self.method = get.unwrap_or_else(|| Method::of(&input[method.clone()]));
-        self.method_span = Span::new(method.start, method.end);
-        self.target = take_apart(input, self.method, target, query)?;
+        self.method = method;
+        self.method_span = Span::new(self.line, target - 1);
+        self.target = Target {
+            whole: Span::new(target, target + length),
+            authority: Span::default(),
+            path: Span::new(target, target + path),
+        };
+        if method == Method::Connect || lines.input[target] != b'/' {
+            self.target = take_apart(lines.input, method, self.target)?;
+        }
         self.stage = Stage::Fields;
-        Ok(Some(next))
+        self.line = next;
+        Ok(true)
     }
 
-    /// One field line or the empty line that ends the head; returns where the next line starts.
-    fn field_line(&mut self, lines: Lines<'_>, limits: &Limits) -> Result<Option<usize>, Error> {
-        let start = self.line;
-        match lines.input.get(start) {
-            None => return Ok(None),
-            Some(b'\r' | b'\n') => {
-                let next = lines.end_of_line(start)?;
-                if next.is_some() {
+    /// The field lines, and the empty line that ends the head; false when that has not come.
+    fn field_lines(&mut self, lines: Lines<'_>, limits: &Limits) -> Result<bool, Error> {
+        loop {
+            let rest = lines.from(self.line);
+            match rest.input {
+                [b'\r' | b'\n', ..] => {
+                    let Some(end) = rest.end()? else { return Ok(false) };
                     self.check_host()?;
+                    self.line += end;
                     self.stage = Stage::Complete;
+                    return Ok(true);
                 }
-                return Ok(next);
+                [] => return Ok(false),
+                [_, ..] if self.fields.len() == limits.fields_max => {
+                    return Err(Error::TooManyFields);
+                }
+                [_, ..] => {}
             }
-            Some(_) if self.fields.len() == limits.fields_max => {
-                return Err(Error::TooManyFields);
-            }
-            Some(_) => {}
+            let again = if self.hosts == 0 { self.last_host.begins(rest.input) } else { None };
+            let (line, known) = match again {
+                Some(line) => (line, Known::Host),
+                None => {
+                    let Some(line) = rest.field_line()? else { return Ok(false) };
+                    let known = Known::of(line.name.of(rest.input));
+                    if known == Known::Host {
+                        if !host::valid_host(line.value.of(rest.input)) {
+                            return Err(Error::Host);
+                        }
+                        self.last_host.remember(rest.input, line);
+                    }
+                    (line, known)
+                }
+            };
+            // That Host stands once is looked at when the head ends.
+            self.hosts += usize::from(known == Known::Host);
+            self.present |= known.bit();
+            self.fields.push(Field {
+                name: line.name.later(self.line),
+                value: line.value.later(self.line),
+                known,
+            });
+            self.line += line.length;
         }
-        let Some(line) = field_line(lines, start)? else { return Ok(None) };
-        let known = Known::of(line.name);
-        self.present |= known.bit();
-        self.fields.push(Field {
-            name: Span::new(start, start + line.name.len()),
-            value: Span::new(line.value_start, line.value_start + line.value.len()),
-            known,
-        });
-        if known == Known::Host {
-            // That it stands once is looked at when the head ends.
-            self.hosts += 1;
-            if !self.last_host.is_valid(line.value) {
-                return Err(Error::Host);
-            }
-        }
-        Ok(Some(line.next))
     }
 
     /// RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0.
@@ -321,14 +344,21 @@ impl HeadParser {
     }
 }
 
+/// A method and the space after it, and what follows; `None` when the rest of it is still to come.
+fn method(line: &[u8]) -> Result<Option<(Method, &[u8])>, Error> {
+    let (token, rest) = line.split_at(syntax::token_run(line));
+    match rest {
+        _ if token.len() > METHOD_BYTES_MAX => Err(Error::MethodTooLong),
+        [] => Ok(None),
+        [b' ', rest @ ..] if !token.is_empty() => Ok(Some((Method::of(token), rest))),
+        [_, ..] => Err(Error::RequestLine),
+    }
+}
+
 const VERSION_BYTES: usize = "HTTP/1.1".len();
 
 /// `HTTP/` DIGIT `.` DIGIT at the start of `rest`; `None` when the rest of it is still to come.
 fn version(rest: &[u8]) -> Result<Option<Version>, Error> {
-    // As one word, where a pattern would be compared byte by byte.
-    if rest.first_chunk() == Some(b"HTTP/1.1") {
-        return Ok(Some(Version::Http11));
-    }
     const NAME: &[u8] = b"HTTP/";
     let known = rest.len().min(NAME.len());
     if rest[..known] != NAME[..known] {
@@ -346,31 +376,14 @@ fn version(rest: &[u8]) -> Result<Option<Version>, Error> {
     }
 }
 
-/// The four forms of a request-target (RFC 9112 §3.2).
-fn take_apart(
-    input: &[u8],
-    method: Method,
-    target: core::ops::Range<usize>,
-    query: Option<usize>,
-) -> Result<Target, Error> {
-    let whole = Span::new(target.start, target.end);
-    let split = |path_start: usize| {
-        let path_end = query.unwrap_or(target.end);
-        (
-            Span::new(path_start.min(path_end), path_end),
-            query.map(|query| Span::new(query + 1, target.end)),
-        )
-    };
-    let bytes = &input[target.clone()];
+/// A request-target of another form than the origin form (RFC 9112 §3.2), whose path has been taken to begin where it does.
+fn take_apart(input: &[u8], method: Method, target: Target) -> Result<Target, Error> {
     if method == Method::Connect {
         return Err(Error::Connect);
     }
-    if bytes[0] == b'/' {
-        let (path, query) = split(target.start);
-        return Ok(Target { whole, path, query, ..Target::default() });
-    }
+    let bytes = target.whole.of(input);
     if bytes == b"*" && method == Method::Options {
-        return Ok(Target { whole, path: whole, ..Target::default() });
+        return Ok(target);
     }
     let scheme = bytes.windows(3).position(|window| window == b"://").ok_or(Error::Target)?;
     if !bytes[..scheme].eq_ignore_ascii_case(b"http")
@@ -378,76 +391,14 @@ fn take_apart(
     {
         return Err(Error::Target);
     }
-    let authority_start = target.start + scheme + 3;
-    let authority_end = input[authority_start..target.end]
-        .iter()
-        .position(|&b| b == b'/' || b == b'?')
-        .map_or(target.end, |length| authority_start + length);
-    if !host::valid_host(&input[authority_start..authority_end]) {
+    let rest = &bytes[scheme + 3..];
+    let length = rest.iter().position(|&b| b == b'/' || b == b'?').unwrap_or(rest.len());
+    if !host::valid_host(&rest[..length]) {
         return Err(Error::Host);
     }
-    let (path, query) = split(authority_end);
-    Ok(Target { whole, authority: Span::new(authority_start, authority_end), path, query })
-}
-
-/// The input, with the rule of how its lines end.
-#[derive(Clone, Copy)]
-pub(super) struct Lines<'b> {
-    pub(super) input: &'b [u8],
-    /// A bare LF ends a line too.
-    pub(super) lenient: bool,
-}
-
-impl Lines<'_> {
-    /// A line must end at `at`: returns where the next one starts, `None` when its LF is to come.
-    fn end_of_line(self, at: usize) -> Result<Option<usize>, Error> {
-        match (self.input.get(at), self.input.get(at + 1)) {
-            (Some(b'\r'), Some(b'\n')) => Ok(Some(at + 2)),
-            (Some(b'\n'), _) if self.lenient => Ok(Some(at + 1)),
-            (None, _) | (Some(b'\r'), None) => Ok(None),
-            (Some(b'\r'), Some(_)) => Err(Error::BareCarriageReturn),
-            (Some(b'\n'), _) => Err(Error::BareLineFeed),
-            (Some(_), _) => Err(Error::RequestLine),
-        }
-    }
-}
-
-pub(super) struct FieldLine<'b> {
-    pub(super) name: &'b [u8],
-    pub(super) value: &'b [u8],
-    value_start: usize,
-    pub(super) next: usize,
-}
-
-/// `name ":" OWS value OWS CRLF` at `start` (RFC 9112 §5); `None` when the line is not whole.
-/// Trailers are read by the same rule.
-#[inline(always)]
-pub(super) fn field_line<'b>(
-    lines: Lines<'b>,
-    start: usize,
-) -> Result<Option<FieldLine<'b>>, Error> {
-    let line = lines.input.get(start..).unwrap_or_default();
-    let (name, rest) = line.split_at(syntax::token_run(line));
-    let after = match rest {
-        [] => return Ok(None),
-        [b':', after @ ..] if !name.is_empty() => after,
-        [b, ..] if syntax::is_ows(*b) && name.is_empty() => return Err(Error::Folded),
-        [b, ..] if syntax::is_ows(*b) => return Err(Error::SpaceBeforeColon),
-        [_, ..] => return Err(Error::FieldName),
-    };
-    let (value, rest) = after.split_at(syntax::value_run(after));
-    let end = start + line.len() - rest.len();
-    let next = match rest {
-        [] => None,
-        [b'\r', b'\n', ..] => Some(end + 2),
-        [b'\r' | b'\n', ..] => lines.end_of_line(end)?,
-        [_, ..] => return Err(Error::FieldValue),
-    };
-    let Some(next) = next else { return Ok(None) };
-
-    let value = syntax::trim_ows_start(value);
-    let value_start = end - value.len();
-    Ok(Some(FieldLine { name, value: syntax::trim_ows_end(value), value_start, next }))
+    let start = target.whole.start + scheme as u32 + 3;
+    let authority = Span { start, end: start + length as u32 };
+    Ok(Target { authority, path: Span { start: authority.end, ..target.path }, ..target })
 }
 
 /// A request's head, borrowed from the bytes it came in.
@@ -491,7 +442,7 @@ impl<'b> Head<'b> {
     /// What stands after the first `?` of the target, still encoded; `None` without a `?`.
     #[must_use]
     pub fn query(&self) -> Option<&'b [u8]> {
-        self.parser.target.query.map(|query| query.of(self.bytes))
+        self.parser.target.query().map(|query| query.of(self.bytes))
     }
 
     /// The version, after RFC 9112 §2.3: a 1.x above 1.1 is 1.1.

@@ -39,6 +39,7 @@ mod body;
 mod encode;
 mod framing;
 mod head;
+mod line;
 
 use alloc::vec::Vec;
 

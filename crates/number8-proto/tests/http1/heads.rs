@@ -2,8 +2,20 @@ use number8_proto::Limits;
 use number8_proto::http1::{Head, HeadParser};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::request;
+
+/// Heads that begin alike.
+fn of_one_client() -> impl Strategy<Value = Vec<u8>> {
+    let target = select(vec!["GET / ", "GET http://b/ ", "POST /a?b "]);
+    let name = select(vec!["Host: ", "Hosts: "]);
+    let value = select(vec!["a", "a:8080 ", "a:80x0 ", "a_b:80800"]);
+    let ends = select(vec!["\r\n", "\n", "\r\nHost: a:8080 \r\n"]);
+    (target, name, value, ends).prop_map(|(target, name, value, ends)| {
+        format!("{target}HTTP/1.1\r\n{name}{value}{ends}\r\n").into_bytes()
+    })
+}
 
 type Parsed = (Vec<u8>, Vec<u8>, String, Option<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -67,6 +79,23 @@ proptest! {
         prop_assert_eq!(host, Some(b"h".to_vec()));
         let want = fields.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
         prop_assert_eq!(&got[1..], &want.collect::<Vec<_>>()[..]);
+    }
+
+    // One parser serves many connections, whose limits may differ.
+    #[test]
+    fn what_a_parser_has_read_before_changes_nothing(
+        requests in vec((prop_oneof![1 => request(), 3 => of_one_client()], any::<bool>()), 1..12),
+    ) {
+        let mut parser = HeadParser::new();
+        for (request, lenient) in &requests {
+            parser.reset();
+            let limits = Limits { lenient: *lenient, ..Limits::default() };
+            let read = parser.parse(request, &limits);
+            prop_assert_eq!(read, HeadParser::new().parse(request, &limits));
+            let is_whole = matches!(read, Ok(Some(_)));
+            let again = is_whole.then(|| values(&parser.head(request)));
+            prop_assert_eq!(again, parse(request, *lenient));
+        }
     }
 
     #[test]
