@@ -168,6 +168,33 @@ fn all_of_the_unsafe_code_of_the_python_package_is_called_under_the_sanitizer() 
     assert!(missing.is_empty(), "tests/sanitize does not call {missing:?}");
 }
 
+/// What begins with its interpreter is called by its name, from a Makefile or by whoever reads of it.
+#[cfg(unix)]
+#[test]
+fn every_script_can_be_run() {
+    use std::os::unix::fs::PermissionsExt;
+
+    const MADE: [&str; 7] =
+        ["target", "node_modules", "out", "corpus", "seeds", "dist", "artifacts"];
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folders = [".ci", "bench", "examples", "fuzz", "packaging", "tests"];
+    let mut paths: Vec<_> = folders.iter().map(|folder| workspace.join(folder)).collect();
+    let (mut scripts, mut refused) = (0, Vec::new());
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            let inside = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            paths.extend(inside.filter(|path| !MADE.iter().any(|made| path.ends_with(made))));
+        } else if fs::read(&path).is_ok_and(|content| content.starts_with(b"#!/")) {
+            scripts += 1;
+            if fs::metadata(&path).unwrap().permissions().mode() & 0o111 == 0 {
+                refused.push(path);
+            }
+        }
+    }
+    assert!(scripts > 20, "{scripts} scripts were read");
+    assert!(refused.is_empty(), "not executable: {refused:?}");
+}
+
 #[test]
 fn a_breach_is_found() {
     let cases: &[(&str, &str, &[usize])] = &[
