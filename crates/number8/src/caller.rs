@@ -121,7 +121,6 @@ impl Caller {
         }
     }
 
-    #[cold]
     fn forget(&mut self, peer: Option<SocketAddr>, is_secure: bool) {
         *self = Self { is_secure, ..Self::new(peer) };
     }

@@ -1,6 +1,6 @@
 //! HTTP/2: frames of our own making, and the client of the crate h2.
 
-#[cfg(all(feature = "files", feature = "uploads"))]
+#[cfg(all(feature = "files", feature = "multipart"))]
 mod again;
 mod counts;
 #[cfg(feature = "events")]
