@@ -107,13 +107,16 @@ class Bench:
         self, work: str, head: str, unit: str, running: list[Server],
         measure: Callable[[Server], Sample],
     ) -> list[Series]:
-        """Measures the servers one after the other, round after round."""
+        """Measures the servers one after the other, round after round, there and back: what a machine drifts by in the
+        meantime weighs on all of them alike."""
         measured = [Series(work, head, server.name, unit) for server in running]
         self.series += measured
+        order = list(zip(running, measured))
         for number in range(1, self.rounds + 1):
-            for server, series in zip(running, measured):
+            for server, series in order:
                 series.samples.append(measure(server))
                 server.empty_log()
+            order.reverse()
             costs = " · ".join(
                 f"{series.server} {series.scale * series.samples[-1].cost:.3f}"
                 for series in measured

@@ -213,6 +213,17 @@ async fn o4_g7_who_listens_is_counted_and_does_not_hold_up_the_end() {
 /// The window of the connection is for whoever has something to send.
 #[tokio::test]
 async fn g7_a_file_that_waits_for_the_disk_keeps_nobody_else_waiting() {
+    // A busy system may keep in memory what it was told to drop.
+    for _ in 0..20 {
+        if somebody_else_is_served_beside_a_cold_file().await {
+            return;
+        }
+    }
+    panic!("no file was ever cold");
+}
+
+/// False where the file was in memory, so that nobody waited for it.
+async fn somebody_else_is_served_beside_a_cold_file() -> bool {
     let mut file = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     file.write_all(&[b'x'; LARGE]).unwrap();
     file.sync_all().unwrap();
@@ -232,8 +243,12 @@ async fn g7_a_file_that_waits_for_the_disk_keeps_nobody_else_waiting() {
     for (stream, path) in [(1, "/disk"), (3, "/cold"), (5, "/hot")] {
         client.send(&request(stream, path)).await;
     }
-    client.wait_for(|frame| (frame.kind, frame.stream) == (DATA, 5)).await;
+    let first = client.wait_for(|frame| frame.kind == DATA).await;
     done.send(()).unwrap();
+    if first.stream == 3 {
+        return false;
+    }
+    assert_eq!(first.stream, 5);
     client.send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes())).await;
     for stream in [3, 5] {
         client.send(&frame(WINDOW_UPDATE, 0, stream, &(1_u32 << 20).to_be_bytes())).await;
@@ -243,4 +258,5 @@ async fn g7_a_file_that_waits_for_the_disk_keeps_nobody_else_waiting() {
         let frame = client.frame().await.unwrap();
         ended += usize::from(frame.kind == DATA && frame.flags & END_STREAM != 0);
     }
+    true
 }

@@ -50,12 +50,14 @@ fn a_cold_file_is_not_read_without_waiting() {
         return; // tmpfs keeps all in memory.
     }
     fs::File::open(folders.path("root/big")).unwrap().sync_all().unwrap();
-    fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-    assert!(!file.is_cached(0, size as u64));
+    // A busy system may keep in memory what it is told to drop.
+    let cold = |is_so: &dyn Fn() -> bool| {
+        (0..100).any(|_| fadvise(&file, 0, None, Advice::DontNeed).is_ok() && is_so())
+    };
+    assert!(cold(&|| !file.is_cached(0, size as u64)));
 
-    fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-    let error = file.try_read_at(&mut [0; 16], size as u64 / 2).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    let waits = || matches!(file.try_read_at(&mut [0; 16], size as u64 / 2), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    assert!(cold(&waits));
     assert_eq!(file.read_range(size as u64 / 2, 3).unwrap(), b"xxx");
 }
 
