@@ -66,7 +66,8 @@ fuzz_target!(|input: &[u8]| for lenient in [false, true] {
 });
 
 fn again(input: &[u8], parser: &mut HeadParser) {
-    for lenient in [true, false] {
+    // Read strictly it is remembered, and known again in either way.
+    for lenient in [true, false, false, true] {
         let (mut new, limits) = (HeadParser::new(), Limits { lenient, ..Limits::default() });
         parser.reset();
         let read = parser.parse(input, &limits);

@@ -6,12 +6,12 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use crate::error::Error;
 use crate::headers::Known;
 use crate::host;
-use crate::http1::line::{LastHost, Lines};
+use crate::http1::again::{Again, FieldSet};
+use crate::http1::line::Lines;
 use crate::limits::{EMPTY_LINES_MAX, Limits, METHOD_BYTES_MAX};
 use crate::syntax;
 
@@ -39,10 +39,21 @@ impl Span {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Field {
+pub(super) struct Field {
     name: Span,
     value: Span,
     known: Known,
+}
+
+impl Field {
+    /// Of lines that stood `from` bytes behind the first byte of a head, and stand `to` bytes behind it now.
+    pub(super) fn shift(&mut self, from: usize, to: usize) {
+        let by = (to as u32).wrapping_sub(from as u32);
+        for span in [&mut self.name, &mut self.value] {
+            span.start = span.start.wrapping_add(by);
+            span.end = span.end.wrapping_add(by);
+        }
+    }
 }
 
 /// The versions this server speaks (RFC 9112 §2.3). A higher minor version of 1 is treated as 1.1.
@@ -115,7 +126,7 @@ enum Stage {
 }
 
 /// Reads heads, one after another; reuses its memory. One serves a whole connection or, since between requests it holds
-/// nothing but the last Host that was valid, many.
+/// nothing but the fields of the last head, many.
 #[derive(Debug, Default, Clone)]
 pub struct HeadParser {
     stage: Stage,
@@ -126,12 +137,12 @@ pub struct HeadParser {
     method_span: Span,
     target: Target,
     version: Version,
-    fields: Vec<Field>,
-    /// The set of known names that are there, one bit each: absence costs one test.
-    present: u32,
-    /// How many of the fields are Host.
-    hosts: usize,
-    last_host: LastHost,
+    fields: FieldSet,
+    /// Where the fields start.
+    fields_start: usize,
+    again: Again,
+    /// This is not the first head: only who reads several may see one again.
+    has_read: bool,
 }
 
 /// The request-target, taken apart (RFC 9112 §3.2). Spans are empty where there is nothing.
@@ -163,9 +174,8 @@ impl HeadParser {
         self.stage = Stage::RequestLine;
         self.line = 0;
         self.empty_lines = 0;
-        self.fields.clear();
-        self.present = 0;
-        self.hosts = 0;
+        self.again.take_back(&mut self.fields);
+        self.has_read = true;
     }
 
     /// Reads on in `input`, which begins where the head begins and has grown since the last call.
@@ -212,8 +222,9 @@ impl HeadParser {
 
     /// Forgets every field of these names, as if it had not been sent. [`Head::bytes`] stays what was sent.
     pub fn forget(&mut self, names: &[Known]) {
-        self.fields.retain(|field| !names.contains(&field.known));
-        self.present &= !Known::bits(names);
+        self.again.forget();
+        self.fields.all.retain(|field| !names.contains(&field.known));
+        self.fields.present &= !Known::bits(names);
     }
 
     /// Has Host say what the absolute form of the target says (RFC 9112 §3.2.2), for whoever looks at the field.
@@ -221,7 +232,8 @@ impl HeadParser {
         if self.target.authority == Span::default() {
             return;
         }
-        for field in self.fields.iter_mut().filter(|field| field.known == Known::Host) {
+        self.again.forget();
+        for field in self.fields.all.iter_mut().filter(|field| field.known == Known::Host) {
             field.value = self.target.authority;
         }
     }
@@ -286,57 +298,67 @@ impl HeadParser {
         }
         self.stage = Stage::Fields;
         self.line = next;
+        self.fields_start = next;
         Ok(true)
     }
 
     /// The field lines, and the empty line that ends the head; false when that has not come.
     fn field_lines(&mut self, lines: Lines<'_>, limits: &Limits) -> Result<bool, Error> {
+        if self.line == self.fields_start
+            && let rest = lines.from(self.line).input
+            && let Some(length) = self.again.lend(rest, self.line, limits, &mut self.fields)
+        {
+            self.line += length;
+            return self.end();
+        }
         loop {
             let rest = lines.from(self.line);
             match rest.input {
                 [b'\r' | b'\n', ..] => {
                     let Some(end) = rest.end()? else { return Ok(false) };
-                    self.check_host()?;
                     self.line += end;
-                    self.stage = Stage::Complete;
-                    return Ok(true);
+                    // Not lines that only these limits let pass.
+                    if self.has_read && !lines.lenient {
+                        let read = &lines.input[self.fields_start..self.line];
+                        self.again.remember(read, self.fields_start);
+                    }
+                    return self.end();
                 }
                 [] => return Ok(false),
-                [_, ..] if self.fields.len() == limits.fields_max => {
+                [_, ..] if self.fields.all.len() == limits.fields_max => {
                     return Err(Error::TooManyFields);
                 }
                 [_, ..] => {}
             }
-            let again = if self.hosts == 0 { self.last_host.begins(rest.input) } else { None };
-            let (line, known) = match again {
-                Some(line) => (line, Known::Host),
-                None => {
-                    let Some(line) = rest.field_line()? else { return Ok(false) };
-                    let known = Known::of(line.name.of(rest.input));
-                    if known == Known::Host {
-                        if !host::valid_host(line.value.of(rest.input)) {
-                            return Err(Error::Host);
-                        }
-                        self.last_host.remember(rest.input, line);
-                    }
-                    (line, known)
-                }
-            };
-            // That Host stands once is looked at when the head ends.
-            self.hosts += usize::from(known == Known::Host);
-            self.present |= known.bit();
-            self.fields.push(Field {
+            let Some(line) = rest.field_line()? else { return Ok(false) };
+            let known = Known::of(line.name.of(rest.input));
+            self.fields.present |= known.bit();
+            self.fields.all.push(Field {
                 name: line.name.later(self.line),
                 value: line.value.later(self.line),
                 known,
             });
+            if known == Known::Host {
+                // That it stands once is looked at when the head ends.
+                self.fields.hosts += 1;
+                if !host::valid_host(line.value.of(rest.input)) {
+                    return Err(Error::Host);
+                }
+            }
             self.line += line.length;
         }
     }
 
+    /// The head is whole.
+    fn end(&mut self) -> Result<bool, Error> {
+        self.check_host()?;
+        self.stage = Stage::Complete;
+        Ok(true)
+    }
+
     /// RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0.
     fn check_host(&self) -> Result<(), Error> {
-        match self.hosts {
+        match self.fields.hosts {
             0 if self.version == Version::Http11 => Err(Error::HostMissing),
             0 | 1 => Ok(()),
             _ => Err(Error::HostRepeated),
@@ -473,7 +495,7 @@ impl<'b> Head<'b> {
     pub fn all(&self, known: Known) -> impl Iterator<Item = &'b [u8]> + use<'b> {
         let bytes = self.bytes;
         let fields =
-            if self.has(known) { self.parser.fields.as_slice() } else { Default::default() };
+            if self.has(known) { self.parser.fields.all.as_slice() } else { Default::default() };
         fields.iter().filter(move |field| field.known == known).map(|field| field.value.of(bytes))
     }
 
@@ -495,14 +517,14 @@ impl<'b> Head<'b> {
     #[must_use]
     #[inline]
     pub fn has(&self, known: Known) -> bool {
-        self.parser.present & known.bit() != 0
+        self.parser.fields.present & known.bit() != 0
     }
 
     /// True when at least one of these known fields is there.
     #[must_use]
     #[inline]
     pub fn has_any(&self, known: &[Known]) -> bool {
-        self.parser.present & Known::bits(known) != 0
+        self.parser.fields.present & Known::bits(known) != 0
     }
 
     /// The first value of the field of any name, in any case.
@@ -516,7 +538,11 @@ impl<'b> Head<'b> {
     /// Every field in order: name as sent, value without white space around it.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'b [u8], &'b [u8])> + use<'b> {
         let bytes = self.bytes;
-        self.parser.fields.iter().map(move |field| (field.name.of(bytes), field.value.of(bytes)))
+        self.parser
+            .fields
+            .all
+            .iter()
+            .map(move |field| (field.name.of(bytes), field.value.of(bytes)))
     }
 
     /// The whole head: every byte up to and with the empty line that ends it.

@@ -35,6 +35,7 @@
 //! # Ok::<(), number8_proto::Error>(())
 //! ```
 
+mod again;
 mod body;
 mod encode;
 mod framing;
