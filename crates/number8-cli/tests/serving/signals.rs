@@ -45,6 +45,13 @@ fn ask_until_the_end(
     let mut socket = match TcpStream::connect(address) {
         Ok(socket) => socket,
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Got::Refused,
+        // It came into the queue of the listener, and that was closed before this was told so.
+        Err(error)
+            if error.kind() == ErrorKind::ConnectionReset
+                && is_stopping.load(Ordering::Relaxed) =>
+        {
+            return Got::Refused;
+        }
         Err(error) => panic!("{error}"),
     };
     socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
