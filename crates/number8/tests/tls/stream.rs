@@ -176,7 +176,8 @@ fn read_now(server: &impl Transport) -> Vec<u8> {
     buf[..count].to_vec()
 }
 
-/// SECURITY: new keys, and records with next to nothing in them, cost work and lead nowhere.
+/// SECURITY: new keys, and records with next to nothing in them, cost work and lead nowhere. Content that comes by itself between
+/// them does not make up for them, however it is read.
 #[test]
 fn g5_a_client_that_sends_hardly_any_content_is_given_up() {
     let (client_end, server_end) = memory::pair(50_000);
@@ -185,34 +186,38 @@ fn g5_a_client_that_sends_hardly_any_content_is_given_up() {
         let name = ServerName::try_from("localhost").unwrap();
         let mut tls = ClientConnection::new(config, name).unwrap();
         let mut io = client_end.blocking();
-        for _ in 0..2000 {
-            let mut stream = Stream::new(&mut tls, &mut io);
-            stream.write_all(b"x")?;
-            stream.flush()?;
-            for _ in 0..30 {
-                tls.refresh_traffic_keys().map_err(std::io::Error::other)?;
-            }
+        while tls.is_handshaking() {
+            tls.complete_io(&mut io).unwrap();
         }
-        Ok::<(), std::io::Error>(())
+        (tls, client_end)
     });
     let (received, end) = runtime().block_on(async {
         let server = Secured::new(server_end, super::tls().config(true));
         poll_fn(|cx| server.poll_secure(&[], cx)).await.unwrap();
+        let (mut tls, client_end) = client.join().unwrap();
         let mut received = 0;
-        loop {
-            match server.try_read(&mut [0; 1000]) {
-                Ok(0) => return (received, None),
-                Ok(count) => received += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    poll_fn(|cx| server.poll_read_ready(cx)).await.unwrap();
+        for round in 0..4000 {
+            match round % 2 {
+                0 => tls.writer().write_all(b"x").unwrap(),
+                _ => (0..30).for_each(|_| tls.refresh_traffic_keys().unwrap()),
+            }
+            let mut records = Vec::new();
+            while tls.wants_write() {
+                tls.write_tls(&mut records).unwrap();
+            }
+            client_end.write_all(&records).await.unwrap();
+            loop {
+                match server.try_read(&mut [0; 1000]) {
+                    Ok(count) => received += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return (received, Some(error.kind())),
                 }
-                Err(error) => return (received, Some(error.kind())),
             }
         }
+        (received, None)
     });
     assert_eq!(end, Some(ErrorKind::InvalidData), "after {received}");
     assert!((1..1000).contains(&received), "{received}");
-    client.join().unwrap().unwrap_err();
 }
 
 #[test]

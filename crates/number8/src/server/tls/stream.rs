@@ -39,7 +39,7 @@ pub(super) const UNFINISHED_BYTES_MAX: usize = 32 * 1024;
 /// nobody sees a deadline while they come as fast as they are read.
 const BARREN_BYTES_MAX: usize = 256 * 1024;
 
-/// So many bytes for one of content are hardly any; a record that is padded to a few hundred is not.
+/// So many bytes are worth one of content: a record that is padded to a few hundred is paid for by it, what comes beside it is not.
 const BYTES_FOR_CONTENT: usize = 256;
 
 /// The first byte of every connection that begins with TLS: a record of a handshake (RFC 8446 §5.1).
@@ -58,7 +58,7 @@ struct State {
     /// Decrypted and not yet taken, from there on.
     decrypted: Vec<u8>,
     taken: usize,
-    /// Bytes received since there was some content in them.
+    /// Bytes received that no content has made up for.
     barren: usize,
     /// Encrypted and not yet sent, from there on.
     outgoing: Vec<u8>,
@@ -375,8 +375,8 @@ impl State {
                 return Ok(is_drained);
             }
             let content = self.decrypt(&mut memory[..start + count], room);
-            let is_barren = content.saturating_mul(BYTES_FOR_CONTENT) < count;
-            self.barren = if is_barren { self.barren + count } else { 0 };
+            let worth = content.saturating_mul(BYTES_FOR_CONTENT);
+            self.barren = (self.barren + count).saturating_sub(worth);
             if self.barren > BARREN_BYTES_MAX {
                 self.fault.get_or_insert(Error::General("hardly any content comes".to_owned()));
             }
