@@ -13,8 +13,11 @@ fn of_one_client() -> impl Strategy<Value = Vec<u8>> {
     let name = select(vec!["Host: ", "Hosts: "]);
     let value = select(vec!["a", "a:8080 ", "a:80x0 ", "a_b:80800"]);
     let ends = select(vec!["\r\n", "\n", "\r\nHost: a:8080 \r\n"]);
-    (target, name, value, ends).prop_map(|(target, name, value, ends)| {
-        format!("{target}HTTP/1.1\r\n{name}{value}{ends}\r\n").into_bytes()
+    // What is compared by words, what is compared as a whole, and what is too long to be remembered.
+    let more = prop_oneof![4 => Just(0), 1 => Just(80), 1 => Just(1200)];
+    (target, more, name, value, ends).prop_map(|(target, more, name, value, ends)| {
+        let more = if more > 0 { format!("X: {}\r\n", "y".repeat(more)) } else { String::new() };
+        format!("{target}HTTP/1.1\r\n{more}{name}{value}{ends}\r\n").into_bytes()
     })
 }
 

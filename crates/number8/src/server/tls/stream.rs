@@ -39,7 +39,7 @@ pub(super) const UNFINISHED_BYTES_MAX: usize = 32 * 1024;
 /// nobody sees a deadline while they come as fast as they are read.
 const BARREN_BYTES_MAX: usize = 256 * 1024;
 
-/// So many bytes are worth one of content: a record that is padded to a few hundred is paid for by it, what comes beside it is not.
+/// One byte of content makes up for so many that came with it: enough for a record that is padded to a few hundred.
 const BYTES_FOR_CONTENT: usize = 256;
 
 /// The first byte of every connection that begins with TLS: a record of a handshake (RFC 8446 §5.1).
