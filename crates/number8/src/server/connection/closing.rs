@@ -36,7 +36,7 @@ impl Connection {
         match result {
             Poll::Ready(result) => {
                 result?;
-                if self.unsent.is_some() {
+                if self.is_taking() {
                     self.note_taken(turn, moved);
                 }
                 if self.wait == Wait::Write {
@@ -69,7 +69,7 @@ impl Connection {
         }
         // Whoever leaves from here on has its answer.
         self.caller.departure = None;
-        self.forget_taken();
+        self.end_taking();
         match self.conn.advance() {
             Next::Request => {
                 work.input.forget_head();
