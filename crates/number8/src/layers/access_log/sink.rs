@@ -17,8 +17,9 @@ use rustix::io::Errno;
 
 use crate::sync::lock;
 
-/// Lines are written once this much is waiting: large enough to make the write cheap, small enough to stay in cache.
-const WRITE_AT_BYTES: usize = 64 * 1024;
+/// Lines are written once this much is waiting: each time the writer takes a core from somebody, mostly from a worker. A quarter of what
+/// may wait, and small enough to stay in cache.
+const WRITE_AT_BYTES: usize = 256 * 1024;
 
 /// More than this never waits; it bridges a disk that stalls for a moment under load.
 const QUEUE_BYTES_MAX: usize = 1024 * 1024;
@@ -127,7 +128,7 @@ impl Sink {
         Ok(Sink { shared, path, is_terminal })
     }
 
-    /// Takes one or more whole lines. They are written soon when 64 KiB are waiting or the output is a terminal, else
+    /// Takes one or more whole lines. They are written soon when 256 KiB are waiting or the output is a terminal, else
     /// with the next [`flush`](Sink::flush). If 1 MiB is waiting already they are lost.
     pub fn push(&self, lines: &[u8]) {
         self.push_with(|queue| queue.extend_from_slice(lines));
