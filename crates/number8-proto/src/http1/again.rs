@@ -115,3 +115,20 @@ fn begins(input: &[u8], lines: &[u8]) -> bool {
 
 /// What is compared by words: the fields of a plain client.
 const SHORT_BYTES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_remembered_up_to_a_bound_of_bytes() {
+        for (length, expected) in [(BYTES_MAX, Some(BYTES_MAX)), (BYTES_MAX + 1, None)] {
+            let lines = alloc::vec![b'a'; length];
+            let (mut again, mut fields) = (Again::default(), FieldSet::default());
+            again.remember(&lines, 16);
+            again.take_back(&mut fields);
+            assert_eq!(again.lend(&lines, 16, &Limits::default(), &mut fields), expected);
+            assert!(again.lines.capacity() <= BYTES_MAX, "{length}");
+        }
+    }
+}
