@@ -534,6 +534,42 @@ async fn a1_a5_basic_works_beside_it() {
 }
 
 #[tokio::test]
+async fn a5_who_may_not_is_shown_the_way_to_another_login() {
+    let accounts = accounts("pw").password("ann", "pw").unwrap();
+    let auth = Auth::with_limits(accounts, AuthLimits::default(), |_| {})
+        .login(Login::new(Sessions::new().unwrap()).under("/farm"));
+    let rule = Rule::user("ann", "/", Rights::READ).unwrap();
+    let app = App::new().access(Access::new([rule])).layer(SameOrigin::new()).layer(auth);
+    let server = app.mount("/lamp", Lamp).test();
+    let form = "name=ann&password=pw";
+    let ann = ask(&server, "POST /farm/.number8/login", OURS, form).await.cookie();
+    const BASIC: &str = "Authorization: Basic YW5uOnB3\r\n";
+    const JSON: &str = "Accept: application/json\r\n";
+
+    let to_lamp = "<p>You are ann here: <a href=\"/farm/.number8/login?to=/lamp%3Fx%3D1\">log in";
+    let to_start = "<p>You are ann here: <a href=\"/farm/.number8/login\">log in";
+    for (request, fields, link) in [
+        ("GET /lamp?x=1", [HTML, &ann, ""], Some(to_lamp)),
+        // What was sent is gone: only a page can be come back to.
+        ("POST /lamp?x=1", [HTML, &ann, OURS], Some(to_start)),
+        ("GET /lamp?x=1", [JSON, &ann, ""], None),
+        ("GET /lamp?x=1", ["", &ann, ""], None),
+        // A program says by itself who it is, and no session of it can be replaced.
+        ("GET /lamp?x=1", [HTML, BASIC, ""], None),
+        ("GET /lamp?x=1", [HTML, BASIC, &ann], None),
+    ] {
+        let told = ask(&server, request, &fields.concat(), "").await;
+        assert_eq!(told.status(), 403, "{request} {fields:?}");
+        let is_there = told.content().contains("log in as somebody else");
+        assert_eq!(is_there, link.is_some(), "{request} {fields:?}: {}", told.0);
+        assert!(link.is_none_or(|link| told.content().contains(link)), "{}", told.0);
+    }
+    // Another fault has no such way on.
+    let told = ask(&server, "GET /none", &format!("{HTML}{ann}"), "").await;
+    assert_eq!((told.status(), told.content().contains("log in")), (404, false), "{}", told.0);
+}
+
+#[tokio::test]
 async fn a5_a_browser_is_shown_the_form_and_a_program_the_challenge() {
     let server = serve();
     let script = "Sec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n";

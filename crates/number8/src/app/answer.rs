@@ -10,7 +10,7 @@ use number8_proto::host::{is_literal_or_localhost, name_of};
 use number8_proto::http1::{Head, HeadParser, Method};
 
 use super::App;
-use super::pages::{explained, health};
+use super::pages::{WayOn, explained, health};
 use super::spans::{self, Next};
 use crate::body::Body;
 use crate::caller::Caller;
@@ -220,13 +220,16 @@ impl App {
 
     fn pass_to_layers(&self, request: Option<(Head<'_>, &Caller)>, response: Response) -> Response {
         let Some((head, caller)) = &request else { return self.explain(None, response) };
-        let response = self.explain(Some(head), response);
+        let response = self.explain(Some((head, caller)), response);
         let response = match self.layers.is_empty() {
             true => response,
             // A layer may put an error in its place. One that panics takes the answer with it, and no other is asked.
             false => {
                 let passed = AssertUnwindSafe(|| self.pass_layers_back(head, caller, response));
-                self.explain(Some(head), catch_unwind(passed).unwrap_or_else(|_| failed()))
+                self.explain(
+                    Some((head, caller)),
+                    catch_unwind(passed).unwrap_or_else(|_| failed()),
+                )
             }
         };
         match &caller.request_id {
@@ -249,14 +252,19 @@ impl App {
 
     /// Gives an answer that only says what is wrong its content: a page of the user's, or what its client
     /// asks for.
-    pub(crate) fn explain(&self, head: Option<&Head<'_>>, response: Response) -> Response {
+    pub(crate) fn explain(
+        &self,
+        request: Option<(&Head<'_>, &Caller)>,
+        response: Response,
+    ) -> Response {
         if !response.is_explained() {
             return response;
         }
         let mut response = self.put_page(response);
         let Some(explanation) = response.take_explanation() else { return response };
-        let accept = head.and_then(|head| head.joined(Known::Accept)).unwrap_or_default();
-        let (media_type, content) = explained(&accept, response.status(), &explanation);
+        let accept = request.and_then(|(head, _)| head.joined(Known::Accept)).unwrap_or_default();
+        let way_on = request.filter(|_| response.status() == 403).and_then(WayOn::of);
+        let (media_type, content) = explained(&accept, response.status(), &explanation, way_on);
         response.body = Body::from(content);
         let response = response.without_content_fields().with_known("Content-Type", media_type);
         match response.field("Vary") {

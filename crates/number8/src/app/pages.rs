@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use number8_proto::http1::{Method, reason};
+use number8_proto::http1::{Head, Method, reason};
 use number8_proto::negotiate::{names_html, prefers_json};
 
+use crate::caller::Caller;
 use crate::response::Response;
 
 pub(super) fn health(method: Method) -> Response {
@@ -30,8 +31,13 @@ fn told(method: Method, status: u16, text: String) -> Response {
 }
 
 /// The media type and the content of an answer that only says what is wrong, as its client reads it: problem details (RFC 9457)
-/// for who likes JSON best, a page for browsers, a line for everybody else.
-pub(super) fn explained(accept: &[u8], status: u16, explanation: &str) -> (&'static str, String) {
+/// for who likes JSON best, a page for browsers, with a way on where there is one, a line for everybody else.
+pub(super) fn explained(
+    accept: &[u8],
+    status: u16,
+    explanation: &str,
+    way_on: Option<WayOn<'_>>,
+) -> (&'static str, String) {
     let reason = reason(status);
     if prefers_json(accept) {
         let (title, detail) = (Quoted(reason), Quoted(explanation));
@@ -39,19 +45,44 @@ pub(super) fn explained(accept: &[u8], status: u16, explanation: &str) -> (&'sta
         return ("application/problem+json", content);
     }
     if names_html(accept) {
-        return ("text/html; charset=utf-8", plain_page(status, explanation));
+        return ("text/html; charset=utf-8", plain_page(status, explanation, way_on));
     }
     ("text/plain; charset=utf-8", format!("{status} {reason}: {explanation}\n"))
 }
 
+/// Who is logged in by a page and may not do this may be somebody else too: the address of the form that leads back.
+pub(super) struct WayOn<'a> {
+    user: &'a str,
+    login: String,
+}
+
+impl<'a> WayOn<'a> {
+    pub(super) fn of((head, caller): (&Head<'_>, &'a Caller)) -> Option<Self> {
+        let (user, doors) = (caller.user.as_deref()?, caller.doors.as_ref()?);
+        // Whom a program named by itself has no session that another login would replace.
+        caller.form_token.as_ref()?;
+        // What was to be sent is gone: only a page can be come back to.
+        let target = if head.method() == Method::Get { head.target() } else { b"/" };
+        Some(Self { user, login: doors.login_for(target) })
+    }
+}
+
+impl fmt::Display for WayOn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, login) = (Escaped(self.user), Escaped(&self.login));
+        write!(f, "<p>You are {user} here: <a href=\"{login}\">log in as somebody else</a>.</p>\n")
+    }
+}
+
 /// A page that stands alone: no script, no outside part, readable in the light and in the dark.
-fn plain_page(status: u16, explanation: &str) -> String {
+fn plain_page(status: u16, explanation: &str, way_on: Option<WayOn<'_>>) -> String {
     let reason = reason(status);
+    let way_on = way_on.map_or_else(String::new, |way_on| way_on.to_string());
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{status} {reason}</title>\n\
-         <style>{STYLE}</style>\n<h1>{status} {reason}</h1>\n<p>{}.</p>\n</html>\n",
+         <style>{STYLE}</style>\n<h1>{status} {reason}</h1>\n<p>{}.</p>\n{way_on}</html>\n",
         Escaped(explanation)
     )
 }
