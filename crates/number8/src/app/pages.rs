@@ -70,7 +70,7 @@ impl<'a> WayOn<'a> {
 impl fmt::Display for WayOn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, login) = (Escaped(self.user), Escaped(&self.login));
-        write!(f, "<p>You are {user} here: <a href=\"{login}\">log in as somebody else</a>.</p>\n")
+        writeln!(f, "<p>You are {user} here: <a href=\"{login}\">log in as somebody else</a>.</p>")
     }
 }
 
