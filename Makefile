@@ -1,5 +1,5 @@
 # `make run` opens the board for the example site; `make test` installs what it needs and
-# runs what CI runs for each change. The rest is for those who work on number8.
+# runs the checks and tests. The rest is for those who work on number8.
 
 SITE ?= examples/site
 MINUTES ?= 1
