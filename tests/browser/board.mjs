@@ -41,10 +41,23 @@ export function withBoard(files = {}, options = () => []) {
   return board;
 }
 
+/**
+ * Meets the page's requests for that address, from now on. The browser says that it does before each of them comes by, so one that
+ * nobody else makes is sent until it is met.
+ */
+export async function meet(page, address, handler, options) {
+  await page.route(address, handler, options);
+  const sent = "/.number8/assets/style.css?met";
+  const isIt = (url) => url.href.endsWith(sent);
+  await page.route(isIt, (route) => route.fulfill({ status: 204 }));
+  while (!(await page.evaluate(async (sent) => (await fetch(sent, { cache: "no-store" })).status === 204, sent)));
+  await page.unroute(isIt);
+}
+
 /** Holds the next request for that address back: `asked` gives it when it has come. */
 export async function holdBack(page, address) {
   let come;
   const asked = new Promise((resolve) => (come = resolve));
-  await page.route(address, come, { times: 1 });
+  await meet(page, address, come, { times: 1 });
   return { asked };
 }

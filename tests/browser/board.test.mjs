@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { test } from "node:test";
 import { holdBack, withBoard } from "./board.mjs";
+import { test } from "./bounded.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable, logIn } from "./look.mjs";
 import { openPage, serveAgain } from "./number8.mjs";
 

@@ -1,8 +1,9 @@
 // Events as pages meet them: EventSource listens, fetch sends.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { test } from "./bounded.mjs";
 import { openBrowser, openPage, serve } from "./number8.mjs";
 
 const SITE = fileURLToPath(new URL("../../examples/site", import.meta.url));

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
-import { holdBack, withBoard } from "./board.mjs";
+import { holdBack, meet, withBoard } from "./board.mjs";
+import { test } from "./bounded.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
 
 const board = withBoard({ "hello.txt": "hello\n", "sub/a.txt": "a", "<b>&.txt": "odd" }, () => [
@@ -305,8 +305,8 @@ test("a3: who may only add has a page for it", async () => {
 test("f16: an upload that is cancelled is told from one that fails", async () => {
   const { page, close } = await open();
   // One is under way until somebody cancels it, the connection of the other breaks.
-  await page.route("**/slow.txt", () => {});
-  await page.route("**/broken.txt", (route) => route.abort("connectionreset"));
+  await meet(page, "**/slow.txt", () => {});
+  await meet(page, "**/broken.txt", (route) => route.abort("connectionreset"));
   const files = ["slow.txt", "broken.txt"].map((name) => ({ name, mimeType: "text/plain", buffer: Buffer.from(name) }));
   await page.locator("input[type=file]").first().setInputFiles(files);
   const line = (name) => page.locator(".sending li").filter({ hasText: name });

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { withBoard } from "./board.mjs";
+import { test } from "./bounded.mjs";
 import { PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
 import { serveAgain } from "./number8.mjs";
 

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { test } from "./bounded.mjs";
 import { openBrowser, openPage, serve } from "./number8.mjs";
 
 const SITE = fileURLToPath(new URL("../../examples/site", import.meta.url));

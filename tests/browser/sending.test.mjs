@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
-import { holdBack, withBoard } from "./board.mjs";
+import { describe } from "node:test";
+import { holdBack, meet, withBoard } from "./board.mjs";
+import { test } from "./bounded.mjs";
 
 const file = (name, content) => ({ name, mimeType: "text/plain", buffer: Buffer.from(content) });
 const add = (page, ...files) => page.locator("input[type=file]").first().setInputFiles(files);
@@ -45,7 +46,7 @@ describe("where files of the same name are replaced", () => {
 
   test("f16: what could not be sent is tried again", async () => {
     const { page, close } = await open(board);
-    await page.route("**/new.txt", (route) => route.abort("connectionreset"), { times: 1 });
+    await meet(page, "**/new.txt", (route) => route.abort("connectionreset"), { times: 1 });
     await add(page, file("new.txt", "ours"));
     await line(page, "new.txt").getByRole("button", { name: "Try again: new.txt" }).click();
     await page.getByText("1 file is there.").waitFor();
@@ -55,7 +56,7 @@ describe("where files of the same name are replaced", () => {
 
   test("f16: of many files those that wait are counted, and all are cancelled at once", async () => {
     const { page, close } = await open(board);
-    await page.route("**/many-*.txt", () => {});
+    await meet(page, "**/many-*.txt", () => {});
     await add(page, ...Array.from({ length: 40 }, (_, at) => file(`many-${at}.txt`, "")));
     await page.getByText("37 more wait").waitFor();
     await line(page, "many-0.txt").getByRole("button", { name: "Cancel: many-0.txt" }).focus();

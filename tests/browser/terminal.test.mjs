@@ -1,8 +1,8 @@
 // The page with the terminal: typed into, watched by others, found again as it was.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { withBoard } from "./board.mjs";
+import { test } from "./bounded.mjs";
 import { DARK, DESK, PHONE, assertFitsThumbs, assertReadable } from "./look.mjs";
 
 const board = withBoard();

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { withBoard } from "./board.mjs";
+import { test } from "./bounded.mjs";
 import { logIn } from "./look.mjs";
 import { serveAgain } from "./number8.mjs";
 
