@@ -532,6 +532,27 @@ fn what_is_asked_for_goes_to_standard_output() {
 }
 
 #[test]
+fn the_manual_page_has_every_option_and_says_whose_it_is() {
+    let folder = sandbox();
+    let output = number8(folder.path()).arg("--print-manpage").output().unwrap();
+    let page = stdout(&output);
+    let (all, apps) = page.split_once(".SH \"OPTIONS OF NUMBER8 APP\"").unwrap();
+    let (apps, others) = apps.split_once(".SH \"OPTIONS OF NUMBER8 PASSWD\"").unwrap();
+    for option in options::SECTIONS.iter().flat_map(|section| section.options) {
+        let written = match option.is_positional {
+            true => format!("\\fI{}\\fR", option.value.replace('-', "\\-")),
+            false => format!("\\fB\\-\\-{}\\fR", option.name.replace('-', "\\-")),
+        };
+        let found = [all, apps].map(|part| part.contains(&written));
+        let is_apps = option.of == options::Use::App;
+        assert_eq!(found, [!is_apps, is_apps], "{written} in {page}");
+    }
+    for heading in ["EXPLAIN", "SERVICE INSTALL", "CONFIG CHECK"] {
+        assert!(others.contains(&format!(".SH \"OPTIONS OF NUMBER8 {heading}\"")), "{page}");
+    }
+}
+
+#[test]
 fn a_reader_that_went_away_is_no_failure() {
     let folder = sandbox();
     for arguments in [
