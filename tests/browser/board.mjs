@@ -42,8 +42,8 @@ export function withBoard(files = {}, options = () => []) {
 }
 
 /**
- * Meets the page's requests for that address, from now on. The browser says that it does before each of them comes by, so one that
- * nobody else makes is sent until it is met.
+ * Hands the page's requests for that address to `handler` from now on. Chromium says that it does so before it does, so a request
+ * that changes nothing is sent until it is handed over.
  */
 export async function meet(page, address, handler, options) {
   await page.route(address, handler, options);

@@ -21,6 +21,7 @@ pub mod hosted;
 mod limits;
 mod listening;
 mod logs;
+mod manual;
 pub mod mdns;
 pub mod notify;
 pub mod options;
