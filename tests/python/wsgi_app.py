@@ -54,6 +54,12 @@ def environ(environ, start_response):
     return [content]
 
 
+def interned(environ, start_response):
+    """The keys that Python keeps, in some versions for ever."""
+    start_response("200 OK", TEXT)
+    return [key.encode() + b"\n" for key in environ if sys.intern(key.encode().decode()) is key]
+
+
 def deep(environ, start_response):
     # C calls Python, which calls C: on a small stack this ends the process.
     def again(number):

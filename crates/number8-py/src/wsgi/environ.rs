@@ -136,8 +136,11 @@ impl Keys {
         if let Some(key) = self.0.get(name) {
             return key.as_ref().map(|key| key.bind(py).clone());
         }
-        let key = variable(name).map(|key| PyString::intern(py, &key));
-        if self.0.len() < KEYS_MAX && name.len() <= KEY_BYTES_MAX {
+        let is_kept = self.0.len() < KEYS_MAX && name.len() <= KEY_BYTES_MAX;
+        // SECURITY: Python 3.12 never frees what is interned, and clients choose the names.
+        let string = if is_kept { PyString::intern } else { PyString::new };
+        let key = variable(name).map(|key| string(py, &key));
+        if is_kept {
             self.0.insert(name.into(), key.clone().map(Bound::unbind));
         }
         key
