@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use number8::access::{Access as Rules, Grant, Rights, Rule};
+use number8::access::{Access as Rules, Grant, GrantError, Rights, Rule};
 use number8::accounts::{AccountError, Accounts};
 use number8::layers::auth::AuthLimits;
 use number8::layers::sessions::SessionLimits;
@@ -93,9 +93,9 @@ impl Access {
             }
             rules.extend(grant.rules);
         }
-        for grant in settings.list("token", grant)? {
+        for grant in settings.list("token", token)? {
             let (Some(name), Some(token)) = (&grant.name, &grant.secret) else {
-                return Err(settings.problem("token", "write name:token@/path:rights"));
+                return Err(settings.problem("token", TOKEN));
             };
             let added = accounts.token(name, token);
             accounts = added.map_err(|error| wrong("token", &error, &error))?;
@@ -153,10 +153,19 @@ fn everyone(settings: &Settings) -> Result<Vec<Rule>, Problem> {
 
 /// `name:password@/path:rights`, where the password may be `@FILE`.
 fn grant(text: &str) -> Result<Grant, String> {
-    let grant: Grant =
-        text.parse().map_err(|error: number8::access::GrantError| error.to_string())?;
+    let grant: Grant = text.parse().map_err(|error: GrantError| error.to_string())?;
     let secret = grant.secret.as_deref().map(syntax::secret).transpose()?;
     Ok(Grant { secret, ..grant })
+}
+
+/// How a token is given.
+const TOKEN: &str = "write name:token@/path:rights";
+
+fn token(text: &str) -> Result<Grant, String> {
+    match text.parse::<Grant>() {
+        Err(GrantError::Shape) => Err(TOKEN.to_owned()),
+        _ => grant(text),
+    }
 }
 
 /// Whoever can log in and is named by no rule did it to see something.

@@ -299,7 +299,7 @@ fn explained(matches: &ArgMatches) -> Result<Action, Stop> {
         method: text("method").unwrap_or_default(),
         target: text("target").unwrap_or_default(),
         fields: fields.ok_or_else(|| {
-            Stop::Problem(Problem::usage("--request-header: write 'Name: value' with a colon"))
+            Stop::Problem(Problem::usage("-H, --request-header: write 'Name: value' with a colon"))
         })?,
     };
     let file = matches.get_one::<PathBuf>("config").cloned();
@@ -497,7 +497,8 @@ fn arg(option: &Opt) -> Arg {
         "/URL=DIR" => ValueHint::DirPath,
         _ => ValueHint::Other,
     };
-    arg.value_name(option.value).value_hint(hint)
+    // What is wrong with one is told by whoever reads it.
+    arg.value_name(option.value).value_hint(hint).allow_negative_numbers(true)
 }
 
 /// The settings that were typed.

@@ -1,9 +1,12 @@
 //! `number8 explain`: which rule decides about a request, and what answers it, in words.
 
+mod needs;
+
 use std::io;
 use std::sync::Arc;
 
-use number8::access::{Access, Rights};
+use number8::access::{Refusal, Rule};
+use number8::accounts::Accounts;
 use number8::testing::TestResponse;
 use number8::{App, Story, decode_path};
 use tokio::runtime;
@@ -14,6 +17,7 @@ use crate::limits;
 use crate::logs::Logs;
 use crate::problem::{Problem, one_line};
 use crate::tls::Certificate;
+use needs::Need;
 
 /// What is asked about.
 #[derive(Clone, Debug)]
@@ -34,38 +38,68 @@ impl Question {
     /// # Errors
     /// The method or the path is none that there are rules for, or what is configured cannot be served.
     pub fn answer(&self, config: &Config) -> Result<String, Problem> {
-        let decision = self.decision(&config.access.rules).map_err(Problem::usage)?;
+        let decision = self.decision(config).map_err(Problem::usage)?;
         Ok(decision + &self.way(config)?)
     }
 
     /// What the rules say.
-    fn decision(&self, access: &Access) -> Result<String, String> {
+    fn decision(&self, config: &Config) -> Result<String, String> {
         if !self.target.starts_with('/') {
             return Err(format!("{}: a path begins with a slash", self.target));
         }
-        let path = self.target.split('?').next().unwrap_or_default();
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
         let path = decode_path(path.as_bytes()).map_err(|error| format!("{path}: {error}"))?;
         let (method, user) = (self.method.to_ascii_uppercase(), self.user.as_deref());
-        let asker = user.unwrap_or("anybody");
-        let mut text = format!("{method} {} by {asker}\n", self.target);
-        for (rights, where_) in needs(&method, path.ends_with(b"/"))? {
-            let decided = match access.decide(user, rights, &path) {
-                Ok(()) => "allowed".to_owned(),
-                Err(refusal) if refusal.status() == 401 => "needs a login (401)".to_owned(),
-                Err(refusal) => format!("refused ({})", refusal.status()),
+        let access = &config.access.rules;
+        let mut text = format!("{method} {} by {}\n", self.target, user.unwrap_or("anybody"));
+        let needs = needs::of(config, &method, &path, query)?;
+        if needs.is_empty() {
+            return Ok(text + "  no right is asked for\n");
+        }
+        let mut decided_at = vec![path.to_vec()];
+        for Need { rights, at, is_below, when } in needs {
+            let at = at.unwrap_or_else(|| path.to_vec());
+            let decision = match is_below {
+                true => access.decide_tree(user, rights, &at),
+                false => access.decide(user, rights, &at),
             };
-            text.push_str(&format!("  {decided}: {rights}{where_}\n"));
+            text.push_str(&format!("  {}: {rights}{when}", decided(&decision)));
+            // Where it is another place that decides, that is told.
+            let place = decision.map_or_else(|refusal| refusal.path().as_bytes().to_vec(), |()| at);
+            if place != *path {
+                text.push_str(&format!(", for {}", one_line(&String::from_utf8_lossy(&place))));
+            }
+            text.push('\n');
+            if !decided_at.contains(&place) {
+                decided_at.push(place);
+            }
         }
         text.push_str("because\n");
-        let mut has_rule = false;
-        for rule in access.deciding(user, &path) {
-            text.push_str(&format!("  {rule}\n"));
-            has_rule = true;
+        text.push_str(&self.because(config, &decided_at));
+        Ok(text)
+    }
+
+    /// The rules that decide about these paths.
+    fn because(&self, config: &Config, paths: &[Vec<u8>]) -> String {
+        let (access, user) = (&config.access.rules, self.user.as_deref());
+        let mut text = String::new();
+        let is_known = |user: &&str| {
+            config.access.accounts.iter().flat_map(Accounts::names).any(|name| name == *user)
+        };
+        if let Some(stranger) = user.filter(|user| !is_known(user)) {
+            text.push_str(&format!("  there is no account of the name {}\n", one_line(stranger)));
         }
-        if !has_rule {
+        let mut rules: Vec<&Rule> = Vec::new();
+        for rule in paths.iter().flat_map(|path| access.deciding(user, path)) {
+            if !rules.contains(&rule) {
+                text.push_str(&format!("  {rule}\n"));
+                rules.push(rule);
+            }
+        }
+        if rules.is_empty() {
             text.push_str("  no rule is about this path and this user\n");
         }
-        Ok(text)
+        text
     }
 
     /// What answers: the request is made, of a server that nobody else sees. One that would change something is not made;
@@ -150,6 +184,14 @@ impl Question {
     }
 }
 
+fn decided(decision: &Result<(), Refusal>) -> String {
+    match decision.as_ref().map_err(Refusal::status) {
+        Ok(()) => "allowed".to_owned(),
+        Err(401) => "needs a login (401)".to_owned(),
+        Err(status) => format!("refused ({status})"),
+    }
+}
+
 /// What is mounted there, as far as the configuration says it.
 fn mounted(config: &Config, place: &str) -> String {
     let is_there = |url: &str| url.trim_end_matches('/') == place.trim_end_matches('/');
@@ -177,34 +219,4 @@ fn encoded(target: &str) -> String {
 /// Fields that say nothing of what was asked for.
 fn is_of_connection(name: &str) -> bool {
     ["Date", "Server", "Connection"].iter().any(|other| name.eq_ignore_ascii_case(other))
-}
-
-/// The rights that a method takes, and when.
-fn needs(method: &str, names_folder: bool) -> Result<Vec<(Rights, &'static str)>, String> {
-    Ok(match method {
-        "GET" | "HEAD" if names_folder => {
-            vec![(Rights::LIST, ", for the listing"), (Rights::READ, ", for an index file")]
-        }
-        "GET" | "HEAD" => vec![(Rights::READ, "")],
-        "PUT" | "POST" => vec![
-            (Rights::CREATE, ", where nothing is there"),
-            (Rights::OVERWRITE, ", where something is"),
-        ],
-        "DELETE" => vec![(Rights::DELETE, "")],
-        "MOVE" => vec![
-            (Rights::MOVE | Rights::DELETE, ", from here"),
-            (Rights::CREATE, ", to here, where nothing is"),
-            (Rights::OVERWRITE, ", to here, where something is"),
-        ],
-        "COPY" => vec![
-            (Rights::READ, ", from here"),
-            (Rights::CREATE, ", to here, where nothing is"),
-            (Rights::OVERWRITE, ", to here, where something is"),
-        ],
-        "MKCOL" => vec![(Rights::CREATE, "")],
-        _ => {
-            let all = "GET, HEAD, PUT, POST, DELETE, MOVE, COPY or MKCOL";
-            return Err(format!("{method}: take {all}"));
-        }
-    })
 }

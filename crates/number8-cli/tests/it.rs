@@ -132,6 +132,8 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["site", "--timeout-idle", "0s"], "--timeout-idle 0s: give clients some time"),
         (&["site", "--max-head", "lots"], "--max-head lots: a size is a number and K, M or G"),
         (&["site", "--max-head", "1"], "this is at least 256 bytes"),
+        (&["site", "--max-upload", "-3"], "--max-upload -3: a size is a number and K, M or G"),
+        (&["explain", "GET", "/", "-H", "Foo"], "-H, --request-header: write 'Name: value' with"),
         (&["site", "--max-uri", "64K"], "--max-uri 64K: max-uri cannot be more than max-head"),
         (&["site", "--max-head", "1K"], "--max-head 1K: max-uri cannot be more than max-head"),
         (&["--print-completions", "tcsh"], "invalid value 'tcsh'"),
@@ -298,6 +300,16 @@ fn what_nobody_can_do_is_a_warning() {
             "number8: nobody can log in yet: the file of auth-file is empty",
         ),
         (&["--token", "ci:0123456789abcdef@/:rw"], ""),
+        (
+            &["--spa=app.html"],
+            "number8: spa: there is no app.html in site now, so what is missing is answered 404\n",
+        ),
+        (&["--spa"], ""),
+        (
+            &["-b", "unix:socket", "--tls-self-signed=keys"],
+            "number8: nobody is shown the certificate: Unix sockets speak no TLS,",
+        ),
+        (&["-b", "unix:socket", "-b", ":0", "--tls-self-signed=keys"], ""),
     ] {
         let output = number8(folder.path())
             .args(["site", "--print-config"])

@@ -236,7 +236,10 @@ async fn a1_without_a_credential_a_request_goes_on_and_with_a_wrong_one_it_does_
         assert_eq!(found, status, "{fields}");
         assert!(status != 200 || last == line, "{fields}: {last}");
     }
+    let refusal = answer(&server, "Authorization: Bearer x\r\n").await;
+    assert!(refusal.ends_with("the token is wrong\n"), "{refusal}");
     let refusal = answer(&server, &basic("joe", "x")).await;
+    assert!(refusal.ends_with("the name or the password is wrong\n"), "{refusal}");
     let challenges = refusal.matches("WWW-Authenticate: Basic realm=\"number8\"").count();
     assert_eq!(challenges, 1, "{refusal}");
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use number8::access::{Rights, Rule};
+use number8::server::Bind;
 
 use super::Config;
 use crate::options::{self, Fixed, Opt};
@@ -26,6 +27,8 @@ impl Config {
         warnings.extend(self.nobody_sends(settings));
         warnings.extend(self.access.nobody_logs_in(settings));
         warnings.extend(self.not_found());
+        warnings.extend(self.no_page_of_the_app());
+        warnings.extend(self.nobody_speaks_tls());
         warnings
     }
 
@@ -79,6 +82,29 @@ impl Config {
         lacking
             .map(|(name, command)| format!("{name}: there is no program {command} in PATH"))
             .collect()
+    }
+
+    /// A warning where what is missing would be answered with a file that is missing, too.
+    fn no_page_of_the_app(&self) -> Option<String> {
+        let page = self.files.spa.as_ref()?;
+        let mut folders = self.files.mounts.iter().map(|mount| &mount.path);
+        let first = folders.clone().next()?;
+        let is_there = folders.any(|folder| folder.join(page).is_file());
+        (!is_there).then(|| {
+            let folder = first.display();
+            format!("spa: there is no {page} in {folder} now, so what is missing is answered 404")
+        })
+    }
+
+    /// A warning where a certificate is shown to nobody.
+    fn nobody_speaks_tls(&self) -> Option<String> {
+        let binds = &self.listen.binds;
+        let is_unix = |bind: &Bind| matches!(bind, Bind::Unix { .. } | Bind::Abstract(_));
+        let is_alone = !binds.is_empty() && binds.iter().all(is_unix);
+        (self.tls.is_some() && is_alone).then(|| {
+            "nobody is shown the certificate: Unix sockets speak no TLS, and nothing else is listened at (--bind)"
+                .to_owned()
+        })
     }
 
     /// The options whose values differ from `other`'s though they cannot change while it is served.

@@ -137,6 +137,15 @@ impl Pages {
     }
 }
 
+/// What it takes to see the page at a path, and where; `None` where no page is.
+pub(crate) fn needs(prefix: &str, path: &[u8]) -> Option<(Rights, String)> {
+    let name = path.strip_prefix(prefix.as_bytes())?.strip_prefix(b"/.number8/")?;
+    let name = name.strip_suffix(b"/").unwrap_or(name);
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name().as_bytes() == name)?;
+    let (rights, at) = kind.needs();
+    Some((rights, format!("{prefix}{at}")))
+}
+
 /// The page of the port for the clients of WebREPL, and what it loads. `board` is where the other pages are, if there are any:
 /// their port and path.
 pub(crate) fn webrepl(board: Option<(u16, String)>) -> impl Fn(&WebReplPage<'_>) -> Response {

@@ -116,6 +116,7 @@ fn a_wrong_rule_is_one_line_that_shows_no_secret() {
         (&["-a", "joe@/:ro"], "joe has no password"),
         (&["-a", "joe:hunter2@/:ro", "-a", "joe:hunter2@/a:ro"], "two users called joe"),
         (&["-a", "joe:@none@/:ro"], "none: it cannot be read"),
+        (&["--token", "hunter2"], "write name:token@/path:rights"),
         (&["--token", "ci@/:ro"], "write name:token@/path:rights"),
         (&["--token", "hunter2@/:all"], "--token ***@/:all: write name:token@/path:rights"),
         (&["--token", "ci:hunter2 x@/:ro"], "a token is letters, digits"),
@@ -237,6 +238,16 @@ fn a3_explain_says_which_rule_decides() {
                 "  everyone may delete under /in",
             ],
         ),
+        (
+            &["GET", "/in/x", "--user", "jo"],
+            &[
+                "GET /in/x by jo",
+                "  refused (403): read",
+                "because",
+                "  there is no account of the name jo",
+                "  everyone may delete under /in",
+            ],
+        ),
     ] {
         let (code, text) = explain(arguments);
         // What answers is told below.
@@ -249,6 +260,79 @@ fn a3_explain_says_which_rule_decides() {
     let wrong = run(folder.path(), &["explain", "BREW", "/"], "");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(crate::complaint(&wrong).contains("take GET, HEAD, PUT"));
+}
+
+/// What is asked for is what the live server asks for.
+#[test]
+fn a3_explain_asks_for_the_rights_that_what_is_there_takes() {
+    let folder = sandbox();
+    let rules = [
+        "--board",
+        "--events=/events",
+        "--run=sh",
+        "--allow=ro",
+        "-a=ann:pw@/:all",
+        "-a=joe:pw@/:rw",
+        "-a=eve:pw@/events:ro,events",
+        "-a=del:pw@/:list,read,delete",
+        "-a=sam:pw@/:rw,/in/kept:none",
+    ];
+    for (user, method, target, wanted) in [
+        ("joe", "POST", "/events", &["  refused (403): events, to send"][..]),
+        ("eve", "POST", "/events/kitchen", &["  allowed: events, to send"]),
+        ("eve", "GET", "/events", &["  allowed: read, to listen"]),
+        ("joe", "POST", "/events.txt", &["  allowed: create, where nothing is there"]),
+        ("joe", "PUT", "/.number8/run/programs/x", &["  refused (403): run"]),
+        ("ann", "POST", "/.number8/run", &["  allowed: run"]),
+        ("joe", "GET", "/.number8/run", &["  refused (403): run", "answered 403 by"]),
+        (
+            "joe",
+            "GET",
+            "/.number8/board",
+            &["  refused (403): run, to see the page, for /.number8/run"],
+        ),
+        ("ann", "GET", "/.number8/files", &["  allowed: list, to see the page, for /"]),
+        ("del", "POST", "/a.txt?delete", &["  allowed: delete, by an empty form"]),
+        (
+            "eve",
+            "POST",
+            "/in/?delete=&force=1",
+            &[
+                "  refused (403): delete, with all that it holds, by an empty form",
+                "  refused (403): create, of content that is no form",
+            ],
+        ),
+        ("sam", "DELETE", "/in/", &["  allowed: delete, of an empty folder"]),
+        (
+            "sam",
+            "DELETE",
+            "/in/?force=1",
+            &[
+                "  refused (403): delete, with all that it holds, for /in/kept",
+                "  sam may list,read,create,overwrite,delete,move under /",
+                "  sam may do nothing under /in/kept",
+            ],
+        ),
+        (
+            "sam",
+            "MOVE",
+            "/in/",
+            &[
+                "  refused (403): delete,move, from here, for /in/kept",
+                "  refused (403): create, to here, where nothing is, for /in/kept",
+            ],
+        ),
+        ("sam", "MOVE", "/out/", &["  allowed: delete,move, from here"]),
+    ] {
+        let question = ["explain", "--user", user, method, target, "site"];
+        let arguments = [&question[..], &rules];
+        let output = run(folder.path(), &arguments.concat(), "");
+        let text = crate::stdout(&output);
+        for line in wanted {
+            let is_told = text.lines().any(|told| told == *line);
+            assert!(is_told, "{user} {method} {target}: no {line:?} in {output:?}");
+        }
+    }
 }
 
 #[test]

@@ -32,7 +32,10 @@ fn l16_explain_tells_what_answers_and_why() {
             &["GET", "/docs/", "site", "--auth=joe:pw@/:ro", "-H", "Accept: text/html"],
             &["answered 303 by", "  Location: /.number8/login?to=/docs/"],
         ),
-        (&["GET", "/.number8/login", "site", "--auth=joe:pw@/:ro"], &["answered 200 by"]),
+        (
+            &["GET", "/.number8/login", "site", "--auth=joe:pw@/:ro"],
+            &["  no right is asked for", "answered 200 by"],
+        ),
         (
             &[
                 "GET",
@@ -145,13 +148,18 @@ fn l16_explain_tells_what_answers_and_why() {
             ],
         ),
         (
-            &["GET", "/.number8/health", "site"],
-            &["answered 200 by", "  the server itself, before anything that is mounted is asked"],
+            &["GET", "/.number8/health", "site", "--path-prefix=/p"],
+            &[
+                "  no right is asked for",
+                "answered 200 by",
+                "  the server itself, before anything that is mounted is asked",
+            ],
         ),
         // What devices are to trust, and nothing is made for it.
         (
             &["GET", "/.number8/ca.crt", "site", "--tls-self-signed=keys"],
             &[
+                "  no right is asked for",
                 "answered 200 by",
                 "  mount: /.number8/ca.crt/, where devices get the authority that they are to trust",
                 "  Content-Type: application/x-x509-ca-cert",

@@ -28,6 +28,21 @@ impl Refusal {
     pub fn missing(&self) -> Rights {
         self.missing
     }
+
+    /// The path for which they are missing: the one that was asked for, or one below it. Bytes that are no UTF-8 are replaced.
+    ///
+    /// ```
+    /// use number8::access::{Access, Rights, Rule};
+    ///
+    /// let rules = [Rule::user("sam", "/", Rights::RW)?, Rule::user("sam", "/in/list", Rights::RO)?];
+    /// let refused = Access::new(rules).decide_tree(Some("sam"), Rights::DELETE, b"/in/").unwrap_err();
+    /// assert_eq!(refused.path(), "/in/list");
+    /// # Ok::<(), number8::access::RuleError>(())
+    /// ```
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
 }
 
 /// Names the rights and the path, in words for the person who asked.

@@ -192,9 +192,13 @@ fn by_account(checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
     let Some(credentials) = credentials else {
         return Before::Answer(log_in("log in with a name and a password"));
     };
+    let wrong = match credentials {
+        Credentials::Basic { .. } => "the name or the password is wrong",
+        Credentials::Bearer { .. } => "the token is wrong",
+    };
     let asked = Asked { credentials, client: call.caller.ip };
     if let Some(verdict) = checker.check_now(&asked) {
-        return match answer(verdict) {
+        return match answer(verdict, wrong) {
             Waited::Go { user } => {
                 call.caller.user = user;
                 Before::Go
@@ -203,13 +207,13 @@ fn by_account(checker: &Arc<Checker>, call: &mut Call<'_>) -> Before {
         };
     }
     let (checker, lane) = (Arc::clone(checker), call.lane.clone());
-    Before::wait(async move { answer(checker.check(asked, lane).await) })
+    Before::wait(async move { answer(checker.check(asked, lane).await, wrong) })
 }
 
-fn answer(verdict: Verdict) -> Waited {
+fn answer(verdict: Verdict, wrong: &'static str) -> Waited {
     Waited::Answer(match verdict {
         Verdict::User(user, _) => return Waited::Go { user: Some(user) },
-        Verdict::Wrong => log_in("the name or the password is wrong"),
+        Verdict::Wrong => log_in(wrong),
         Verdict::TooOften { wait_ms } => too_often(wait_ms),
         Verdict::Busy => {
             let why = "too many passwords are being checked";
