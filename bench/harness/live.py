@@ -27,8 +27,6 @@ def events(bench: Bench):
         def publish(server, seconds=bench.seconds):
             return loads[server.name].publish(bench.server_core, seconds, _EVENT_BYTES)
 
-        for server in running:
-            publish(server, _WARM_UP_S)
         measured = bench.in_turns(work, "–", "µs", running, publish)
         memory = {
             server.name: processes.peak_resident_bytes(server.pid) / (1 << 20)

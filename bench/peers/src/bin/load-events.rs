@@ -2,9 +2,9 @@
 //! that every event reaches every client.
 //!
 //! Prints a line `{"subscribed": CLIENTS}` when all streams are open. Then each line `SECONDS
-//! BYTES` on its standard input is a piece of load: for so long, one event after the other is
-//! posted with so much data, each when its forerunner has reached all. A line of JSON tells what
-//! came of it. The end of the input ends the load.
+//! BYTES EVENTS` on its standard input is a piece of load: for so long, and at least so many
+//! times, one event after the other is posted with so much data, each when its forerunner has
+//! reached all. A line of JSON tells what came of it. The end of the input ends the load.
 
 use std::{
     io::{self, BufRead, ErrorKind, Read, Write},
@@ -41,8 +41,11 @@ fn main() -> Result<(), Error> {
     println!(r#"{{"subscribed": {clients}}}"#);
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let (seconds, bytes) = line.split_once(' ').ok_or(USAGE)?;
-        println!("{}", load.publish_for(Duration::from_secs(seconds.parse()?), bytes.parse()?)?);
+        let [seconds, bytes, events] = line.split(' ').collect::<Vec<_>>()[..] else {
+            return Err("a piece of load is SECONDS BYTES EVENTS".into());
+        };
+        let duration = Duration::from_secs(seconds.parse()?);
+        println!("{}", load.publish_for(duration, bytes.parse()?, events.parse()?)?);
     }
     Ok(())
 }
@@ -64,6 +67,7 @@ enum Stage {
 }
 
 struct Publisher {
+    port: u16,
     stream: TcpStream,
     head: String,
     /// The answer to the latest event, as far as it has come; None when it is whole.
@@ -86,12 +90,7 @@ impl Load {
     fn open(port: u16, count: u32, events: &str, publish: &str) -> Result<Self, Error> {
         allow_descriptors(u64::from(count) + 1)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let stream = numbered(0, port)?;
-        epoll::add(&epoll, &stream, epoll::EventData::new_u64(PUBLISHER), epoll::EventFlags::IN)?;
-        let head = format!(
-            "POST {publish} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: text/plain\r\n"
-        );
-        let publisher = Publisher { stream, head, answer: None };
+        let publisher = Publisher::open(port, publish, &epoll)?;
         let mut load = Self {
             epoll,
             clients: Vec::new(),
@@ -135,12 +134,18 @@ impl Load {
         Ok(())
     }
 
-    /// Publishes for `duration`, and returns what came of it as JSON.
-    fn publish_for(&mut self, duration: Duration, bytes: usize) -> Result<String, Error> {
+    /// Publishes for `duration`, `events_min` events at least, and returns what came of it as JSON.
+    fn publish_for(
+        &mut self,
+        duration: Duration,
+        bytes: usize,
+        events_min: usize,
+    ) -> Result<String, Error> {
+        self.publisher.connect(&self.epoll)?;
         let started = Instant::now();
         let mut last = Latencies::default();
         let mut missing = 0;
-        while missing == 0 && (started.elapsed() < duration || last.count() == 0) {
+        while missing == 0 && (started.elapsed() < duration || last.count() < events_min) {
             let published = Instant::now();
             self.publish(bytes)?;
             missing = self.await_delivered()?;
@@ -158,7 +163,7 @@ impl Load {
     fn publish(&mut self, bytes: usize) -> Result<(), Error> {
         self.number += 1;
         self.expected = format!("{:.<bytes$}", self.number).into_bytes();
-        let Publisher { stream, head, answer } = &mut self.publisher;
+        let Publisher { stream, head, answer, .. } = &mut self.publisher;
         let mut request =
             format!("{head}Content-Length: {}\r\n\r\n", self.expected.len()).into_bytes();
         request.extend_from_slice(&self.expected);
@@ -232,6 +237,19 @@ impl Client {
 }
 
 impl Publisher {
+    fn open(port: u16, path: &str, epoll: &OwnedFd) -> Result<Self, Error> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: text/plain\r\n"
+        );
+        Ok(Self { port, stream: connected(port, epoll)?, head, answer: None })
+    }
+
+    /// A new connection: a server may close one that has nothing to do while another server is measured.
+    fn connect(&mut self, epoll: &OwnedFd) -> Result<(), Error> {
+        self.stream = connected(self.port, epoll)?;
+        Ok(())
+    }
+
     fn read(&mut self, input: &mut [u8]) -> Result<(), Error> {
         let count = read_some(&mut self.stream, input)?;
         let answer = self.answer.as_mut().ok_or("an answer to nothing")?;
@@ -245,6 +263,13 @@ impl Publisher {
         }
         Ok(())
     }
+}
+
+/// A connection of the publisher's, watched.
+fn connected(port: u16, epoll: &OwnedFd) -> Result<TcpStream, Error> {
+    let stream = numbered(0, port)?;
+    epoll::add(epoll, &stream, epoll::EventData::new_u64(PUBLISHER), epoll::EventFlags::IN)?;
+    Ok(stream)
 }
 
 fn check_stream(head: &Head) -> Result<(), Error> {
