@@ -12,7 +12,7 @@ from harness.servers import Server
 _SLACK_S = 60
 
 # What comes after a pause is acknowledged at once by the listener's side, sixteen times (TCP_MAX_QUICKACKS of Linux). On
-# loopback the sender's core does that, for as much as half of what an event costs. So many events are not counted.
+# loopback the sender's core does that, for half as much again as an event costs. So many events are not counted.
 _EVENTS_BEFORE = 20
 
 
