@@ -37,6 +37,37 @@ async def thread(request):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(process), (0, "", ""))
 
+    def test_n2_a_coroutine_that_waits_for_what_nothing_else_holds_is_no_garbage(self):
+        script = """
+import asyncio, gc, threading, weakref
+waited = []
+has_begun = threading.Event()
+@httpd.get('/waits')
+async def waits(request):
+    future = asyncio.get_running_loop().create_future()
+    waited.append((asyncio.get_running_loop(), weakref.ref(future)))
+    has_begun.set()
+    return await future
+@httpd.get('/collect')
+def collect(request):
+    has_begun.wait()
+    gc.collect()
+    loop, future = waited[0]
+    if future() is None:
+        return 'it is gone'
+    loop.call_soon_threadsafe(future().set_result, 'it is there')
+    return 'it is told'
+"""
+        process = self.start(BEGIN + script + READY)
+        port = self.port(process)
+        with contextlib.ExitStack() as stack:
+            waiting = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE))
+            waiting.sendall(b"GET /waits HTTP/1.0\r\n\r\n")
+            self.assertEqual(self.get(port, "/collect"), b"it is told")
+            self.assertTrue(stack.enter_context(waiting.makefile("rb")).read().endswith(b"it is there"))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(process), (0, "", ""))
+
     def test_connections_that_have_to_wait_are_told_of(self):
         script = """
 import os, resource

@@ -28,8 +28,11 @@ _thread: threading.Thread | None = None
 _starting = threading.Lock()
 #: The interpreter ends, and cancels what runs.
 _is_ending = False
-#: Loops of the processes that this one was forked from.
-_left: list[asyncio.AbstractEventLoop] = []
+#: What runs. The loop itself holds its tasks weakly: one that waits for what nothing else holds would go with the next collection of
+#: garbage, and its request with it.
+_begun: set[concurrent.futures.Future[None]] = set()
+#: Loops of the processes that this one was forked from, and what ran on them.
+_left: list[tuple[asyncio.AbstractEventLoop, set[concurrent.futures.Future[None]]]] = []
 
 
 def executor(threads_max: int) -> concurrent.futures.ThreadPoolExecutor:
@@ -65,12 +68,14 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 def answer(request: _native.Request, value: Awaitable[Any] | AsyncIterator[Any] | tuple[Any, ...]) -> None:
     """Answers with what a coroutine returns, or with what an async iterator gives, beside which status and headers may stand."""
-    asyncio.run_coroutine_threadsafe(_answer(request, value), _running_loop())
+    run(_answer(request, value))
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
     """Runs a coroutine that deals with its errors itself."""
-    asyncio.run_coroutine_threadsafe(coroutine, _running_loop())
+    task = asyncio.run_coroutine_threadsafe(coroutine, _running_loop())
+    _begun.add(task)
+    task.add_done_callback(_begun.discard)
 
 
 def run_and_wait(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -148,8 +153,9 @@ def stop() -> list[threading.Thread]:
 
 def forget() -> None:
     """This process is a forked child: its parent has the loop's thread. The loop is left as it is, for it shares descriptors."""
-    global _loop, _thread, _starting, _is_ending
+    global _loop, _thread, _starting, _is_ending, _begun
     if _loop is not None:
-        _left.append(_loop)
+        _left.append((_loop, _begun))
+        _begun = set()
     _executors.clear()
     _loop, _thread, _starting, _is_ending = None, None, threading.Lock(), False
