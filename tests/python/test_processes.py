@@ -209,6 +209,37 @@ async def app(scope, receive, send):
             self.assertIn("nothing_of_this_name", server.log)
             self.assertEqual(process_of(server.port), before)
 
+    def test_wish17_what_was_to_be_replaced_still_is_after_a_sighup_with_broken_code(self):
+        loaded = "import sys\nsys.stderr.write('loaded\\n')\n"
+        with fifo() as go, served("--workers", "2", "--max-requests", "1", shop=APP + loaded) as (server, path):
+            before = until("two processes", lambda: server.log.count("loaded") == 2 and children(server.process.pid))
+            (path / "shop.py").write_text(f"open({str(go)!r}, 'rb', buffering=0).read(1)\n" + APP)
+            with Load(server.port, keep=4, fresh=4):
+                until("two that load", lambda: len(children(server.process.pid)) == 4)
+            (path / "shop.py").write_text("import nothing_of_this_name\n")
+            server.send(signal.SIGHUP)
+            server.wait_for("the old one stays in use")
+            (path / "shop.py").write_text(APP)
+            until("others", lambda: not any(lives(pid) for pid in before))
+
+    def test_wish17_a_replacement_that_fails_stops_no_sighup(self):
+        code = APP + "GROWN = []\nfirst = app\ndef app(environ, start_response):\n"
+        code += "    if environ['PATH_INFO'] == '/grow' and not GROWN:\n        GROWN.append(b'8' * (256 << 20))\n"
+        code += "    return first(environ, start_response)\n"
+        with fifo() as go, served("--workers", "3", "--max-rss", "192MiB", shop=code) as (server, path):
+            before = until("three", lambda: len(children(server.process.pid)) == 3 and children(server.process.pid))
+            until("all serve", lambda: len({process_of(server.port) for _ in range(30)}) == 3)
+            (path / "shop.py").write_text(f"open({str(go)!r}, 'rb', buffering=0).read(1)\n" + APP)
+            server.send(signal.SIGHUP)
+            until("the first successor", lambda: len(children(server.process.pid)) == 4)
+            # The one that started first has it coming.
+            until("one of the others", lambda: int(ask(server.port, "/grow")[1].split()[0]) != min(before))
+            until("a second successor", lambda: len(children(server.process.pid)) == 5)
+            os.kill(max(children(server.process.pid)), signal.SIGKILL)
+            server.wait_for("before it served; the old one stays in use")
+            go.write_bytes(b"x" * 100)
+            until("others", lambda: not any(lives(pid) for pid in before))
+
     def test_wish17_ttin_adds_a_process_and_ttou_takes_one_away(self):
         with served() as (server, _):
             count = lambda: len(children(server.process.pid))  # noqa: E731

@@ -6,6 +6,7 @@ is replaced: it waits in the kernel for whoever accepts next. The app itself is 
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import json
@@ -89,6 +90,8 @@ class Supervisor:
         self._was_useful = False
         # Those that are still to be replaced, one after the other.
         self._rolling: list[Process] = []
+        # The one of them that has its successor coming.
+        self._rolled: Process | None = None
         self._is_reloading = False
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
@@ -255,6 +258,9 @@ class Supervisor:
 
     def _ready(self, process: Process) -> None:
         process.ready_at = time.monotonic()
+        if process.popen.pid not in self._processes:
+            # It has ended since it said so.
+            return
         if process.reopens:
             process.signal(signal.SIGUSR1)
         self._weigh(process)
@@ -308,10 +314,15 @@ class Supervisor:
         old = process.replaces
         if old is not None:
             say(f"the new process of the app {how} before it served; the old one stays in use")
-            self._rolling.clear()
-            self._reloaded()
-            if old.is_worn:
-                self._later(RETRY, lambda: self._replace(old))
+            worn = [old]
+            if old is self._rolled:
+                # What all were to be replaced with does not serve. Those that had to be in any case still have to.
+                self._rolled = None
+                self._rolling.clear()
+                worn = [one for one in self._places() if one.is_worn]
+            for one in worn:
+                self._later(RETRY, functools.partial(self._replace, one))
+            self._roll()
             return
         if process.ready_at is None and not self._has_served:
             # With exit code 1 it has said why.
@@ -380,8 +391,10 @@ class Supervisor:
         while self._rolling:
             one = self._rolling.pop(0)
             if one.popen.pid in self._processes and not one.is_leaving:
+                self._rolled = one
                 self._replace(one)
                 return
+        self._rolled = None
         self._reloaded()
 
     def _reloaded(self) -> None:
