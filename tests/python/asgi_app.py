@@ -86,6 +86,13 @@ async def refuse(scope, receive, send):
     await send(body(b"no"))
 
 
+async def after_refusing(scope, receive, send):
+    """What `receive` says after an answer to content that has not come."""
+    await send(start(status=403))
+    await send(body(b"no"))
+    await note(f"after refusing: {(await receive())['type']}")
+
+
 async def after(scope, receive, send):
     """What `receive` says once the answer is complete."""
     await receive()
@@ -466,6 +473,7 @@ CASES = {
     "content": content,
     "echo": echo,
     "refuse": refuse,
+    "after-refusing": after_refusing,
     "after": after,
     "wait": wait,
     "work": work,

@@ -253,6 +253,11 @@ class Receive(Hosted):
         for server in self.servers():
             self.assertEqual(ask(server, "/after").content, b"done")
             self.notes(server, "after: http.disconnect http.disconnect")
+            # Whatever the client still has to send.
+            with connect(server) as connection:
+                connection.sendall(request("/after-refusing", "Content-Length: 5", method="POST", closes=False))
+                self.assertIn(b" 403 ", until(connection, b"\r\n\r\n"))
+                self.notes(server, "after refusing: http.disconnect")
 
     def test_d4_a_client_that_leaves_wakes_who_waits_for_it(self):
         for server in self.servers():

@@ -97,6 +97,10 @@ impl HttpExchange {
     fn poll_received(&self) -> Poll<Received> {
         let mut state = lock(&self.state);
         let mut cx = Context::from_waker(&self.waker);
+        // Whoever has answered hears no more of the content.
+        if matches!(state.phase, Phase::Complete | Phase::Failed) {
+            return Poll::Ready(Received::Disconnect);
+        }
         if let Some(polled) = state.content.poll(&mut cx) {
             return polled.map(|part| match part {
                 Ok((bytes, more)) => Received::Part { bytes, more },
@@ -108,8 +112,7 @@ impl HttpExchange {
                 }
             });
         }
-        let is_taken = state.is_endless_head() && self.line.is_over();
-        if is_taken || matches!(state.phase, Phase::Complete | Phase::Failed) {
+        if state.is_endless_head() && self.line.is_over() {
             return Poll::Ready(Received::Disconnect);
         }
         self.departure.poll(&mut cx).map(|()| {
