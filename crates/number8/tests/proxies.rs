@@ -287,6 +287,7 @@ async fn g11_a_balancer_announces_its_client() {
     let cases: &[(&str, &[u8], &str)] = &[
         ("10.0.0.1", b"PROXY TCP4 192.0.2.9 10.0.0.1 4711 80\r\n", "192.0.2.9 http - 0"),
         ("10.0.0.1", b"PROXY TCP6 2001:db8::9 ::1 4711 80\r\n", "2001:db8::9 http - 0"),
+        ("10.0.0.1", b"PROXY TCP6 ::ffff:192.0.2.9 ::1 4711 80\r\n", "192.0.2.9 http - 0"),
         ("10.0.0.1", v2, "192.0.2.1 http - 0"),
         // Nobody is named, or one whose address is trusted: the fields are the client's own all the same.
         ("10.0.0.1", local, "10.0.0.1 http - 0"),

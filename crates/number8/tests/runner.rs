@@ -473,6 +473,25 @@ fn x2_limits_end_a_program_and_say_so() {
 }
 
 #[test]
+fn x2_limits_hold_while_a_program_is_asked_to_end() {
+    let board = Board::with(|runner, _| runner.processes_max(6).grace(Duration::from_secs(600)));
+    board.start(
+        "import os, signal, time
+def multiply(*_):
+    for _ in range(12):
+        if os.fork() == 0: break
+    while True: time.sleep(60)
+signal.signal(signal.SIGINT, multiply)
+print('begun', flush=True)
+while True: time.sleep(60)",
+    );
+    until("it has begun", || board.ask(&get("/run/output", "")).text() == "begun\n");
+    assert_eq!(board.post("/run/stop", "").status, 200);
+    until("it is ended", || board.state()["state"] == "ended");
+    assert_eq!(board.litter(), 0);
+}
+
+#[test]
 fn x2_a_limit_of_time_may_be_beyond_all_clocks() {
     let board = Board::with(|runner, _| runner.time_max(Duration::MAX).grace(Duration::MAX));
     assert_eq!(board.run("print(1)").0["exit"], json!({"code": 0}));
@@ -857,7 +876,12 @@ fn x5_other_interpreters_run_other_languages() {
     assert!(output.contains("/program.sh\n"), "{output}");
     let missing = board.ask(&post_text("/run?language=none", "x"));
     assert_eq!(missing.status, 501);
-    assert_eq!(board.state()["state"], "idle", "it was never started");
+    // It was never started: what ran before is what ran last.
+    assert_eq!(
+        (&board.state()["state"], &board.state()["language"]),
+        (&json!("ended"), &json!("sh"))
+    );
+    assert_eq!(board.ask(&get("/run/output", "")).text(), output);
     assert_eq!(board.litter(), 0);
 }
 

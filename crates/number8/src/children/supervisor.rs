@@ -42,6 +42,8 @@ struct Run<'a> {
     has_ended: bool,
     phase: Phase,
     has_server: bool,
+    /// When the limits are looked at next while it is asked to end.
+    look_ms: u64,
 }
 
 /// Returns when nothing of the program is left.
@@ -49,7 +51,8 @@ pub(super) fn run(supervisor: &mut Supervisor, program: Pid) {
     let held = rustix::process::pidfd_open(program, PidfdFlags::empty()).ok();
     let program = program.as_raw_nonzero().get();
     let phase = Phase::Running;
-    let mut run = Run { supervisor, program, has_ended: false, phase, has_server: true };
+    let mut run =
+        Run { supervisor, program, has_ended: false, phase, has_server: true, look_ms: 0 };
     loop {
         if run.collect() == Left::Nothing {
             break;
@@ -128,6 +131,11 @@ impl Run<'_> {
     /// tidy up.
     fn ask(&mut self, asked: Asked, next_ms: u64, now_ms: u64) -> Duration {
         if now_ms < next_ms {
+            // Who is asked to end may do anything but that, and has as long as it was given.
+            if !self.has_ended && now_ms >= self.look_ms {
+                self.look_ms = now_ms + TICK.as_millis() as u64;
+                self.look_at_limits(true);
+            }
             return STEP.min(Duration::from_millis(next_ms - now_ms));
         }
         let grace_ms = self.supervisor.grace.as_millis() as u64;

@@ -214,7 +214,14 @@ impl Shared {
 
     pub(super) fn dismiss(&self, client: Option<IpAddr>) {
         self.admitted.fetch_sub(1, Ordering::AcqRel);
-        let Some(client) = client.map(network) else { return };
+        if let Some(client) = client {
+            self.dismiss_client(client);
+        }
+    }
+
+    /// One connection less is that client's.
+    pub(super) fn dismiss_client(&self, client: IpAddr) {
+        let client = network(client);
         let mut clients = lock(&self.clients);
         if let Some(of_client) = clients.get_mut(&client) {
             *of_client -= 1;

@@ -137,7 +137,9 @@ impl Place {
     pub(crate) fn identify(&mut self, client: Option<IpAddr>) -> bool {
         let is_admitted = client.is_none_or(|client| self.worker.shared.admit_client(client));
         if is_admitted {
-            self.client = client;
+            // Where the rules have changed since it came, the balancer itself was counted.
+            let before = std::mem::replace(&mut self.client, client);
+            before.inspect(|before| self.worker.shared.dismiss_client(*before));
         }
         is_admitted
     }
@@ -502,5 +504,27 @@ fn record<'a>(
         referer: head_fields.0,
         user_agent: head_fields.1,
         request_id: caller.request_id.as_ref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Options;
+
+    /// A reload may begin to trust a balancer whose connection has come before.
+    #[test]
+    fn g11_whoever_is_announced_is_counted_in_place_of_who_announces() {
+        let mut options = Options::default();
+        options.limits.connections_per_client_max = 1;
+        let shared = Arc::new(Shared::new(App::new(), options));
+        let worker = Arc::new(Worker::new(Arc::clone(&shared)));
+        let [balancer, client] = ["10.0.0.1", "192.0.2.1"].map(|ip| ip.parse().unwrap());
+        let mut place = worker.enter(Some(SocketAddr::new(balancer, 4711))).unwrap();
+        assert!(!shared.admit_client(balancer));
+        assert!(place.identify(Some(client)));
+        assert!(shared.admit_client(balancer) && !shared.admit_client(client));
+        drop(place);
+        assert!(shared.admit_client(client));
     }
 }

@@ -152,6 +152,12 @@ pub(crate) fn f6_the_first_answer_is_the_file_as_it_is() {
     let held = format!("If-None-Match: {}", coded.etag());
     assert_eq!(served.get_with("/a.txt", &[ALL, &held]).status, 304);
     assert_eq!(served.get_with("/a.txt", &[&held]).status, 200, "it takes no coding now");
+    // Whoever asks for that very file gets it, though there is a smaller one by now.
+    for (asked, expected) in [(&first, None), (&coded, coding(&coded))] {
+        let answer = served.get_with("/a.txt", &[ALL, &format!("If-Match: {}", asked.etag())]);
+        assert_eq!((answer.status, coding(&answer)), (200, expected), "{}", asked.etag());
+    }
+    assert_eq!(served.get_with("/a.txt", &[ALL, "If-Match: \"other\""]).status, 412);
 }
 
 /// Each is asked for until another file, asked for later, has come compressed: the lane takes jobs in turn.

@@ -88,8 +88,9 @@ pub(super) fn choose(entry: &Entry, head: &Head<'_>) -> Option<Arc<Representatio
     if asked_range(head).is_some() && accepted.accepts(Coding::Identity) {
         return None;
     }
-    // A client that holds one of them, and still would take it, is told so, whichever is best by now.
-    if let Some(known) = head.joined(Known::IfNoneMatch) {
+    // A client that names one of them, and still would take it, is answered about that one, whichever is best by now.
+    for named in [Known::IfMatch, Known::IfNoneMatch] {
+        let Some(known) = head.joined(named) else { continue };
         let holds = |representation: &Representation| {
             accepted.accepts(representation.coding)
                 && entity_tags(&known).any(|tag| {

@@ -99,6 +99,8 @@ pub(super) struct Slot {
     settings: Arc<Settings>,
     id: u64,
     has_ended: bool,
+    /// The one that ran before, until this one has begun.
+    before: Option<Box<Run>>,
 }
 
 /// Why an order is not carried out.
@@ -142,7 +144,7 @@ impl Hub {
         };
         let (orders, from_requests) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        shared.run = Some(Run {
+        let run = Run {
             past: past.clone(),
             starter,
             begun: Instant::now(),
@@ -152,12 +154,14 @@ impl Hub {
             orders,
             waiting: Arc::clone(&waiting),
             event_before,
-        });
+        };
+        let before = shared.run.replace(run).map(Box::new);
         let slot = Slot {
             hub: Arc::clone(self),
             settings: Arc::clone(settings),
             id: shared.last_id,
             has_ended: false,
+            before,
         };
         Some((slot, past, from_requests, waiting))
     }
@@ -298,7 +302,8 @@ impl Slot {
     }
 
     /// The program has been started.
-    pub(super) fn begin(&self, file: PathBuf) {
+    pub(super) fn begin(&mut self, file: PathBuf) {
+        self.before = None;
         self.with(|run| run.file = Some(file));
         self.hub.publish(&self.settings, "start", &self.hub.state());
     }
@@ -328,7 +333,7 @@ impl Slot {
         self.has_ended = true;
         let mut shared = lock(&self.hub.shared);
         if shared.run.as_ref().is_some_and(|run| run.past.id == self.id) {
-            shared.run = None;
+            shared.run = self.before.take().map(|before| *before);
         }
     }
 

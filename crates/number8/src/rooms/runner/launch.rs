@@ -69,7 +69,7 @@ impl Runner {
             return Err(Error::new(422, why));
         };
         let reserved = self.hub.reserve(&self.settings, &posted, starter, interpreter.language());
-        let Some((slot, past, orders, waiting)) = reserved else {
+        let Some((mut slot, past, orders, waiting)) = reserved else {
             return Err(Error::new(409, "a program runs; stop it first, or wait for its end"));
         };
         let (started, wait_for_start) = oneshot::channel();

@@ -1,6 +1,7 @@
 //! What a balancer says of its client before anything of the client's own: the PROXY protocol.
 
 use std::io;
+use std::net::SocketAddr;
 use std::task::Context;
 
 use number8_proto::proxy;
@@ -21,7 +22,10 @@ impl Connection {
         match proxy::parse(work.input.unread()) {
             Ok(Some(proxied)) => {
                 work.input.used(proxied.length);
-                self.peer = proxied.client.or(self.peer);
+                // As everywhere, an IPv4 client that was written as an IPv6 one is the same client.
+                let client = proxied.client;
+                let client = client.map(|at| SocketAddr::new(at.ip().to_canonical(), at.port()));
+                self.peer = client.or(self.peer);
                 self.phase = self.beginning();
                 if let Phase::Handshake = self.phase {
                     let time = turn.current.shared.options.timeouts.handshake;
