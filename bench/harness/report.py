@@ -15,11 +15,7 @@ def markdown(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> s
         failed = (f"- `{line}`: {reason}" for line, reason in failures.items())
         parts.append("**Lines that could not be measured:**\n\n" + "\n".join(failed))
     if bench.rows:
-        parts.append(_table(
-            ("work", "head", "number8", "peer", "ratio, median (min–max)", "to reach", "aim",
-             "met"),
-            map(_row, bench.rows),
-        ))
+        parts.append(_rows(bench.rows))
     if bench.notes:
         parts.append("\n".join(f"- {note}" for note in bench.notes))
     if bench.series:
@@ -33,6 +29,12 @@ def markdown(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> s
             "that other programs or the hypervisor took: distrust a line where it is high."
         )
     return "\n\n".join(parts) + "\n"
+
+
+def joined(rows: list[Row], runs: list[tuple[dict[str, str], int, int]]) -> str:
+    """The rows of several runs together, and what those were."""
+    lines = [f"- {facts['date']}: {facts['number8']}; {rounds} rounds of {seconds} s" for facts, rounds, seconds in runs]
+    return "\n".join(lines) + "\n\n" + _rows(rows) + "\n"
 
 
 def as_json(bench: Bench, facts: dict[str, str], failures: dict[str, str]) -> str:
@@ -58,6 +60,11 @@ def _setting(bench: Bench, facts: dict[str, str]) -> str:
         "core, load on another; 64 keep-alive connections; access log buffered to a file"
     )
     return "\n".join(lines)
+
+
+def _rows(rows: list[Row]) -> str:
+    head = ("work", "head", "number8", "peer", "ratio, median (min–max)", "to reach", "aim", "met")
+    return _table(head, map(_row, rows))
 
 
 def _row(row: Row) -> tuple[str, ...]:
