@@ -54,10 +54,21 @@ export async function meet(page, address, handler, options) {
   await page.unroute(isIt);
 }
 
-/** Holds the next request for that address back: `asked` gives it when it has come. */
-export async function holdBack(page, address) {
+/**
+ * Holds the next request for that address back, of that method where one is given: `asked` gives it when it has come. The others go
+ * by; they are handed over all the same, as Playwright lets what is held go on where nothing is to be any more.
+ */
+export async function holdBack(page, address, method) {
   let come;
   const asked = new Promise((resolve) => (come = resolve));
-  await meet(page, address, come, { times: 1 });
+  let awaits = false;
+  await meet(page, address, (route) => {
+    if (!awaits || (method && route.request().method() !== method)) {
+      return route.fallback();
+    }
+    awaits = false;
+    come(route);
+  });
+  awaits = true;
   return { asked };
 }

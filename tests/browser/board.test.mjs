@@ -114,7 +114,7 @@ test("x2: errors lead to lines of the program, whatever wrote them, and to no li
 test("x2: a program is started once, however often the keys are pressed, and what is typed meanwhile is not taken for run", async () => {
   const { page, troubles, close } = await open();
   await write(page, ["print('once')"]);
-  const { asked } = await holdBack(page, "**/.number8/run");
+  const { asked } = await holdBack(page, "**/.number8/run", "POST");
   await page.keyboard.press("Control+Enter");
   const held = await asked;
   await page.keyboard.press("Control+Enter");
